@@ -1,0 +1,28 @@
+"""The exceptions of throughtime, each also the built-in one that a caller would expect.
+
+A message reads "<what> needs <rule>, got <value>" and ends with the cure when there is one.
+"""
+
+
+class ThroughtimeError(Exception):
+    """Anything that throughtime refuses to do; the command line shows its message without a traceback."""
+
+
+class DataError(ThroughtimeError, ValueError):
+    """Data that cannot be used as they are: a shape, a value, a column, a file's content."""
+
+
+class ParameterError(ThroughtimeError, ValueError):
+    """A parameter, option or setting outside what is allowed."""
+
+
+class MissingDependencyError(ThroughtimeError, ImportError):
+    """A package that only an extra brings is needed and not installed."""
+
+
+class DivergenceError(ThroughtimeError, ArithmeticError):
+    """Training reached a loss or gradient that is not finite."""
+
+
+class StorageError(ThroughtimeError, OSError):
+    """A file or run directory that cannot be written, or that is not what its manifest promises."""
