@@ -1,0 +1,217 @@
+"""What a user can set, declared once: the estimators, the command line and the config file all read it here.
+
+The types are the annotations', so that an editor knows them; default, help and bounds stand beside them in
+an ``Option``.  Free of torch: ``throughtime --help`` imports this module and must answer at once.
+"""
+
+import difflib
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from types import NoneType, UnionType
+from typing import Annotated, Any, Literal, Required, TypedDict, Union, get_args, get_origin, get_type_hints
+
+from throughtime.errors import ParameterError
+
+
+@dataclass(frozen=True)
+class Option:
+    """One parameter's default, help and bounds; ``above`` is exclusive, the other bounds are not."""
+
+    default: Any
+    help: str
+    at_least: float | None = None
+    above: float | None = None
+    at_most: float | None = None
+    below: float | None = None
+
+
+class NetworkParameters(TypedDict, total=False):
+    """What both estimators take."""
+
+    cell: Annotated[Literal["rnn", "gru", "lstm"], Option("gru", "recurrent cell")]
+    hidden_size: Annotated[int, Option(64, "units a layer and direction", at_least=1)]
+    num_layers: Annotated[int, Option(1, "layers, one on the other", at_least=1)]
+    bidirectional: Annotated[bool, Option(False, "read each series from both its ends")]
+    pooling: Annotated[
+        Literal["last", "mean", "max"],
+        Option("last", "what a series hands to the read-out: its final state, or the mean or max over its steps"),
+    ]
+    dropout: Annotated[
+        float,
+        Option(0.0, "share of a layer's outputs silenced while training, before the next layer and the read-out",
+               at_least=0, below=1),
+    ]  # fmt: skip
+    weight_decay: Annotated[
+        float,
+        Option(0.0, "lambda of the objective: mean loss + lambda/(2n) |weights|^2 with n the training size; with "
+               "adamw, torch's decoupled value as it is", at_least=0),
+    ]  # fmt: skip
+    init: Annotated[
+        Literal["torch", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal"],
+        Option("torch", "how the weights start; fans and orthogonality are taken gate by gate"),
+    ]
+    optimizer: Annotated[Literal["adam", "adamw", "sgd"], Option("adam", "optimizer")]
+    momentum: Annotated[float, Option(0.9, "momentum of sgd", at_least=0, below=1)]
+    lr: Annotated[float, Option(0.003, "learning rate", above=0)]
+    lr_schedule: Annotated[
+        Literal["constant", "cosine", "plateau"],
+        Option("constant", "how the learning rate runs: constant; to 0 by max_epochs along a cosine; or divided by 10 "
+               "when 5 epochs bring no gain"),
+    ]  # fmt: skip
+    batch_size: Annotated[int, Option(32, "series a step of the optimizer", at_least=1)]
+    max_epochs: Annotated[int, Option(60, "passes over the training series", at_least=1)]
+    clip_norm: Annotated[float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)]
+    early_stopping: Annotated[
+        bool, Option(False, "stop when an inner validation split no longer gains, and keep the best weights")
+    ]
+    patience: Annotated[int, Option(10, "epochs without a gain before early stopping", at_least=1)]
+    validation_fraction: Annotated[
+        float, Option(0.15, "share of the training series, or groups, in the inner split", above=0, below=1)
+    ]
+    normalize: Annotated[
+        Literal["standard", "none"], Option("standard", "scale each channel by the training series' mean and deviation")
+    ]
+    missing: Annotated[
+        Literal["mask", "error"],
+        Option("mask", "a missing value is filled, and flagged to the net with the time since the last one; or refused"),
+    ]
+    warmup: Annotated[int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)]
+    layout: Annotated[
+        Literal["ntc", "nct"], Option("ntc", "axis order of arrays: n series, t time, c channel (aeon, sktime: nct)")
+    ]
+    random_state: Annotated[int | None, Option(None, "seed; none draws a new one, kept in random_state_")]
+    device: Annotated[str, Option("cpu", "torch device")]
+    verbose: Annotated[int, Option(0, "1 shows the progress of training", at_least=0)]
+
+
+class ClassifierParameters(NetworkParameters, total=False):
+    """What ``SequenceClassifier`` takes."""
+
+    class_weight: Annotated[
+        Literal["balanced"] | dict[Any, float] | None,
+        Option(None, "weight a class: balanced, or a mapping from class to weight"),
+    ]
+
+
+class RegressorParameters(NetworkParameters, total=False):
+    """What ``SequenceRegressor`` takes."""
+
+    target_transform: Annotated[
+        Literal["none", "log", "log1p", "sqrt"],
+        Option("none", "the target is learned on this scale and predicted on its own"),
+    ]
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """A declared parameter: its name, its type without ``None``, whether ``None`` is allowed, its option."""
+
+    name: str
+    type: Any
+    optional: bool
+    option: Option = field(repr=False)
+
+    @property
+    def choices(self) -> tuple[str, ...]:
+        """The words allowed, when only some are."""
+        return get_args(self.type) if get_origin(self.type) is Literal else ()
+
+
+def declared(schema: type) -> dict[str, Parameter]:
+    """The parameters of a ``TypedDict``, in order of declaration.
+
+    >>> declared(ClassifierParameters)["cell"].choices
+    ('rnn', 'gru', 'lstm')
+    """
+    found = {}
+    for name, hint in get_type_hints(schema, include_extras=True).items():
+        if get_origin(hint) is Required:
+            (hint,) = get_args(hint)
+        kind, option = get_args(hint)
+        optional = get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind)
+        if optional:
+            kind = Union[tuple(part for part in get_args(kind) if part is not NoneType)]  # noqa: UP007
+        found[name] = Parameter(name, kind, optional, option)
+    return found
+
+
+def check_value(parameter: Parameter, value: Any) -> None:
+    """Refuse a value of the wrong type or outside its bounds.
+
+    Raises
+    ------
+    ParameterError
+        "<name> needs <rule>, got <value>".
+    """
+    if value is None and parameter.optional:
+        return
+    rule = _broken_rule(parameter, value)
+    if rule:
+        none = " or None" if parameter.optional else ""
+        raise ParameterError(f"{parameter.name} needs {rule}{none}, got {value!r}{_hint(value, parameter.choices)}")
+
+
+def check_values(schema: type, values: Mapping[str, Any]) -> None:
+    """Refuse unknown names and bad values.
+
+    Raises
+    ------
+    ParameterError
+        For the first that is wrong.
+    """
+    known = declared(schema)
+    for name, value in values.items():
+        if name not in known:
+            raise ParameterError(
+                f"{name!r} is not a parameter of {schema.__name__.removesuffix('Parameters').lower()}s"
+                f"{_hint(name, known) or '; there are ' + ', '.join(known)}"
+            )
+        check_value(known[name], value)
+
+
+def _broken_rule(parameter: Parameter, value: Any) -> str | None:
+    kind, option = parameter.type, parameter.option
+    if parameter.choices:
+        return None if value in parameter.choices and isinstance(value, str) else "one of " + ", ".join(kind.__args__)
+    if kind is bool:
+        return None if isinstance(value, bool) or type(value).__name__ == "bool_" else "true or false"
+    if kind is str:
+        return None if isinstance(value, str) else "a word"
+    if kind in (int, float):
+        return _broken_number(kind, option, value)
+    # class_weight: a word or a mapping
+    allowed = isinstance(value, Mapping) or value == "balanced"
+    return None if allowed else "'balanced' or a mapping from class to weight"
+
+
+def _broken_number(kind: type, option: Option, value: Any) -> str | None:
+    what = "a whole number" if kind is int else "a finite number"
+    bounds = [
+        f"{word} {bound:g}"
+        for word, bound in (
+            ("of at least", option.at_least),
+            ("above", option.above),
+            ("of at most", option.at_most),
+            ("below", option.below),
+        )
+        if bound is not None
+    ]
+    rule = " ".join([what, " and ".join(bounds)]).strip()
+    if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
+        return rule
+    number = float(value)
+    outside = (
+        not math.isfinite(number)
+        or (kind is int and not hasattr(value, "__index__"))
+        or (option.at_least is not None and number < option.at_least)
+        or (option.above is not None and number <= option.above)
+        or (option.at_most is not None and number > option.at_most)
+        or (option.below is not None and number >= option.below)
+    )
+    return rule if outside else None
+
+
+def _hint(word: Any, known: Any) -> str:
+    close = difflib.get_close_matches(str(word), list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
