@@ -1,0 +1,70 @@
+"""Products and sums whose bits for one member do not depend on how many members there are.
+
+What was measured with torch 2.13 and MKL (``docs/decisions/0002-bits-in-company.md``): ``bmm`` gives a matrix other bits
+when its sides are not multiples of four, when it lies elsewhere in memory, or when it runs on several threads;
+with sides padded to a multiple of eight and one thread, none of it matters.  A tree sum gives other bits when zeros are
+appended; a running sum does not.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import pad
+
+#: Every side of a matrix in a product is padded to a multiple of this.
+LANE = 8
+
+
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Run torch's own operations on one thread: how MKL splits a product depends on its company."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
+
+
+def pad_to_lane(x: Tensor, *dims: int) -> Tensor:
+    """Append zeros so that each of the ``dims`` (negative) becomes a multiple of the lane."""
+    room = [0] * (2 * x.dim())
+    for dim in dims:
+        room[2 * (-dim - 1) + 1] = -x.shape[dim] % LANE
+    return pad(x, room) if any(room) else x
+
+
+def linear(
+    x: Float[Tensor, "member row input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+) -> Float[Tensor, "member row output"]:
+    """``x @ weight.T + bias``, each member with its own weights."""
+    rows, outputs = x.shape[1], weight.shape[1]
+    padded = torch.baddbmm(
+        pad_to_lane(bias, -1)[:, None],
+        pad_to_lane(x, -1, -2),
+        pad_to_lane(weight, -1, -2).transpose(1, 2),
+    )
+    return padded[:, :rows, :outputs]
+
+
+def ordered_sum(x: Float[Tensor, "..."], dim: int) -> Float[Tensor, "..."]:
+    """Sum one element after the other, so that zeros appended change no bit."""
+    return x.cumsum(dim).select(dim, -1)
+
+
+def linear_over_time(
+    x: Float[Tensor, "member time batch input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+    chunk: int,
+) -> Float[Tensor, "member time batch output"]:
+    """``linear`` at every step, ``chunk`` steps a product: one product of all steps would depend on the longest series."""
+    members, time, batch, _ = x.shape
+    whole = pad(x, (0, 0, 0, 0, 0, -time % chunk))
+    products = [linear(part.flatten(1, 2), weight, bias) for part in whole.split(chunk, 1)]
+    return torch.cat(products, 1).view(members, -1, batch, weight.shape[1])[:, :time]

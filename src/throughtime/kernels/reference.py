@@ -1,0 +1,141 @@
+"""The recurrent op in plain torch: the oracle of the kernels, and the path wherever they do not run.
+
+Cells as torch defines them: Elman (1990); LSTM, Hochreiter & Schmidhuber (1997) with forget gates (Gers 2000);
+GRU, Cho et al. (2014), https://arxiv.org/abs/1406.1078, with the reset gate after the product.
+"""
+
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+from torch.nn.functional import pad
+
+from throughtime.kernels.products import LANE, pad_to_lane
+
+Kind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
+State = tuple[Tensor, ...]
+
+#: Blocks of rows in the weights: torch's gate order, (r, z, n) and (i, f, g, o).
+GATES: dict[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
+
+#: Steps whose input products are taken together.  Fixed: a product over all steps would change its bits with the
+#: longest series of the batch.
+CHUNK = 8
+
+
+def rnn_tanh(from_x: Tensor, from_h: Tensor, state: State) -> State:
+    """``h' = tanh(W x + U h)``."""
+    return (torch.tanh(from_x + from_h),)
+
+
+def rnn_relu(from_x: Tensor, from_h: Tensor, state: State) -> State:
+    """``h' = relu(W x + U h)``."""
+    return (torch.relu(from_x + from_h),)
+
+
+def gru(from_x: Tensor, from_h: Tensor, state: State) -> State:
+    """``h' = n + z (h - n)`` with ``n = tanh(W x + r (U h))``."""
+    (h,) = state
+    units = h.shape[-1]
+    r, z = torch.sigmoid(from_x[..., : 2 * units] + from_h[..., : 2 * units]).chunk(2, -1)
+    n = torch.tanh(from_x[..., 2 * units :] + r * from_h[..., 2 * units :])
+    return (n + z * (h - n),)
+
+
+def lstm(from_x: Tensor, from_h: Tensor, state: State) -> State:
+    """``c' = f c + i g``, ``h' = o tanh(c')``."""
+    _, c = state
+    i, f, g, o = (from_x + from_h).chunk(4, -1)
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c), c
+
+
+CELLS = {"rnn_tanh": rnn_tanh, "rnn_relu": rnn_relu, "gru": gru, "lstm": lstm}
+
+
+def recurrent(
+    kind: Kind,
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    w_ih: Float[Tensor, "member gate_unit channel"],
+    w_hh: Float[Tensor, "member gate_unit unit"],
+    b_ih: Float[Tensor, "member gate_unit"] | None = None,
+    b_hh: Float[Tensor, "member gate_unit"] | None = None,
+    h0: Float[Tensor, "member batch unit"] | None = None,
+    c0: Float[Tensor, "member batch unit"] | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, ...]:
+    """Run one layer in one direction over ragged series, each member with its own weights.
+
+    Parameters
+    ----------
+    x
+        Inputs; what lies beyond a series' own end is not read.
+    lengths
+        Steps of each series, from 1 to ``time``.
+    w_ih, w_hh, b_ih, b_hh
+        torch's weights with the member axis in front.
+    h0, c0
+        Initial states, zero by default; ``c0`` for the LSTM alone.
+    reverse
+        Run from each series' own end to its start.
+
+    Returns
+    -------
+    ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own end, and
+    the states at the end of the run.
+    """
+    members, time, batch, _ = x.shape
+    gates, units = GATES[kind], w_hh.shape[-1]
+    rows = -(-batch // LANE) * LANE
+
+    x = pad_to_lane(x, -1, -2)
+    w_ih = _pad_gates(w_ih, gates, pad_columns=True).transpose(1, 2)
+    w_hh = _pad_gates(w_hh, gates, pad_columns=True).transpose(1, 2)
+    zeros = w_ih.new_zeros(members, w_ih.shape[-1])
+    bias_x = zeros if b_ih is None else _pad_gates(b_ih[..., None], gates)[..., 0]
+    bias_h = zeros if b_hh is None else _pad_gates(b_hh[..., None], gates)[..., 0]
+    width = w_hh.shape[1]
+    state: State = tuple(
+        x.new_zeros(members, rows, width) if start is None else pad_to_lane(start, -1, -2)
+        for start in ((h0, c0) if kind == "lstm" else (h0,))
+    )
+
+    lengths = pad(lengths, (0, rows - batch), value=time)
+    steps = torch.arange(time, device=x.device)[:, None]
+    running = (steps < lengths[:, None]).unsqueeze(-1)  # member time batch 1
+    shortest = int(lengths.min())
+    cell = CELLS[kind]
+
+    outputs: list[Tensor] = [x] * time
+    for start in reversed(range(0, time, CHUNK)) if reverse else range(0, time, CHUNK):
+        stop = min(start + CHUNK, time)
+        chunk = x[:, start:stop]
+        if stop - start < CHUNK:  # the last product has as many rows as the others, for the same reason
+            chunk = pad(chunk, (0, 0, 0, 0, 0, CHUNK - (stop - start)))
+        product = torch.baddbmm(bias_x[:, None], chunk.reshape(members, CHUNK * rows, -1), w_ih)
+        from_x = product.view(members, CHUNK, rows, -1).unbind(1)
+        for t in reversed(range(start, stop)) if reverse else range(start, stop):
+            from_h = torch.baddbmm(bias_h[:, None], state[0], w_hh)
+            new = cell(from_x[t - start], from_h, state)
+            if t < shortest:
+                state = new
+            else:
+                now = running[:, t]
+                state = tuple(
+                    torch.where(now, after, before) for after, before in zip(new, state, strict=True)
+                )
+            outputs[t] = state[0]
+    y = torch.stack(outputs, 1)
+    if shortest < time:
+        y = torch.where(running, y, 0)
+    return (y[:, :, :batch, :units], *(end[:, :batch, :units] for end in state))
+
+
+def _pad_gates(weight: Tensor, gates: int, pad_columns: bool = False) -> Tensor:
+    """Pad the units of each gate, and the columns on request, to the lane: a padded unit starts and stays at zero."""
+    members, rows, columns = weight.shape
+    by_gate = weight.view(members, gates, rows // gates, columns)
+    padded = pad_to_lane(by_gate, -2, -1) if pad_columns else pad_to_lane(by_gate, -2)
+    return padded.reshape(members, gates * padded.shape[2], -1)

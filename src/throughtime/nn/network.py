@@ -1,0 +1,209 @@
+"""The network the estimators train: standardize, recurrent layers, pool, linear read-out.
+
+Its weights carry a member axis while they train; one member's weights make a plain torch module.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from throughtime.kernels import CHUNK, GATES, Kind, linear, linear_over_time, ordered_sum
+from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
+from throughtime.nn.layers import GRU, LSTM, RNN, run_layers, weight_names
+
+Cell = Literal["rnn", "gru", "lstm"]
+Pooling = Literal["last", "mean", "max", "steps"]
+
+_KINDS: dict[str, Kind] = {"rnn": "rnn_tanh", "gru": "gru", "lstm": "lstm"}
+_LAYERS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """What fixes the shapes of a network's weights; members that train together have the same.
+
+    ``pooling="steps"`` gives an output at each step, the others one a series.
+    """
+
+    cell: Cell
+    n_inputs: int
+    hidden_size: int
+    num_layers: int
+    bidirectional: bool
+    pooling: Pooling
+    n_outputs: int
+
+
+def weight_shapes(net: Architecture) -> dict[str, tuple[int, ...]]:
+    """Name and shape of every trained tensor, in the order of ``SequenceNetwork.named_parameters``."""
+    rows = GATES[_KINDS[net.cell]] * net.hidden_size
+    width = net.hidden_size * (1 + net.bidirectional)
+    shapes: dict[str, tuple[int, ...]] = {}
+    for layer in range(net.num_layers):
+        columns = net.n_inputs if layer == 0 else width
+        for reverse in (False, True)[: 1 + net.bidirectional]:
+            for name, shape in zip(
+                weight_names(layer, reverse),
+                ((rows, columns), (rows, net.hidden_size), (rows,), (rows,)),
+                strict=True,
+            ):
+                shapes["recurrent." + name] = shape
+    shapes["readout.weight"] = (net.n_outputs, width)
+    shapes["readout.bias"] = (net.n_outputs,)
+    return shapes
+
+
+def is_bias(name: str) -> bool:
+    """Whether a trained tensor is a bias: biases are not penalized."""
+    return name.rpartition(".")[2].startswith("bias")
+
+
+def initial_weights(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
+    """One member's weights as they start, from its own seed.
+
+    Two biases add up, so that any init but torch's starts both at zero. The read-out is torch's ``Linear`` with
+    ``torch``, else as the recurrent weights with zero bias.
+    """
+    generator = generator_of(seed)
+    gates = GATES[_KINDS[net.cell]]
+    weights = {}
+    for name, shape in weight_shapes(net).items():
+        # drawn in float64, so that float32 and float64 networks start at the same place
+        weight = torch.empty(shape, dtype=torch.float64)
+        recurrent = name.startswith("recurrent.")
+        units = net.hidden_size if recurrent else net.hidden_size * (1 + net.bidirectional)
+        if is_bias(name):
+            initialize_bias_(weight, init, units, generator)
+        else:
+            initialize_(weight, init, gates if recurrent else 1, units, generator)
+        weights[name] = weight.to(dtype)
+    return weights
+
+
+def standardize(
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    shift: Float[Tensor, "member channel"],
+    scale: Float[Tensor, "member channel"],
+) -> Float[Tensor, "member time batch channel"]:
+    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean."""
+    x = torch.nan_to_num((x - shift[:, None, None]) / scale[:, None, None], nan=0.0)
+    beyond = torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]
+    return x.masked_fill(beyond.unsqueeze(-1), 0)
+
+
+def pool(
+    pooling: Pooling,
+    y: Float[Tensor, "member time batch feature"],
+    h_n: Float[Tensor, "member layer_direction batch unit"],
+    lengths: Int[Tensor, "member batch"],
+    directions: int,
+) -> Tensor:
+    """What each series hands to the read-out, (member, batch, feature), or (member, time, batch, feature) for steps."""
+    if pooling == "steps":
+        return y
+    if pooling == "last":  # of the last layer, each direction where the series itself ends
+        return torch.cat(h_n[:, -directions:].unbind(1), -1)
+    if pooling == "mean":
+        return ordered_sum(y, 1) / lengths.unsqueeze(-1)
+    beyond = torch.arange(y.shape[1], device=y.device)[:, None] >= lengths[:, None]
+    return y.masked_fill(beyond.unsqueeze(-1), -torch.inf).amax(1)
+
+
+def forward(
+    net: Architecture,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    masks: Sequence[Tensor | None] = (),
+) -> Tensor:
+    """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output each step.
+
+    Parameters
+    ----------
+    x
+        Standardized inputs.
+    masks
+        Dropout already drawn: one a layer, the last on what is handed to the read-out.
+    """
+    layers = {
+        name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")
+    }
+    y, (h_n, *_) = run_layers(
+        _KINDS[net.cell],
+        layers,
+        x,
+        lengths,
+        num_layers=net.num_layers,
+        bidirectional=net.bidirectional,
+        masks=masks[: net.num_layers - 1],
+    )
+    features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
+    if masks and (mask := masks[-1]) is not None:
+        features = features * mask
+    readout = weights["readout.weight"], weights["readout.bias"]
+    return (
+        linear_over_time(features, *readout, CHUNK) if net.pooling == "steps" else linear(features, *readout)
+    )
+
+
+class SequenceNetwork(nn.Module):
+    """One trained member as a plain torch module: ``(x, lengths) -> outputs``.
+
+    Parameters
+    ----------
+    net
+        The shapes.
+    dropout
+        Share silenced in training mode, after each layer.
+    """
+
+    def __init__(self, net: Architecture, dropout: float = 0.0, dtype: torch.dtype | None = None) -> None:
+        super().__init__()
+        self.net = net
+        self.recurrent = _LAYERS[net.cell](
+            net.n_inputs,
+            net.hidden_size,
+            net.num_layers,
+            batch_first=True,
+            dropout=dropout,
+            bidirectional=net.bidirectional,
+            dtype=dtype,
+        )
+        self.dropout = nn.Dropout(dropout)
+        self.readout = nn.Linear(net.hidden_size * (1 + net.bidirectional), net.n_outputs, dtype=dtype)
+        self.register_buffer("shift", torch.zeros(net.n_inputs, dtype=dtype))
+        self.register_buffer("scale", torch.ones(net.n_inputs, dtype=dtype))
+        self.shift: Tensor
+        self.scale: Tensor
+
+    def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
+        """Outputs (batch, output), or (batch, time, output) with an output each step.
+
+        Parameters
+        ----------
+        x
+            Raw inputs (batch, time, channel); NaN is taken as missing.
+        lengths
+            Steps of each series; all of them by default.
+        """
+        batch, time, _ = x.shape
+        if lengths is None:
+            lengths = torch.full((batch,), time, device=x.device)
+        whole = standardize(x.transpose(0, 1)[None], lengths[None], self.shift[None], self.scale[None])
+        y, end = self.recurrent(whole[0].transpose(0, 1), lengths=lengths)
+        h_n = end[0] if isinstance(end, tuple) else end
+        by_time = y.transpose(0, 1)[None]
+        features = self.dropout(
+            pool(self.net.pooling, by_time, h_n[None], lengths[None], 1 + self.net.bidirectional)[0]
+        )
+        outputs: Tensor = self.readout(features)
+        return outputs.transpose(0, 1) if self.net.pooling == "steps" else outputs
+
+    def extra_repr(self) -> str:
+        """The shapes."""
+        return ", ".join(f"{name}={value!r}" for name, value in asdict(self.net).items())

@@ -1,0 +1,35 @@
+"""All of a member's weights in one row, so that an optimizer's step is a few operations for all members."""
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+#: A tensor begins at a multiple of this many elements: where a matrix lies in memory can change a product's bits.
+ALIGNMENT = 16
+
+
+class Layout:
+    """Where each named tensor lies in a member's row."""
+
+    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+        self.shapes = dict(shapes)
+        self.sizes = {name: torch.Size(shape).numel() for name, shape in self.shapes.items()}
+        self.rooms = {name: -(-size // ALIGNMENT) * ALIGNMENT for name, size in self.sizes.items()}
+        self.width = sum(self.rooms.values())
+
+    def views(self, flat: Float[Tensor, "member weight"]) -> dict[str, Float[Tensor, "member ..."]]:
+        """The named tensors, sharing memory with the rows."""
+        named, begin = {}, 0
+        for name, shape in self.shapes.items():
+            named[name] = flat[:, begin : begin + self.sizes[name]].unflatten(1, shape)
+            begin += self.rooms[name]
+        return named
+
+    def flatten(self, tensors: Sequence[Float[Tensor, "member ..."]]) -> Float[Tensor, "member weight"]:
+        """Rows from one tensor a name, in the layout's order; the room between them is zero."""
+        flat = tensors[0].new_zeros(len(tensors[0]), self.width)
+        for view, tensor in zip(self.views(flat).values(), tensors, strict=True):
+            view.copy_(tensor)
+        return flat

@@ -1,0 +1,330 @@
+"""The lockstep loop: all members of a group take each step together, each bit for bit as if alone.
+
+The laws it keeps (``docs/decisions/0002-bits-in-company.md``): one thread of torch, sides of products padded to the
+lane, sums in order, random streams keyed by the member's own seed, and nothing shared between members but the inputs.
+"""
+
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+import torch
+from jaxtyping import Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from throughtime.errors import DivergenceError
+from throughtime.kernels import LANE, one_thread
+from throughtime.nn import Architecture, forward, initial_weights, is_bias, weight_shapes
+from throughtime.records import EpochProgress, EpochRecord
+from throughtime.training.batches import dropout_masks, epoch_order, gather, observations
+from throughtime.training.clipping import clip_by_norm
+from throughtime.training.layout import Layout
+from throughtime.training.losses import elementwise, totals
+from throughtime.training.members import (
+    Batch,
+    Inputs,
+    Member,
+    Recipe,
+    Sample,
+    Samples,
+    Trained,
+    stack_samples,
+    training_size,
+)
+from throughtime.training.optimizers import Optimizer
+from throughtime.training.schedules import Schedule
+from throughtime.training.streams import Purpose, derived_seed
+
+#: Rows of a batch that only runs forward; a row's bits do not depend on it.
+EVALUATION_ROWS = 64
+
+
+def train(
+    net: Architecture,
+    recipe: Recipe,
+    inputs: Inputs,
+    members: Sequence[Member],
+    on_epoch: Callable[[EpochProgress], None] | None = None,
+) -> list[Trained]:
+    """Train all members together.
+
+    Parameters
+    ----------
+    net, recipe
+        What the members have in common.
+    inputs
+        The series that all of them take their samples from.
+    on_epoch
+        Told how the run stands after each epoch.
+
+    Returns
+    -------
+    One result a member, in order. A member whose loss or weights are no longer finite ends with a ``DivergenceError`` in
+    ``failure``; the others do not notice.
+    """
+    with one_thread():
+        group = _Group(net, recipe, inputs, members)
+        results: dict[int, Trained] = {}
+        most = max(member.max_epochs for member in members)
+        epoch = 0
+        while group.members:
+            records = group.run_epoch(epoch)
+            epoch += 1
+            results |= group.retire(epoch)
+            if on_epoch is not None:
+                losses = [record.validation_loss for record in records if record.validation_loss is not None]
+                on_epoch(
+                    EpochProgress(
+                        epoch=epoch,
+                        max_epochs=most,
+                        members=len(members),
+                        running=len(group.members),
+                        train_loss=float(np.mean([record.train_loss for record in records])),
+                        validation_loss=float(np.mean(losses)) if losses else None,
+                    )
+                )
+    return [results[m] for m in range(len(members))]
+
+
+@dataclass
+class _Progress:
+    """What one member has to show so far."""
+
+    place: int
+    schedule: Schedule
+    history: list[EpochRecord] = field(default_factory=list)
+    best_loss: float = math.inf
+    best_epoch: int | None = None
+    best_weights: Tensor | None = None
+
+
+class _Group:
+    """The members still training: their weights, a row each, and what the loop keeps of them."""
+
+    def __init__(self, net: Architecture, recipe: Recipe, inputs: Inputs, members: Sequence[Member]) -> None:
+        self.net, self.recipe, self.inputs = net, recipe, inputs
+        self.layout = Layout(weight_shapes(net))
+        self.members = list(members)
+        self.progress = [
+            _Progress(place, Schedule(recipe.lr_schedule, member.lr, member.max_epochs))
+            for place, member in enumerate(members)
+        ]
+        starts = [
+            initial_weights(
+                net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype
+            )
+            for member in members
+        ]
+        stacked = [
+            torch.stack([start[name] for start in starts]).to(recipe.device) for name in self.layout.shapes
+        ]
+        self.weights = self.layout.flatten(stacked)
+        self.optimizer = Optimizer(
+            recipe.optimizer, self._decay(), self._tensor([m.momentum for m in members])
+        )
+        self._settle()
+
+    def run_epoch(self, epoch: int) -> list[EpochRecord]:
+        """Take every member through its training series once, then measure."""
+        rates = [progress.schedule.lr(epoch) for progress in self.progress]
+        losses, norms, clipped = self._pass(epoch, self._tensor(rates))
+        validation = self._losses("validation")
+        watched = self._losses("watched")
+        records = []
+        for m, progress in enumerate(self.progress):
+            record = EpochRecord(
+                epoch=epoch,
+                lr=rates[m],
+                train_loss=float(losses[m]),
+                validation_loss=validation[m],
+                watched_loss=watched[m],
+                gradient_norm=float(norms[m]),
+                clipped=float(clipped[m]),
+            )
+            progress.history.append(record)
+            judged = record.train_loss if record.validation_loss is None else record.validation_loss
+            progress.schedule.observe(judged)
+            if record.validation_loss is not None and judged < progress.best_loss:
+                progress.best_loss, progress.best_epoch = judged, epoch
+                progress.best_weights = self.weights[m].clone()
+            records.append(record)
+        return records
+
+    def retire(self, epochs: int) -> dict[int, Trained]:
+        """Take out the members that are done after so many epochs, by their place among all members."""
+        finite = self.weights.isfinite().all(1).tolist()
+        done: dict[int, Trained] = {}
+        keep = []
+        for m, (member, progress) in enumerate(zip(self.members, self.progress, strict=True)):
+            last = progress.history[-1]
+            failure = None
+            if not (finite[m] and math.isfinite(last.train_loss)):
+                failure = DivergenceError(
+                    f"training needs finite losses and weights, got a loss of {last.train_loss:g} in epoch {last.epoch}; "
+                    f"a smaller lr (now {member.lr:g}) or clip_norm (now {member.clip_norm:g}) is the usual cure"
+                )
+            waited = epochs - 1 - (progress.best_epoch or 0)
+            stopped = member.patience is not None and waited >= member.patience
+            if not (failure or stopped or epochs >= member.max_epochs):
+                keep.append(m)
+                continue
+            row = self.weights[m] if progress.best_weights is None else progress.best_weights
+            named = self.layout.views(row[None])
+            done[progress.place] = Trained(
+                {name: value[0].clone() for name, value in named.items()},
+                tuple(progress.history),
+                progress.best_epoch,
+                failure,
+            )
+        if done:
+            self._take(keep)
+        return done
+
+    def _pass(self, epoch: int, rates: Float[Tensor, "member"]) -> tuple[Tensor, Tensor, Tensor]:
+        """One pass over the training series: mean loss, mean gradient norm, share of steps clipped, a value a member."""
+        size = self.recipe.batch_size
+        order = epoch_order(self.members, epoch, size)
+        steps = -(-self.samples["train"].sizes // size)
+        loss_sums, weight_sums, norm_sums, clip_sums = (
+            torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device) for _ in range(4)
+        )
+        names = list(self.layout.shapes)
+        for step in range(int(steps.max())):
+            batch = gather(
+                self.inputs,
+                self.samples["train"],
+                order[:, step * size : (step + 1) * size],
+                self.shift,
+                self.scale,
+            )
+            targets, weights = observations(self.samples["train"], batch)
+            masks = dropout_masks(self.net, self.members, epoch, step, batch.x.shape[1], size, self.weights)
+            leaves = {
+                name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()
+            }
+            outputs = forward(self.net, leaves, batch.x, batch.lengths, masks)
+            losses = elementwise(self.recipe.loss, outputs, targets)
+
+            weight = totals(weights)
+            share = weights / weight.clamp(min=torch.finfo(torch.float64).tiny).view(
+                -1, *[1] * (losses.dim() - 1)
+            )
+            # Handing the shares to autograd keeps the batch mean, a sum whose order could change, out of the graph.
+            grads = torch.autograd.grad(losses, [leaves[name] for name in names], share.to(losses.dtype))
+            flat = self.layout.flatten(grads)
+            norms = clip_by_norm(flat, self.clip_norms)
+            active = torch.from_numpy(step < steps).to(self.weights.device)
+            self.optimizer.step(self.weights, flat, rates, active)
+
+            loss_sums += totals(losses.detach() * weights)
+            weight_sums += weight
+            norm_sums += torch.where(active, norms.double(), 0)
+            clip_sums += torch.where(active, (norms > self.clip_norms).double(), 0)
+        taken = torch.from_numpy(steps).to(self.weights.device)
+        return loss_sums / weight_sums, norm_sums / taken, clip_sums / taken
+
+    def _losses(self, which: str) -> list[float | None]:
+        """Every member's mean loss on its validation or watched sample; ``None`` where it has none."""
+        samples = self.samples.get(which)
+        if samples is None:
+            return [None] * len(self.members)
+        loss_sums = torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device)
+        weight_sums = torch.zeros_like(loss_sums)
+        for batch, outputs in evaluate(
+            self.net, self.layout.views(self.weights), self.inputs, samples, self.shift, self.scale
+        ):
+            targets, weights = observations(samples, batch)
+            loss_sums += totals(elementwise(self.recipe.loss, outputs, targets) * weights)
+            weight_sums += totals(weights)
+        means = (loss_sums / weight_sums).tolist()
+        return [mean if size else None for mean, size in zip(means, samples.sizes, strict=True)]
+
+    def _decay(self) -> Float[Tensor, "member weight"]:
+        """lambda/n on weights, nothing on biases; AdamW's value as it is."""
+        rows = self.weights.new_zeros(self.weights.shape)
+        for name, view in self.layout.views(rows).items():
+            if not is_bias(name):
+                view += 1
+        sizes = [
+            1.0 if self.recipe.optimizer == "adamw" else training_size(m.train, self.inputs)
+            for m in self.members
+        ]
+        return (
+            rows
+            * self._tensor([m.weight_decay / n for m, n in zip(self.members, sizes, strict=True)])[:, None]
+        )
+
+    def _take(self, keep: list[int]) -> None:
+        at = torch.tensor(keep, dtype=torch.long, device=self.weights.device)
+        self.members = [self.members[m] for m in keep]
+        self.progress = [self.progress[m] for m in keep]
+        self.weights = self.weights[at]
+        self.optimizer = self.optimizer.take(at)
+        if keep:
+            self._settle()
+
+    def _settle(self) -> None:
+        """Stack what depends on who is still there."""
+        self.shift = self._tensor([member.shift for member in self.members])
+        self.scale = self._tensor([member.scale for member in self.members])
+        self.clip_norms = self._tensor([member.clip_norm for member in self.members])
+        by_step = self.net.pooling == "steps"
+        nothing = Sample(np.zeros(0, dtype=np.int64), self.members[0].train.targets[:0], np.zeros(0))
+        self.samples = {
+            "train": stack_samples([member.train for member in self.members], self.inputs, by_step)
+        }
+        for which in ("validation", "watched"):
+            own = [getattr(member, which) for member in self.members]
+            if any(sample is not None for sample in own):
+                self.samples[which] = stack_samples(
+                    [sample or nothing for sample in own], self.inputs, by_step
+                )
+
+    def _tensor(self, values: Sequence[float] | Sequence[ndarray]) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(device=self.recipe.device, dtype=self.recipe.dtype)
+
+
+@torch.no_grad()
+def evaluate(
+    net: Architecture,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    inputs: Inputs,
+    samples: Samples,
+    shift: Float[Tensor, "member channel"],
+    scale: Float[Tensor, "member channel"],
+) -> Iterator[tuple[Batch, Tensor]]:
+    """Run every member over its own sample, batch by batch, without dropout or gradients."""
+    most = int(samples.sizes.max())
+    rows = min(EVALUATION_ROWS, -(-most // LANE) * LANE)
+    for begin in range(0, most, rows):
+        at = np.arange(begin, begin + rows)
+        positions = np.where(at < samples.sizes[:, None], at, -1)
+        batch = gather(inputs, samples, positions, shift, scale)
+        yield batch, forward(net, weights, batch.x, batch.lengths)
+
+
+def predict(
+    net: Architecture,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    inputs: Inputs,
+    rows: Sequence[Int[ndarray, "series"]],
+    shift: Float[Tensor, "member channel"],
+    scale: Float[Tensor, "member channel"],
+) -> list[Float[ndarray, "place output"]]:
+    """Outputs of every member on series of its own: a row a series, or a row a step, the series one after the other."""
+    none = np.zeros(0)
+    samples = stack_samples(
+        [Sample(own, np.zeros(len(own)), np.zeros(len(own))) for own in rows], inputs, False
+    )
+    parts: list[list[ndarray]] = [[none.reshape(0, net.n_outputs)] for _ in rows]
+    with one_thread():
+        for batch, outputs in evaluate(net, weights, inputs, samples, shift, scale):
+            found = outputs.cpu().numpy()
+            for m, positions in enumerate(batch.positions):
+                if net.pooling == "steps":  # batch before time, so that a series' steps lie together
+                    parts[m].append(found[m].swapaxes(0, 1)[batch.inside[m].T])
+                else:
+                    parts[m].append(found[m][positions >= 0])
+    return [np.concatenate(own[1:] or own) for own in parts]

@@ -1,0 +1,152 @@
+"""What the loop trains on: the inputs all members share, and what each member brings of its own."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float, Int
+from numpy import ndarray
+from torch import Tensor
+
+from throughtime.nn import Init
+from throughtime.records import EpochRecord
+from throughtime.training.optimizers import OptimizerName
+from throughtime.training.schedules import ScheduleName
+
+Loss = Literal["cross_entropy", "squared_error"]
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Raw series, one copy for all members.
+
+    ``values`` holds every step (NaN: missing) and ends with a row of NaN, which padding points to; ``static`` columns
+    follow a series' channels at every step.
+    """
+
+    values: Float[Tensor, "step channel"]
+    starts: Int[ndarray, "series"]
+    lengths: Int[ndarray, "series"]
+    static: Float[Tensor, "series column"] | None = None
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some series with their targets, in a member's own order.
+
+    Parameters
+    ----------
+    rows
+        Where the series are in the inputs.
+    targets
+        Class numbers or values: one a series, or one a step, flat, the series one after the other.
+        A class below 0 and a value of NaN are not observed.
+    weights
+        One a series.
+    """
+
+    rows: Int[ndarray, "series"]
+    targets: Float[ndarray, "target"]
+    weights: Float[ndarray, "series"]
+
+
+@dataclass(frozen=True)
+class Member:
+    """One of the networks trained in lockstep: its series and everything in which it may differ from its neighbors."""
+
+    seed: int
+    train: Sample
+    shift: Float[ndarray, "channel"]
+    scale: Float[ndarray, "channel"]
+    lr: float
+    weight_decay: float
+    momentum: float
+    dropout: float
+    clip_norm: float
+    max_epochs: int
+    patience: int | None = None
+    validation: Sample | None = None
+    watched: Sample | None = None
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """What all members of a group share besides the architecture."""
+
+    loss: Loss
+    init: Init
+    optimizer: OptimizerName
+    lr_schedule: ScheduleName
+    batch_size: int
+    dtype: torch.dtype
+    device: str
+
+
+@dataclass(frozen=True)
+class Trained:
+    """A member after training: its weights (of the best epoch, with early stopping), or why it failed."""
+
+    weights: dict[str, Tensor]
+    history: tuple[EpochRecord, ...]
+    best_epoch: int | None
+    failure: Exception | None = None
+
+
+@dataclass(frozen=True)
+class Batch:
+    """One step's series of every member, padded to the longest, and to the batch size with rows of weight 0."""
+
+    x: Float[Tensor, "member time batch channel"]
+    lengths: Int[Tensor, "member batch"]
+    positions: Int[ndarray, "member batch"]
+    #: which steps are a series' own
+    inside: Bool[ndarray, "member time batch"]
+
+
+@dataclass(frozen=True)
+class Samples:
+    """One sample of each member, stacked: a row a member, what lies beyond a member's own size filled up."""
+
+    rows: Int[ndarray, "member position"]
+    sizes: Int[ndarray, "member"]
+    weights: Float[ndarray, "member position"]
+    targets: ndarray
+    #: where a series' step targets begin in the flat ``targets``; ``None`` with one target a series
+    target_starts: Int[ndarray, "member position"] | None
+
+
+def observed(targets: ndarray) -> Bool[ndarray, "..."]:
+    """Which targets are there: class numbers from 0 up, values that are not NaN."""
+    return targets >= 0 if targets.dtype.kind == "i" else ~np.isnan(targets)
+
+
+def stack_samples(samples: Sequence[Sample], inputs: Inputs, by_step: bool) -> Samples:
+    """Stack one sample of each member, with a target a step or one a series."""
+    sizes = np.array([len(sample.rows) for sample in samples])
+    shape = (len(samples), int(sizes.max()))
+    rows = np.zeros(shape, dtype=np.int64)
+    weights = np.zeros(shape)
+    for m, sample in enumerate(samples):
+        rows[m, : sizes[m]] = sample.rows
+        weights[m, : sizes[m]] = sample.weights
+    if by_step:
+        starts = np.zeros(shape, dtype=np.int64)
+        begin = 0
+        for m, sample in enumerate(samples):
+            lengths = inputs.lengths[sample.rows]
+            starts[m, : sizes[m]] = begin + np.cumsum(lengths) - lengths
+            begin += int(lengths.sum())
+        return Samples(rows, sizes, weights, np.concatenate([sample.targets for sample in samples]), starts)
+    targets = np.zeros(shape, dtype=samples[0].targets.dtype)
+    for m, sample in enumerate(samples):
+        targets[m, : sizes[m]] = sample.targets
+    return Samples(rows, sizes, weights, targets, None)
+
+
+def training_size(sample: Sample, inputs: Inputs) -> float:
+    """n of the objective: the sum of the weights of the terms of the mean loss, series or observed steps."""
+    by_step = len(sample.targets) != len(sample.rows)
+    weights = np.repeat(sample.weights, inputs.lengths[sample.rows]) if by_step else sample.weights
+    return float(weights[observed(sample.targets)].sum())

@@ -1,0 +1,82 @@
+"""Adam, AdamW and SGD with momentum, each member with its own rate, decay and count of steps.
+
+The updates are torch.optim's, written in single operations: a fused multiply-add would round the vector and the
+remainder of a row differently, and so a member by its place.
+References: Kingma & Ba (2015), https://arxiv.org/abs/1412.6980; Loshchilov & Hutter (2019), https://arxiv.org/abs/1711.05101.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
+
+OptimizerName = Literal["adam", "adamw", "sgd"]
+
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass
+class Optimizer:
+    """The update rule and its state, a row a member.
+
+    Parameters
+    ----------
+    name
+        ``adam`` and ``sgd`` add ``decay * weight`` to the gradient; ``adamw`` shrinks the weights by ``lr * decay``.
+    decay
+        Per member and weight: zero where a weight is not penalized.
+    momentum
+        Of ``sgd``, one a member.
+    """
+
+    name: OptimizerName
+    decay: Float[Tensor, "member weight"]
+    momentum: Float[Tensor, "member"]
+    state: dict[str, Tensor] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if not self.state:
+            self.state["steps"] = torch.zeros_like(self.momentum, dtype=torch.float64)
+            self.state["first"] = torch.zeros_like(self.decay)
+            if self.name != "sgd":
+                self.state["second"] = torch.zeros_like(self.decay)
+
+    def step(
+        self,
+        weights: Float[Tensor, "member weight"],
+        grads: Float[Tensor, "member weight"],
+        lr: Float[Tensor, "member"],
+        active: Bool[Tensor, "member"],
+    ) -> None:
+        """Update the weights in place; a member that is not active keeps its weights and its state."""
+        rate = lr[:, None]
+        before = dict(self.state)
+        steps = before["steps"] + 1
+        new = {"steps": steps}
+        if self.name == "adamw":
+            moved = weights * (1 - rate * self.decay)
+        else:
+            moved = weights
+            grads = grads + self.decay * weights
+        if self.name == "sgd":
+            new["first"] = before["first"] * self.momentum[:, None] + grads
+            moved = moved - rate * new["first"]
+        else:
+            new["first"] = before["first"] * BETA1 + grads * (1 - BETA1)
+            new["second"] = before["second"] * BETA2 + grads * grads * (1 - BETA2)
+            rise1 = (1 - BETA1**steps).to(weights.dtype)[:, None]
+            rise2 = (1 - BETA2**steps).sqrt().to(weights.dtype)[:, None]
+            moved = moved - rate / rise1 * (new["first"] / (new["second"].sqrt() / rise2 + EPSILON))
+        if not active.all():
+            moved = torch.where(active[:, None], moved, weights)
+            for name, value in new.items():
+                new[name] = torch.where(active.view(-1, *[1] * (value.dim() - 1)), value, before[name])
+        weights.copy_(moved)
+        self.state = new
+
+    def take(self, members: Tensor) -> "Optimizer":
+        """The same for some of the members."""
+        state = {name: value[members] for name, value in self.state.items()}
+        return Optimizer(self.name, self.decay[members], self.momentum[members], state)
