@@ -1,0 +1,189 @@
+"""What a caller hands over as X and y, taken into `Sequences` and targets without guessing."""
+
+import warnings
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Shaped
+from numpy import ndarray
+
+from throughtime.data.sequences import Sequences, as_floats, as_labels
+from throughtime.errors import DataError, ParameterError
+
+Layout = Literal["ntc", "nct"]
+
+
+class NotNumbersError(DataError, TypeError):
+    """An element that is no number; also the TypeError that scikit-learn's contract asks for."""
+
+
+def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
+    """Take X in any of its forms.
+
+    Parameters
+    ----------
+    X
+        `Sequences` (returned as they are); an array ``(series, time, channel)``; a list, tuple or object array of
+        ``(time_i, channel)``, or of ``(time_i,)`` for a single channel; or a 2-D array or data frame
+        ``(series, time)``, one channel. A 3-D or 2-D float array in C order is shared, not copied.
+    layout
+        ``"nct"`` when 3-D arrays and the arrays of a list hold channels before time, as aeon's and sktime's do.
+
+    Raises
+    ------
+    DataError
+        Anything else; no series, a series without steps, inf, values that are not real numbers, channel counts that
+        differ.
+    """
+    if layout not in ("ntc", "nct"):
+        raise ParameterError(f"layout needs 'ntc' (series, time, channel) or 'nct', got {layout!r}")
+    if isinstance(X, Sequences):
+        if not len(X):
+            raise DataError("X needs at least one series, got none")
+        return X
+    if _is_sparse(X):
+        raise DataError("Sparse data was passed for X, but dense data is required; X.toarray() makes it dense")
+    if isinstance(X, list | tuple) or (isinstance(X, ndarray) and X.dtype == object and X.ndim == 1):
+        parts = [_as_array(part, f"series {index} of X") for index, part in enumerate(X)]
+        if not parts:
+            raise DataError("X needs at least one series, got an empty list")
+        if all(part.ndim == 0 for part in parts):
+            raise _too_flat((len(parts),))
+        if layout == "nct":
+            parts = [part.T if part.ndim == 2 else part for part in parts]
+        return Sequences.from_arrays(parts)
+    array = _as_array(X, "X")
+    if array.ndim < 2:
+        raise _too_flat(array.shape)
+    if array.ndim > 3:
+        raise DataError(f"X needs (series, time, channel), got an array of shape {array.shape}")
+    if not array.shape[0]:
+        raise DataError(f"X needs at least one series, got an array of shape {array.shape}")
+    if array.ndim == 2:
+        array = array[:, :, None]
+    elif layout == "nct":
+        array = array.transpose(0, 2, 1)
+    n, length, channels = array.shape
+    for what, size in (("step", length), ("channel", channels)):
+        if not size:
+            raise DataError(
+                f"X needs at least one {what}: Found array with 0 feature(s) (shape={np.shape(X)}) while a minimum "
+                "of 1 is required."
+            )
+    flat = np.ascontiguousarray(as_floats(array, "X")).reshape(n * length, channels)
+    return Sequences(flat, np.arange(n + 1, dtype=np.int64) * length)
+
+
+def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
+    """Take y in any of its forms.
+
+    Parameters
+    ----------
+    y
+        One value a series, ``(series,)``: numbers, strings or booleans, none missing. Or one value a step, NaN where
+        nothing was observed: `Sequences` of one channel, a list of ``(time_i,)`` or ``(time_i, 1)``, or, when all
+        series are of one length, an array ``(series, time)`` or ``(series, time, 1)``.
+    X
+        The series that y belongs to; their lengths must agree with a y of one value a step.
+
+    Raises
+    ------
+    DataError
+        Numbers or lengths that disagree with X's (the first series that differs is named), a missing or infinite
+        value, more than one target.
+    """
+    if y is None:
+        raise DataError("throughtime requires y to be passed, but the target y is None")
+    if isinstance(y, Sequences):
+        return _checked_steps(y, X)
+    if isinstance(y, list | tuple) or (isinstance(y, ndarray) and y.dtype == object and y.ndim == 1):
+        ndims = {np.ndim(part) for part in y}
+        if len(ndims) > 1:
+            raise DataError("y needs one value a series or one a step, got a mix of both")
+        if ndims - {0}:
+            _same_number(len(y), X)  # before any part of y is found wrong
+            parts = [_as_array(part, f"series {index} of y") for index, part in enumerate(y)]
+            return _checked_steps(Sequences.from_arrays(parts), X)
+    array = np.asarray(y)
+    if array.ndim == 0:
+        raise DataError(f"y should be a 1d array, got {y!r}")
+    _same_number(len(array), X)
+    if array.ndim > 1 and array.shape[1:] in {(X.shape[1],), (X.shape[1], 1)} and X.shape[1] != 1:
+        return _checked_steps(as_sequences(_as_array(y, "y")), X)
+    if array.ndim == 2 and array.shape[1] == 1:
+        from sklearn.exceptions import DataConversionWarning
+
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
+            "(n_samples,), for example using ravel().",
+            DataConversionWarning,
+            stacklevel=2,
+        )
+        array = array[:, 0]
+    if array.ndim != 1:
+        raise DataError(
+            f"y should be a 1d array, one value a series, or hold one value for each step of X; got shape {array.shape}"
+        )
+    if array.dtype.kind == "c":
+        raise DataError("Complex data not supported: y needs real numbers or labels")
+    if array.dtype.kind == "f":
+        for bad, name in ((np.isnan(array), "NaN"), (np.isinf(array), "infinity")):
+            if bad.any():
+                raise DataError(
+                    f"Input y contains {name}: y needs a finite value for every series, got {array[bad][0]} "
+                    f"at series {int(bad.argmax())}"
+                )
+    return as_labels(array, "y")
+
+
+def _checked_steps(y: Sequences, X: Sequences) -> Sequences:
+    _same_number(len(y), X)
+    if y.n_channels != 1:
+        raise DataError(f"y needs one target a step, got {y.n_channels} channels")
+    differ = y.lengths != X.lengths
+    if differ.any():
+        index = int(differ.argmax())
+        raise DataError(
+            f"y needs one value for each step of X, got {y.lengths[index]} values for the {X.lengths[index]} steps "
+            f"of series {index}"
+        )
+    return y
+
+
+def _same_number(n: int, X: Sequences) -> None:
+    if n != len(X):
+        raise DataError(
+            f"Found input variables with inconsistent numbers of samples: [{len(X)}, {n}]; "
+            "y needs one entry for each series of X"
+        )
+
+
+def _as_array(array: Any, what: str) -> ndarray:
+    try:
+        converted: ndarray = np.asarray(array)
+    except (TypeError, ValueError, RuntimeError) as error:
+        raise DataError(f"{what} needs to be an array of numbers: {error}") from error
+    if converted.dtype == object and converted.ndim >= 1:
+        # Numbers in an object array are numbers (scikit-learn's check_dtype_object); text that looks like one is not.
+        text = next((element for element in converted.flat if isinstance(element, str | bytes)), None)
+        if text is not None:
+            raise DataError(f"{what} needs real numbers, got {text!r} in an array of dtype object")
+        try:
+            return converted.astype(np.float64)
+        except TypeError as error:
+            raise NotNumbersError(f"{what} needs real numbers, got dtype object: {error}") from error
+        except (ValueError, OverflowError) as error:
+            raise DataError(f"{what} needs real numbers, got dtype object: {error}") from error
+    return converted
+
+
+def _is_sparse(X: Any) -> bool:
+    return hasattr(X, "tocsr") and hasattr(X, "toarray")
+
+
+def _too_flat(shape: tuple[int, ...]) -> DataError:
+    return DataError(
+        f"Expected 2D array, got {len(shape)}D array instead: X needs (series, time, channel), a list of "
+        f"(time, channel), or (series, time), got shape {shape}. Reshape your data either using X[None, :, None] if it "
+        "is one series or X[:, None] if it holds one step of each series."
+    )

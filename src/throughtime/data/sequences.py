@@ -1,0 +1,631 @@
+"""Ragged series in one flat buffer, of which every series, selection and window is a view."""
+
+import operator
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from types import EllipsisType
+from typing import Any, Self, overload
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from numpy import ndarray
+from numpy.typing import ArrayLike, DTypeLike
+
+from throughtime.errors import DataError, ParameterError
+
+_FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_CHUNK = 1 << 16  # rows scanned at a time, so that looking for inf needs no second copy of the values
+
+
+class Sequences:
+    """Series of unequal length, ``series time channel``; immutable.
+
+    Parameters
+    ----------
+    values
+        The steps of all series, one series after the other, ``(step, channel)``. float32 and float64 stay what they
+        are, integers and booleans become float32. An array that fits is shared, not copied: leave it unchanged.
+    offsets
+        Where each series begins in ``values``, and the end of the last: ``(series + 1,)``.
+    times
+        When each step of ``values`` was, ``(step,)``: numbers (kept as float64) or datetimes (datetime64[ns]),
+        increasing within a series.
+    groups
+        The group each series belongs to, ``(series,)``: integers, strings, ...
+    static
+        Features of a whole series, ``(series, feature)``, kept in the dtype of the values.
+    channel_names
+        One name a channel.
+
+    Raises
+    ------
+    DataError
+        No series at all, a series without steps, an infinite value, values that are not real numbers, or parts whose
+        sizes differ. NaN is data: a value that was not observed.
+
+    Notes
+    -----
+    ``X[i]`` is one series, ``(time, channel)``, read-only; ``X[1:5]``, ``X[[3, 1]]`` and ``X[mask]`` are `Sequences`
+    again. None of them copies values, nor does `windows`: they point into the same `buffer`.
+    """
+
+    __slots__ = ("_buffer", "_channel_names", "_groups", "_lengths", "_starts", "_static", "_times")
+
+    _buffer: ndarray
+    _starts: ndarray
+    _lengths: ndarray
+    _times: ndarray | None
+    _groups: ndarray | None
+    _static: ndarray | None
+    _channel_names: tuple[str, ...] | None
+
+    def __init__(
+        self,
+        values: Shaped[ndarray, "step channel"],
+        offsets: ArrayLike,
+        *,
+        times: ArrayLike | None = None,
+        groups: ArrayLike | None = None,
+        static: ArrayLike | None = None,
+        channel_names: Iterable[str] | None = None,
+    ) -> None:
+        values = np.asarray(values)
+        if values.ndim != 2:
+            raise DataError(f"values needs two axes, (step, channel), got shape {values.shape}")
+        buffer = np.ascontiguousarray(as_floats(values, "values"))
+        edges = _checked_offsets(offsets, len(buffer))
+        names = _checked_names(channel_names, buffer.shape[1])
+        _refuse_infinite(buffer, edges, names)
+        self._fill(
+            buffer,
+            edges[:-1],
+            np.diff(edges),
+            _checked_times(times, edges),
+            None if groups is None else as_labels(groups, "groups", len(edges) - 1),
+            _checked_static(static, len(edges) - 1, buffer.dtype),
+            names,
+        )
+
+    def _fill(
+        self,
+        buffer: ndarray,
+        starts: ndarray,
+        lengths: ndarray,
+        times: ndarray | None,
+        groups: ndarray | None,
+        static: ndarray | None,
+        channel_names: tuple[str, ...] | None,
+    ) -> Self:
+        self._buffer = _read_only(buffer)
+        self._starts = _read_only(starts)
+        self._lengths = _read_only(lengths)
+        self._times = None if times is None else _read_only(times)
+        self._groups = None if groups is None else _read_only(groups)
+        self._static = None if static is None else _read_only(static)
+        self._channel_names = channel_names
+        return self
+
+    @classmethod
+    def from_arrays(
+        cls,
+        arrays: Iterable[ArrayLike],
+        *,
+        times: Iterable[ArrayLike] | None = None,
+        groups: ArrayLike | None = None,
+        static: ArrayLike | None = None,
+        channel_names: Iterable[str] | None = None,
+    ) -> Self:
+        """Copy arrays, one a series, into one buffer.
+
+        Parameters
+        ----------
+        arrays
+            ``(time, channel)`` each, or ``(time,)`` for a single channel. One float64 array makes all float64.
+        times
+            One ``(time,)`` a series.
+        groups, static, channel_names
+            As in the class.
+        """
+        parts = [_as_steps(array, index) for index, array in enumerate(arrays)]
+        if not parts:
+            raise DataError("X needs at least one series, got none")
+        n_channels = parts[0].shape[1]
+        for index, part in enumerate(parts):
+            if part.shape[1] != n_channels:
+                raise DataError(
+                    f"X needs the same channels in every series, got {part.shape[1]} in series {index} "
+                    f"and {n_channels} in series 0"
+                )
+        lengths = [len(part) for part in parts]
+        values = np.empty((sum(lengths), n_channels), np.result_type(*{_float_dtype(p.dtype) for p in parts}))
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+            np.concatenate(parts, out=values, casting="same_kind")
+        flat_times = None
+        if times is not None:
+            clocks = [np.asarray(clock) for clock in times]
+            if [clock.shape for clock in clocks] != [(length,) for length in lengths]:
+                raise DataError("times needs one 1-D array a series, with one time a step")
+            flat_times = np.concatenate(clocks)
+        offsets = np.concatenate([[0], np.cumsum(lengths)])
+        return cls(values, offsets, times=flat_times, groups=groups, static=static, channel_names=channel_names)
+
+    @property
+    def buffer(self) -> Float[ndarray, "row channel"]:
+        """The flat array that `starts` and `lengths` point into; a selection shares it with what it came from.
+
+        It may hold rows that are in none of these series: statistics are to be taken over `values`.
+        """
+        return self._buffer
+
+    @property
+    def starts(self) -> Int[ndarray, "series"]:
+        """The row of `buffer` at which each series begins."""
+        return self._starts
+
+    @property
+    def lengths(self) -> Int[ndarray, "series"]:
+        """Steps in each series."""
+        return self._lengths
+
+    @property
+    def offsets(self) -> Int[ndarray, "edge"]:
+        """Where each series begins in `values`, and the end of the last."""
+        return np.concatenate([[0], np.cumsum(self._lengths)])
+
+    @property
+    def values(self) -> Float[ndarray, "step channel"]:
+        """All steps, one series after the other; copied only where they do not already lie so in `buffer`."""
+        return self._in_order(self._buffer)
+
+    @property
+    def times(self) -> Shaped[ndarray, "step"] | None:
+        """When each step of `values` was, float64 or datetime64[ns]."""
+        return None if self._times is None else self._in_order(self._times)
+
+    @property
+    def groups(self) -> Shaped[ndarray, "series"] | None:
+        """The group of each series."""
+        return self._groups
+
+    @property
+    def static(self) -> Float[ndarray, "series feature"] | None:
+        """Features of each series as a whole."""
+        return self._static
+
+    @property
+    def channel_names(self) -> tuple[str, ...] | None:
+        """Names of the channels."""
+        return self._channel_names
+
+    @property
+    def n_channels(self) -> int:
+        """Channels of every series."""
+        return int(self._buffer.shape[1])
+
+    @property
+    def n_steps(self) -> int:
+        """Steps of all series together."""
+        return int(self._lengths.sum())
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """float32 or float64."""
+        return self._buffer.dtype
+
+    @property
+    def shape(self) -> tuple[int, int | None, int]:
+        """``(series, time, channel)``; time is None when the lengths differ. scikit-learn's splitting reads it."""
+        equal = len(self) > 0 and bool((self._lengths == self._lengths[0]).all())
+        return len(self), int(self._lengths[0]) if equal else None, self.n_channels
+
+    def times_of(self, index: int) -> Shaped[ndarray, "time"] | None:
+        """When the steps of one series were."""
+        if self._times is None:
+            return None
+        return self._times[self._rows_of(index)]
+
+    def astype(self, dtype: DTypeLike) -> Self:
+        """The same series in another dtype, float32 or float64; itself when it has that already."""
+        dtype = np.dtype(dtype)
+        if dtype not in _FLOATS:
+            raise ParameterError(f"dtype needs float32 or float64, got {dtype}")
+        if dtype == self.dtype:
+            return self
+        with np.errstate(over="ignore"):
+            buffer = self._buffer.astype(dtype)
+            static = None if self._static is None else self._static.astype(dtype)
+        cast = self._like(buffer=buffer, static=static)
+        row = first_infinite(buffer)
+        if row is not None:
+            raise DataError(f"dtype needs to hold every value, got {self._buffer[row]} for {dtype}")
+        return cast
+
+    def windows(self, length: int, stride: int = 1) -> Self:
+        """Every window of ``length`` steps, ``stride`` steps apart, as series of their own; no value is copied.
+
+        Groups and static features come along with each window. A series shorter than ``length`` has none.
+
+        Raises
+        ------
+        DataError
+            No series is long enough.
+        """
+        for name, value in (("length", length), ("stride", stride)):
+            if operator.index(value) < 1:
+                raise ParameterError(f"{name} needs at least 1 step, got {value}")
+        counts = np.maximum((self._lengths - length) // stride + 1, 0)
+        if not counts.any():
+            raise DataError(
+                f"windows needs a series of at least {length} steps, the longest has {max(self._lengths, default=0)}"
+            )
+        source = np.repeat(np.arange(len(self)), counts)
+        nth = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
+        return self._like(
+            starts=self._starts[source] + nth * stride,
+            lengths=np.full(len(source), length, np.int64),
+            groups=None if self._groups is None else self._groups[source],
+            static=None if self._static is None else self._static[source],
+        )
+
+    def padded(self, length: int | None = None, fill: float = np.nan) -> Float[ndarray, "series time channel"]:
+        """Copy into one array, ``fill`` standing after a series' end.
+
+        Parameters
+        ----------
+        length
+            Steps of the array, at least the longest series' (the default).
+        """
+        longest = int(self._lengths.max(initial=0))
+        if length is None:
+            length = longest
+        if length < longest:
+            raise ParameterError(f"length needs at least the {longest} steps of the longest series, got {length}")
+        padded = np.full((len(self), length, self.n_channels), fill, self.dtype)
+        padded[np.arange(length) < self._lengths[:, None]] = self.values
+        return padded
+
+    def packed(self) -> Self:
+        """The same series in a buffer that holds nothing else; itself when its buffer is like that."""
+        if self._is_packed():
+            return self
+        return self._like(buffer=self.values, times=self.times, starts=self.offsets[:-1])
+
+    def replace(
+        self,
+        *,
+        groups: ArrayLike | None = None,
+        static: ArrayLike | None = None,
+        channel_names: Iterable[str] | None = None,
+    ) -> Self:
+        """The same series with other groups, static features or channel names; what is not given stays."""
+        return self._like(
+            groups=self._groups if groups is None else as_labels(groups, "groups", len(self)),
+            static=self._static if static is None else _checked_static(static, len(self), self.dtype),
+            channel_names=_checked_names(channel_names, self.n_channels) or self._channel_names,
+        )
+
+    def __len__(self) -> int:
+        return len(self._starts)
+
+    def __iter__(self) -> Iterator[Float[ndarray, "time channel"]]:
+        return (self._buffer[start : start + length] for start, length in zip(self._starts, self._lengths, strict=True))
+
+    @overload
+    def __getitem__(self, rows: int) -> Float[ndarray, "time channel"]: ...
+
+    @overload
+    def __getitem__(self, rows: slice | ndarray | Sequence[int] | tuple[Any, EllipsisType]) -> Self: ...
+
+    def __getitem__(self, rows: Any) -> Any:
+        if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is Ellipsis:
+            rows = rows[0]  # scikit-learn asks for X[rows, ...]
+        if isinstance(rows, tuple):
+            raise IndexError(f"series are taken along one axis, got {rows!r}; X[list(rows)] takes several")
+        if not isinstance(rows, slice):
+            index = np.asarray(rows)
+            if index.size == 0 and not isinstance(rows, ndarray):
+                index = index.astype(np.intp)
+            if index.dtype.kind not in "iub" or index.ndim > 1 or (index.dtype.kind == "b" and index.ndim == 0):
+                raise IndexError(f"series are taken by an int, a slice, ints or a boolean mask, got {rows!r}")
+            if index.ndim == 0:
+                return self._buffer[self._rows_of(int(index))]
+            rows = index
+        return self._like(
+            starts=self._starts[rows],
+            lengths=self._lengths[rows],
+            groups=None if self._groups is None else self._groups[rows],
+            static=None if self._static is None else self._static[rows],
+        )
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Sequences):
+            return NotImplemented
+        return (
+            self.dtype == other.dtype
+            and self._channel_names == other._channel_names
+            and np.array_equal(self._lengths, other._lengths)
+            and np.array_equal(self.values, other.values, equal_nan=True)
+            and _same(self.times, other.times)
+            and _same(self._groups, other._groups)
+            and _same(self._static, other._static)
+        )
+
+    __hash__ = None  # type: ignore[assignment]
+
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> ndarray:
+        if self.shape[1] is None:
+            raise DataError(
+                f"an array needs series of one length, got {min(self._lengths, default=0)} to "
+                f"{max(self._lengths, default=0)} steps; padded() fills them up"
+            )
+        if copy is False:
+            raise ValueError("series become an array only by copying")
+        return self.padded().astype(self.dtype if dtype is None else dtype, copy=False)
+
+    def __repr__(self) -> str:
+        low, high = min(self._lengths, default=0), max(self._lengths, default=0)
+        steps = f"{low}" if low == high else f"{low}-{high}"
+        extras = [
+            "" if self._times is None else f", times={self._times.dtype}",
+            "" if self._groups is None else f", groups={len(np.unique(self._groups))}",
+            "" if self._static is None else f", static={self._static.shape[1]}",
+        ]
+        return (
+            f"Sequences({len(self)} series, {steps} steps, {self.n_channels} channels, {self.dtype}{''.join(extras)})"
+        )
+
+    def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        # A fold must not drag the whole data set along, nor windows be written out once per overlap.
+        lean = self.packed() if self.n_steps < len(self._buffer) else self
+        parts = (lean._buffer, lean._starts, lean._lengths, lean._times, lean._groups, lean._static)
+        return _restore, (type(self), *parts, lean._channel_names)
+
+    def _like(self, **changed: Any) -> Self:
+        parts = {name: changed.get(name, getattr(self, f"_{name}")) for name in _PARTS}
+        return object.__new__(type(self))._fill(**parts)
+
+    def _rows_of(self, index: int) -> slice:
+        if not -len(self) <= index < len(self):
+            raise IndexError(f"series {index} is not among {len(self)}")
+        return slice(self._starts[index], self._starts[index] + self._lengths[index])
+
+    def _is_packed(self) -> bool:
+        return self.n_steps == len(self._buffer) and bool((self._starts == self.offsets[:-1]).all())
+
+    def _in_order(self, flat: ndarray) -> ndarray:
+        offsets = self.offsets
+        first = self._starts[0] if len(self) else 0
+        if (self._starts - first == offsets[:-1]).all():
+            ordered: ndarray = flat[first : first + offsets[-1]]
+        else:
+            ordered = flat[np.repeat(self._starts - offsets[:-1], self._lengths) + np.arange(offsets[-1])]
+        ordered.flags.writeable = False
+        return ordered
+
+
+_PARTS = ("buffer", "starts", "lengths", "times", "groups", "static", "channel_names")
+
+
+def _restore(cls: type[Sequences], *parts: Any) -> Sequences:
+    return object.__new__(cls)._fill(*parts)
+
+
+def concatenate(parts: Iterable[Sequences]) -> Sequences:
+    """Join several `Sequences` of the same channels; those that share a buffer keep sharing it."""
+    parts = tuple(parts)
+    if not parts:
+        raise DataError("concatenate needs at least one Sequences, got none")
+    first = parts[0]
+    for part in parts[1:]:
+        for what, got, want in (
+            ("channels", part.n_channels, first.n_channels),
+            ("channel names", part.channel_names, first.channel_names),
+            ("times", part._times is not None, first._times is not None),
+            ("groups", part._groups is not None, first._groups is not None),
+            ("static features", _width(part._static), _width(first._static)),
+        ):
+            if got != want:
+                raise DataError(f"concatenate needs the same {what} in every part, got {got} beside {want}")
+    shared = all(part._buffer is first._buffer and part._times is first._times for part in parts)
+    if not shared:
+        parts = tuple(part.packed() for part in parts)
+    shifts = np.zeros(len(parts), np.int64)
+    if not shared:
+        shifts[1:] = np.cumsum([len(part._buffer) for part in parts[:-1]])
+    return first._like(
+        buffer=first._buffer if shared else np.concatenate([part._buffer for part in parts]),
+        times=first._times if shared else _joined([part._times for part in parts]),
+        starts=np.concatenate([part._starts + shift for part, shift in zip(parts, shifts, strict=True)]),
+        lengths=np.concatenate([part._lengths for part in parts]),
+        groups=_joined([part._groups for part in parts]),
+        static=_joined([part._static for part in parts]),
+    )
+
+
+def as_floats(array: ndarray, what: str) -> ndarray:
+    """float32 or float64 as they are, other real numbers as float32 (float128: float64); else a `DataError`."""
+    dtype = _float_dtype(array.dtype, what)
+    if array.dtype == dtype:
+        return array
+    with np.errstate(over="ignore"):
+        return array.astype(dtype)
+
+
+def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndarray:
+    """Labels, one a series, as an array of integers, floats, booleans, datetimes or strings; none may be missing."""
+    array = np.asarray(labels)
+    if array.ndim != 1 or (n_series is not None and len(array) != n_series):
+        need = "one value a series" if n_series is None else f"one value for each of the {n_series} series"
+        raise DataError(f"{what} needs {need}, got shape {array.shape}")
+    if array.dtype.kind in "OT":
+        for index, label in enumerate(array):
+            if _is_missing(label):
+                raise DataError(f"{what} needs a value for every series, series {index} has none ({label!r})")
+        kinds = {type(label) for label in array}
+        if all(issubclass(kind, str) for kind in kinds):
+            array = array.astype(np.str_)
+        elif all(issubclass(kind, bool | np.bool_) for kind in kinds):
+            array = array.astype(np.bool_)
+        elif all(issubclass(kind, int | np.integer) for kind in kinds):
+            array = _narrowed(array, np.int64, what)
+        elif all(issubclass(kind, int | float | np.number) for kind in kinds):
+            array = _narrowed(array, np.float64, what)
+        else:
+            raise DataError(f"{what} needs labels of one kind, got {', '.join(sorted(k.__name__ for k in kinds))}")
+    if array.dtype.kind not in "biufMU":
+        raise DataError(f"{what} needs numbers, strings or dates, got {array.dtype}")
+    missing = np.isnan(array) if array.dtype.kind == "f" else np.isnat(array) if array.dtype.kind == "M" else None
+    if missing is not None and missing.any():
+        raise DataError(f"{what} needs a value for every series, series {int(missing.argmax())} has none (NaN)")
+    return array.copy() if array is labels else array
+
+
+def first_infinite(values: Float[ndarray, "step channel"]) -> tuple[int, int] | None:
+    """Row and column of the first infinite value."""
+    for start in range(0, len(values), _CHUNK):
+        chunk = np.isinf(values[start : start + _CHUNK])
+        if chunk.any():
+            row, column = np.unravel_index(int(chunk.argmax()), chunk.shape)
+            return start + int(row), int(column)
+    return None
+
+
+def named_channel(names: Sequence[str] | None, channel: int) -> str:
+    """``channel 'tmin' (1)``, or ``channel 1`` when it has no name."""
+    return f"channel {channel}" if names is None else f"channel {names[channel]!r} ({channel})"
+
+
+def _is_missing(label: Any) -> bool:
+    if label is None:
+        return True
+    try:
+        return bool(label != label)
+    except TypeError:  # pandas.NA has no truth value
+        return True
+
+
+def _narrowed(array: ndarray, dtype: type, what: str) -> ndarray:
+    try:
+        return array.astype(dtype)
+    except OverflowError as error:
+        raise DataError(f"{what} needs numbers of at most 64 bits: {error}") from error
+
+
+def _float_dtype(dtype: np.dtype[Any], what: str = "X") -> np.dtype[Any]:
+    if dtype in _FLOATS:
+        return dtype
+    if dtype.kind == "f":
+        return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
+    if dtype.kind in "biu":
+        return np.dtype(np.float32)
+    if dtype.kind == "c":
+        raise DataError(f"Complex data not supported: {what} needs real numbers, got {dtype}")
+    raise DataError(f"{what} needs real numbers, got dtype {dtype}")
+
+
+def _as_steps(array: ArrayLike, index: int) -> ndarray:
+    steps = np.asarray(array)
+    if steps.ndim == 1:
+        steps = steps[:, None]
+    if steps.ndim != 2:
+        raise DataError(f"X needs (time, channel) in every series, series {index} has shape {steps.shape}")
+    _float_dtype(steps.dtype, f"X (series {index})")
+    return steps
+
+
+def _checked_offsets(offsets: ArrayLike, n_steps: int) -> ndarray:
+    edges = np.asarray(offsets)
+    if edges.ndim != 1 or edges.dtype.kind not in "iu":
+        raise DataError(f"offsets needs one axis of integers, got {edges.dtype} of shape {edges.shape}")
+    edges = edges.astype(np.int64)
+    if len(edges) < 2:
+        raise DataError(f"X needs at least one series, got {len(edges)} offsets")
+    if edges[0] != 0 or edges[-1] != n_steps:
+        raise DataError(f"offsets needs to run from 0 to the {n_steps} steps, got {edges[0]} to {edges[-1]}")
+    lengths = np.diff(edges)
+    if (lengths < 0).any():
+        raise DataError(f"offsets needs increasing values, got a decrease after series {int((lengths < 0).argmax())}")
+    if not lengths.all():
+        raise DataError(f"X needs at least one step in every series, series {int((lengths == 0).argmax())} has none")
+    return edges
+
+
+def _checked_names(names: Iterable[str] | None, n_channels: int) -> tuple[str, ...] | None:
+    if names is None:
+        return None
+    names = tuple(str(name) for name in names)
+    if len(names) != n_channels:
+        raise DataError(f"channel_names needs one name for each of the {n_channels} channels, got {len(names)}")
+    return names
+
+
+def _checked_times(times: ArrayLike | None, edges: ndarray) -> ndarray | None:
+    if times is None:
+        return None
+    clock = np.asarray(times)
+    if clock.shape != (edges[-1],):
+        raise DataError(f"times needs one time for each of the {edges[-1]} steps, got shape {clock.shape}")
+    if clock.dtype.kind not in "iufM":
+        raise DataError(f"times needs numbers or datetime64, got {clock.dtype}")
+    clock = clock.astype("datetime64[ns]" if clock.dtype.kind == "M" else np.float64)
+    rising = clock[1:] > clock[:-1]
+    rising[edges[1:-1] - 1] = True
+    known = ~np.isnat(clock) if clock.dtype.kind == "M" else np.isfinite(clock)
+    wrong = ~(np.concatenate([[True], rising]) & known)
+    if wrong.any():
+        row = int(wrong.argmax())
+        series = int(np.searchsorted(edges, row, "right")) - 1
+        raise DataError(
+            f"times needs increasing values within a series, got {clock[row]} in series {series}, "
+            f"step {row - edges[series]}"
+        )
+    return clock
+
+
+def _checked_static(static: ArrayLike | None, n_series: int, dtype: np.dtype[Any]) -> ndarray | None:
+    if static is None:
+        return None
+    features = np.asarray(static)
+    if features.ndim == 1:
+        features = features[:, None]
+    if features.ndim != 2 or len(features) != n_series or not features.shape[1]:
+        raise DataError(f"static needs a row for each of the {n_series} series, got shape {np.shape(static)}")
+    _float_dtype(features.dtype, "static")
+    with np.errstate(over="ignore"):
+        features = features.astype(dtype)
+    infinite = first_infinite(features)
+    if infinite is not None:
+        raise DataError(f"static needs finite values, got inf at series {infinite[0]}, feature {infinite[1]}")
+    return features
+
+
+def _refuse_infinite(values: ndarray, edges: ndarray, names: tuple[str, ...] | None) -> None:
+    infinite = first_infinite(values)
+    if infinite is None:
+        return
+    row, channel = infinite
+    series = int(np.searchsorted(edges, row, "right")) - 1
+    raise DataError(
+        f"X needs finite values (NaN where nothing was observed), got {values[row, channel]} at series {series}, "
+        f"step {row - edges[series]}, {named_channel(names, channel)}"
+    )
+
+
+def _read_only(array: ndarray) -> ndarray:
+    view = array if array.base is not None and not array.flags.writeable else array.view()
+    view.flags.writeable = False
+    return view
+
+
+def _same(one: ndarray | None, other: ndarray | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return np.array_equal(one, other, equal_nan=one.dtype.kind == "f" and other.dtype.kind == "f")
+
+
+def _width(features: ndarray | None) -> int:
+    return 0 if features is None else int(features.shape[1])
+
+
+def _joined(parts: Sequence[ndarray | None]) -> ndarray | None:
+    arrays = [part for part in parts if part is not None]
+    return np.concatenate(arrays) if arrays else None
