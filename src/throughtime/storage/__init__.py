@@ -1,0 +1,22 @@
+"""Files that are whole or absent: atomic writes and the run directory with its manifest."""
+
+from throughtime.storage.atomic import write_file
+from throughtime.storage.manifest import MANIFEST, FileEntry, Manifest, package_versions
+from throughtime.storage.run import Run, claim, read_run, write_run
+from throughtime.storage.serialize import arrays_from_bytes, arrays_to_bytes, json_from_bytes, json_to_bytes
+
+__all__ = [
+    "MANIFEST",
+    "FileEntry",
+    "Manifest",
+    "Run",
+    "arrays_from_bytes",
+    "arrays_to_bytes",
+    "claim",
+    "json_from_bytes",
+    "json_to_bytes",
+    "package_versions",
+    "read_run",
+    "write_file",
+    "write_run",
+]

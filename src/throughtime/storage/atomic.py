@@ -1,0 +1,61 @@
+"""A file that is written whole or not at all."""
+
+import hashlib
+import os
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from throughtime.errors import StorageError
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Put ``content`` at ``path`` at once, in place of what was there.
+
+    A temporary file in the same directory is written, synced, read back and compared, then renamed, and the
+    directory is synced.  Whoever looks sees the old file or the new one, also after a crash; a power cut on
+    Windows, where a directory cannot be synced, may still bring the old one back.
+
+    Raises
+    ------
+    StorageError
+        If the system refuses (full disk, permission) or hands back other bytes.  No temporary file stays.
+    """
+    # The name may be as long as the file system allows, so the temporary one does not contain it.
+    temporary = path.parent / f".{secrets.token_hex(8)}.partial"
+    with refusals_named(path):
+        try:
+            with open(temporary, "xb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            if hashlib.sha256(temporary.read_bytes()).digest() != hashlib.sha256(content).digest():
+                raise StorageError(f"{path} needs a disk that keeps what it is given, but other bytes were read back")
+            os.replace(temporary, path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
+        sync_directory(path.parent)
+
+
+def sync_directory(directory: Path) -> None:
+    """Make the names in ``directory`` durable; on Windows, which has no such call, do nothing."""
+    if os.name == "nt":
+        return
+    descriptor = os.open(directory, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def refusals_named(path: Path) -> Iterator[None]:
+    """Turn the system's refusals into a ``StorageError`` that says which path could not be written."""
+    try:
+        yield
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{path} could not be written: {error.strerror or error}") from error

@@ -1,0 +1,211 @@
+"""The run directory: every file of a training run, and the manifest that vouches for them.
+
+A run is written beside its place, under a hidden name, and renamed into it when complete.  A process killed
+on the way leaves at most that hidden ``.<name>-<digits>.partial`` directory, which may be deleted.
+"""
+
+import os
+import secrets
+import shutil
+import stat
+from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy.typing as npt
+
+from throughtime.errors import StorageError
+from throughtime.storage.atomic import refusals_named, sync_directory, write_file
+from throughtime.storage.manifest import MANIFEST, Manifest, check_content, manifest_bytes, parse_manifest
+from throughtime.storage.serialize import arrays_from_bytes, json_from_bytes
+
+_LARGEST_MANIFEST = 64 * 2**20  # bytes; about 400,000 files
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on disk whose files were all as its manifest says when ``read_run`` looked.
+
+    Each file is read on request and checked once more, so that what is parsed is what was hashed.
+    """
+
+    directory: Path
+    manifest: Manifest
+
+    def bytes(self, name: str) -> bytes:
+        """Read a file of the run as it is."""
+        path = self.directory / name
+        if name not in self.manifest.files:
+            raise StorageError(f"{self.directory} has no file {name!r}; it has {sorted(self.manifest.files)}")
+        entry = self.manifest.files[name]
+        content = _read_regular(path, largest=entry.size)
+        check_content(content, entry, str(path))
+        return content
+
+    def json(self, name: str) -> Any:
+        """Read a JSON file of the run."""
+        return json_from_bytes(self.bytes(name), str(self.directory / name))
+
+    def arrays(self, name: str) -> dict[str, npt.NDArray[Any]]:
+        """Read a safetensors file of the run."""
+        return arrays_from_bytes(self.bytes(name), str(self.directory / name))
+
+
+def claim(directory: Path) -> None:
+    """Refuse, before hours of training, a place where a run could not be put afterwards; leave no trace.
+
+    Raises
+    ------
+    StorageError
+        If something is there already, or a directory cannot be made there.
+    """
+    _refuse_existing(directory)
+    existing = _absent_parents(directory)[0].parent
+    probe = existing / f".{secrets.token_hex(8)}.partial"
+    with refusals_named(directory):
+        os.mkdir(probe)
+        os.rmdir(probe)
+
+
+def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
+    """Write a run's files and manifest, and put them in place by one rename.
+
+    Parameters
+    ----------
+    directory
+        Where the run shall be; it must not exist.  Missing parents are made.
+    files
+        Content by relative name, ``/`` between folders.
+    facts
+        Plain values for the manifest: device, instruction set, threads and what else explains the run.
+
+    Raises
+    ------
+    StorageError
+        If ``directory`` exists, a name would leave it, or the system refuses.  Nothing is left then; only
+        when syncing the parent fails after the rename does the run, complete, stay.
+    """
+    _refuse_existing(directory)
+    manifest = manifest_bytes(files, facts)
+    parents = _absent_parents(directory)[:-1]
+    partial = directory.parent / f".{directory.name[:40]}-{secrets.token_hex(8)}.partial"
+    placed = False
+    with refusals_named(directory):
+        made: list[Path] = []
+        try:
+            for parent in parents:
+                parent.mkdir(exist_ok=True)
+                made.append(parent)
+                sync_directory(parent.parent)
+            os.mkdir(partial)
+            for folder in sorted({PurePosixPath(name).parent for name in files} - {PurePosixPath(".")}):
+                (partial / folder).mkdir(parents=True, exist_ok=True)
+            for name, content in files.items():
+                write_file(partial / name, content)
+            _sync_folders(partial)
+            write_file(partial / MANIFEST, manifest)
+            # A rename replaces an empty directory without a word, so look again; one with files is refused.
+            _refuse_existing(directory)
+            os.rename(partial, directory)
+            placed = True
+            sync_directory(directory.parent)
+        except BaseException:
+            if not placed:
+                shutil.rmtree(partial, ignore_errors=True)
+                for parent in reversed(made):
+                    # Somebody may have put something there since; then it stays.
+                    with suppress(OSError):
+                        parent.rmdir()
+            raise
+
+
+def read_run(directory: Path) -> Run:
+    """Open a run and check every file of it.
+
+    Raises
+    ------
+    StorageError
+        If there is no run, or a file is missing, unlisted, changed, no regular file, or the manifest is damaged
+        or of a newer format.  The message names the file.
+    """
+    if not directory.is_dir():
+        raise StorageError(f"{directory} needs to be the directory of a run, got {_what_is_there(directory)}")
+    manifest_path = directory / MANIFEST
+    if not os.path.lexists(manifest_path):
+        raise StorageError(f"{directory} needs a {MANIFEST} to be a run, got none")
+    manifest = parse_manifest(_read_regular(manifest_path, _LARGEST_MANIFEST), str(manifest_path))
+    present = set(_names_below(directory, directory))
+    for name in sorted(manifest.files.keys() - present):
+        raise StorageError(f"{directory / name} is missing: {MANIFEST} lists it")
+    for name in sorted(present - manifest.files.keys() - {MANIFEST}):
+        raise StorageError(f"{directory / name} is not of this run: {MANIFEST} does not list it")
+    run = Run(directory, manifest)
+    for name in manifest.files:
+        run.bytes(name)
+    return run
+
+
+def _refuse_existing(directory: Path) -> None:
+    if os.path.lexists(directory):
+        raise StorageError(f"{directory} exists; choose another --out or remove it")
+
+
+def _absent_parents(directory: Path) -> list[Path]:
+    """Return ``directory`` and those of its parents that do not exist, outermost first."""
+    absent = [directory]
+    while not os.path.lexists(absent[0].parent):
+        absent.insert(0, absent[0].parent)
+    return absent
+
+
+def _sync_folders(directory: Path) -> None:
+    for folder, _, _ in os.walk(directory, topdown=False):
+        sync_directory(Path(folder))
+
+
+def _names_below(directory: Path, root: Path) -> Iterator[str]:
+    """Yield the names of all files below ``root``; refuse links, pipes and empty folders."""
+    try:
+        with os.scandir(directory) as found:
+            entries = sorted(found, key=lambda entry: entry.name)
+    except OSError as error:
+        raise StorageError(f"{directory} could not be read: {error.strerror or error}") from error
+    if not entries and directory != root:
+        raise StorageError(f"{directory} is not of this run: {MANIFEST} lists no file in it")
+    for entry in entries:
+        path = Path(entry.path)
+        if entry.is_dir(follow_symlinks=False) and not entry.is_symlink():
+            yield from _names_below(path, root)
+        elif entry.is_file(follow_symlinks=False):
+            yield path.relative_to(root).as_posix()
+        else:
+            raise StorageError(f"{path} needs to be a regular file, got {_what_is_there(path)}")
+
+
+def _read_regular(path: Path, largest: int) -> bytes:
+    """Read a file that is no link and no longer than ``largest`` bytes."""
+    # Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        with open(os.open(path, flags), "rb") as file:
+            status = os.fstat(file.fileno())
+            if stat.S_ISREG(status.st_mode):
+                if status.st_size > largest:
+                    raise StorageError(f"{path} is damaged: {largest} bytes expected at most, got {status.st_size}")
+                return file.read(largest)
+    except StorageError:
+        raise
+    except OSError as error:
+        raise StorageError(f"{path} could not be read: {error.strerror or error}") from error
+    raise StorageError(f"{path} needs to be a regular file, got {_what_is_there(path)}")
+
+
+def _what_is_there(path: Path) -> str:
+    if not os.path.lexists(path):
+        return "nothing"
+    mode = path.lstat().st_mode
+    if stat.S_ISLNK(mode):
+        return "a symbolic link"
+    return "a directory" if stat.S_ISDIR(mode) else "a file" if stat.S_ISREG(mode) else "a special file"
