@@ -1,0 +1,163 @@
+"""What the two estimators share: parameters as declared, fitting through the lockstep door, saving and loading."""
+
+from collections.abc import Callable
+from inspect import Parameter as Argument
+from inspect import Signature
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+import numpy as np
+from numpy import ndarray
+from sklearn.base import BaseEstimator
+from sklearn.utils.validation import check_is_fitted
+
+from throughtime.data import Sequences
+from throughtime.errors import ParameterError
+from throughtime.nn import SequenceNetwork
+from throughtime.parameters import declared
+from throughtime.records import EpochRecord
+
+C = TypeVar("C", bound=type)
+
+
+def takes(schema: type) -> Callable[[C], C]:
+    """Give an estimator's ``__init__`` the declared parameters as its signature: scikit-learn reads it from there."""
+
+    def decorate(cls: C) -> C:
+        arguments = [
+            Argument(name, Argument.KEYWORD_ONLY, default=parameter.option.default)
+            for name, parameter in declared(schema).items()
+        ]
+        signature = Signature([Argument("self", Argument.POSITIONAL_OR_KEYWORD), *arguments])
+        cls.__init__.__signature__ = signature  # type: ignore[misc]
+        cls.schema = schema  # type: ignore[attr-defined]
+        return cls
+
+    return decorate
+
+
+class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
+    """A recurrent network behind scikit-learn's face; see the two subclasses.
+
+    Attributes
+    ----------
+    module_
+        The trained network, a plain ``torch.nn.Module`` called with ``(x, lengths)``.
+    history_
+        One ``EpochRecord`` an epoch (``pandas.DataFrame(estimator.history_)`` works).
+    best_epoch_
+        The epoch whose weights were kept, with early stopping; else ``None``.
+    random_state_
+        The seed that was used.
+    n_features_in_
+        Channels; or time steps, when X was two-dimensional and so one channel.
+    """
+
+    schema: type
+    module_: SequenceNetwork
+    history_: list[EpochRecord]
+    best_epoch_: int | None
+    random_state_: int
+    n_features_in_: int
+    #: whether the network was fed masks of missing values, and the columns of ``static`` it takes
+    masked_: bool
+    n_static_: int
+    #: the width that two-dimensional X must have; ``None`` when X was ragged or had three dimensions
+    n_steps_: int | None
+    by_step_: bool
+
+    def _set(self, given: dict[str, Any]) -> None:
+        known = declared(self.schema)
+        for name in given:
+            if name not in known:
+                raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}")
+        for name, parameter in known.items():
+            setattr(self, name, given.get(name, parameter.option.default))
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+        """Train on all series of X.
+
+        Parameters
+        ----------
+        X
+            ``Sequences``, an array (n, time, channel), a list of arrays (time, channel), or a 2-D array (n, time) taken
+            as one channel; ``layout="nct"`` for channels before time.
+        y
+            One target a series, or one a step: ``Sequences`` or a list of arrays as long as the series, NaN where
+            unobserved.
+        sample_weight
+            One a series; the loss is ``sum(w l) / sum(w)``.
+        groups
+            One a series: the unit that the inner split of early stopping keeps together. ``X.groups`` by default.
+
+        Raises
+        ------
+        DataError, ParameterError
+            For what cannot be used.
+        DivergenceError
+            When the loss or the weights stop being finite.
+        """
+        from throughtime.estimators.members import fit_members
+
+        (fitted,) = fit_members([self], X, y, sample_weight=sample_weight, groups=groups)
+        if isinstance(fitted, Exception):
+            raise fitted
+        self.__dict__.update(fitted.__dict__)
+        return self
+
+    def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:
+        """The series, and the network's outputs: a row a series, or a row a step."""
+        from throughtime.estimators.members import predict_members, sequences_like
+
+        check_is_fitted(self, "module_")
+        series = sequences_like(self, X)
+        (outputs,) = predict_members([self], series, [np.arange(len(series))])
+        return series, outputs
+
+    def answers(self, X: Sequences, outputs: ndarray) -> Any:
+        """Turn the network's outputs on X into what ``predict`` gives."""
+        raise NotImplementedError
+
+    def predict(self, X: Any) -> Any:
+        """One prediction a series; or ``Sequences`` with one a step when every step had a target."""
+        return self.answers(*self._outputs(X))
+
+    def save(self, directory: str | Path) -> None:
+        """Write the fitted estimator into a new directory: safetensors, JSON and a manifest of checksums.
+
+        Raises
+        ------
+        StorageError
+            When the directory exists or cannot be written; nothing is left behind.
+        """
+        from throughtime.estimators.persistence import save
+
+        save(self, Path(directory))
+
+    @classmethod
+    def load(cls, directory: str | Path) -> Self:
+        """Read what ``save`` wrote.
+
+        Raises
+        ------
+        StorageError
+            When a file is missing or is not what the manifest promises.
+        """
+        from throughtime.estimators.persistence import load
+
+        estimator = load(Path(directory))
+        if not isinstance(estimator, cls):
+            raise ParameterError(
+                f"{cls.__name__}.load needs a saved {cls.__name__}, got a {type(estimator).__name__} in {directory}"
+            )
+        return estimator
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.two_d_array = True
+        tags.input_tags.three_d_array = True
+        tags.input_tags.allow_nan = self.missing == "mask"  # type: ignore[attr-defined]
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "module_")

@@ -1,0 +1,357 @@
+"""The door for everything that trains many: estimators in, fitted estimators out, all of one shape in lockstep."""
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+from numpy import ndarray
+from sklearn.base import clone
+from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
+from sklearn.utils.class_weight import compute_class_weight
+
+from throughtime.data import Sequences, as_sequences
+from throughtime.errors import DataError, ParameterError, ThroughtimeError
+from throughtime.estimators.base import SequenceEstimator
+from throughtime.estimators.classifier import SequenceClassifier
+from throughtime.estimators.features import Features, any_missing, features_of, inputs_of, scaling, weighted_moments
+from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
+from throughtime.nn import Architecture, SequenceNetwork
+from throughtime.parameters import check_values
+from throughtime.records import EpochProgress
+from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, Trained, derived_seed, predict, train
+from throughtime.training.progress import shown
+
+E = TypeVar("E", bound=SequenceEstimator)
+Rows = ndarray
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A member ready to train, and what its fitted estimator will need."""
+
+    net: Architecture
+    recipe: Recipe
+    masked: bool
+    member: Member
+    learned: dict[str, Any]
+
+
+def fit_members(
+    estimators: Sequence[E],
+    X: Any,
+    y: Any,
+    *,
+    train_rows: Sequence[Rows] | None = None,
+    watch_rows: Sequence[Rows] | None = None,
+    sample_weight: Any = None,
+    groups: Any = None,
+    on_epoch: Callable[[EpochProgress], None] | None = None,
+) -> list[E | Exception]:
+    """Fit many estimators on series of one data set, those whose networks have one shape in lockstep.
+
+    Parameters
+    ----------
+    estimators
+        One a member, unfitted; each keeps its own parameters and seed and is left as it is.
+    train_rows
+        The series each member trains on; all of them by default. Member m's result is bit for bit
+        ``estimators[m].fit(X[train_rows[m]], y[train_rows[m]])``.
+    watch_rows
+        Series whose loss is noted each epoch and never used, such as the fold's test series.
+    sample_weight, groups
+        One a series of X.
+
+    Returns
+    -------
+    Fitted copies in order; for a member that failed alone (one class in its fold, divergence), its exception.
+
+    Raises
+    ------
+    DataError, ParameterError
+        For what concerns all members.
+    """
+    problem = _Problem(estimators, X, y, sample_weight, groups)
+    everything = np.arange(len(problem.X))
+    results: list[E | Exception | None] = [None] * len(estimators)
+    together: dict[Any, list[tuple[int, _Prepared]]] = defaultdict(list)
+    for m, estimator in enumerate(estimators):
+        rows = everything if train_rows is None else _as_rows(train_rows[m], len(everything))
+        watched = None if watch_rows is None else _as_rows(watch_rows[m], len(everything))
+        try:
+            prepared = problem.prepare(estimator, rows, watched)
+        except ThroughtimeError as error:
+            results[m] = error
+        else:
+            together[prepared.net, prepared.recipe, prepared.masked].append((m, prepared))
+
+    title = type(estimators[0]).__name__ if estimators else ""
+    with shown(title, any(e.verbose for e in estimators), on_epoch) as report:  # type: ignore[attr-defined]
+        for (net, recipe, masked), group in together.items():
+            inputs = problem.inputs(masked, recipe.device)
+            for (m, prepared), trained in zip(
+                group, train(net, recipe, inputs, [p.member for _, p in group], report), strict=True
+            ):
+                results[m] = trained.failure or _fitted(estimators[m], prepared, trained)
+    return results  # type: ignore[return-value]
+
+
+def predict_members(estimators: Sequence[SequenceEstimator], X: Sequences, rows: Sequence[Rows]) -> list[ndarray]:
+    """Network outputs of many fitted estimators, each on its own series of X, those of one shape in lockstep.
+
+    Returns
+    -------
+    A row a series, or a row a step when the estimator was fitted on a target each step.
+    """
+    outputs: list[ndarray | None] = [None] * len(estimators)
+    together: dict[Any, list[int]] = defaultdict(list)
+    for m, estimator in enumerate(estimators):
+        _check_series(estimator, X, rows[m])
+        dtype = next(estimator.module_.parameters()).dtype
+        together[estimator.module_.net, dtype, estimator.masked_, estimator.device].append(m)  # type: ignore[attr-defined]
+    for (net, dtype, masked, device), places in together.items():
+        states = [estimators[m].module_.state_dict() for m in places]
+        stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
+        shift, scale = stacked.pop("shift"), stacked.pop("scale")
+        cast = X.astype(str(dtype).removeprefix("torch."))
+        inputs = inputs_of(features_of(cast, masked), device)
+        for m, own in zip(places, predict(net, stacked, inputs, [rows[m] for m in places], shift, scale), strict=True):
+            outputs[m] = own
+    return outputs  # type: ignore[return-value]
+
+
+def sequences_like(estimator: SequenceEstimator, X: Any) -> Sequences:
+    """X as series, of the kind the estimator was fitted on.
+
+    Raises
+    ------
+    DataError
+        For another number of channels, or another width of two-dimensional X.
+    """
+    width = _width(X)
+    if width is not None and estimator.n_steps_ is not None and width != estimator.n_steps_:
+        raise DataError(
+            f"X has {width} features, but {type(estimator).__name__} is expecting {estimator.n_steps_} features as input"
+        )
+    return as_sequences(X, layout=estimator.layout)  # type: ignore[attr-defined]
+
+
+class _Problem:
+    """The data all members share, checked once."""
+
+    def __init__(self, estimators: Sequence[SequenceEstimator], X: Any, y: Any, weights: Any, groups: Any) -> None:
+        for estimator in estimators:
+            check_values(estimator.schema, estimator.get_params(deep=False))
+        first = estimators[0]
+        for name in ("layout", "warmup"):
+            if len({getattr(estimator, name) for estimator in estimators}) > 1:
+                raise ParameterError(f"members that share one data set need the same {name}")
+        self.X = as_sequences(X, layout=first.layout)  # type: ignore[attr-defined]
+        self.n_steps = _width(X)
+        if y is None:
+            raise DataError(f"{type(first).__name__} requires y to be passed, but the target y is None")
+        self.targets = targets_of(y, self.X, first.warmup)  # type: ignore[attr-defined]
+        self.weights = _checked_weights(weights, len(self.X))
+        self.groups = self.X.groups if groups is None else np.asarray(groups)
+        if self.groups is not None and len(self.groups) != len(self.X):
+            raise DataError(f"groups needs one value a series ({len(self.X)}), got {len(self.groups)}")
+        self._features: dict[bool, Features] = {}
+        self._inputs: dict[tuple[bool, str], Inputs] = {}
+
+    def features(self, masked: bool) -> Features:
+        if masked not in self._features:
+            self._features[masked] = features_of(self.X, masked)
+        return self._features[masked]
+
+    def inputs(self, masked: bool, device: str) -> Inputs:
+        if (masked, device) not in self._inputs:
+            self._inputs[masked, device] = inputs_of(self.features(masked), device)
+        return self._inputs[masked, device]
+
+    def prepare(self, estimator: SequenceEstimator, rows: Rows, watched: Rows | None) -> _Prepared:
+        """Everything of one member that comes from its own training series."""
+        p = estimator.get_params(deep=False)
+        masked = any_missing(self.X, rows)
+        if masked and p["missing"] == "error":
+            raise DataError(f'X needs every value with missing="error", got NaN{self._where_missing(rows)}')
+        seed = p["random_state"] if p["random_state"] is not None else int(np.random.default_rng().integers(2**31))
+        own = self.targets.take(rows)
+        learned: dict[str, Any] = {"random_state_": int(seed), "masked_": masked, "by_step_": own.by_step}
+        if isinstance(estimator, SequenceClassifier):
+            learned["classes_"] = classes_of(own)
+        inner = self._inner_split(p, rows, own, seed, learned.get("classes_"))
+        train_rows = rows if inner is None else rows[inner[0]]
+
+        weights = self.weights[train_rows]
+        if not weights.sum() > 0:
+            raise DataError("sample_weight needs a positive sum over the training series, got 0")
+        features = self.features(masked)
+        n_inputs = features.n_inputs
+        shift, scale = np.zeros(n_inputs), np.ones(n_inputs)
+        if p["normalize"] == "standard":
+            shift, scale = scaling(features, train_rows, weights)
+        encode_rows = self._encoder(p, train_rows, weights, learned)
+
+        net = Architecture(
+            cell=p["cell"],
+            n_inputs=n_inputs,
+            hidden_size=int(p["hidden_size"]),
+            num_layers=int(p["num_layers"]),
+            bidirectional=bool(p["bidirectional"]),
+            pooling="steps" if own.by_step else p["pooling"],
+            n_outputs=len(learned["classes_"]) if "classes_" in learned else 1,
+        )
+        recipe = Recipe(
+            loss="cross_entropy" if "classes_" in learned else "squared_error",
+            init=p["init"],
+            optimizer=p["optimizer"],
+            lr_schedule=p["lr_schedule"],
+            batch_size=int(p["batch_size"]),
+            dtype=torch.float64 if self.X.dtype == np.float64 else torch.float32,
+            device=p["device"],
+        )
+        member = Member(
+            seed=int(seed),
+            train=encode_rows(train_rows),
+            shift=shift,
+            scale=scale,
+            lr=float(p["lr"]),
+            weight_decay=float(p["weight_decay"]),
+            momentum=float(p["momentum"]),
+            dropout=float(p["dropout"]),
+            clip_norm=float("inf") if p["clip_norm"] is None else float(p["clip_norm"]),
+            max_epochs=int(p["max_epochs"]),
+            patience=int(p["patience"]) if p["early_stopping"] else None,
+            validation=None if inner is None else encode_rows(rows[inner[1]]),
+            watched=None if watched is None else encode_rows(watched),
+        )
+        learned |= {"n_static_": 0 if self.X.static is None else self.X.static.shape[1], "n_steps_": self.n_steps}
+        learned["n_features_in_"] = self.X.n_channels if self.n_steps is None else self.n_steps
+        return _Prepared(net, recipe, masked, member, learned)
+
+    def _encoder(self, p: dict[str, Any], rows: Rows, weights: ndarray, learned: dict[str, Any]) -> Callable[[Rows], Sample]:
+        """How this member turns series into a sample; what it learns for that goes to ``learned``."""
+        if "classes_" in learned:
+            classes = learned["classes_"]
+            by_class = _class_weights(p["class_weight"], classes, self.targets.take(rows))
+
+            def encoded(rows: Rows) -> Sample:
+                own = self.targets.take(rows)
+                numbers = encode(own, classes)
+                weights = self.weights[rows]
+                if by_class is not None:
+                    weights = weights * by_class[numbers]
+                return Sample(rows, numbers, weights)
+
+            return encoded
+
+        own = self.targets.take(rows)
+        values = transform(p["target_transform"], own.values)
+        each = weights if own.lengths is None else np.repeat(weights, own.lengths)
+        (mean,), (deviation,) = weighted_moments(values[:, None], each)
+        learned |= {"target_mean_": float(mean), "target_scale_": float(deviation)}
+
+        def scaled(rows: Rows) -> Sample:
+            values = transform(p["target_transform"], self.targets.take(rows).values)
+            return Sample(rows, (values - mean) / deviation, self.weights[rows])
+
+        return scaled
+
+    def _inner_split(
+        self, p: dict[str, Any], rows: Rows, own: Targets, seed: int, classes: ndarray | None
+    ) -> tuple[ndarray, ndarray] | None:
+        """Positions of the inner training and validation series, as the outer split would make them."""
+        if not p["early_stopping"]:
+            return None
+        common = {"n_splits": 1, "test_size": p["validation_fraction"]}
+        random = derived_seed(seed, Purpose.INNER_SPLIT)
+        try:
+            if self.groups is not None:
+                splitter = GroupShuffleSplit(**common, random_state=random)
+                return next(splitter.split(rows, groups=self.groups[rows]))
+            if classes is not None and not own.by_step:
+                return next(StratifiedShuffleSplit(**common, random_state=random).split(rows, own.values))
+            return next(ShuffleSplit(**common, random_state=random).split(rows))
+        except ValueError as error:
+            raise ParameterError(
+                f"early_stopping needs an inner validation split of the {len(rows)} training series "
+                f"(validation_fraction={p['validation_fraction']:g}), which cannot be made: {error}"
+            ) from error
+
+    def _where_missing(self, rows: Rows) -> str:
+        for row in rows:
+            steps, channels = np.nonzero(np.isnan(self.X[int(row)]))
+            if len(steps):
+                return f" at series {row}, step {steps[0]}, channel {channels[0]}"
+        return " in the static features"
+
+
+def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | None:
+    if option is None:
+        return None
+    if own.by_step:
+        raise ParameterError("class_weight needs one class a series, got one a step")
+    unknown = set() if option == "balanced" else set(option) - set(classes.tolist())
+    if unknown:
+        raise ParameterError(f"class_weight needs classes among {classes.tolist()}, got {sorted(map(str, unknown))}")
+    return np.asarray(compute_class_weight(option, classes=classes, y=own.values))
+
+
+def _checked_weights(weights: Any, n: int) -> ndarray:
+    if weights is None:
+        return np.ones(n)
+    checked = np.asarray(weights, dtype=np.float64)
+    if checked.shape != (n,):
+        raise DataError(f"sample_weight needs one value a series ({n}), got shape {checked.shape}")
+    if not np.isfinite(checked).all() or (checked < 0).any():
+        raise DataError("sample_weight needs finite values of at least 0")
+    return checked
+
+
+def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> None:
+    columns = 3 if estimator.masked_ else 1
+    channels = (estimator.module_.net.n_inputs - estimator.n_static_) // columns
+    if X.n_channels != channels:
+        raise DataError(
+            f"X needs the {channels} channels that {type(estimator).__name__} was fitted on, got {X.n_channels}"
+        )
+    static = 0 if X.static is None else X.static.shape[1]
+    if static != estimator.n_static_:
+        raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")
+    if estimator.missing == "error" and any_missing(X, rows):  # type: ignore[attr-defined]
+        raise DataError('X needs every value with missing="error", got NaN')
+
+
+def _fitted(estimator: E, prepared: _Prepared, trained: Trained) -> E:
+    module = SequenceNetwork(prepared.net, prepared.member.dropout, prepared.recipe.dtype)
+    scaling = {"shift": prepared.member.shift, "scale": prepared.member.scale}
+    state = {name: torch.from_numpy(np.asarray(value)).to(prepared.recipe.dtype) for name, value in scaling.items()}
+    module.load_state_dict(trained.weights | state)
+    fitted = clone(estimator)
+    fitted.__dict__.update(
+        prepared.learned,
+        module_=module.to(prepared.recipe.device).eval(),
+        history_=list(trained.history),
+        best_epoch_=trained.best_epoch,
+        n_iter_=len(trained.history),
+    )
+    return fitted
+
+
+def _as_rows(rows: Iterable[int], n: int) -> Rows:
+    found = np.asarray(rows)
+    if found.dtype == bool:
+        found = np.flatnonzero(found)
+    if not len(found):
+        raise DataError("a member needs at least one series, got none")
+    return found.astype(np.int64)
+
+
+def _width(X: Any) -> int | None:
+    """The width of two-dimensional X, each row one series of one channel; ``None`` for the other kinds."""
+    if isinstance(X, Sequences | list | tuple):
+        return None
+    shape = np.shape(X)
+    return int(shape[1]) if len(shape) == 2 else None

@@ -1,0 +1,47 @@
+"""``SequenceRegressor``: a recurrent network that predicts a number a series, or one at every step."""
+
+from typing import Any, Unpack
+
+import numpy as np
+from numpy import ndarray
+from sklearn.base import RegressorMixin
+from sklearn.metrics import r2_score
+
+from throughtime.data import Sequences
+from throughtime.estimators.base import SequenceEstimator, takes
+from throughtime.estimators.targets import observed_pairs, steps_like, untransform
+from throughtime.parameters import RegressorParameters
+
+
+@takes(RegressorParameters)
+class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
+    """A recurrent regressor, trained by squared error on the standardized target.
+
+    The parameters are those of ``throughtime.parameters.RegressorParameters``, where each is described;
+    ``throughtime fit --help`` lists them too.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from throughtime import SequenceRegressor
+    >>> X = np.random.default_rng(0).normal(size=(20, 12, 3)).astype("float32")
+    >>> SequenceRegressor(hidden_size=8, max_epochs=2, random_state=0).fit(X, X[:, :, 0].mean(1)).predict(X[:2]).shape
+    (2,)
+    """
+
+    target_mean_: float
+    target_scale_: float
+
+    def __init__(self, **parameters: Unpack[RegressorParameters]) -> None:
+        self._set(dict(parameters))
+
+    def answers(self, X: Sequences, outputs: ndarray) -> Any:
+        """The prediction for each series, or each step, on the target's own scale."""
+        learned = outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
+        values = untransform(self.get_params()["target_transform"], learned).astype(outputs.dtype)
+        return steps_like(X, values[:, None]) if self.by_step_ else values
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """R squared (in hydrology NSE), over the observed steps after the warm-up when every step has a target."""
+        truth, found, weights = observed_pairs(self, X, y, self.predict(X), sample_weight)
+        return float(r2_score(truth, found, sample_weight=weights))

@@ -1,0 +1,123 @@
+"""Targets on their way to the loss and back: classes to numbers, values to a learnable scale, steps to pairs."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from throughtime.data import Sequences, as_sequences, as_targets
+from throughtime.errors import DataError, ParameterError
+
+_TRANSFORMS = {
+    "none": (lambda y: y, lambda y: y, -np.inf),
+    "log": (np.log, np.exp, np.nextafter(0, 1)),
+    "log1p": (np.log1p, np.expm1, np.nextafter(-1, 0)),
+    "sqrt": (np.sqrt, np.square, 0.0),
+}
+
+
+@dataclass(frozen=True)
+class Targets:
+    """One target a series, ``(series,)``, or one a step: then flat, with the lengths of the series."""
+
+    values: ndarray
+    lengths: ndarray | None = None
+
+    @property
+    def by_step(self) -> bool:
+        """Whether every step has a target."""
+        return self.lengths is not None
+
+    def take(self, rows: ndarray) -> "Targets":
+        """The targets of some series, in their order."""
+        if self.lengths is None:
+            return Targets(self.values[rows])
+        starts = np.cumsum(self.lengths) - self.lengths
+        own = self.lengths[rows]
+        first = np.repeat(starts[rows] - (np.cumsum(own) - own), own)
+        return Targets(self.values[first + np.arange(int(own.sum()))], own)
+
+
+def targets_of(y: Any, X: Sequences, warmup: int = 0) -> Targets:
+    """Check targets against their series; the first ``warmup`` steps of each count as unobserved (NaN)."""
+    y = as_targets(y, X)
+    if not isinstance(y, Sequences):
+        return Targets(y)
+    if y.n_channels != 1:
+        raise DataError(f"y needs one target a step, got {y.n_channels} channels")
+    values = y.values[:, 0].copy()
+    within = np.arange(len(values)) - np.repeat(y.offsets[:-1], y.lengths)
+    values[within < warmup] = np.nan
+    if np.isnan(values).all():
+        raise DataError(f"y needs an observed target after the first {warmup} steps (warmup), got none")
+    return Targets(values, np.asarray(y.lengths))
+
+
+def classes_of(targets: Targets) -> ndarray:
+    """The classes among the observed targets, sorted; step classes that are whole numbers as integers.
+
+    Raises
+    ------
+    DataError
+        For fewer than two.
+    """
+    values = targets.values
+    classes = np.unique(values[~np.isnan(values)] if targets.by_step else values)
+    if len(classes) < 2:
+        raise DataError(f"a classifier needs at least two classes, got one: {classes.tolist()[0]!r}")
+    if targets.by_step and (classes == np.round(classes)).all():
+        return classes.astype(np.int64)
+    return classes
+
+
+def encode(targets: Targets, classes: ndarray) -> ndarray:
+    """Class numbers; -1 for what is unobserved or not among the classes."""
+    places = np.searchsorted(classes, targets.values).clip(max=len(classes) - 1)
+    return np.where(classes[places] == targets.values, places, -1)
+
+
+def transform(name: str, y: Float[ndarray, "target"]) -> Float[ndarray, "target"]:
+    """Take values to the scale they are learned on, in float64.
+
+    Raises
+    ------
+    DataError
+        For a value outside the transform's domain.
+    """
+    forward, _, lowest = _TRANSFORMS[name]
+    y = y.astype(np.float64)
+    if (low := np.nanmin(y)) < lowest:
+        raise DataError(f"target_transform={name!r} needs targets of at least {lowest:g}, got {low:g}")
+    return np.asarray(forward(y))
+
+
+def untransform(name: str, learned: Float[ndarray, "target"]) -> Float[ndarray, "target"]:
+    """Take learned values back to their own scale."""
+    if name == "sqrt":  # what falls below zero would come back positive
+        learned = np.maximum(learned, 0)
+    return np.asarray(_TRANSFORMS[name][1](learned))
+
+
+def steps_like(X: Sequences, values: ndarray) -> Sequences:
+    """Values at every step of X, with its times and groups."""
+    return Sequences(values, X.offsets, times=X.times, groups=X.groups)
+
+
+def observed_pairs(
+    estimator: Any, X: Any, y: Any, found: ndarray | Sequences, sample_weight: Any = None
+) -> tuple[ndarray, ndarray, ndarray | None]:
+    """Truth, prediction and weight wherever there is a target that counts: series, or steps after the warm-up."""
+    series = as_sequences(X, layout=estimator.layout)
+    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    if not estimator.by_step_:
+        return np.asarray(as_targets(y, series)), np.asarray(found), weights
+    targets = targets_of(y, series, estimator.warmup)
+    if not targets.by_step:
+        raise ParameterError("this estimator was fitted on a target each step and needs the same to score")
+    seen = ~np.isnan(targets.values)
+    flat = found.values[:, 0] if isinstance(found, Sequences) else np.asarray(found)
+    if weights is not None:
+        weights = np.repeat(weights, series.lengths)[seen]
+    return targets.values[seen], flat[seen], weights
