@@ -1,6 +1,27 @@
 """Ragged sequences, what turns into them, the readers of files, and the data sets that need no download."""
 
+from throughtime.data.catalog import BuiltIn
 from throughtime.data.conversion import Layout, as_sequences, as_targets
+from throughtime.data.dataset import Columns, Dataset, TargetKind
+from throughtime.data.datasets import available, load, load_dataset
+from throughtime.data.reading import read, reads_columns
 from throughtime.data.sequences import Sequences, concatenate
+from throughtime.data.tables import from_table
 
-__all__ = ["Layout", "Sequences", "as_sequences", "as_targets", "concatenate"]
+__all__ = [
+    "BuiltIn",
+    "Columns",
+    "Dataset",
+    "Layout",
+    "Sequences",
+    "TargetKind",
+    "as_sequences",
+    "as_targets",
+    "available",
+    "concatenate",
+    "from_table",
+    "load",
+    "load_dataset",
+    "read",
+    "reads_columns",
+]

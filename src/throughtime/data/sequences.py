@@ -257,13 +257,30 @@ class Sequences:
             raise DataError(
                 f"windows needs a series of at least {length} steps, the longest has {max(self._lengths, default=0)}"
             )
-        source = np.repeat(np.arange(len(self)), counts)
-        nth = np.arange(len(source)) - np.repeat(np.cumsum(counts) - counts, counts)
+        series = np.repeat(np.arange(len(self)), counts)
+        begins = (np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
+        return self.cut(series, begins, begins + length)
+
+    def cut(self, series: ArrayLike, begins: ArrayLike, ends: ArrayLike) -> Self:
+        """Pieces as series of their own: the steps from ``begins[i]`` up to ``ends[i]`` of ``series[i]``.
+
+        No value is copied, pieces may overlap; groups and static features come along with each.
+        """
+        index, first, last = (np.asarray(part, np.int64) for part in (series, begins, ends))
+        if not index.shape == first.shape == last.shape or index.ndim != 1:
+            raise ParameterError(f"cut needs three parts of one length, got {index.shape}, {first.shape}, {last.shape}")
+        outside = (index < 0) | (index >= len(self)) | (first < 0) | (first >= last)
+        outside[~outside] = last[~outside] > self._lengths[index[~outside]]
+        if outside.any():
+            at = int(outside.argmax())
+            raise ParameterError(
+                f"cut needs steps within a series, got {first[at]} to {last[at]} of series {index[at]}"
+            )
         return self._like(
-            starts=self._starts[source] + nth * stride,
-            lengths=np.full(len(source), length, np.int64),
-            groups=None if self._groups is None else self._groups[source],
-            static=None if self._static is None else self._static[source],
+            starts=self._starts[index] + first,
+            lengths=last - first,
+            groups=None if self._groups is None else self._groups[index],
+            static=None if self._static is None else self._static[index],
         )
 
     def padded(self, length: int | None = None, fill: float = np.nan) -> Float[ndarray, "series time channel"]:

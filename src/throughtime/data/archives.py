@@ -1,0 +1,168 @@
+"""NumPy archives: ``X, y`` or ``values, offsets, y``, read without pickle and within a budget of memory.
+
+What a member declares is checked against the archive's directory before anything is unpacked: a small file cannot
+claim a large array.
+"""
+
+import ast
+import re
+import struct
+import zipfile
+import zlib
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import DTypeLike
+
+from throughtime.data.conversion import Layout, as_sequences, as_targets
+from throughtime.data.dataset import Dataset
+from throughtime.data.limits import BUDGET, reason
+from throughtime.data.sequences import Sequences, as_labels
+from throughtime.errors import DataError
+
+_REQUIRED = ({"X"}, {"values", "offsets"})
+_OPTIONAL = {"y", "groups", "static", "times", "ids", "channel_names"}
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    OSError,
+    EOFError,
+    ValueError,
+    RuntimeError,
+)  # NotImplemented too
+_DEFLATE = 1032  # the most that deflate can pack into one byte
+_DTYPE = re.compile(r"[<>|=]([?biufcUSO]\d{0,9}|[mM]8(\[\w{1,9}\])?)", re.ASCII)
+
+
+def read_archive(
+    path: Path, *, layout: Layout = "ntc", require_target: bool = True, dtype: DTypeLike = "float32"
+) -> Dataset:
+    """Read an ``.npz``.
+
+    Parameters
+    ----------
+    path
+        Holds ``X`` (3-D, or 2-D for a single channel), or ``values`` ``(step, channel)`` with ``offsets``
+        ``(series + 1,)``. Beside them ``y``, one a series or one a step (in the shape of X, or flat beside
+        ``values``), and ``groups``, ``static``, ``times``, ``ids``, ``channel_names`` where they are known.
+    layout
+        Of a 3-D ``X``.
+
+    Raises
+    ------
+    DataError
+        Another content, pickled objects, a damaged archive, or arrays that need more memory than the budget.
+    """
+    arrays = unpack(path)
+    flat = "values" in arrays
+    missing = next(want - set(arrays) for want in _REQUIRED if ("values" in want) == flat)
+    if missing or ("X" in arrays and flat):
+        raise DataError(f"an archive needs X, or values and offsets, got {', '.join(sorted(arrays)) or 'nothing'}")
+    unknown = set(arrays) - _OPTIONAL - {"X", "values", "offsets"}
+    if unknown:
+        raise DataError(
+            f"an archive needs no other array than X, values, offsets, {', '.join(sorted(_OPTIONAL))}, "
+            f"got {', '.join(sorted(unknown))}"
+        )
+    X = Sequences(arrays["values"], arrays["offsets"]) if flat else as_sequences(arrays["X"], layout)
+    X = _complete(X.astype(dtype), arrays)
+    if require_target and "y" not in arrays:
+        raise DataError(f"a target needs an array y in the archive, got {', '.join(sorted(arrays))}")
+    y = _targets(arrays["y"], X, flat) if "y" in arrays else None
+    ids = as_labels(arrays["ids"], "ids", len(X)).astype(np.str_) if "ids" in arrays else np.arange(len(X))
+    names = tuple(str(name) for name in ids)
+    return Dataset(X, y, names, path.stem, str(path), X.groups, "y" if y is not None else None)
+
+
+def unpack(path: Path, budget: int = BUDGET) -> dict[str, ndarray]:
+    """Every array of an archive, once all their headers together have been found to stay within the budget."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            members = archive.infolist()
+            twice = len({member.filename for member in members}) < len(members)
+            if twice or not all(member.filename.endswith(".npy") for member in members):
+                raise DataError("an archive needs .npy members of different names, as numpy.savez writes them")
+            headers = []
+            for member in members:
+                with archive.open(member) as stream:
+                    headers.append(_header(stream, member))
+            total = sum(size for *_, size in headers)
+            if total > budget:
+                raise DataError(f"an archive needs at most {budget} bytes of arrays, got {total}")
+            arrays = {}
+            for member, (shape, fortran, dtype, _) in zip(members, headers, strict=True):
+                with archive.open(member) as stream:
+                    _header(stream, member)
+                    flat = np.frombuffer(stream.read(), dtype)  # to the end: there zipfile compares the checksum
+                arrays[member.filename.removesuffix(".npy")] = flat.reshape(shape, order="F" if fortran else "C")
+            return arrays
+    except DataError:
+        raise
+    except _DAMAGE as error:
+        raise DataError(f"an archive needs an intact .npz, as numpy.savez writes it: {reason(error)}") from error
+
+
+def _header(stream: IO[bytes], member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+    """Shape, Fortran order, dtype and bytes of an array, as its header declares them and its member's size confirms.
+
+    numpy.load's own parser accepts more than numpy.save writes, and allocates before it looks.
+    """
+    magic = stream.read(8)
+    if magic[:6] != b"\x93NUMPY" or magic[6:] not in (b"\x01\x00", b"\x02\x00"):
+        raise DataError(f"{member.filename} needs npy format 1.0 or 2.0, got {magic!r}")
+    width = 2 if magic[6] == 1 else 4
+    length = int.from_bytes(stream.read(width), "little")
+    if length > 10_000:
+        raise DataError(f"{member.filename} needs a header of at most 10,000 bytes, got {length}")
+    try:
+        header = ast.literal_eval(stream.read(length).decode("ascii"))
+        descr, fortran, shape = header["descr"], header["fortran_order"], header["shape"]
+        if isinstance(descr, list):
+            raise DataError(f"{member.filename} needs an array of one dtype, got fields")
+        if not _DTYPE.fullmatch(descr):
+            raise ValueError(descr)
+        dtype = np.dtype(descr)
+        whole = isinstance(shape, tuple) and len(shape) < 32 and all(type(axis) is int and axis >= 0 for axis in shape)
+        if not whole or type(fortran) is not bool:
+            raise ValueError(shape)
+    except DataError:
+        raise
+    except (ValueError, TypeError, KeyError, SyntaxError, RecursionError, MemoryError) as error:
+        raise DataError(f"{member.filename} needs the header that numpy.save writes, got a damaged one") from error
+    if dtype.hasobject:
+        raise DataError(
+            f"{member.filename} needs numbers or text, got pickled objects; save an array of one dtype, such as "
+            "y.astype(str), or ragged series as values and offsets"
+        )
+    size = dtype.itemsize
+    for axis in shape:
+        size *= axis
+    if (
+        member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+        or size != member.file_size - len(magic) - width - length
+        or member.file_size > _DEFLATE * (member.compress_size + 1)
+    ):
+        raise DataError(f"{member.filename} needs to be as large as its header says, got a damaged archive")
+    return shape, fortran, dtype, size
+
+
+def _complete(X: Sequences, arrays: dict[str, ndarray]) -> Sequences:
+    extras: dict[str, Any] = {name: arrays[name] for name in ("groups", "static", "channel_names") if name in arrays}
+    if "channel_names" in extras and extras["channel_names"].ndim != 1:
+        raise DataError(f"channel_names needs one axis, got shape {extras['channel_names'].shape}")
+    if "times" in arrays:
+        extras["times"] = arrays["times"].reshape(-1) if arrays["times"].shape == X.shape[:2] else arrays["times"]
+    return Sequences(X.values, X.offsets, **extras) if extras else X
+
+
+def _targets(y: ndarray, X: Sequences, flat: bool) -> ndarray | Sequences:
+    if flat and y.ndim == 1 and len(y) == X.n_steps != len(X):
+        y_steps = Sequences(y[:, None], X.offsets, times=X.times, groups=X.groups, channel_names=["y"])
+        return as_targets(y_steps.astype(X.dtype), X)
+    targets = as_targets(y, X)
+    if isinstance(targets, Sequences):
+        return Sequences(targets.astype(X.dtype).values, X.offsets, times=X.times, groups=X.groups, channel_names=["y"])
+    return targets.astype({"i": np.int64, "u": np.int64, "f": np.float64}.get(targets.dtype.kind, targets.dtype))

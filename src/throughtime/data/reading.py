@@ -1,0 +1,134 @@
+"""One function for every source: a file, a directory, a table, the name of a built-in data set."""
+
+import difflib
+from collections.abc import Iterable
+from dataclasses import replace
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import DTypeLike
+
+from throughtime.data.archives import read_archive
+from throughtime.data.catalog import CATALOG
+from throughtime.data.conversion import Layout
+from throughtime.data.dataset import Columns, Dataset, TargetKind
+from throughtime.data.datasets import Split, load_dataset
+from throughtime.data.sequences import Sequences
+from throughtime.data.table_files import SUFFIXES, read_directory, read_table_file
+from throughtime.data.tables import from_table
+from throughtime.data.ts_files import read_ts
+from throughtime.errors import DataError, ParameterError
+
+
+def read(
+    source: str | PathLike[str] | Any,
+    *,
+    id: str | None = None,  # noqa: A002 - the word of the command line
+    time: str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    static: Iterable[str] = (),
+    channels: Iterable[str] | None = None,
+    target_kind: TargetKind = "auto",
+    layout: Layout = "ntc",
+    require_target: bool = True,
+    dtype: DTypeLike = "float32",
+) -> Dataset:
+    """Read series and their targets.
+
+    Parameters
+    ----------
+    source
+        A ``.csv`` or ``.parquet`` file in long format; a directory of such files, one a series; an ``.npz`` archive; a
+        ``.ts`` file; a table of pyarrow, pandas or polars; or a built-in data set: ``name``, ``name:train``,
+        ``name:test`` (a file of that very name is ``./name``).
+    id, time, target, group, static, channels, target_kind
+        Columns of tables, as `from_table` says; a `Dataset` keeps them in ``columns``.
+    layout
+        ``"nct"`` for an archive whose ``X`` holds channels before time.
+    require_target
+        Whether to refuse a source without targets.
+    dtype
+        float32 or float64, of X and of targets that are one a step.
+
+    Raises
+    ------
+    DataError
+        A source that is not there or cannot be used; the message begins with the source.
+    MissingDependencyError
+        A built-in data set that a package not installed would bring.
+    """
+    statics = (static,) if isinstance(static, str) else tuple(static)
+    chosen = (channels,) if isinstance(channels, str) else None if channels is None else tuple(channels)
+    columns = Columns(id, time, target, group, statics, chosen, target_kind)
+    if not isinstance(source, str | PathLike):
+        return from_table(
+            source,
+            id=id,
+            time=time,
+            target=target,
+            group=group,
+            static=statics,
+            channels=chosen,
+            target_kind=target_kind,
+            require_target=require_target,
+            dtype=dtype,
+        )
+    path = Path(source)
+    if not reads_columns(source) and columns != Columns():
+        given = [
+            name
+            for name in ("id", "time", "target", "group", "static", "channels", "target_kind")
+            if getattr(columns, name) != getattr(Columns(), name)
+        ]
+        raise ParameterError(f"{', '.join(given)} needs a table (CSV, Parquet, a directory of them), got {source}")
+    built_in = _built_in(source)
+    if built_in is not None:
+        data = load_dataset(*built_in)
+        y = data.y.astype(dtype) if isinstance(data.y, Sequences) else data.y
+        return replace(data, X=data.X.astype(dtype), y=y)
+    try:
+        if path.is_dir():
+            return read_directory(path, columns, require_target=require_target, dtype=dtype)
+        suffix = path.suffix.lower()
+        if not path.exists():
+            raise DataError(_absent(str(source)))
+        if suffix in SUFFIXES:
+            return read_table_file(path, columns, require_target=require_target, dtype=dtype)
+        if suffix == ".npz":
+            return read_archive(path, layout=layout, require_target=require_target, dtype=dtype)
+        if suffix == ".ts":
+            return read_ts(path, require_target=require_target, dtype=dtype)
+        raise DataError(f"a file needs to be .csv, .parquet, .npz or .ts, got {suffix or 'no suffix'}")
+    except DataError as error:
+        raise type(error)(f"{source}: {error}") from error
+    except (OSError, ValueError) as error:
+        if isinstance(error, ParameterError):
+            raise
+        raise DataError(f"{source!s:.200}: cannot be opened: {error}") from error
+
+
+def reads_columns(source: Any) -> bool:
+    """Whether a source is a table, so that ``id``, ``target``, ... apply to it."""
+    if not isinstance(source, str | PathLike):
+        return True
+    return _built_in(source) is None and Path(source).suffix.lower() not in (".npz", ".ts")
+
+
+def _built_in(source: object) -> tuple[str, Split | None] | None:
+    name, colon, split = str(source).partition(":")
+    if not isinstance(source, str) or name not in {entry.name for entry in CATALOG}:
+        return None
+    if not colon:
+        return name, None
+    if split not in ("train", "test"):
+        raise ParameterError(f"{name} needs :train or :test after its name, got {source!r}")
+    return name, "train" if split == "train" else "test"
+
+
+def _absent(source: str) -> str:
+    names = [entry.name for entry in CATALOG]
+    close = difflib.get_close_matches(source.partition(":")[0], names, 1)
+    hint = f" (did you mean {close[0]!r}?)" if close else ""
+    return f"a source needs to be a file, a directory or one of {', '.join(names)}; there is nothing of that name{hint}"

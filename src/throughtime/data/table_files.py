@@ -1,0 +1,141 @@
+"""CSV and Parquet files, and directories of them that hold one series a file."""
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import DTypeLike
+
+from throughtime.data.dataset import Columns, Dataset
+from throughtime.data.limits import BUDGET, reason
+from throughtime.data.tables import assemble, from_table
+from throughtime.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+SUFFIXES = (".csv", ".parquet")
+_NESTING = 1_000_000  # items a Parquet footer may declare
+_ROWS = 1 << 16  # rows decoded between two looks at the budget
+
+
+def read_table_file(
+    path: Path, columns: Columns, *, require_target: bool = True, dtype: DTypeLike = "float32"
+) -> Dataset:
+    """Read a long CSV or Parquet file, one row a step; `from_table` says what the columns mean."""
+    return from_table(
+        read_arrow(path, columns.id),
+        id=columns.id,
+        time=columns.time,
+        target=columns.target,
+        group=columns.group,
+        static=columns.static,
+        channels=columns.channels,
+        target_kind=columns.target_kind,
+        require_target=require_target,
+        dtype=dtype,
+        name=path.stem,
+        source=str(path),
+    )
+
+
+def read_directory(
+    path: Path, columns: Columns, *, require_target: bool = True, dtype: DTypeLike = "float32"
+) -> Dataset:
+    """Read a directory in which each CSV or each Parquet file is one series, named by the file.
+
+    The files are taken in natural order (2 before 10) and must have the same columns. Other files are left alone.
+    """
+    import pyarrow as pa
+
+    if columns.id is not None:
+        raise ParameterError(
+            f"id (--id) needs a single table, got {columns.id!r} with a directory, whose file names tell series apart"
+        )
+    try:
+        files = sorted(
+            (file for file in path.iterdir() if file.suffix.lower() in SUFFIXES and file.name[0] != "."),
+            key=lambda file: [int(part) if part.isdecimal() else part for part in re.split(r"(\d+)", file.stem)],
+        )
+    except OSError as error:
+        raise DataError(f"a directory needs to be readable: {reason(error)}") from error
+    kinds = {file.suffix.lower() for file in files}
+    if len(kinds) != 1:
+        raise DataError(f"a directory needs .csv or .parquet files, one a series, got {'both' if kinds else 'neither'}")
+    tables: list[pa.Table] = []
+    for file in files:
+        try:
+            table = read_arrow(file)
+        except DataError as error:
+            raise DataError(f"{file.name}: {error}") from error
+        if not len(table):
+            raise DataError(f"{file.name} needs at least one row, got none")
+        if tables and set(table.column_names) != set(tables[0].column_names):
+            differ = sorted(set(table.column_names) ^ set(tables[0].column_names))
+            raise DataError(
+                f"{file.name} needs the columns of {files[0].name}, they differ in {', '.join(differ[:20])}"
+            )
+        tables.append(table)
+    try:
+        together = pa.concat_tables(tables, promote_options="permissive")
+    except pa.ArrowException as error:
+        raise DataError(f"a directory needs columns of one type in every file: {reason(error)}") from error
+    codes = np.repeat(np.arange(len(files)), [len(table) for table in tables])
+    return assemble(
+        together,
+        codes,
+        tuple(file.stem for file in files),
+        columns,
+        columns.channels,
+        require_target=require_target,
+        dtype=dtype,
+        name=path.name,
+        source=str(path),
+    )
+
+
+def read_arrow(path: Path, text: str | None = None) -> "pa.Table":
+    """Decode a file into a table; the column ``text`` of a CSV is kept as text, so that 007 is not 7."""
+    import pyarrow as pa
+
+    what = path.suffix.lower().removeprefix(".").replace("csv", "CSV").replace("parquet", "Parquet")
+    try:
+        table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path, text)
+        table.validate(full=True)
+        names = table.column_names
+    except DataError:
+        raise
+    except (pa.ArrowException, OSError, ValueError) as error:
+        raise DataError(f"a {what} file needs to be intact: {reason(error)}") from error
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise DataError(f"a {what} file needs a different name for every column, got {twice[0]!r} twice")
+    if len(names) == 1 and re.search(r"[;\t|]", names[0]):
+        raise DataError(f"a CSV file needs commas between columns, got {names[0][:60]!r}")
+    return table
+
+
+def _csv(path: Path, text: str | None) -> "pa.Table":
+    import pyarrow as pa
+    from pyarrow import csv
+
+    types = {} if text is None else {text: pa.string()}
+    return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
+
+
+def _parquet(path: Path) -> "pa.Table":
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    with pq.ParquetFile(
+        path, pre_buffer=False, thrift_string_size_limit=_NESTING, thrift_container_size_limit=_NESTING
+    ) as file:
+        batches, size = [], 0
+        # A run of one value takes a few bytes however long it is: count what comes out, not what the file claims.
+        for batch in file.iter_batches(_ROWS, use_threads=False):
+            size += batch.nbytes
+            if size > BUDGET:
+                raise DataError(f"a Parquet file needs at most {BUDGET} bytes unpacked, got more")
+            batches.append(batch)
+        return pa.Table.from_batches(batches, file.schema_arrow)

@@ -1,0 +1,472 @@
+"""A long table, one row a step, taken apart into series.
+
+Tables come in through the Arrow C stream: pyarrow's, pandas' and polars' alike.
+"""
+
+import difflib
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy import ndarray
+from numpy.typing import DTypeLike
+
+from throughtime.data.dataset import Columns, Dataset, TargetKind
+from throughtime.data.limits import reason
+from throughtime.data.sequences import Sequences, first_infinite, named_channel
+from throughtime.errors import DataError, ParameterError
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_LISTED = 20  # columns named in a message
+_EXACT = 2**53  # integers up to here are floats without loss
+
+
+def from_table(
+    table: Any,
+    *,
+    id: str | None,  # noqa: A002 - the word of the command line
+    time: str | None = None,
+    target: str | None = None,
+    group: str | None = None,
+    static: Iterable[str] = (),
+    channels: Iterable[str] | None = None,
+    target_kind: TargetKind = "auto",
+    require_target: bool = True,
+    dtype: DTypeLike = "float32",
+    name: str = "table",
+    source: str = "table",
+) -> Dataset:
+    """Take a long table apart into series.
+
+    Parameters
+    ----------
+    table
+        A pyarrow, pandas or polars table, or anything else with ``__arrow_c_stream__``; one row a step.
+    id
+        The column that tells series apart. They keep the order in which they first appear.
+    time
+        The column to sort each series by: numbers, dates or timestamps, no value twice in a series. Without it the
+        rows keep their order.
+    target
+        The column to predict. Constant in every series: one value a series. Otherwise one a step.
+    group
+        The column that says which series belong together; constant in a series.
+    static
+        Numeric columns that describe a series as a whole; constant in a series.
+    channels
+        Numeric columns that change from step to step; all that are left when not given. A null becomes NaN.
+    target_kind
+        ``"auto"`` takes the target as one a step when it varies within a series, or when it is a float that is null
+        on some steps of a series but not on others; ``"series"`` and ``"step"`` settle it. Labels (text, booleans) are
+        never one a step; integers and labels may be null on some steps of a series.
+    require_target
+        Whether to refuse a table without the target. When False and the target is missing, for one series even, y is
+        None: so the data that a model is to predict are read with the columns that it was trained with.
+    dtype
+        float32 or float64, of X and of a target that is one a step.
+    name, source
+        What the `Dataset` is to be called.
+
+    Raises
+    ------
+    DataError
+        A column that is not there, is not numeric, or is not constant where it has to be; a time that is missing or
+        comes twice; inf; a series without a target.
+    """
+    arrow = _as_arrow(table)
+    columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind)
+    if id is None:
+        raise DataError(
+            "id (--id) needs the column that tells series apart, one row being one step, got none; "
+            f"{_listing(arrow.column_names)} (a directory of files takes each file as one series and needs no id)"
+        )
+    _require(arrow, "id", id)
+    column = _plain(arrow[id])
+    _require_type(column, "id", id, "text, integers or dates", _is_label)
+    codes, labels = _encoded(column)
+    _refuse_missing(codes, f"id (--id {id})")
+    ids = tuple(str(label) for label in labels)
+    chosen = None if channels is None else _names(channels, "channels")
+    return assemble(
+        arrow, codes, ids, columns, chosen, require_target=require_target, dtype=dtype, name=name, source=source
+    )
+
+
+def assemble(
+    table: "pa.Table",
+    codes: ndarray,
+    ids: tuple[str, ...],
+    columns: Columns,
+    channels: tuple[str, ...] | None,
+    *,
+    require_target: bool,
+    dtype: DTypeLike,
+    name: str,
+    source: str,
+) -> Dataset:
+    """`from_table` once it is known which series each row belongs to: ``ids[codes[row]]``."""
+    if columns.target_kind not in ("auto", "series", "step"):
+        raise ParameterError(f"target_kind needs 'auto', 'series' or 'step', got {columns.target_kind!r}")
+    float_dtype = np.dtype(dtype)
+    if float_dtype not in (np.float32, np.float64):
+        raise ParameterError(f"dtype needs float32 or float64, got {float_dtype}")
+    if not len(table):
+        raise DataError("a table needs at least one row, got none")
+    has_target = columns.target is not None and columns.target in table.column_names
+    for role, wanted in (
+        ("time", [columns.time]),
+        ("group", [columns.group]),
+        ("static", columns.static),
+        ("channels", channels or ()),
+    ):
+        for column in wanted:
+            if column is not None:
+                _require(table, role, column)
+    if require_target and columns.target is None:
+        raise DataError(f"target (--target) needs the column to predict, got none; {_listing(table.column_names)}")
+    if require_target and columns.target is not None:
+        _require(table, "target", columns.target)
+    names = _channel_names(table, columns, channels)
+
+    rows, clock = _in_order(table, codes, ids, columns.time)
+    series = _Series(rows, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]), ids)
+    values = np.empty((len(table), len(names)), float_dtype)
+    for index, column in enumerate(names):
+        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+            values[:, index] = series.numbers(table[column])
+    series.refuse_infinite(values, names)
+    groups = None if columns.group is None else _groups(table, columns.group, series)
+    static = [_static(table, column, series) for column in columns.static]
+    X = Sequences(
+        values,
+        series.offsets,
+        times=clock,
+        groups=groups,
+        static=np.stack(static, 1) if static else None,
+        channel_names=names,
+    )
+    kind, y = columns.target_kind, None
+    if has_target:
+        assert columns.target is not None
+        kind, y = _target(table, columns.target, columns.target_kind, series, X, require_target)
+    frozen = Columns(columns.id, columns.time, columns.target, columns.group, columns.static, names, kind)
+    return Dataset(X, y, ids, name, source, X.groups, columns.target, frozen)
+
+
+@dataclass(frozen=True)
+class _Series:
+    """How rows make series: ``rows`` sorts the table, ``offsets`` cuts it, ``ids`` names the pieces."""
+
+    rows: ndarray | None
+    offsets: ndarray
+    ids: tuple[str, ...]
+
+    def numbers(self, column: "pa.ChunkedArray") -> ndarray:
+        import pyarrow as pa
+
+        flat: ndarray = _cast(_plain(column), pa.float64()).to_numpy()
+        return flat if self.rows is None else flat[self.rows]
+
+    def encoded(self, column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:
+        """Codes in the order of the series, -1 for null, and the labels they stand for."""
+        codes, labels = _encoded(_plain(column))
+        return (codes if self.rows is None else codes[self.rows]), labels
+
+    def bounds(self, codes: ndarray) -> tuple[ndarray, ndarray]:
+        """The lowest and the highest code in each series that is not null; highest -1 where all are null."""
+        known = np.where(codes < 0, np.iinfo(codes.dtype).max, codes)
+        return np.minimum.reduceat(known, self.offsets[:-1]), np.maximum.reduceat(codes, self.offsets[:-1])
+
+    def of(self, row: int) -> int:
+        return int(np.searchsorted(self.offsets, row, "right")) - 1
+
+    def refuse_varying(self, low: ndarray, high: ndarray, labels: ndarray, what: str, cure: str = "") -> None:
+        varies = low != high
+        if varies.any():
+            index = int(varies.argmax())
+            raise DataError(
+                f"{what} needs one value a series, got {labels[low[index]]!s} and {labels[high[index]]!s} in series "
+                f"{self.ids[index]!r}{cure}"
+            )
+
+    def refuse_infinite(self, values: ndarray, names: Sequence[str]) -> None:
+        infinite = first_infinite(values)
+        if infinite is not None:
+            row, channel = infinite
+            index = self.of(row)
+            raise DataError(
+                f"X needs finite values (empty where nothing was observed), got {values[row, channel]} at series "
+                f"{self.ids[index]!r}, step {row - self.offsets[index]}, {named_channel(names, channel)}"
+            )
+
+
+def _as_arrow(table: Any) -> "pa.Table":
+    import pyarrow as pa
+
+    if not hasattr(table, "__arrow_c_stream__"):
+        raise DataError(f"a table needs __arrow_c_stream__ (pyarrow, pandas, polars), got {type(table).__name__}")
+    try:
+        arrow = pa.table(table)
+    except (pa.ArrowException, ValueError, TypeError) as error:
+        raise DataError(f"a table needs one type a column: {reason(error)}") from error
+    unnamed = [name for name in arrow.column_names if re.fullmatch(r"__index_level_\d+__", name)]
+    arrow = arrow.drop_columns(unnamed)  # pandas' index, when it has no name
+    twice = {name for name in arrow.column_names if arrow.column_names.count(name) > 1}
+    if twice:
+        raise DataError(f"a table needs a different name for every column, got twice: {_quoted(sorted(twice))}")
+    return arrow
+
+
+def _names(names: Iterable[str], role: str) -> tuple[str, ...]:
+    chosen = (names,) if isinstance(names, str) else tuple(names)
+    if len(set(chosen)) < len(chosen):
+        raise DataError(f"{role} needs each column once, got {_quoted(chosen)}")
+    return chosen
+
+
+def _require(table: "pa.Table", role: str, column: str) -> None:
+    if column in table.column_names:
+        return
+    close = difflib.get_close_matches(column, table.column_names, 1)
+    hint = f"did you mean {close[0]!r}? " if close else ""
+    raise DataError(
+        f"{role} (--{role}) needs a column of the table, got {column!r}; {hint}{_listing(table.column_names)}"
+    )
+
+
+def _listing(names: Sequence[str]) -> str:
+    return f"the columns are {_quoted(names)}"
+
+
+def _quoted(names: Sequence[str]) -> str:
+    more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
+    return ", ".join(repr(name) for name in names[:_LISTED]) + more
+
+
+def _channel_names(table: "pa.Table", columns: Columns, channels: tuple[str, ...] | None) -> tuple[str, ...]:
+    taken = {columns.id, columns.time, columns.target, columns.group, *columns.static}
+    names = tuple(name for name in table.column_names if name not in taken) if channels is None else channels
+    for role, chosen in (("channels", names), ("static", columns.static)):
+        if columns.target is not None and columns.target in chosen:
+            raise DataError(f"{role} (--{role}) needs columns other than the target, got {columns.target!r}")
+    odd = [name for name in names if not _is_numeric(_plain(table[name]).type)]
+    if odd:
+        found = ", ".join(f"{name!r} ({table[name].type})" for name in odd[:_LISTED])
+        cure = "; channels= (--channels) or static= (--static) picks the columns to use" if channels is None else ""
+        raise DataError(f"channels needs numeric columns, got {found}{cure}")
+    if not names:
+        raise DataError(
+            f"channels (--channels) needs at least one column, none is left; {_listing(table.column_names)}"
+        )
+    return names
+
+
+def _in_order(
+    table: "pa.Table", codes: ndarray, ids: tuple[str, ...], time: str | None
+) -> tuple[ndarray | None, ndarray | None]:
+    clock = None if time is None else _clock(table, time, codes, ids)
+    rows: ndarray | None = np.argsort(codes, kind="stable") if clock is None else np.lexsort((clock, codes))
+    assert rows is not None
+    if (rows[1:] > rows[:-1]).all():
+        rows = None
+    if clock is None:
+        return rows, None
+    if rows is not None:
+        clock, codes = clock[rows], codes[rows]
+    twice = (clock[1:] == clock[:-1]) & (codes[1:] == codes[:-1])
+    if twice.any():
+        row = int(twice.argmax())
+        raise DataError(
+            f"time (--time {time}) needs different values within a series, got {clock[row]} twice in series "
+            f"{ids[codes[row]]!r}"
+        )
+    return rows, clock
+
+
+def _clock(table: "pa.Table", time: str, codes: ndarray, ids: tuple[str, ...]) -> ndarray:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    column = _plain(table[time])
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_finite(column), column, None)
+    if column.null_count:
+        row = int(np.argmax(pc.is_null(column).to_numpy()))
+        raise DataError(
+            f"time (--time {time}) needs a value in every row, got none in row {row + 1} (series {ids[codes[row]]!r})"
+        )
+    if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
+        zone = column.type.tz if pa.types.is_timestamp(column.type) else None
+        stamps: ndarray = _cast(_cast(column, pa.timestamp("ns", zone), f"time {time!r}"), pa.int64()).to_numpy()
+        return stamps.view("datetime64[ns]")
+    if pa.types.is_integer(column.type) or pa.types.is_floating(column.type):
+        numbers: ndarray = column.to_numpy()
+        floats: ndarray = numbers.astype(np.float64)
+        if numbers.dtype.kind in "iu" and (np.abs(floats) > _EXACT).any():
+            raise DataError(
+                f"time (--time {time}) needs integers of at most 2**53, got {numbers.max()}; turn them into timestamps"
+            )
+        return floats
+    example = repr(column[0].as_py())[:60]
+    raise DataError(
+        f"time (--time {time}) needs numbers, dates or timestamps such as 2024-03-31T18:00:00, got {column.type} "
+        f"({example})"
+    )
+
+
+def _groups(table: "pa.Table", group: str, series: _Series) -> ndarray:
+    _require_type(_plain(table[group]), "group", group, "text, integers or dates", _is_label)
+    codes, labels = series.encoded(table[group])
+    _refuse_missing(codes, f"group (--group {group})", series)
+    low, high = series.bounds(codes)
+    series.refuse_varying(low, high, labels, f"group (--group {group})")
+    constant: ndarray = labels[low]
+    return constant
+
+
+def _static(table: "pa.Table", column: str, series: _Series) -> ndarray:
+    _require_type(_plain(table[column]), "static", column, "numbers", _is_numeric)
+    values = series.numbers(table[column])
+    first: ndarray = values[series.offsets[:-1]]
+    wanted = np.repeat(first, np.diff(series.offsets))
+    differ = ~((values == wanted) | (np.isnan(values) & np.isnan(wanted)))
+    if differ.any():
+        row = int(differ.argmax())
+        raise DataError(
+            f"static (--static {column}) needs one value a series, got {wanted[row]} and {values[row]} in series "
+            f"{series.ids[series.of(row)]!r}; a column that changes from step to step is one of the channels"
+        )
+    series.refuse_infinite(values[:, None], [column])
+    return first
+
+
+def _target(
+    table: "pa.Table", target: str, kind: TargetKind, series: _Series, X: Sequences, required: bool
+) -> tuple[TargetKind, ndarray | Sequences | None]:
+    import pyarrow as pa
+
+    column = _plain(table[target])
+    what = f"target (--target {target})"
+    _require_type(column, "target", target, "numbers, text or booleans", lambda t: _is_numeric(t) or _is_label(t))
+    real = pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)
+    number = real or pa.types.is_integer(column.type)
+    codes, labels = series.encoded(column)
+    low, high = series.bounds(codes)
+    nulls = np.logical_or.reduceat(codes < 0, series.offsets[:-1])
+    if kind == "auto":
+        some = real and bool((nulls & (high >= 0)).any())
+        kind = "step" if number and (((high >= 0) & (low != high)).any() or some) else "series"
+    empty = high < 0
+    if empty.any():
+        if not required:
+            return kind, None
+        raise DataError(f"{what} needs a value in every series, series {series.ids[int(empty.argmax())]!r} has none")
+    if kind == "series":
+        series.refuse_varying(low, high, labels, what, "" if number else "; text and booleans are never one a step")
+        y: ndarray = labels[low]
+        if real and np.isinf(y).any():
+            index = int(np.isinf(y).argmax())
+            raise DataError(f"{what} needs finite values, got {y[index]} in series {series.ids[index]!r}")
+        return kind, y
+    if not number:
+        raise DataError(f"{what} needs numbers to be one a step, got {column.type}")
+    with np.errstate(over="ignore"):
+        steps = series.numbers(column).astype(X.dtype)[:, None]
+    series.refuse_infinite(steps, [target])
+    return kind, Sequences(steps, series.offsets, times=X.times, groups=X.groups, channel_names=[target])
+
+
+def _refuse_missing(codes: ndarray, what: str, series: _Series | None = None) -> None:
+    missing = codes < 0
+    if missing.any():
+        row = int(missing.argmax())
+        where = f"row {row + 1}" if series is None else f"series {series.ids[series.of(row)]!r}"
+        raise DataError(f"{what} needs a value in every row, got none in {where}")
+
+
+def _encoded(column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:
+    """Codes by first appearance, -1 for null, NaN and empty text; and the labels they stand for."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    kind = column.type
+    if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
+        column = _cast(column, pa.float64())
+    elif pa.types.is_null(kind):
+        return np.full(len(column), -1, np.int64), np.empty(0)
+    if pa.types.is_floating(column.type):
+        column = pc.if_else(pc.is_nan(column), None, column)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        column = pc.if_else(pc.equal(column, ""), None, column)
+    encoded = pc.dictionary_encode(column).unify_dictionaries().chunks
+    if not encoded:
+        return np.empty(0, np.int64), np.empty(0)
+    codes = np.concatenate([pc.fill_null(chunk.indices, -1).to_numpy(zero_copy_only=False) for chunk in encoded])
+    return codes.astype(np.int64), _labels(encoded[0].dictionary)
+
+
+def _labels(values: "pa.Array") -> ndarray:
+    import pyarrow as pa
+
+    kind = values.type
+    if pa.types.is_integer(kind):
+        labels: ndarray = _cast(values, pa.int64()).to_numpy()
+        return labels
+    if pa.types.is_floating(kind):
+        return np.asarray(values.to_numpy(), np.float64)
+    if pa.types.is_boolean(kind):
+        return np.array(values.to_pylist(), np.bool_)
+    return np.array([str(label) for label in values.to_pylist()], np.str_)
+
+
+def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Without the encodings that only save space: dictionaries, views."""
+    import pyarrow as pa
+
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = _cast(column, kind.value_type)
+        kind = column.type
+    return _cast(column, pa.large_string()) if kind == pa.string_view() else column
+
+
+def _cast(column: Any, kind: "pa.DataType", what: str = "a column") -> Any:
+    import pyarrow as pa
+
+    try:
+        # Unsafe only between numbers: an integer above 2**53 may lose digits on its way to a float.
+        return column.cast(kind, safe=not pa.types.is_floating(kind))
+    except pa.ArrowException as error:
+        raise DataError(f"{what} needs values that fit {kind}: {reason(error)}") from error
+
+
+def _require_type(column: "pa.ChunkedArray", role: str, name: str, need: str, fits: Any) -> None:
+    if not fits(column.type):
+        raise DataError(f"{role} (--{role} {name}) needs {need}, got {column.type}")
+
+
+def _is_numeric(kind: "pa.DataType") -> bool:
+    import pyarrow.types as t
+
+    return bool(
+        t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind) or t.is_decimal(kind) or t.is_null(kind)
+    )
+
+
+def _is_label(kind: "pa.DataType") -> bool:
+    import pyarrow.types as t
+
+    return bool(
+        t.is_string(kind)
+        or t.is_large_string(kind)
+        or t.is_integer(kind)
+        or t.is_floating(kind)
+        or t.is_boolean(kind)
+        or t.is_date(kind)
+        or t.is_timestamp(kind)
+        or t.is_null(kind)
+    )
