@@ -55,14 +55,14 @@ class NetworkParameters(TypedDict, total=False):
     ]
     optimizer: Annotated[Literal["adam", "adamw", "sgd"], Option("adam", "optimizer")]
     momentum: Annotated[float, Option(0.9, "momentum of sgd", at_least=0, below=1)]
-    lr: Annotated[float, Option(0.003, "learning rate", above=0)]
+    lr: Annotated[float, Option(0.01, "learning rate", above=0)]
     lr_schedule: Annotated[
         Literal["constant", "cosine", "plateau"],
-        Option("constant", "how the learning rate runs: constant; to 0 by max_epochs along a cosine; or divided by 10 "
+        Option("cosine", "how the learning rate runs: constant; to 0 by max_epochs along a cosine; or divided by 10 "
                "when 5 epochs bring no gain"),
     ]  # fmt: skip
     batch_size: Annotated[int, Option(32, "series a step of the optimizer", at_least=1)]
-    max_epochs: Annotated[int, Option(60, "passes over the training series", at_least=1)]
+    max_epochs: Annotated[int, Option(40, "passes over the training series", at_least=1)]
     clip_norm: Annotated[
         float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)
     ]
