@@ -1,0 +1,225 @@
+"""What a person types for ``--cv`` and ``--split``, as splits that keep series and groups whole."""
+
+import re
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.model_selection import (
+    BaseCrossValidator,
+    GroupKFold,
+    GroupShuffleSplit,
+    KFold,
+    LeaveOneGroupOut,
+    LeaveOneOut,
+    ShuffleSplit,
+    StratifiedGroupKFold,
+    StratifiedKFold,
+    StratifiedShuffleSplit,
+    TimeSeriesSplit,
+)
+
+from throughtime.data import Sequences
+from throughtime.errors import DataError, ParameterError
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+_FORMS = "a number of folds, kfold:K, stratified:K, group:K, group, loo or time:K[,gap=G]"
+_SHAPE = re.compile(r"(?:(kfold|stratified|group):)?([0-9]{1,9})|time:([0-9]{1,9})(?:, *gap=([0-9]{1,9}))?")
+_NUMBERED: dict[str, Callable[[int, int | None], BaseCrossValidator]] = {
+    "kfold": lambda n, seed: KFold(n, shuffle=True, random_state=seed),
+    "stratified": lambda n, seed: StratifiedKFold(n, shuffle=True, random_state=seed),
+    "group": lambda n, seed: GroupKFold(n, shuffle=True, random_state=seed),
+    "stratified group": lambda n, seed: StratifiedGroupKFold(n, shuffle=True, random_state=seed),
+}
+
+
+def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: bool = False) -> BaseCrossValidator:
+    """Turn the text of ``--cv`` into a scikit-learn splitter.
+
+    Parameters
+    ----------
+    text
+        ``10`` (stratified by class for a classifier, by group where there are groups), ``kfold:10``,
+        ``stratified:10``, ``group:10``, ``group`` (leave one group out), ``loo`` (leave one series out), ``time:5`` or
+        ``time:5,gap=3`` (train on the past; ``gap`` series between are left out).
+    classifier
+        Whether y is one class a series.
+    random_state
+        Seed of the shuffling; ``loo``, ``group`` and ``time`` do not shuffle.
+    grouped
+        Whether the series have groups, which then stay whole whenever the text leaves it open.
+
+    Raises
+    ------
+    ParameterError
+        If the text is none of these, or has fewer than 2 folds.
+    """
+    plain = text.strip().lower()
+    if plain == "loo":
+        return LeaveOneOut()
+    if plain == "group":
+        return LeaveOneGroupOut()
+    match = _SHAPE.fullmatch(plain)
+    if match is None:
+        raise ParameterError(f"--cv needs {_FORMS}, got {text!r}")
+    kind, n, n_in_time, gap = match.groups()
+    n_splits = int(n or n_in_time)
+    if n_splits < 2:
+        raise ParameterError(f"--cv needs at least 2 folds, got {text!r}")
+    if n_in_time:
+        return TimeSeriesSplit(n_splits, gap=int(gap or 0))
+    if not kind:
+        kind = " ".join(["stratified"] * classifier + ["group"] * grouped) or "kfold"
+    if kind == "stratified" and grouped:
+        kind = "stratified group"
+    return _NUMBERED[kind](n_splits, random_state)
+
+
+def fold_indices(
+    cv: BaseCrossValidator,
+    X: Sequences,
+    y: NDArray[Any] | Sequences,
+    groups: NDArray[Any] | None = None,
+) -> tuple[Split, ...]:
+    """Split, and refuse folds that are not possible or that leak.
+
+    Parameters
+    ----------
+    cv
+        A splitter of ``parse_cv``, or any other of scikit-learn's kind.
+    X, y
+        The series and their targets, one a series or one a step.
+    groups
+        One a series; those of ``X`` when not given.
+
+    Returns
+    -------
+    Series of training and series of test, for each fold.
+
+    Raises
+    ------
+    DataError
+        If there are fewer series, groups or members of a class than folds, groups are missing, a group is on both
+        sides of a fold, or ``time`` folds are asked of series that are not in order of time.
+    """
+    groups = X.groups if groups is None else groups
+    _check_possible(cv, X, y, groups)
+    labels = np.zeros(len(X)) if isinstance(y, Sequences) else y
+    try:
+        with warnings.catch_warnings():
+            # That a splitter looks at no groups is no news; a group on both sides is refused below.
+            warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
+            splits = tuple(cv.split(np.zeros(len(X)), labels, groups))
+    except ValueError as error:
+        raise DataError(f"{type(cv).__name__} cannot split these {len(X)} series: {error}") from error
+    if groups is not None:
+        for number, (train, test) in enumerate(splits):
+            both = np.intersect1d(groups[train], groups[test])
+            if len(both):
+                raise DataError(
+                    f"a fold needs every group on one side, got group {_word(both[0])} on both sides of fold "
+                    f"{number}; use --cv group:K"
+                )
+    return splits
+
+
+def holdout(
+    n: int,
+    y: NDArray[Any] | Sequences,
+    groups: NDArray[Any] | None,
+    fraction: float,
+    *,
+    classifier: bool,
+    random_state: int | None,
+) -> Split:
+    """Set a share of the series aside for a test, whole groups where there are groups.
+
+    Parameters
+    ----------
+    n
+        Number of series.
+    y
+        Targets; for a classifier without groups every class is divided in the same proportion.
+    groups
+        One a series; the fraction is then one of groups.
+    fraction
+        Share held out, between 0 and 1.
+    classifier
+        Whether y is one class a series.
+    random_state
+        Seed of the shuffling.
+
+    Raises
+    ------
+    ParameterError
+        If the fraction is outside (0, 1), or leaves one side, or a class on one side, without series.
+    DataError
+        If a class has a single member, or there is a single group.
+    """
+    if not 0 < fraction < 1:
+        raise ParameterError(f"--split needs a fraction between 0 and 1, got {fraction:g}")
+    units, what = (n, "series") if groups is None else (len(np.unique(groups)), "groups")
+    if units < 2:
+        raise DataError(f"--split needs at least 2 {what} to divide, got {units}")
+    n_test = int(np.ceil(fraction * units))  # as scikit-learn rounds
+    if n_test >= units:
+        raise ParameterError(f"--split needs to leave {what} to train on, got {fraction:g} of {units}")
+    kind: type[BaseCrossValidator] = ShuffleSplit if groups is None else GroupShuffleSplit
+    if classifier and groups is None and not isinstance(y, Sequences):
+        classes, counts = np.unique(y, return_counts=True)
+        if counts.min() < 2:
+            rarest = _word(classes[counts.argmin()])
+            raise DataError(f"--split needs at least 2 series of every class, got 1 of class {rarest}")
+        if min(n_test, n - n_test) < len(classes):
+            raise ParameterError(
+                f"--split needs a series of each of the {len(classes)} classes on either side, got {fraction:g} "
+                f"of {n} series"
+            )
+        kind = StratifiedShuffleSplit
+    splitter = kind(1, test_size=fraction, random_state=random_state)
+    labels = np.zeros(n) if isinstance(y, Sequences) else y
+    train, test = next(splitter.split(np.zeros(n), labels, groups))
+    return np.sort(train), np.sort(test)
+
+
+def _check_possible(
+    cv: BaseCrossValidator, X: Sequences, y: NDArray[Any] | Sequences, groups: NDArray[Any] | None
+) -> None:
+    """Say in one sentence what scikit-learn would warn of, or say less clearly."""
+    n_splits = getattr(cv, "n_splits", 2)
+    if isinstance(cv, GroupKFold | StratifiedGroupKFold | LeaveOneGroupOut):
+        if groups is None:
+            raise DataError("folds by group need the group of every series, got none; name a column with --group")
+        if (n_groups := len(np.unique(groups))) < n_splits:
+            raise DataError(f"{n_splits} folds need at least {n_splits} groups, got {n_groups}")
+    elif isinstance(cv, TimeSeriesSplit):
+        if len(X) - cv.gap < n_splits + 1:
+            raise DataError(
+                f"{n_splits} folds in time need at least {n_splits + 1 + cv.gap} series (the gap counted), got {len(X)}"
+            )
+        if (times := X.times) is not None:
+            begins = times[X.offsets[:-1]]
+            if (back := begins[1:] < begins[:-1]).any():
+                late = int(back.argmax())
+                raise DataError(
+                    f"folds in time need series in order of time, but series {late + 1} begins before series {late}"
+                )
+    elif len(X) < n_splits:
+        raise DataError(f"{n_splits} folds need at least {n_splits} series, got {len(X)}")
+    if isinstance(cv, StratifiedKFold | StratifiedGroupKFold):
+        if isinstance(y, Sequences):
+            raise DataError("stratified folds need one class a series, got a target at every step; use kfold:K")
+        classes, counts = np.unique(y, return_counts=True)
+        if counts.min() < n_splits:
+            raise DataError(
+                f"{n_splits} stratified folds need at least {n_splits} series of every class, got {counts.min()} of "
+                f"class {_word(classes[counts.argmin()])}; use fewer folds, or kfold:{n_splits}"
+            )
+
+
+def _word(label: Any) -> str:
+    """A label as a person wrote it, without numpy's type around it."""
+    return repr(label.item() if isinstance(label, np.generic) else label)
