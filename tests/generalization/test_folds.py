@@ -61,8 +61,16 @@ GROUPS = np.arange(40) % 10
 
 @pytest.mark.parametrize(
     ("text", "grouped"),
-    [("4", False), ("kfold:7", False), ("stratified:4", False), ("loo", False)]
-    + [("4", True), ("stratified:4", True), ("group:5", True), ("group", True)],
+    [
+        ("4", False),
+        ("kfold:7", False),
+        ("stratified:4", False),
+        ("loo", False),
+        ("4", True),
+        ("stratified:4", True),
+        ("group:5", True),
+        ("group", True),
+    ],
 )
 def test_every_series_is_tested_once_and_groups_stay_whole(text: str, grouped: bool) -> None:
     X = series(40, groups=GROUPS if grouped else None)

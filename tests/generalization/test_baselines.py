@@ -1,0 +1,233 @@
+"""What a net must beat."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+from sklearn.base import BaseEstimator, RegressorMixin
+
+from throughtime.data import Sequences, load
+from throughtime.errors import DataError
+from throughtime.generalization.baselines import Climatology, SeriesRegressor, StepRegressor, baselines
+
+
+def by_name(X: Sequences, y: Any, *, classifier: bool) -> dict[str, Any]:
+    return {baseline.name: baseline.fit(X, y) for baseline in baselines(X, y, classifier=classifier)}
+
+
+def ragged(n: int, channels: int = 2, seed: int = 0) -> Sequences:
+    rng = np.random.default_rng(seed)
+    return Sequences.from_arrays([rng.normal(size=(length, channels)) for length in rng.integers(5, 12, n)])
+
+
+def efficiency(y: Sequences, predicted: Sequences) -> float:
+    """Nash-Sutcliffe efficiency over the observed steps."""
+    truth, guess = y.values[:, 0], predicted.values[:, 0]
+    seen = ~np.isnan(truth)
+    return 1 - float(((truth - guess)[seen] ** 2).mean() / truth[seen].var())
+
+
+def test_japanese_vowels_are_nearly_linear() -> None:
+    X, y = load("japanese-vowels", "train")
+    X_test, y_test = load("japanese-vowels", "test")
+    found = {name: np.mean(model.predict(X_test) == y_test) for name, model in by_name(X, y, classifier=True).items()}
+    assert found["majority class"] == pytest.approx(np.mean(y_test == np.unique(y)[0]))
+    assert found["linear"] >= 0.985
+    assert found["1-NN"] >= 0.95
+
+
+def test_discharge_of_the_fulda_is_predicted_as_well_as_a_linear_model_can() -> None:
+    pytest.importorskip("spotpy", reason="the data come with spotpy's wheel")
+    X, y = load("fulda", "train")
+    X_test, y_test = load("fulda", "test")
+    found = {name: efficiency(y_test, model.predict(X_test)) for name, model in by_name(X, y, classifier=False).items()}
+    assert found["climatology"] == pytest.approx(0.15, abs=0.03)
+    assert found["ridge on lags"] == pytest.approx(0.63, abs=0.03)
+    # Windows that double make neighbors of more days than single lags do (.27).
+    assert found["1-NN on lags"] == pytest.approx(0.44, abs=0.03)
+
+
+def test_the_majority_class_and_the_mean_are_those_of_training() -> None:
+    X = ragged(7)
+    y = np.array(list("abbcbca"))
+    majority = baselines(X, y, classifier=True)[0].fit(X, y)
+    assert set(majority.predict(X)) == {"b"}
+    np.testing.assert_allclose(majority.predict_proba(X), [[2 / 7, 3 / 7, 2 / 7]] * 7)  # type: ignore[attr-defined]
+    numbers = np.arange(7.0)
+    mean = baselines(X, numbers, classifier=False)[0].fit(X, numbers)
+    np.testing.assert_allclose(mean.predict(X), 3.0)
+
+
+def test_a_linear_law_of_the_summaries_is_found_by_ridge() -> None:
+    X, X_test = ragged(150), ragged(50, seed=1)
+
+    def law(X: Sequences) -> NDArray[np.float64]:
+        return np.array([3 * x[:, 0].mean() - x[-1, 1] + 2 for x in X])
+
+    ridge = baselines(X, law(X), classifier=False)[1].fit(X, law(X))
+    residual = ridge.predict(X_test) - law(X_test)
+    assert residual.var() < 1e-3 * law(X_test).var()
+
+
+def test_a_linear_law_of_past_steps_is_found_by_ridge_on_lags() -> None:
+    def law(X: Sequences) -> Sequences:
+        y = [2 * x[:, 0] - np.concatenate([[0, 0], x[:-2, 1]]) + 1 for x in X]
+        return Sequences.from_arrays([np.where(np.arange(len(v)) < 2, np.nan, v) for v in y])
+
+    X, X_test = ragged(60), ragged(20, seed=1)
+    ridge = by_name(X, law(X), classifier=False)["ridge on lags"]
+    assert efficiency(law(X_test), ridge.predict(X_test)) > 0.999
+
+
+def test_one_nearest_neighbor_knows_its_training_series() -> None:
+    X = ragged(20)
+    y = np.arange(20.0)
+    np.testing.assert_array_equal(by_name(X, y, classifier=False)["1-NN"].predict(X), y)
+    labels = y.astype(str)
+    np.testing.assert_array_equal(by_name(X, labels, classifier=True)["1-NN"].predict(X), labels)
+
+
+def test_climatology_is_the_mean_over_fifteen_days_on_either_side() -> None:
+    rng = np.random.default_rng(0)
+    days = np.arange(np.datetime64("1983-11-20"), np.datetime64("1986-03-05"))
+    values = rng.gamma(2, size=(len(days), 1))
+    values[rng.random(len(days)) < 0.3] = np.nan
+    X = Sequences.from_arrays([np.zeros(len(days))], times=[days])
+    y = Sequences.from_arrays([values])
+    found = Climatology().fit(X, y).predict(X).values[:, 0]
+    of_year = (days - days.astype("M8[Y]").astype("M8[D]")).astype(int)
+    for t in range(0, len(days), 17):
+        apart = np.abs(of_year - of_year[t])
+        near = np.minimum(apart, 366 - apart) <= 15
+        assert found[t] == pytest.approx(np.nanmean(values[near]), rel=1e-12)
+
+
+def test_a_season_never_observed_gets_the_mean_of_all() -> None:
+    days = np.arange(np.datetime64("1990-06-01"), np.datetime64("1990-07-01"))
+    X = Sequences.from_arrays([np.zeros(30)], times=[days])
+    climatology = Climatology().fit(X, Sequences.from_arrays([np.arange(30.0)]))
+    winter = Sequences.from_arrays([np.zeros(2)], times=[days[:2] + 200])
+    np.testing.assert_array_equal(climatology.predict(winter).values[:, 0], [14.5, 14.5])
+
+
+def test_without_dates_the_mean_of_the_observed_steps_stands_for_climatology() -> None:
+    X = ragged(4)
+    y = Sequences(np.where(np.arange(X.n_steps) % 2, np.nan, np.arange(X.n_steps))[:, None], X.offsets)
+    mean = baselines(X, y, classifier=False)[0].fit(X, y)
+    assert mean.name == "mean"
+    np.testing.assert_allclose(mean.predict(X).values, np.nanmean(y.values))
+    with pytest.raises(DataError, match=r"^climatology needs the date of every step"):
+        Climatology().fit(X, y)
+
+
+@pytest.mark.parametrize("classifier", [False, True])
+def test_a_target_at_each_step_is_predicted_at_each_step(classifier: bool) -> None:
+    X = ragged(12)
+    y = Sequences((X.values[:, :1] > 0).astype(float), X.offsets)
+    some = Sequences(np.where(np.arange(X.n_steps)[:, None] % 3, y.values, np.nan), X.offsets)
+    test = ragged(3, seed=1)
+    for model in by_name(X, some, classifier=classifier).values():
+        predicted = model.predict(test)
+        np.testing.assert_array_equal(predicted.lengths, test.lengths)
+        assert predicted.n_channels == 1
+        assert np.isfinite(predicted.values).all()
+        if classifier:
+            probability = model.predict_proba(test).values
+            np.testing.assert_allclose(probability.sum(1), 1)
+            np.testing.assert_array_equal(model.classes_[probability.argmax(1)], predicted.values[:, 0])
+    if classifier:
+        assert np.mean(model.predict(test).values == (test.values[:, :1] > 0)) > 0.9
+
+
+def test_the_likeliest_class_is_the_one_predicted() -> None:
+    X = ragged(30)
+    y = np.array(["high" if x[:, 0].mean() > 0 else "low" for x in X])
+    for model in by_name(X, y, classifier=True).values():
+        probability = model.predict_proba(X)
+        np.testing.assert_allclose(probability.sum(1), 1)
+        np.testing.assert_array_equal(model.classes_[probability.argmax(1)], model.predict(X))
+
+
+class Recorder(RegressorMixin, BaseEstimator):  # type: ignore[misc]
+    """Keeps the targets that each of its copies was fitted on."""
+
+    seen: list[NDArray[np.float64]] = []  # noqa: RUF012 - shared by the copies on purpose
+
+    def __init__(self, setting: int = 0) -> None:
+        self.setting = setting
+
+    def fit(self, features: NDArray[np.float64], targets: NDArray[np.float64]) -> "Recorder":  # noqa: ARG002
+        Recorder.seen.append(targets)
+        return self
+
+    def predict(self, features: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.zeros(len(features))
+
+
+@pytest.mark.parametrize("steps", [False, True])
+@pytest.mark.parametrize("given", [False, True])
+def test_inner_folds_never_divide_a_group(steps: bool, given: bool) -> None:
+    X = ragged(24)
+    groups = np.arange(24) % 7
+    y: Any = groups.astype(float)
+    if steps:
+        y = Sequences(np.repeat(y, X.lengths)[:, None], X.offsets)
+    sizes = np.bincount(np.repeat(groups, X.lengths) if steps else groups)
+    Recorder.seen.clear()
+    model: Any = (StepRegressor if steps else SeriesRegressor)("recorder", None, [Recorder(0), Recorder(1)])
+    model.fit(*((X, y, groups) if given else (X.replace(groups=groups), y)))
+    assert len(Recorder.seen) == 2 * 5 + 1
+    for targets in Recorder.seen:
+        counts = np.bincount(targets.astype(int), minlength=7)
+        assert set(counts[counts > 0] - sizes[counts > 0]) == {0}
+    assert all(len(targets) < sizes.sum() for targets in Recorder.seen[:-1])
+
+
+def test_the_same_data_give_the_same_predictions() -> None:
+    X, test = ragged(25), ragged(6, seed=1)
+    series_y = np.arange(25) % 3
+    step_y = Sequences(X.values[:, :1].cumsum(0) % 2, X.offsets)
+    for y, classifier in ((series_y, True), (series_y.astype(float), False), (step_y, False)):
+        first, second = by_name(X, y, classifier=classifier), by_name(X, y, classifier=classifier)
+        for name in first:
+            one, two = first[name].predict(test), second[name].predict(test)
+            assert one == two if isinstance(one, Sequences) else np.array_equal(one, two)
+
+
+def test_a_model_may_be_trained_on_a_part_of_many_steps() -> None:
+    X = Sequences.from_arrays(np.random.default_rng(0).normal(size=(3, 12_000, 1)))
+    y = Sequences(X.values * 2 + 1, X.offsets)
+    mean, ridge, _ = baselines(X, y, classifier=False)
+    assert efficiency(y, ridge.fit(X, y).predict(X)) > 0.999  # type: ignore[arg-type]
+    np.testing.assert_allclose(mean.fit(X, y).predict(X).values, y.values.mean())  # type: ignore[union-attr]
+
+
+AWKWARD = {
+    "a constant channel": Sequences(np.full((20, 2), 7.0), [0, 4, 9, 15, 20]),
+    "a channel never observed": Sequences(np.full((20, 2), np.nan), [0, 4, 9, 15, 20]),
+    "single steps": Sequences(np.arange(8.0).reshape(4, 2), [0, 1, 2, 3, 4]),
+    "a huge scale": Sequences(1e9 + 1e5 * np.random.default_rng(0).normal(size=(20, 2)), [0, 4, 9, 15, 20]),
+    "two series": Sequences(np.random.default_rng(0).normal(size=(9, 2)), [0, 4, 9]),
+    "one series": Sequences(np.random.default_rng(0).normal(size=(9, 2)), [0, 9]),
+}
+
+
+@pytest.mark.parametrize("X", AWKWARD.values(), ids=AWKWARD.keys())
+@pytest.mark.parametrize("classifier", [False, True])
+@pytest.mark.parametrize("target", ["series", "step", "one value"])
+def test_awkward_data_are_learned_without_a_warning(X: Sequences, classifier: bool, target: str) -> None:
+    n = X.n_steps if target == "step" else len(X)
+    values = np.zeros(n) if target == "one value" else np.arange(n) % 2.0
+    y: Any = Sequences(values[:, None], X.offsets) if target == "step" else values
+    for model in by_name(X, y, classifier=classifier).values():
+        predicted = model.predict(X)
+        assert np.isfinite(predicted.values if isinstance(predicted, Sequences) else predicted).all()
+
+
+def test_steps_without_any_target_are_refused() -> None:
+    X = ragged(3)
+    y = Sequences(np.full((X.n_steps, 1), np.nan), X.offsets)
+    for baseline in baselines(X, y, classifier=False):
+        with pytest.raises(DataError, match=r"^y needs an observed target, got NaN at every step$"):
+            baseline.fit(X, y)
