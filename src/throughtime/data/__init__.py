@@ -4,6 +4,7 @@ from throughtime.data.catalog import BuiltIn
 from throughtime.data.conversion import Layout, as_sequences, as_targets
 from throughtime.data.dataset import Columns, Dataset, TargetKind
 from throughtime.data.datasets import available, load, load_dataset
+from throughtime.data.description import Description, Spread, Target, describe, is_labels
 from throughtime.data.reading import read, reads_columns
 from throughtime.data.sequences import Sequences, concatenate
 from throughtime.data.tables import from_table
@@ -12,14 +13,19 @@ __all__ = [
     "BuiltIn",
     "Columns",
     "Dataset",
+    "Description",
     "Layout",
     "Sequences",
+    "Spread",
+    "Target",
     "TargetKind",
     "as_sequences",
     "as_targets",
     "available",
     "concatenate",
+    "describe",
     "from_table",
+    "is_labels",
     "load",
     "load_dataset",
     "read",

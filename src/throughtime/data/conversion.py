@@ -89,8 +89,8 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
     Raises
     ------
     DataError
-        Numbers or lengths that disagree with X's (the first series that differs is named), a missing or infinite
-        value, more than one target.
+        Numbers or lengths that disagree with X's (the first series that differs is named), a series without any
+        target, an infinite value, more than one target.
     """
     if y is None:
         raise DataError("throughtime requires y to be passed, but the target y is None")
@@ -147,6 +147,9 @@ def _checked_steps(y: Sequences, X: Sequences) -> Sequences:
             f"y needs one value for each step of X, got {y.lengths[index]} values for the {X.lengths[index]} steps "
             f"of series {index}"
         )
+    observed = np.logical_or.reduceat(~np.isnan(y.values[:, 0]), y.offsets[:-1])
+    if not observed.all():
+        raise DataError(f"y needs an observed value in every series, series {int(observed.argmin())} has none")
     return y
 
 

@@ -121,7 +121,11 @@ def _csv(path: Path, text: str | None) -> "pa.Table":
     from pyarrow import csv
 
     types = {} if text is None else {text: pa.string()}
-    return csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
+    table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
+    for field in table.schema:
+        if pa.types.is_binary(field.type):
+            raise DataError(f"a CSV file needs UTF-8 text, got other bytes in column {field.name!r}")
+    return table
 
 
 def _parquet(path: Path) -> "pa.Table":
@@ -129,7 +133,11 @@ def _parquet(path: Path) -> "pa.Table":
     import pyarrow.parquet as pq
 
     with pq.ParquetFile(
-        path, pre_buffer=False, thrift_string_size_limit=_NESTING, thrift_container_size_limit=_NESTING
+        path,
+        pre_buffer=False,
+        page_checksum_verification=True,
+        thrift_string_size_limit=_NESTING,
+        thrift_container_size_limit=_NESTING,
     ) as file:
         batches, size = [], 0
         # A run of one value takes a few bytes however long it is: count what comes out, not what the file claims.

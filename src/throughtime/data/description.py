@@ -1,0 +1,148 @@
+"""What a data set holds, in numbers that a person can check before training."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from numpy import ndarray
+
+from throughtime.data.dataset import Dataset
+from throughtime.data.sequences import Sequences
+
+_CLASSES = 50  # more different whole numbers than this, or than half the series, are taken for values
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Five quantiles of a number."""
+
+    minimum: float
+    lower_quartile: float
+    median: float
+    upper_quartile: float
+    maximum: float
+
+
+@dataclass(frozen=True)
+class Target:
+    """What is to be predicted.
+
+    Attributes
+    ----------
+    kind
+        ``classes``: one label a series. ``values``: one number a series. ``steps``: one number a step.
+    counts
+        Series of each class, in the order of the labels.
+    mean, sd, minimum, maximum
+        Of the values that were observed; sd with the divisor n.
+    observed
+        Share of the steps, or of the series, that have a target.
+    """
+
+    kind: Literal["classes", "values", "steps"]
+    name: str | None
+    counts: dict[str, int] | None = None
+    mean: float | None = None
+    sd: float | None = None
+    minimum: float | None = None
+    maximum: float | None = None
+    observed: float = 1.0
+
+
+@dataclass(frozen=True)
+class Description:
+    """A data set in plain numbers; ``dataclasses.asdict`` makes it JSON.
+
+    Attributes
+    ----------
+    n_steps
+        Over all series, a step that several windows share counted in each.
+    missing, missing_by_channel
+        Shares of NaN.
+    duplicates
+        Series that equal an earlier one, value for value.
+    first_time, last_time
+        ISO 8601, or numbers as the times are.
+    """
+
+    name: str
+    source: str
+    n_series: int
+    n_steps: int
+    n_channels: int
+    channels: tuple[str, ...]
+    lengths: Spread
+    target: Target | None
+    n_groups: int | None
+    n_static: int
+    missing: float
+    missing_by_channel: dict[str, float]
+    duplicates: int
+    first_time: str | float | None
+    last_time: str | float | None
+    dtype: str
+
+
+def describe(dataset: Dataset) -> Description:
+    """Count, measure and summarize a data set."""
+    X = dataset.X
+    names = X.channel_names or tuple(str(channel) for channel in range(X.n_channels))
+    share = np.isnan(X.values).mean(0)
+    first, last = _range(X.times)
+    return Description(
+        name=dataset.name,
+        source=dataset.source,
+        n_series=len(X),
+        n_steps=X.n_steps,
+        n_channels=X.n_channels,
+        channels=names,
+        lengths=Spread(*(float(q) for q in np.quantile(X.lengths, [0, 0.25, 0.5, 0.75, 1]))),
+        target=_target(dataset.y, dataset.target),
+        n_groups=None if X.groups is None else len(np.unique(X.groups)),
+        n_static=0 if X.static is None else int(X.static.shape[1]),
+        missing=float(share.mean()),
+        missing_by_channel={name: float(part) for name, part in zip(names, share, strict=True)},
+        duplicates=len(X) - len({series.tobytes() for series in X}),
+        first_time=first,
+        last_time=last,
+        dtype=str(X.dtype),
+    )
+
+
+def is_labels(y: ndarray) -> bool:
+    """Whether one value a series reads as a label: text, booleans, or few different whole numbers."""
+    if y.dtype.kind != "i" and y.dtype.kind != "u":
+        return y.dtype.kind != "f"
+    return len(np.unique(y)) <= min(_CLASSES, max(2, len(y) // 2))
+
+
+def _target(y: ndarray | Sequences | None, name: str | None) -> Target | None:
+    if y is None:
+        return None
+    if isinstance(y, ndarray) and is_labels(y):
+        labels, counts = np.unique(y, return_counts=True)
+        return Target("classes", name, {str(label): int(n) for label, n in zip(labels, counts, strict=True)})
+    numbers = (y.values if isinstance(y, Sequences) else y).astype(np.float64)
+    seen = numbers[~np.isnan(numbers)]
+    kind: Literal["steps", "values"] = "steps" if isinstance(y, Sequences) else "values"
+    if not len(seen):
+        return Target(kind, name, observed=0.0)
+    return Target(
+        kind,
+        name,
+        mean=float(seen.mean()),
+        sd=float(seen.std()),
+        minimum=float(seen.min()),
+        maximum=float(seen.max()),
+        observed=len(seen) / numbers.size,
+    )
+
+
+def _range(times: ndarray | None) -> tuple[str | float | None, str | float | None]:
+    if times is None:
+        return None, None
+    low, high = times.min(), times.max()
+    if times.dtype.kind != "M":
+        return float(low), float(high)
+    unit = "D" if not (times.astype("datetime64[D]") != times).any() else "s"
+    return str(low.astype(f"datetime64[{unit}]")), str(high.astype(f"datetime64[{unit}]"))

@@ -1,0 +1,211 @@
+import numpy as np
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+from throughtime.data import Sequences, from_table, read
+from throughtime.errors import DataError, ParameterError
+
+# Series "b" comes first and out of order; "a" has one step without flow.
+ROWS = {
+    "unit": ["b", "a", "b", "a", "b"],
+    "t": [3, 1, 1, 2, 2],
+    "flow": [30.0, 1.0, 10.0, None, 20.0],
+    "heat": [3, 4, 1, 5, 2],
+    "site": ["x", "y", "x", "y", "x"],
+    "area": [7.5, 2.5, 7.5, 2.5, 7.5],
+    "label": ["bad", "good", "bad", "good", "bad"],
+}
+NAMED = {"id": "unit", "time": "t", "group": "site", "static": ["area"]}
+
+
+def changed(**columns):
+    return pa.table({**ROWS, **columns})
+
+
+@pytest.mark.parametrize("wrap", [pa.table, pd.DataFrame, pl.DataFrame], ids=["pyarrow", "pandas", "polars"])
+def test_a_long_table_becomes_series_by_first_appearance_each_sorted_by_time(wrap):
+    data = read(wrap(ROWS), target="label", **NAMED)
+    want = Sequences.from_arrays(
+        [np.array([[10, 1], [20, 2], [30, 3]], "f4"), np.array([[1, 4], [np.nan, 5]], "f4")],
+        times=[[1, 2, 3], [1, 2]],
+        groups=["x", "y"],
+        static=[7.5, 2.5],
+        channel_names=["flow", "heat"],
+    )
+    assert want == data.X
+    assert data.y.tolist() == ["bad", "good"]
+    assert data.ids == ("b", "a")
+    assert data.groups.tolist() == ["x", "y"]
+    assert data.columns.channels == ("flow", "heat")
+    assert data.columns.target_kind == "series"
+
+
+def test_the_frozen_columns_read_later_data_with_more_columns_and_without_the_target():
+    data = read(pa.table(ROWS), target="label", **NAMED)
+    later = pa.table({"new": ["?"] * 5, **{name: ROWS[name] for name in reversed(ROWS) if name != "label"}})
+    again = read(later, require_target=False, **vars(data.columns))
+    assert again.X == data.X
+    assert again.y is None
+    with pytest.raises(DataError, match=r"target \(--target\) needs a column of the table, got 'label'"):
+        read(later, **vars(data.columns))
+
+
+def test_rows_keep_their_order_without_a_time_column():
+    data = from_table(pa.table(ROWS), id="unit", channels=["heat"], require_target=False)
+    assert [series[:, 0].tolist() for series in data.X] == [[3, 1, 2], [4, 5]]
+
+
+def test_channels_come_in_the_order_asked_for_and_in_the_dtype_asked_for():
+    data = from_table(pa.table(ROWS), id="unit", channels=["heat", "flow"], require_target=False, dtype="float64")
+    assert data.X.dtype == np.float64
+    assert data.X[0][0].tolist() == [3, 30]
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "want"),
+    [
+        ([1, 2, 1, 2, 1], "auto", np.array([1, 2])),
+        ([1.5, 2.5, 1.5, 2.5, 1.5], "auto", np.array([1.5, 2.5])),
+        ([True, False, True, False, True], "auto", np.array([True, False])),
+        (["u", "v", "u", "v", "u"], "auto", np.array(["u", "v"])),
+        (["u", None, None, "v", ""], "auto", np.array(["u", "v"])),
+        ([1, None, None, 2, 1], "auto", np.array([1, 2])),
+        ([1.0, None, None, 2.0, 1.0], "series", np.array([1.0, 2.0])),
+        ([3, 1, 1, 2, 2], "auto", [[1, 2, 3], [1, 2]]),
+        ([1.0, None, None, 2.0, 1.0], "auto", [[np.nan, 1, 1], [np.nan, 2]]),
+        ([1, 2, 1, 2, 1], "step", [[1, 1, 1], [2, 2]]),
+    ],
+)
+def test_a_target_is_one_a_series_when_constant_and_one_a_step_when_not(values, kind, want):
+    data = from_table(changed(y=values), id="unit", time="t", target="y", channels=["heat"], target_kind=kind)
+    if isinstance(want, np.ndarray):
+        assert data.y.dtype == want.dtype
+        np.testing.assert_array_equal(data.y, want)
+        assert data.columns.target_kind == "series"
+    else:
+        assert data.y == Sequences.from_arrays(
+            [np.array(part, "f4") for part in want], times=[[1, 2, 3], [1, 2]], channel_names=["y"]
+        )
+        assert data.columns.target_kind == "step"
+
+
+@pytest.mark.parametrize(
+    ("values", "kind", "message"),
+    [
+        (["u", "v", "u", "v", "w"], "auto", r"got u and w in series 'b'; text and booleans are never one a step"),
+        ([True, False, True, True, True], "auto", "in series 'a'"),
+        ([1.0, 2.0, 1.0, 2.0, 3.0], "series", r"got 1.0 and 3.0 in series 'b'"),
+        (["u", "v", "u", "v", "u"], "step", "needs numbers to be one a step"),
+        (["u", None, "u", None, "u"], "auto", "series 'a' has none"),
+        ([1.0, None, 1.0, None, 1.0], "auto", "series 'a' has none"),
+        ([1.0, None, 2.0, np.nan, 1.0], "auto", "series 'a' has none"),
+        ([None] * 5, "auto", "series 'b' has none"),
+        ([np.inf, 1.0, np.inf, 1.0, np.inf], "auto", "finite values, got inf in series 'b'"),
+        ([np.inf, 1.0, 2.0, 3.0, 4.0], "auto", "inf at series 'b', step 2"),
+    ],
+)
+def test_a_target_that_cannot_be_learned_is_refused_by_series(values, kind, message):
+    with pytest.raises(DataError, match=message):
+        from_table(changed(y=values), id="unit", time="t", target="y", channels=["heat"], target_kind=kind)
+
+
+def test_data_to_predict_may_leave_the_target_empty():
+    empty = changed(y=[None, 1.0, None, 2.0, None])
+    assert from_table(empty, id="unit", target="y", channels=["heat"], require_target=False).y is None
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"id": None}, r"id \(--id\) needs the column that tells series apart.*'unit', 't'"),
+        ({"id": "Unit"}, r"got 'Unit'; did you mean 'unit'\? the columns are 'unit', 't'"),
+        ({"time": "when"}, r"time \(--time\) needs a column"),
+        ({"target": None}, r"target \(--target\) needs the column to predict"),
+        ({"group": "grp"}, r"group \(--group\) needs a column"),
+        ({"static": "areas"}, "did you mean 'area'"),
+        ({"channels": ["flow", "flow"]}, "each column once"),
+        ({"channels": ["flow", "label"]}, r"channels \(--channels\) needs columns other than the target"),
+        ({"channels": ["site"]}, r"needs numeric columns, got 'site' \(string\)$"),
+        ({"group": None}, r"got 'site' \(string\); channels= \(--channels\) or static= \(--static\) picks"),
+        ({"static": ["flow"]}, "got 10.0 and 20.0 in series 'b'; a column that changes"),
+        ({"static": ["site"]}, "needs numbers, got string"),
+        ({"group": "heat", "channels": ["flow"]}, "group .* needs one value a series, got 3 and 2 in series 'b'"),
+        ({"time": "site"}, r"numbers, dates or timestamps .* got string \('x'\)"),
+        ({"time": "area"}, r"got 7.5 twice in series 'b'"),
+        ({"channels": []}, "needs at least one column"),
+    ],
+)
+def test_a_column_that_cannot_play_its_part_is_refused_by_name(arguments, message):
+    with pytest.raises(DataError, match=message):
+        from_table(pa.table(ROWS), **{**NAMED, "target": "label", **arguments})
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"unit": ["b", "a", None, "a", "b"]}, r"id \(--id unit\) needs a value in every row, got none in row 3"),
+        ({"unit": ["b", "a", "", "a", "b"]}, "none in row 3"),
+        ({"unit": [[1], [1], [1], [1], [1]]}, "needs text, integers or dates, got list"),
+        ({"t": [3, None, 1, 2, 2]}, r"none in row 2 \(series 'a'\)"),
+        ({"t": [3.0, np.nan, 1, 2, 2]}, r"none in row 2 \(series 'a'\)"),
+        ({"t": [3, 1, 1, 2, 2**60]}, r"at most 2\*\*53"),
+        ({"t": pa.array([300_000_000_000] * 5, pa.timestamp("s"))}, "fit timestamp"),
+        ({"site": ["x", None, "x", "y", "x"]}, "none in series 'a'"),
+        ({"flow": [1.0, 2.0, np.inf, 3.0, 4.0]}, r"inf at series 'b', step 0, channel 'flow' \(0\)"),
+        ({"flow": [1.0, 2.0, 1e39, 3.0, 4.0]}, r"inf at series 'b', step 0"),
+        ({"area": [np.inf, 2.5, np.inf, 2.5, np.inf]}, "inf at series 'b'"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_refused_by_its_series(columns, message):
+    with pytest.raises(DataError, match=message):
+        from_table(changed(**columns), target="label", **NAMED)
+
+
+def test_a_table_without_rows_is_refused():
+    with pytest.raises(DataError, match="at least one row"):
+        from_table(pa.table(ROWS)[:0], target="label", **NAMED)
+    with pytest.raises(ParameterError, match="float32 or float64, got int32"):
+        from_table(pa.table(ROWS), target="label", dtype="int32", **NAMED)
+    with pytest.raises(ParameterError, match="target_kind needs"):
+        from_table(pa.table(ROWS), target="label", target_kind="steps", **NAMED)
+    with pytest.raises(DataError, match="__arrow_c_stream__"):
+        from_table(ROWS, target="label", **NAMED)
+
+
+@pytest.mark.parametrize(
+    ("stamps", "dtype"),
+    [
+        (pa.array([3, 1, 1, 2, 2], pa.timestamp("s")), "datetime64[ns]"),
+        (pa.array([3, 1, 1, 2, 2], pa.timestamp("us", "Europe/Berlin")), "datetime64[ns]"),
+        (pa.array([3, 1, 1, 2, 2], pa.int32()).cast(pa.date32()), "datetime64[ns]"),
+        (pa.array([3, 1, 1, 2, 2], pa.uint8()), "float64"),
+    ],
+)
+def test_dates_and_timestamps_are_nanoseconds_and_numbers_are_floats(stamps, dtype):
+    data = from_table(changed(t=stamps), target="label", **NAMED)
+    assert data.X.times.dtype == dtype
+    assert [series[:, 1].tolist() for series in data.X] == [[1, 2, 3], [4, 5]]
+
+
+def test_encodings_that_save_space_change_nothing():
+    table = pa.table(ROWS)
+    for column in ("unit", "site", "label"):
+        index = table.column_names.index(column)
+        table = table.set_column(index, column, table[column].dictionary_encode())
+    table = pa.concat_tables([table[:2], table[2:]])
+    assert from_table(table, target="label", **NAMED).X == from_table(pa.table(ROWS), target="label", **NAMED).X
+
+
+def test_a_pandas_index_is_no_channel():
+    frame = pd.DataFrame(ROWS, index=[9, 8, 7, 6, 5])
+    assert from_table(frame, target="label", **NAMED).columns.channels == ("flow", "heat")
+
+
+def test_numbers_of_any_width_are_channels():
+    table = changed(
+        flow=pa.array([1, 2, 3, 4, 5], pa.decimal128(5, 1)), heat=pa.array([True, None, False, True, True])
+    ).append_column("none", pa.nulls(5))
+    data = from_table(table, target="label", **NAMED)
+    np.testing.assert_array_equal(data.X[1], [[2, np.nan, np.nan], [4, 1, np.nan]])
