@@ -111,9 +111,16 @@ def test_an_archive_cannot_claim_more_than_it_holds_or_than_the_budget(tmp_path,
         archives.unpack(tmp_path / "bomb.npz", budget=1_000_000)
 
     pq.write_table(pa.table({"id": np.zeros(10**6, int), "v": np.zeros(10**6)}), tmp_path / "bomb.parquet")
-    monkeypatch.setattr(table_files, "BUDGET", 1_000_000)
-    with pytest.raises(DataError, match="at most 1000000 bytes unpacked"):
-        read(tmp_path / "bomb.parquet", id="id", require_target=False)
+    for budget, message in ((1_000_000, "got 1000000 rows"), (10_000_000, "got more")):
+        monkeypatch.setattr(table_files, "BUDGET", budget)
+        with pytest.raises(DataError, match=f"at most {budget} bytes unpacked, {message}"):
+            read(tmp_path / "bomb.parquet", id="id", require_target=False)
+
+
+def test_a_long_text_in_every_row_of_a_parquet_file_is_not_spelled_out(tmp_path):
+    text = pa.DictionaryArray.from_arrays(pa.array(np.zeros(100_000, np.int32)), ["x" * 1_000_000])  # 100 GB
+    pq.write_table(pa.table({"id": text, "v": np.zeros(100_000)}), tmp_path / "x.parquet", store_schema=False)
+    assert read(tmp_path / "x.parquet", id="id", require_target=False).ids == ("x" * 1_000_000,)
 
 
 TS = """@problemName p

@@ -194,8 +194,23 @@ def test_encodings_that_save_space_change_nothing():
     for column in ("unit", "site", "label"):
         index = table.column_names.index(column)
         table = table.set_column(index, column, table[column].dictionary_encode())
-    table = pa.concat_tables([table[:2], table[2:]])
-    assert from_table(table, target="label", **NAMED).X == from_table(pa.table(ROWS), target="label", **NAMED).X
+    table = pa.concat_tables([table[2:4], table[:2], table[4:]])  # the dictionary no longer in order of appearance
+    moved = pa.table(ROWS).take([2, 3, 0, 1, 4])
+    for encoded in (table, moved.set_column(0, "unit", moved["unit"].cast(pa.string_view()))):
+        got, want = (from_table(t, target="label", **NAMED) for t in (encoded, moved))
+        assert got.X == want.X
+        assert got.ids == want.ids == ("b", "a")
+        assert got.y.tolist() == want.y.tolist() == ["bad", "good"]
+
+
+def test_the_dictionary_of_a_part_of_a_table_adds_no_series():
+    table = pa.table({**ROWS, "unit": pa.array(["z", *ROWS["unit"][1:]]).dictionary_encode()})[1:]
+    data = from_table(table, target="label", **NAMED)
+    assert data.ids == ("a", "b")
+    assert data.X.lengths.tolist() == [2, 2]
+    gap = pa.DictionaryArray.from_arrays(pa.array([0, 1, 0, None, 0]), ["b", "a"])
+    with pytest.raises(DataError, match="none in row 4"):
+        from_table(pa.table({**ROWS, "unit": gap}), target="label", **NAMED)
 
 
 def test_a_pandas_index_is_no_channel():

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 SUFFIXES = (".csv", ".parquet")
-_NESTING = 1_000_000  # items a Parquet footer may declare
-_ROWS = 1 << 16  # rows decoded between two looks at the budget
+_FOOTER = 16 * 2**20  # bytes of a text, or items of a list, in a Parquet footer
+_BATCH = 64 * 2**20  # bytes of numbers decoded between two looks at the budget
 
 
 def read_table_file(
@@ -132,16 +132,22 @@ def _parquet(path: Path) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
+    schema = pq.read_schema(path)
+    text = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
     with pq.ParquetFile(
         path,
+        read_dictionary=text,  # a long text in every row would be spelled out in every row
         pre_buffer=False,
         page_checksum_verification=True,
-        thrift_string_size_limit=_NESTING,
-        thrift_container_size_limit=_NESTING,
+        thrift_string_size_limit=_FOOTER,
+        thrift_container_size_limit=_FOOTER,
     ) as file:
         batches, size = [], 0
+        if file.metadata.num_rows * 4 * len(schema) > BUDGET:  # bool takes less, hardly anything else
+            raise DataError(f"a Parquet file needs at most {BUDGET} bytes unpacked, got {file.metadata.num_rows} rows")
+        rows = max(1, min(1 << 16, _BATCH // (8 * max(1, len(schema)))))
         # A run of one value takes a few bytes however long it is: count what comes out, not what the file claims.
-        for batch in file.iter_batches(_ROWS, use_threads=False):
+        for batch in file.iter_batches(rows, use_threads=False):
             size += batch.nbytes
             if size > BUDGET:
                 raise DataError(f"a Parquet file needs at most {BUDGET} bytes unpacked, got more")

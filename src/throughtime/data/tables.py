@@ -85,9 +85,8 @@ def from_table(
             f"{_listing(arrow.column_names)} (a directory of files takes each file as one series and needs no id)"
         )
     _require(arrow, "id", id)
-    column = _plain(arrow[id])
-    _require_type(column, "id", id, "text, integers or dates", _is_label)
-    codes, labels = _encoded(column)
+    _require_type(arrow[id], "id", id, "text, integers or dates", _is_label)
+    codes, labels = _encoded(arrow[id])
     _refuse_missing(codes, f"id (--id {id})")
     ids = tuple(str(label) for label in labels)
     chosen = None if channels is None else _names(channels, "channels")
@@ -173,7 +172,7 @@ class _Series:
 
     def encoded(self, column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:
         """Codes in the order of the series, -1 for null, and the labels they stand for."""
-        codes, labels = _encoded(_plain(column))
+        codes, labels = _encoded(column)
         return (codes if self.rows is None else codes[self.rows]), labels
 
     def bounds(self, codes: ndarray) -> tuple[ndarray, ndarray]:
@@ -253,7 +252,7 @@ def _channel_names(table: "pa.Table", columns: Columns, channels: tuple[str, ...
     for role, chosen in (("channels", names), ("static", columns.static)):
         if columns.target is not None and columns.target in chosen:
             raise DataError(f"{role} (--{role}) needs columns other than the target, got {columns.target!r}")
-    odd = [name for name in names if not _is_numeric(_plain(table[name]).type)]
+    odd = [name for name in names if not _is_numeric(_kind(table[name]))]
     if odd:
         found = ", ".join(f"{name!r} ({table[name].type})" for name in odd[:_LISTED])
         cure = "; channels= (--channels) or static= (--static) picks the columns to use" if channels is None else ""
@@ -291,7 +290,8 @@ def _clock(table: "pa.Table", time: str, codes: ndarray, ids: tuple[str, ...]) -
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    column = _plain(table[time])
+    column = table[time]
+    column = _plain(column) if _is_numeric(_kind(column)) else column
     if pa.types.is_floating(column.type):
         column = pc.if_else(pc.is_finite(column), column, None)
     if column.null_count:
@@ -313,13 +313,13 @@ def _clock(table: "pa.Table", time: str, codes: ndarray, ids: tuple[str, ...]) -
         return floats
     example = repr(column[0].as_py())[:60]
     raise DataError(
-        f"time (--time {time}) needs numbers, dates or timestamps such as 2024-03-31T18:00:00, got {column.type} "
+        f"time (--time {time}) needs numbers, dates or timestamps such as 2024-03-31T18:00:00, got {_kind(column)} "
         f"({example})"
     )
 
 
 def _groups(table: "pa.Table", group: str, series: _Series) -> ndarray:
-    _require_type(_plain(table[group]), "group", group, "text, integers or dates", _is_label)
+    _require_type(table[group], "group", group, "text, integers or dates", _is_label)
     codes, labels = series.encoded(table[group])
     _refuse_missing(codes, f"group (--group {group})", series)
     low, high = series.bounds(codes)
@@ -329,7 +329,7 @@ def _groups(table: "pa.Table", group: str, series: _Series) -> ndarray:
 
 
 def _static(table: "pa.Table", column: str, series: _Series) -> ndarray:
-    _require_type(_plain(table[column]), "static", column, "numbers", _is_numeric)
+    _require_type(table[column], "static", column, "numbers", _is_numeric)
     values = series.numbers(table[column])
     first: ndarray = values[series.offsets[:-1]]
     wanted = np.repeat(first, np.diff(series.offsets))
@@ -349,11 +349,11 @@ def _target(
 ) -> tuple[TargetKind, ndarray | Sequences | None]:
     import pyarrow as pa
 
-    column = _plain(table[target])
+    column = table[target]
     what = f"target (--target {target})"
     _require_type(column, "target", target, "numbers, text or booleans", lambda t: _is_numeric(t) or _is_label(t))
-    real = pa.types.is_floating(column.type) or pa.types.is_decimal(column.type)
-    number = real or pa.types.is_integer(column.type)
+    real = pa.types.is_floating(_kind(column)) or pa.types.is_decimal(_kind(column))
+    number = real or pa.types.is_integer(_kind(column))
     codes, labels = series.encoded(column)
     low, high = series.bounds(codes)
     nulls = np.logical_or.reduceat(codes < 0, series.offsets[:-1])
@@ -373,7 +373,7 @@ def _target(
             raise DataError(f"{what} needs finite values, got {y[index]} in series {series.ids[index]!r}")
         return kind, y
     if not number:
-        raise DataError(f"{what} needs numbers to be one a step, got {column.type}")
+        raise DataError(f"{what} needs numbers to be one a step, got {_kind(column)}")
     with np.errstate(over="ignore"):
         steps = series.numbers(column).astype(X.dtype)[:, None]
     series.refuse_infinite(steps, [target])
@@ -394,8 +394,12 @@ def _encoded(column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:
     import pyarrow.compute as pc
 
     kind = column.type
+    if pa.types.is_dictionary(kind):
+        return _recoded(column)
     if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
         column = _cast(column, pa.float64())
+    elif kind == pa.string_view():
+        column, kind = _cast(column, pa.large_string()), pa.large_string()
     elif pa.types.is_null(kind):
         return np.full(len(column), -1, np.int64), np.empty(0)
     if pa.types.is_floating(column.type):
@@ -423,15 +427,34 @@ def _labels(values: "pa.Array") -> ndarray:
     return np.array([str(label) for label in values.to_pylist()], np.str_)
 
 
-def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
-    """Without the encodings that only save space: dictionaries, views."""
+def _recoded(column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:
+    """`_encoded` of a dictionary, never spelled out: a long text may stand in every row."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    chunks = column.unify_dictionaries().chunks
+    if not chunks:
+        return np.empty(0, np.int64), np.empty(0)
+    indices = np.concatenate([pc.fill_null(_cast(chunk.indices, pa.int64()), -1).to_numpy() for chunk in chunks])
+    words, labels = _encoded(pa.chunked_array([chunks[0].dictionary]))
+    codes = np.append(words, -1)[indices]
+    used, first = np.unique(codes, return_index=True)
+    used = used[np.argsort(first)]
+    used = used[used >= 0]
+    ranks = np.full(len(labels) + 1, -1)
+    ranks[used] = np.arange(len(used))
+    return ranks[codes], labels[used]
+
+
+def _kind(column: "pa.ChunkedArray") -> "pa.DataType":
     import pyarrow as pa
 
-    kind = column.type
-    if pa.types.is_dictionary(kind):
-        column = _cast(column, kind.value_type)
-        kind = column.type
-    return _cast(column, pa.large_string()) if kind == pa.string_view() else column
+    return column.type.value_type if pa.types.is_dictionary(column.type) else column.type
+
+
+def _plain(column: "pa.ChunkedArray") -> "pa.ChunkedArray":
+    """Numbers without a dictionary."""
+    return _cast(column, _kind(column)) if _kind(column) != column.type else column
 
 
 def _cast(column: Any, kind: "pa.DataType", what: str = "a column") -> Any:
@@ -445,8 +468,8 @@ def _cast(column: Any, kind: "pa.DataType", what: str = "a column") -> Any:
 
 
 def _require_type(column: "pa.ChunkedArray", role: str, name: str, need: str, fits: Any) -> None:
-    if not fits(column.type):
-        raise DataError(f"{role} (--{role} {name}) needs {need}, got {column.type}")
+    if not fits(_kind(column)):
+        raise DataError(f"{role} (--{role} {name}) needs {need}, got {_kind(column)}")
 
 
 def _is_numeric(kind: "pa.DataType") -> bool:
@@ -463,6 +486,7 @@ def _is_label(kind: "pa.DataType") -> bool:
     return bool(
         t.is_string(kind)
         or t.is_large_string(kind)
+        or t.is_string_view(kind)
         or t.is_integer(kind)
         or t.is_floating(kind)
         or t.is_boolean(kind)
