@@ -35,9 +35,7 @@ class NetworkParameters(TypedDict, total=False):
     bidirectional: Annotated[bool, Option(False, "read each series from both its ends")]
     pooling: Annotated[
         Literal["last", "mean", "max"],
-        Option(
-            "last", "what a series hands to the read-out: its final state, or the mean or max over its steps"
-        ),
+        Option("last", "what a series hands to the read-out: its final state, or the mean or max over its steps"),
     ]
     dropout: Annotated[
         float,
@@ -63,9 +61,7 @@ class NetworkParameters(TypedDict, total=False):
     ]  # fmt: skip
     batch_size: Annotated[int, Option(32, "series a step of the optimizer", at_least=1)]
     max_epochs: Annotated[int, Option(40, "passes over the training series", at_least=1)]
-    clip_norm: Annotated[
-        float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)
-    ]
+    clip_norm: Annotated[float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)]
     early_stopping: Annotated[
         bool, Option(False, "stop when an inner validation split no longer gains, and keep the best weights")
     ]
@@ -84,14 +80,12 @@ class NetworkParameters(TypedDict, total=False):
             "a missing value is filled, and flagged to the net with the time since the last one; or refused",
         ),
     ]
-    warmup: Annotated[
-        int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)
-    ]
+    warmup: Annotated[int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)]
     layout: Annotated[
         Literal["ntc", "nct"],
         Option("ntc", "axis order of arrays: n series, t time, c channel (aeon, sktime: nct)"),
     ]
-    random_state: Annotated[int | None, Option(None, "seed; none draws a new one, kept in random_state_")]
+    random_state: Annotated[int | None, Option(None, "seed; none draws a new one, kept in random_state_", at_least=0)]
     device: Annotated[str, Option("cpu", "torch device")]
     verbose: Annotated[int, Option(0, "1 shows the progress of training", at_least=0)]
 
@@ -160,9 +154,7 @@ def check_value(parameter: Parameter, value: Any) -> None:
     rule = _broken_rule(parameter, value)
     if rule:
         none = " or None" if parameter.optional else ""
-        raise ParameterError(
-            f"{parameter.name} needs {rule}{none}, got {value!r}{_hint(value, parameter.choices)}"
-        )
+        raise ParameterError(f"{parameter.name} needs {rule}{none}, got {value!r}{_hint(value, parameter.choices)}")
 
 
 def check_values(schema: type, values: Mapping[str, Any]) -> None:
@@ -186,11 +178,7 @@ def check_values(schema: type, values: Mapping[str, Any]) -> None:
 def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     kind, option = parameter.type, parameter.option
     if parameter.choices:
-        return (
-            None
-            if value in parameter.choices and isinstance(value, str)
-            else "one of " + ", ".join(kind.__args__)
-        )
+        return None if value in parameter.choices and isinstance(value, str) else "one of " + ", ".join(kind.__args__)
     if kind is bool:
         return None if isinstance(value, bool) or type(value).__name__ == "bool_" else "true or false"
     if kind is str:

@@ -7,9 +7,10 @@ from dataclasses import dataclass
 class EpochRecord:
     """One member's epoch.
 
-    ``train_loss`` is the mean over the epoch's batches as the weights moved; ``validation_loss`` is on the inner split of
-    early stopping and ``watched_loss`` on series that training never uses, after the epoch; both ``None`` without one.
-    ``gradient_norm`` is the mean over the steps before clipping, ``clipped`` the share of steps that were clipped.
+    ``train_loss`` is the mean over the epoch's batches as the weights moved; ``validation_loss`` is on the inner split
+    of early stopping and ``watched_loss`` on series that training never uses, after the epoch; both ``None`` without
+    one.  ``gradient_norm`` is the mean over the steps before clipping, ``clipped`` the share of steps that were
+    clipped.
     """
 
     epoch: int

@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from typing import Any, TypeVar
 
 import numpy as np
@@ -22,6 +23,7 @@ from throughtime.nn import Architecture, SequenceNetwork
 from throughtime.parameters import check_values
 from throughtime.records import EpochProgress
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, Trained, derived_seed, predict, train
+from throughtime.training.members import training_size
 from throughtime.training.progress import shown
 
 E = TypeVar("E", bound=SequenceEstimator)
@@ -45,7 +47,7 @@ def fit_members(
     y: Any,
     *,
     train_rows: Sequence[Rows] | None = None,
-    watch_rows: Sequence[Rows] | None = None,
+    watch_rows: Sequence[Rows | None] | None = None,
     sample_weight: Any = None,
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
@@ -60,7 +62,8 @@ def fit_members(
         The series each member trains on; all of them by default. Member m's result is bit for bit
         ``estimators[m].fit(X[train_rows[m]], y[train_rows[m]])``.
     watch_rows
-        Series whose loss is noted each epoch and never used, such as the fold's test series.
+        Series whose loss is noted each epoch and never used, such as the fold's test series; ``None`` for a member
+        without.
     sample_weight, groups
         One a series of X.
 
@@ -73,22 +76,29 @@ def fit_members(
     DataError, ParameterError
         For what concerns all members.
     """
+    if not estimators:
+        return []
+    for rows_of_each in (train_rows, watch_rows):
+        if rows_of_each is not None and len(rows_of_each) != len(estimators):
+            raise ParameterError(
+                f"fit_members needs rows for each of {len(estimators)} members, got {len(rows_of_each)}"
+            )
     problem = _Problem(estimators, X, y, sample_weight, groups)
     everything = np.arange(len(problem.X))
     results: list[E | Exception | None] = [None] * len(estimators)
     together: dict[Any, list[tuple[int, _Prepared]]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
-        rows = everything if train_rows is None else _as_rows(train_rows[m], len(everything))
-        watched = None if watch_rows is None else _as_rows(watch_rows[m], len(everything))
+        watch = None if watch_rows is None else watch_rows[m]
         try:
+            rows = everything if train_rows is None else _as_rows(train_rows[m], len(everything))
+            watched = None if watch is None else _as_rows(watch, len(everything))
             prepared = problem.prepare(estimator, rows, watched)
         except ThroughtimeError as error:
             results[m] = error
         else:
             together[prepared.net, prepared.recipe, prepared.masked].append((m, prepared))
 
-    title = type(estimators[0]).__name__ if estimators else ""
-    with shown(title, any(e.verbose for e in estimators), on_epoch) as report:  # type: ignore[attr-defined]
+    with shown(type(estimators[0]).__name__, any(e.verbose for e in estimators), on_epoch) as report:  # type: ignore[attr-defined]
         for (net, recipe, masked), group in together.items():
             inputs = problem.inputs(masked, recipe.device)
             for (m, prepared), trained in zip(
@@ -133,7 +143,8 @@ def sequences_like(estimator: SequenceEstimator, X: Any) -> Sequences:
     width = _width(X)
     if width is not None and estimator.n_steps_ is not None and width != estimator.n_steps_:
         raise DataError(
-            f"X has {width} features, but {type(estimator).__name__} is expecting {estimator.n_steps_} features as input"
+            f"X has {width} features, but {type(estimator).__name__} is expecting {estimator.n_steps_} features "
+            "as input: the steps of the series in fit"
         )
     return as_sequences(X, layout=estimator.layout)  # type: ignore[attr-defined]
 
@@ -173,26 +184,37 @@ class _Problem:
     def prepare(self, estimator: SequenceEstimator, rows: Rows, watched: Rows | None) -> _Prepared:
         """Everything of one member that comes from its own training series."""
         p = estimator.get_params(deep=False)
+        _check_device(p["device"])
         masked = any_missing(self.X, rows)
         if masked and p["missing"] == "error":
             raise DataError(f'X needs every value with missing="error", got NaN{self._where_missing(rows)}')
         seed = p["random_state"] if p["random_state"] is not None else int(np.random.default_rng().integers(2**31))
         own = self.targets.take(rows)
+        if own.by_step and np.isnan(own.values).all():
+            raise DataError(
+                f"y needs an observed target in the training series after their first {p['warmup']} steps (warmup), "
+                "got none"
+            )
         learned: dict[str, Any] = {"random_state_": int(seed), "masked_": masked, "by_step_": own.by_step}
         if isinstance(estimator, SequenceClassifier):
             learned["classes_"] = classes_of(own)
+        else:
+            transform(p["target_transform"], own.values)  # for what it refuses: what is watched may be outside
         inner = self._inner_split(p, rows, own, seed, learned.get("classes_"))
         train_rows = rows if inner is None else rows[inner[0]]
 
         weights = self.weights[train_rows]
         if not weights.sum() > 0:
-            raise DataError("sample_weight needs a positive sum over the training series, got 0")
+            raise DataError("sample_weight needs a weight above zero in the training series, got zero weights only")
         features = self.features(masked)
         n_inputs = features.n_inputs
         shift, scale = np.zeros(n_inputs), np.ones(n_inputs)
         if p["normalize"] == "standard":
             shift, scale = scaling(features, train_rows, weights)
         encode_rows = self._encoder(p, train_rows, weights, learned)
+        sample = encode_rows(train_rows)
+        if not training_size(sample, self.inputs(masked, p["device"])) > 0:
+            raise DataError("training needs an observed target of weight above zero, got none")
 
         net = Architecture(
             cell=p["cell"],
@@ -214,7 +236,7 @@ class _Problem:
         )
         member = Member(
             seed=int(seed),
-            train=encode_rows(train_rows),
+            train=sample,
             shift=shift,
             scale=scale,
             lr=float(p["lr"]),
@@ -231,7 +253,9 @@ class _Problem:
         learned["n_features_in_"] = self.X.n_channels if self.n_steps is None else self.n_steps
         return _Prepared(net, recipe, masked, member, learned)
 
-    def _encoder(self, p: dict[str, Any], rows: Rows, weights: ndarray, learned: dict[str, Any]) -> Callable[[Rows], Sample]:
+    def _encoder(
+        self, p: dict[str, Any], rows: Rows, weights: ndarray, learned: dict[str, Any]
+    ) -> Callable[[Rows], Sample]:
         """How this member turns series into a sample; what it learns for that goes to ``learned``."""
         if "classes_" in learned:
             classes = learned["classes_"]
@@ -254,7 +278,7 @@ class _Problem:
         learned |= {"target_mean_": float(mean), "target_scale_": float(deviation)}
 
         def scaled(rows: Rows) -> Sample:
-            values = transform(p["target_transform"], self.targets.take(rows).values)
+            values = transform(p["target_transform"], self.targets.take(rows).values, refuse=False)
             return Sample(rows, (values - mean) / deviation, self.weights[rows])
 
         return scaled
@@ -293,10 +317,21 @@ def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | Non
         return None
     if own.by_step:
         raise ParameterError("class_weight needs one class a series, got one a step")
-    unknown = set() if option == "balanced" else set(option) - set(classes.tolist())
-    if unknown:
-        raise ParameterError(f"class_weight needs classes among {classes.tolist()}, got {sorted(map(str, unknown))}")
-    return np.asarray(compute_class_weight(option, classes=classes, y=own.values))
+    weights = np.ones(len(classes))
+    if option == "balanced":
+        # an inner split by groups may leave a class without training series
+        present = np.isin(classes, own.values)
+        weights[present] = compute_class_weight(option, classes=classes[present], y=own.values)
+        return weights
+    for key, weight in option.items():
+        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+            raise ParameterError(f"class_weight needs finite weights of at least 0, got {weight!r} for {key!r}")
+    known = classes.tolist()
+    strangers = [key for key in option if key not in known]
+    # A class that a fold lacks is no mistake; a name beside a class without a weight is, and scikit-learn says so too.
+    if strangers and any(label not in option for label in known):
+        raise ParameterError(f"class_weight needs classes among {known}, got {strangers[0]!r}")
+    return np.array([option.get(label, 1.0) for label in known], dtype=np.float64)
 
 
 def _checked_weights(weights: Any, n: int) -> ndarray:
@@ -346,12 +381,22 @@ def _as_rows(rows: Iterable[int], n: int) -> Rows:
         found = np.flatnonzero(found)
     if not len(found):
         raise DataError("a member needs at least one series, got none")
+    if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= n:
+        raise DataError(f"a member's rows need to be among the {n} series, got {found.min()} to {found.max()}")
     return found.astype(np.int64)
+
+
+def _check_device(name: str) -> None:
+    try:
+        torch.empty(0, device=name)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        told = str(error).splitlines()[0]
+        raise ParameterError(f"device needs one that torch has here, got {name!r}: {told}") from error
 
 
 def _width(X: Any) -> int | None:
     """The width of two-dimensional X, each row one series of one channel; ``None`` for the other kinds."""
     if isinstance(X, Sequences | list | tuple):
         return None
-    shape = np.shape(X)
+    shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     return int(shape[1]) if len(shape) == 2 else None

@@ -69,7 +69,7 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str) -> SequenceE
         cls = _KINDS[facts["kind"]]
         parameters = dict(facts["parameters"])
         if isinstance(parameters.get("class_weight"), list):
-            parameters["class_weight"] = {key: value for key, value in parameters["class_weight"]}
+            parameters["class_weight"] = dict(parameters["class_weight"])
         check_values(cls.schema, parameters)
         if parameters.keys() != declared(cls.schema).keys():
             raise ValueError("its parameters are not those of this version")

@@ -4,17 +4,18 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Shaped
 from numpy import ndarray
 
 from throughtime.data import Sequences, as_sequences, as_targets
 from throughtime.errors import DataError, ParameterError
 
+# forward, back, the smallest target, and that bound in words
 _TRANSFORMS = {
-    "none": (lambda y: y, lambda y: y, -np.inf),
-    "log": (np.log, np.exp, np.nextafter(0, 1)),
-    "log1p": (np.log1p, np.expm1, np.nextafter(-1, 0)),
-    "sqrt": (np.sqrt, np.square, 0.0),
+    "none": (lambda y: y, lambda y: y, -np.inf, "any size"),
+    "log": (np.log, np.exp, np.nextafter(0, 1), "above 0"),
+    "log1p": (np.log1p, np.expm1, np.nextafter(-1, 0), "above -1"),
+    "sqrt": (np.sqrt, np.square, 0.0, "of at least 0"),
 }
 
 
@@ -61,15 +62,18 @@ def classes_of(targets: Targets) -> ndarray:
     Raises
     ------
     DataError
-        For fewer than two.
+        For fewer than two, or numbers that are not whole.
     """
     values = targets.values
     classes = np.unique(values[~np.isnan(values)] if targets.by_step else values)
+    if classes.dtype.kind == "f" and (broken := classes != np.round(classes)).any():
+        raise DataError(
+            f"Unknown label type: continuous. A classifier needs classes, strings or whole numbers, got "
+            f"{classes[broken][0]:g}; SequenceRegressor predicts any number"
+        )
     if len(classes) < 2:
-        raise DataError(f"a classifier needs at least two classes, got one: {classes.tolist()[0]!r}")
-    if targets.by_step and (classes == np.round(classes)).all():
-        return classes.astype(np.int64)
-    return classes
+        raise DataError(f"a classifier needs at least two classes, got one class: {classes.tolist()[0]!r}")
+    return classes.astype(np.int64) if targets.by_step else classes
 
 
 def encode(targets: Targets, classes: ndarray) -> ndarray:
@@ -78,19 +82,22 @@ def encode(targets: Targets, classes: ndarray) -> ndarray:
     return np.where(classes[places] == targets.values, places, -1)
 
 
-def transform(name: str, y: Float[ndarray, "target"]) -> Float[ndarray, "target"]:
+def transform(name: str, y: Shaped[ndarray, "target"], refuse: bool = True) -> Float[ndarray, "target"]:
     """Take values to the scale they are learned on, in float64.
 
     Raises
     ------
     DataError
-        For a value outside the transform's domain.
+        For a target that is no number, or, if ``refuse``, outside the transform's domain; else that becomes NaN.
     """
-    forward, _, lowest = _TRANSFORMS[name]
+    forward, _, lowest, bound = _TRANSFORMS[name]
+    if y.dtype.kind not in "biuf":
+        raise DataError(f"a regressor needs targets that are numbers, got {y[0]!r}")
     y = y.astype(np.float64)
-    if (low := np.nanmin(y)) < lowest:
-        raise DataError(f"target_transform={name!r} needs targets of at least {lowest:g}, got {low:g}")
-    return np.asarray(forward(y))
+    outside = y < lowest  # never true of NaN
+    if refuse and outside.any():
+        raise DataError(f"target_transform={name!r} needs targets {bound}, got {y[outside][0]:g}")
+    return np.asarray(forward(np.where(outside, np.nan, y)))
 
 
 def untransform(name: str, learned: Float[ndarray, "target"]) -> Float[ndarray, "target"]:
@@ -112,7 +119,10 @@ def observed_pairs(
     series = as_sequences(X, layout=estimator.layout)
     weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     if not estimator.by_step_:
-        return np.asarray(as_targets(y, series)), np.asarray(found), weights
+        truth = as_targets(y, series)
+        if isinstance(truth, Sequences):
+            raise ParameterError("this estimator was fitted on a target a series and needs the same to score")
+        return truth, np.asarray(found), weights
     targets = targets_of(y, series, estimator.warmup)
     if not targets.by_step:
         raise ParameterError("this estimator was fitted on a target each step and needs the same to score")

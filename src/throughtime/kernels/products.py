@@ -1,9 +1,9 @@
 """Products and sums whose bits for one member do not depend on how many members there are.
 
-What was measured with torch 2.13 and MKL (``docs/decisions/0002-bits-in-company.md``): ``bmm`` gives a matrix other bits
-when its sides are not multiples of four, when it lies elsewhere in memory, or when it runs on several threads;
-with sides padded to a multiple of eight and one thread, none of it matters.  A tree sum gives other bits when zeros are
-appended; a running sum does not.
+What was measured with torch 2.13 and MKL (``docs/decisions/0002-bits-in-company.md``): ``bmm`` gives a matrix other
+bits when its sides are not multiples of four, when it lies elsewhere in memory, or when it runs on several threads;
+with sides padded to a multiple of eight and one thread, none of it matters.  A tree sum gives other bits when zeros
+are appended; a running sum does not.
 """
 
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def linear_over_time(
     bias: Float[Tensor, "member output"],
     chunk: int,
 ) -> Float[Tensor, "member time batch output"]:
-    """``linear`` at every step, ``chunk`` steps a product: one product of all steps would depend on the longest series."""
+    """``linear`` at every step, ``chunk`` steps a product: one of all steps would depend on the longest series."""
     members, time, batch, _ = x.shape
     whole = pad(x, (0, 0, 0, 0, 0, -time % chunk))
     products = [linear(part.flatten(1, 2), weight, bias) for part in whole.split(chunk, 1)]

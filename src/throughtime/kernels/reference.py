@@ -106,6 +106,8 @@ def recurrent(
     steps = torch.arange(time, device=x.device)[:, None]
     running = (steps < lengths[:, None]).unsqueeze(-1)  # member time batch 1
     shortest = int(lengths.min())
+    if shortest < time:  # a NaN there would stay out of the outputs, but 0 * NaN is no gradient
+        x = torch.where(running, x, 0)
     cell = CELLS[kind]
 
     outputs: list[Tensor] = [x] * time
@@ -123,9 +125,7 @@ def recurrent(
                 state = new
             else:
                 now = running[:, t]
-                state = tuple(
-                    torch.where(now, after, before) for after, before in zip(new, state, strict=True)
-                )
+                state = tuple(torch.where(now, after, before) for after, before in zip(new, state, strict=True))
             outputs[t] = state[0]
     y = torch.stack(outputs, 1)
     if shortest < time:

@@ -53,11 +53,7 @@ def run_layers(
         outputs = []
         for reverse in directions:
             w_ih, w_hh, b_ih, b_hh = (weights.get(name) for name in weight_names(layer, reverse))
-            initial = (
-                {}
-                if start is None
-                else dict(zip(("h0", "c0"), (s[:, len(ends)] for s in start), strict=False))
-            )
+            initial = {} if start is None else dict(zip(("h0", "c0"), (s[:, len(ends)] for s in start), strict=False))
             y, *end = recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, reverse=reverse, **initial)  # type: ignore[arg-type]
             outputs.append(y)
             ends.append(tuple(end))
@@ -103,9 +99,7 @@ class _Recurrent(nn.Module):
                 )
                 for name, shape in zip(weight_names(layer, reverse), shapes, strict=True):
                     if bias or name.startswith("weight"):
-                        self.register_parameter(
-                            name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype))
-                        )
+                        self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
         self.reset_parameters()
 
     @torch.no_grad()
@@ -117,9 +111,7 @@ class _Recurrent(nn.Module):
             else:
                 initialize_bias_(weight, "torch", self.hidden_size)
 
-    def run(
-        self, x: Tensor, start: tuple[Tensor, ...] | None, lengths: Tensor | None
-    ) -> tuple[Tensor, list[Tensor]]:
+    def run(self, x: Tensor, start: tuple[Tensor, ...] | None, lengths: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """The layers' outputs and final states in torch's axis order."""
         x = x.transpose(0, 1) if self.batch_first else x
         time, batch, _ = x.shape
@@ -146,9 +138,7 @@ class _Recurrent(nn.Module):
         """The sizes, as torch prints them."""
         parts = [str(self.input_size), str(self.hidden_size)]
         plain = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        parts += [
-            f"{name}={getattr(self, name)}" for name, value in plain.items() if getattr(self, name) != value
-        ]
+        parts += [f"{name}={getattr(self, name)}" for name, value in plain.items() if getattr(self, name) != value]
         return ", ".join(parts)
 
 
@@ -164,9 +154,7 @@ class RNN(_Recurrent):
         self.kind = "rnn_tanh" if nonlinearity == "tanh" else "rnn_relu"
         super().__init__(input_size, hidden_size, *args, **kwargs)
 
-    def forward(
-        self, input: Tensor, hx: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:  # noqa: A002
+    def forward(self, input: Tensor, hx: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Outputs (time, batch, direction * unit) and final state (layer * direction, batch, unit)."""
         y, (h_n,) = self.run(input, None if hx is None else (hx,), lengths)
         return y, h_n
@@ -177,22 +165,23 @@ class GRU(_Recurrent):
 
     kind = "gru"
 
-    def forward(
-        self, input: Tensor, hx: Tensor | None = None, lengths: Tensor | None = None
-    ) -> tuple[Tensor, Tensor]:  # noqa: A002
+    def forward(self, input: Tensor, hx: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Outputs (time, batch, direction * unit) and final state (layer * direction, batch, unit)."""
         y, (h_n,) = self.run(input, None if hx is None else (hx,), lengths)
         return y, h_n
 
 
 class LSTM(_Recurrent):
-    """Long short-term memory, ``torch.nn.LSTM`` with ``lengths``: ``(y, (h_n, c_n)) = lstm(x, (h_0, c_0), lengths)``."""
+    """Long short-term memory, ``torch.nn.LSTM`` with ``lengths``.
+
+    ``(y, (h_n, c_n)) = lstm(x, (h_0, c_0), lengths)``.
+    """
 
     kind = "lstm"
 
     def forward(
         self,
-        input: Tensor,  # noqa: A002
+        input: Tensor,
         hx: tuple[Tensor, Tensor] | None = None,
         lengths: Tensor | None = None,
     ) -> tuple[Tensor, tuple[Tensor, Tensor]]:

@@ -91,9 +91,9 @@ def standardize(
     scale: Float[Tensor, "member channel"],
 ) -> Float[Tensor, "member time batch channel"]:
     """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean."""
-    x = torch.nan_to_num((x - shift[:, None, None]) / scale[:, None, None], nan=0.0)
+    x = (x - shift[:, None, None]) / scale[:, None, None]
     beyond = torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]
-    return x.masked_fill(beyond.unsqueeze(-1), 0)
+    return x.masked_fill(x.isnan() | beyond.unsqueeze(-1), 0)
 
 
 def pool(
@@ -130,9 +130,7 @@ def forward(
     masks
         Dropout already drawn: one a layer, the last on what is handed to the read-out.
     """
-    layers = {
-        name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")
-    }
+    layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     y, (h_n, *_) = run_layers(
         _KINDS[net.cell],
         layers,
@@ -146,9 +144,7 @@ def forward(
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
     readout = weights["readout.weight"], weights["readout.bias"]
-    return (
-        linear_over_time(features, *readout, CHUNK) if net.pooling == "steps" else linear(features, *readout)
-    )
+    return linear_over_time(features, *readout, CHUNK) if net.pooling == "steps" else linear(features, *readout)
 
 
 class SequenceNetwork(nn.Module):

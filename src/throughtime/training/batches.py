@@ -29,9 +29,7 @@ def gather(
 
     step_rows = np.where(inside, inputs.starts[rows][:, None] + steps, len(inputs.values) - 1)
     device = inputs.values.device
-    x = inputs.values.index_select(0, torch.from_numpy(step_rows.ravel()).to(device)).view(
-        *step_rows.shape, -1
-    )
+    x = inputs.values.index_select(0, torch.from_numpy(step_rows.ravel()).to(device)).view(*step_rows.shape, -1)
     if inputs.static is not None:
         static = inputs.static[torch.from_numpy(np.maximum(rows, 0)).to(device)]
         x = torch.cat([x, static[:, None].expand(-1, x.shape[1], -1, -1)], -1)
@@ -73,12 +71,10 @@ def dropout_masks(
     for layer in range(net.num_layers):
         by_step = layer < net.num_layers - 1 or net.pooling == "steps"
         shape = (time, batch, width) if by_step else (batch, width)
-        mask = np.ones((len(members), *shape), dtype=np.float32)
+        mask = np.ones((len(members), *shape), dtype=np.float64 if like.dtype == torch.float64 else np.float32)
         for m, member in enumerate(members):
             if member.dropout:
-                draws = stream(member.seed, Purpose.DROPOUT, epoch, step, layer).random(
-                    shape, dtype=np.float32
-                )
+                draws = stream(member.seed, Purpose.DROPOUT, epoch, step, layer).random(shape, dtype=np.float32)
                 mask[m] = np.where(draws >= member.dropout, 1 / (1 - member.dropout), 0)
         masks.append(torch.from_numpy(mask).to(like))
     return masks

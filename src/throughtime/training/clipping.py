@@ -9,9 +9,7 @@ from torch import Tensor
 from throughtime.kernels import ordered_sum
 
 
-def clip_by_norm(
-    grads: Float[Tensor, "member weight"], max_norm: Float[Tensor, "member"]
-) -> Float[Tensor, "member"]:
+def clip_by_norm(grads: Float[Tensor, "member weight"], max_norm: Float[Tensor, "member"]) -> Float[Tensor, "member"]:
     """Scale every member's gradient, in place, so that its L2 norm is at most ``max_norm``.
 
     Parameters

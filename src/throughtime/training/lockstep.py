@@ -21,7 +21,7 @@ from throughtime.records import EpochProgress, EpochRecord
 from throughtime.training.batches import dropout_masks, epoch_order, gather, observations
 from throughtime.training.clipping import clip_by_norm
 from throughtime.training.layout import Layout
-from throughtime.training.losses import elementwise, totals
+from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import (
     Batch,
     Inputs,
@@ -61,8 +61,8 @@ def train(
 
     Returns
     -------
-    One result a member, in order. A member whose loss or weights are no longer finite ends with a ``DivergenceError`` in
-    ``failure``; the others do not notice.
+    One result a member, in order. A member whose loss or weights are no longer finite ends with a ``DivergenceError``
+    in ``failure``; the others do not notice.
     """
     with one_thread():
         group = _Group(net, recipe, inputs, members)
@@ -112,18 +112,12 @@ class _Group:
             for place, member in enumerate(members)
         ]
         starts = [
-            initial_weights(
-                net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype
-            )
+            initial_weights(net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
             for member in members
         ]
-        stacked = [
-            torch.stack([start[name] for start in starts]).to(recipe.device) for name in self.layout.shapes
-        ]
+        stacked = [torch.stack([start[name] for start in starts]).to(recipe.device) for name in self.layout.shapes]
         self.weights = self.layout.flatten(stacked)
-        self.optimizer = Optimizer(
-            recipe.optimizer, self._decay(), self._tensor([m.momentum for m in members])
-        )
+        self.optimizer = Optimizer(recipe.optimizer, self._decay(), self._tensor([m.momentum for m in members]))
         self._settle()
 
     def run_epoch(self, epoch: int) -> list[EpochRecord]:
@@ -162,8 +156,9 @@ class _Group:
             failure = None
             if not (finite[m] and math.isfinite(last.train_loss)):
                 failure = DivergenceError(
-                    f"training needs finite losses and weights, got a loss of {last.train_loss:g} in epoch {last.epoch}; "
-                    f"a smaller lr (now {member.lr:g}) or clip_norm (now {member.clip_norm:g}) is the usual cure"
+                    f"training needs finite losses and weights, got a loss of {last.train_loss:g} in epoch "
+                    f"{last.epoch}; a smaller lr (now {member.lr:g}) or clip_norm (now {member.clip_norm:g}) is the "
+                    "usual cure"
                 )
             waited = epochs - 1 - (progress.best_epoch or 0)
             stopped = member.patience is not None and waited >= member.patience
@@ -183,7 +178,7 @@ class _Group:
         return done
 
     def _pass(self, epoch: int, rates: Float[Tensor, "member"]) -> tuple[Tensor, Tensor, Tensor]:
-        """One pass over the training series: mean loss, mean gradient norm, share of steps clipped, a value a member."""
+        """One pass over the training series: mean loss, mean gradient norm, share of steps clipped, one a member."""
         size = self.recipe.batch_size
         order = epoch_order(self.members, epoch, size)
         steps = -(-self.samples["train"].sizes // size)
@@ -201,16 +196,12 @@ class _Group:
             )
             targets, weights = observations(self.samples["train"], batch)
             masks = dropout_masks(self.net, self.members, epoch, step, batch.x.shape[1], size, self.weights)
-            leaves = {
-                name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()
-            }
+            leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()}
             outputs = forward(self.net, leaves, batch.x, batch.lengths, masks)
             losses = elementwise(self.recipe.loss, outputs, targets)
 
             weight = totals(weights)
-            share = weights / weight.clamp(min=torch.finfo(torch.float64).tiny).view(
-                -1, *[1] * (losses.dim() - 1)
-            )
+            share = weights / weight.clamp(min=torch.finfo(torch.float64).tiny).view(-1, *[1] * (losses.dim() - 1))
             # Handing the shares to autograd keeps the batch mean, a sum whose order could change, out of the graph.
             grads = torch.autograd.grad(losses, [leaves[name] for name in names], share.to(losses.dtype))
             flat = self.layout.flatten(grads)
@@ -218,7 +209,7 @@ class _Group:
             active = torch.from_numpy(step < steps).to(self.weights.device)
             self.optimizer.step(self.weights, flat, rates, active)
 
-            loss_sums += totals(losses.detach() * weights)
+            loss_sums += weighted_totals(losses.detach(), weights)
             weight_sums += weight
             norm_sums += torch.where(active, norms.double(), 0)
             clip_sums += torch.where(active, (norms > self.clip_norms).double(), 0)
@@ -236,7 +227,7 @@ class _Group:
             self.net, self.layout.views(self.weights), self.inputs, samples, self.shift, self.scale
         ):
             targets, weights = observations(samples, batch)
-            loss_sums += totals(elementwise(self.recipe.loss, outputs, targets) * weights)
+            loss_sums += weighted_totals(elementwise(self.recipe.loss, outputs, targets), weights)
             weight_sums += totals(weights)
         means = (loss_sums / weight_sums).tolist()
         return [mean if size else None for mean, size in zip(means, samples.sizes, strict=True)]
@@ -247,14 +238,8 @@ class _Group:
         for name, view in self.layout.views(rows).items():
             if not is_bias(name):
                 view += 1
-        sizes = [
-            1.0 if self.recipe.optimizer == "adamw" else training_size(m.train, self.inputs)
-            for m in self.members
-        ]
-        return (
-            rows
-            * self._tensor([m.weight_decay / n for m, n in zip(self.members, sizes, strict=True)])[:, None]
-        )
+        sizes = [1.0 if self.recipe.optimizer == "adamw" else training_size(m.train, self.inputs) for m in self.members]
+        return rows * self._tensor([m.weight_decay / n for m, n in zip(self.members, sizes, strict=True)])[:, None]
 
     def _take(self, keep: list[int]) -> None:
         at = torch.tensor(keep, dtype=torch.long, device=self.weights.device)
@@ -272,15 +257,11 @@ class _Group:
         self.clip_norms = self._tensor([member.clip_norm for member in self.members])
         by_step = self.net.pooling == "steps"
         nothing = Sample(np.zeros(0, dtype=np.int64), self.members[0].train.targets[:0], np.zeros(0))
-        self.samples = {
-            "train": stack_samples([member.train for member in self.members], self.inputs, by_step)
-        }
+        self.samples = {"train": stack_samples([member.train for member in self.members], self.inputs, by_step)}
         for which in ("validation", "watched"):
             own = [getattr(member, which) for member in self.members]
             if any(sample is not None for sample in own):
-                self.samples[which] = stack_samples(
-                    [sample or nothing for sample in own], self.inputs, by_step
-                )
+                self.samples[which] = stack_samples([sample or nothing for sample in own], self.inputs, by_step)
 
     def _tensor(self, values: Sequence[float] | Sequence[ndarray]) -> Tensor:
         return torch.from_numpy(np.array(values)).to(device=self.recipe.device, dtype=self.recipe.dtype)
@@ -297,7 +278,7 @@ def evaluate(
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Run every member over its own sample, batch by batch, without dropout or gradients."""
     most = int(samples.sizes.max())
-    rows = min(EVALUATION_ROWS, -(-most // LANE) * LANE)
+    rows = min(EVALUATION_ROWS, max(1, -(-most // LANE)) * LANE)
     for begin in range(0, most, rows):
         at = np.arange(begin, begin + rows)
         positions = np.where(at < samples.sizes[:, None], at, -1)
@@ -315,9 +296,7 @@ def predict(
 ) -> list[Float[ndarray, "place output"]]:
     """Outputs of every member on series of its own: a row a series, or a row a step, the series one after the other."""
     none = np.zeros(0)
-    samples = stack_samples(
-        [Sample(own, np.zeros(len(own)), np.zeros(len(own))) for own in rows], inputs, False
-    )
+    samples = stack_samples([Sample(own, np.zeros(len(own)), np.zeros(len(own))) for own in rows], inputs, False)
     parts: list[list[ndarray]] = [[none.reshape(0, net.n_outputs)] for _ in rows]
     with one_thread():
         for batch, outputs in evaluate(net, weights, inputs, samples, shift, scale):

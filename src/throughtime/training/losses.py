@@ -8,9 +8,7 @@ from throughtime.kernels import ordered_sum
 from throughtime.training.members import Loss
 
 
-def elementwise(
-    loss: Loss, outputs: Float[Tensor, "*shape output"], targets: Tensor
-) -> Float[Tensor, "*shape"]:
+def elementwise(loss: Loss, outputs: Float[Tensor, "*shape output"], targets: Tensor) -> Float[Tensor, "*shape"]:
     """Cross-entropy in nats with the target a class number, or the squared error of the one output."""
     if loss == "cross_entropy":
         return -outputs.log_softmax(-1).gather(-1, targets.long().unsqueeze(-1)).squeeze(-1)
@@ -20,3 +18,11 @@ def elementwise(
 def totals(values: Float[Tensor, "member ..."]) -> Float[Tensor, "member"]:
     """Each member's sum in float64, time before batch so that padding changes no bit."""
     return ordered_sum(values.double().flatten(1), 1)
+
+
+def weighted_totals(
+    losses: Float[Tensor, "member ..."], weights: Float[Tensor, "member ..."]
+) -> Float[Tensor, "member"]:
+    """Each member's weighted sum in float64; what has no weight has no say, whatever its loss."""
+    # The network overflows on padding before it does on data: 0 * inf would end a member that alone still ran.
+    return totals(torch.where(weights > 0, losses * weights, 0))

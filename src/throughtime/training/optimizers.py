@@ -66,8 +66,10 @@ class Optimizer:
         else:
             new["first"] = before["first"] * BETA1 + grads * (1 - BETA1)
             new["second"] = before["second"] * BETA2 + grads * grads * (1 - BETA2)
-            rise1 = (1 - BETA1**steps).to(weights.dtype)[:, None]
-            rise2 = (1 - BETA2**steps).sqrt().to(weights.dtype)[:, None]
+            # Powers one by one: torch's differ in the last bit by a member's place among the others.
+            taken = steps.tolist()
+            rise1 = weights.new_tensor([1 - BETA1**n for n in taken])[:, None]
+            rise2 = weights.new_tensor([(1 - BETA2**n) ** 0.5 for n in taken])[:, None]
             moved = moved - rate / rise1 * (new["first"] / (new["second"].sqrt() / rise2 + EPSILON))
         if not active.all():
             moved = torch.where(active[:, None], moved, weights)
