@@ -271,3 +271,14 @@ def test_scikit_learn_splits_sequences_without_taking_them_apart():
 
 def test_repr_says_what_it_holds():
     assert repr(full()) == ("Sequences(4 series, 1-5 steps, 2 channels, float32, times=float64, groups=2, static=2)")
+
+
+def test_pieces_are_cut_without_a_copy_and_only_from_within_a_series():
+    sequences, arrays = full(), arrays_of(LENGTHS)
+    pieces = sequences.cut([2, 0, 2], [1, 0, 0], [4, 3, 5])
+    same_arrays(pieces, [arrays[2][1:4], arrays[0], arrays[2]])
+    assert pieces.buffer is sequences.buffer
+    np.testing.assert_array_equal(pieces.static, sequences.static[[2, 0, 2]])
+    for index, begin, end in ((4, 0, 1), (-1, 0, 1), (0, 0, 4), (0, -1, 2), (0, 2, 2)):
+        with pytest.raises(ParameterError, match=f"got {begin} to {end} of series {index}"):
+            sequences.cut([index], [begin], [end])

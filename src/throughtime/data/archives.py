@@ -18,21 +18,15 @@ from numpy.typing import DTypeLike
 
 from throughtime.data.conversion import Layout, as_sequences, as_targets
 from throughtime.data.dataset import Dataset
-from throughtime.data.limits import BUDGET, reason
+from throughtime.data.limits import BUDGET
+from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences, as_labels
 from throughtime.errors import DataError
 
 _REQUIRED = ({"X"}, {"values", "offsets"})
 _OPTIONAL = {"y", "groups", "static", "times", "ids", "channel_names"}
-_DAMAGE = (
-    zipfile.BadZipFile,
-    zlib.error,
-    struct.error,
-    OSError,
-    EOFError,
-    ValueError,
-    RuntimeError,
-)  # NotImplemented too
+# What zipfile raises; an unknown compression is a NotImplementedError, which is a RuntimeError.
+_DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 _DEFLATE = 1032  # the most that deflate can pack into one byte
 _DTYPE = re.compile(r"[<>|=]([?biufcUSO]\d{0,9}|[mM]8(\[\w{1,9}\])?)", re.ASCII)
 

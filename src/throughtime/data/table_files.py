@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from throughtime.data.dataset import Columns, Dataset
-from throughtime.data.limits import BUDGET, reason
+from throughtime.data.limits import BUDGET
+from throughtime.data.reasons import reason
 from throughtime.data.tables import assemble, from_table
 from throughtime.errors import DataError, ParameterError
 

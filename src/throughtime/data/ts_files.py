@@ -14,7 +14,7 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from throughtime.data.dataset import Dataset
-from throughtime.data.limits import reason
+from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences
 from throughtime.errors import DataError
 
