@@ -19,8 +19,9 @@ from sklearn.model_selection import check_cv
 from sklearn.model_selection import cross_validate as sklearn_cross_validate
 
 from throughtime.data import Sequences, as_sequences
-from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
-from throughtime.estimators.targets import observed_pairs, targets_of
+from throughtime.estimators import SequenceEstimator, fit_members, predict_members
+from throughtime.estimators.targets import targets_of
+from throughtime.generalization.answers import answers_of, take
 from throughtime.records import EpochProgress
 
 Split = tuple[ndarray, ndarray]
@@ -186,70 +187,15 @@ def run_folds(
     return Folds(fitted, list(splits), outputs[True], outputs[False], fit_seconds, time.perf_counter() - begin)
 
 
-class Answers:
-    """An estimator whose predictions on one set of series are already made: what a scorer is handed.
-
-    ``y`` and the predictions are flat where every step has a target: the observed steps after the warm-up.
-    """
-
-    def __init__(self, estimator: SequenceEstimator, X: Sequences, y: Any, outputs: ndarray) -> None:
-        self._estimator, self._series = estimator, X
-        self.y, self._predicted, _ = observed_pairs(estimator, X, y, estimator.answers(X, outputs))
-        if isinstance(estimator, SequenceClassifier):
-            self.classes_ = estimator.classes_
-            shares = estimator.probabilities(X, outputs)
-            self._shares = shares
-            if estimator.by_step_:
-                steps = targets_of(y, X, estimator.warmup)  # type: ignore[attr-defined]
-                self._shares = shares.values[~np.isnan(steps.values)]
-
-    def predict(self, X: Any) -> ndarray:
-        """The predictions that were made."""
-        self._check(X)
-        return self._predicted
-
-    def predict_proba(self, X: Any) -> ndarray:
-        """The probabilities that were made."""
-        if not hasattr(self, "_shares"):
-            raise AttributeError(f"{type(self._estimator).__name__} has no predict_proba")
-        self._check(X)
-        return np.asarray(self._shares)
-
-    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The estimator's own score: accuracy or R squared."""
-        from sklearn.metrics import accuracy_score, r2_score
-
-        self._check(X)
-        metric = accuracy_score if is_classifier(self._estimator) else r2_score
-        return float(metric(y, self._predicted, sample_weight=sample_weight))
-
-    def _check(self, X: Any) -> None:
-        if X is not self._series:
-            raise ValueError("answers are for the series they were made on")
-
-    def __sklearn_tags__(self) -> Any:
-        return self._estimator.__sklearn_tags__()
-
-    def __sklearn_is_fitted__(self) -> bool:
-        return True
-
-
-def take_targets(y: Any, rows: ndarray) -> Any:
-    """The targets of some series."""
-    if isinstance(y, list | tuple):
-        return [y[row] for row in rows]
-    return y[rows] if isinstance(y, Sequences) else np.asarray(y)[rows]
-
-
 def _score(
     scorer: Any, fitted: Any, series: Sequences, y: Any, rows: ndarray, outputs: ndarray | None, error_score: Any
 ) -> Any:
     if isinstance(fitted, Exception) or outputs is None:
         return error_score
     X = series[rows]
-    answers = Answers(fitted, X, take_targets(y, rows), outputs)
+    answers = answers_of(fitted, X, take(y, rows), outputs)
     try:
-        return scorer(answers, X, answers.y)
+        return scorer(answers, answers, answers.truth)
     except Exception:
         if error_score == "raise":
             raise

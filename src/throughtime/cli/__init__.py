@@ -1,0 +1,8 @@
+"""The command line: ``throughtime fit``, ``predict``, ``data``, ``demo``.
+
+What a command needs is imported when it runs: ``--help`` answers without torch.
+"""
+
+from throughtime.cli.app import main
+
+__all__ = ["main"]

@@ -1,0 +1,166 @@
+"""The commands and what they take."""
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from throughtime.cli.options import Task, with_model_flags
+from throughtime.errors import ThroughtimeError
+
+app = typer.Typer(
+    name="throughtime",
+    help="Recurrent networks that generalize: folds, settings and seeds train in lockstep.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+Source = Annotated[str, typer.Argument(help="CSV, Parquet, .npz, .ts, a directory of files, or a built-in data set")]
+IdColumn = Annotated[str | None, typer.Option("--id", help="column that tells series apart", rich_help_panel="Data")]
+TimeColumn = Annotated[str | None, typer.Option("--time", help="column that orders the steps", rich_help_panel="Data")]
+TargetColumn = Annotated[str | None, typer.Option("--target", help="column to predict", rich_help_panel="Data")]
+GroupColumn = Annotated[
+    str | None, typer.Option("--group", help="column of groups that folds keep whole", rich_help_panel="Data")
+]
+StaticColumns = Annotated[
+    str | None, typer.Option("--static", help="columns that hold for a whole series: A,B", rich_help_panel="Data")
+]
+ChannelColumns = Annotated[
+    str | None, typer.Option("--channels", help="input columns: A,B (default: all other numbers)", rich_help_panel="Data")
+]
+TargetKind = Annotated[
+    Literal["auto", "series", "step"] | None,
+    typer.Option("--target-kind", help="one target a series or one a step", rich_help_panel="Data"),
+]
+
+
+def main() -> None:
+    """Run the command line; errors of ours are one message and exit code 2."""
+    app()
+
+
+def spoken(command: Callable[..., None]) -> Callable[..., None]:
+    """Turn the errors we raise into a message and an exit code."""
+
+    @wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except ThroughtimeError as error:
+            print(f"error: {error}", file=sys.stderr)
+            raise typer.Exit(2) from None
+        except BrokenPipeError:
+            # whoever read our output has seen enough, as in "| head"
+            sys.stderr.close()
+            raise typer.Exit(141) from None
+        except KeyboardInterrupt:
+            print("stopped; nothing was written", file=sys.stderr)
+            raise typer.Exit(130) from None
+
+    return run
+
+
+def _fit(
+    source: Source,
+    test: Annotated[
+        str | None, typer.Option(help="series for the test score, never trained on", rich_help_panel="Validation")
+    ] = None,
+    split: Annotated[
+        float | None, typer.Option(help="share of the series, or groups, set aside for it", rich_help_panel="Validation")
+    ] = None,
+    cv: Annotated[
+        str | None,
+        typer.Option(
+            help="folds: 10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5, time:5,gap=3 [default: 5]",
+            show_default=False,
+            rich_help_panel="Validation",
+        ),
+    ] = None,
+    scoring: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="a scorer of scikit-learn, as often as wanted", rich_help_panel="Validation"),
+    ] = None,
+    seeds: Annotated[
+        int | None,
+        typer.Option(help="networks a fold, from as many seeds [default: 1]", show_default=False, rich_help_panel="Validation"),
+    ] = None,
+    task: Annotated[
+        Task | None, typer.Option(help="what the target is, when its type does not tell", rich_help_panel="Data")
+    ] = None,
+    id: IdColumn = None,  # noqa: A002
+    time: TimeColumn = None,
+    target: TargetColumn = None,
+    group: GroupColumn = None,
+    static: StaticColumns = None,
+    channels: ChannelColumns = None,
+    target_kind: TargetKind = None,
+    config: Annotated[
+        Path | None, typer.Option(help="TOML with [model], [data], [validation]; flags win over it")
+    ] = None,
+    out: Annotated[Path | None, typer.Option(help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False)] = None,
+    **given: Any,
+) -> None:
+    """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
+    from throughtime.cli.fit import fit
+
+    data = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
+    data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
+    fit(source, data, {"cv": cv, "scoring": scoring or None, "seeds": seeds}, given, task=task, config=config, out=out)
+
+
+app.command("fit")(spoken(with_model_flags(_fit)))
+
+
+@app.command("predict")
+@spoken
+def _predict(
+    run: Annotated[Path, typer.Argument(help="directory that fit wrote")],
+    source: Source,
+    output: Annotated[Path, typer.Option("--output", "-o", help="new .csv or .parquet file")],
+) -> None:
+    """Predict with a run's network, read as the run's own data were, into a CSV or Parquet file."""
+    from throughtime.cli.predict import predict
+
+    predict(run, source, output)
+
+
+@app.command("data")
+@spoken
+def _data(
+    source: Annotated[str | None, typer.Argument(help="what to describe; nothing lists the built-in data sets")] = None,
+    id: IdColumn = None,  # noqa: A002
+    time: TimeColumn = None,
+    target: TargetColumn = None,
+    group: GroupColumn = None,
+    static: StaticColumns = None,
+    channels: ChannelColumns = None,
+    target_kind: TargetKind = None,
+) -> None:
+    """List the built-in data sets, or describe a source."""
+    from throughtime.cli.data import describe_source, list_built_in
+
+    if source is None:
+        list_built_in()
+        return
+    columns = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
+    describe_source(source, columns | {"static": _words(static), "channels": _words(channels)})
+
+
+@app.command("demo")
+@spoken
+def _demo(
+    out: Annotated[Path | None, typer.Option(help="new directory of the run [default: runs/fulda-TIME]", show_default=False)] = None,
+) -> None:
+    """Predict the discharge of a river from the weather: the main job on real data."""
+    from throughtime.cli.demo import demo
+
+    demo(out)
+
+
+def _words(text: str | None) -> list[str] | None:
+    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]

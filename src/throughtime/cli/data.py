@@ -1,0 +1,36 @@
+"""``throughtime data``: what is built in, and what a source holds."""
+
+from importlib.util import find_spec
+from typing import Any
+
+from rich.table import Table
+
+from throughtime.cli.screen import console, print_description
+from throughtime.data import available, describe, read
+
+
+def list_built_in() -> None:
+    """Print the built-in data sets and what brings those that are not installed."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("name", no_wrap=True)
+    for heading in ("train", "test", "channels"):
+        table.add_column(heading, justify="right")
+    for heading in ("steps", "what"):
+        table.add_column(heading)
+    for entry in available():
+        there = entry.package == "throughtime" or find_spec(entry.package) is not None
+        task = entry.description if there else f"{entry.description} ({entry.install})"
+        numbers = (str(entry.n_train), str(entry.n_test), str(entry.n_channels))
+        table.add_row(entry.name, *numbers, entry.lengths, task, style=None if there else "dim")
+    console().print(table)
+    console().print('\nA name alone is all of it, "name:train" and "name:test" its parts.', style="dim")
+
+
+def describe_source(source: str, columns: dict[str, Any]) -> None:
+    """Print what a source holds."""
+    print_description(describe(read(source, **given(columns), require_target=False)))
+
+
+def given(columns: dict[str, Any]) -> dict[str, Any]:
+    """The columns that were named."""
+    return {name: value for name, value in columns.items() if value is not None}

@@ -1,0 +1,74 @@
+"""``throughtime predict``: a run's network on new series, read as its own data were."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from throughtime import storage
+from throughtime.cli.run_files import table_bytes
+from throughtime.cli.screen import console
+from throughtime.data import Dataset, Sequences, read, reads_columns
+from throughtime.errors import ParameterError, StorageError
+from throughtime.estimators import SequenceClassifier, SequenceEstimator
+from throughtime.estimators.persistence import FACTS, WEIGHTS, from_plain
+
+
+def predict(run: Path, source: str, output: Path) -> None:
+    """Write a prediction for every series, or every step, and the probabilities of the classes.
+
+    Raises
+    ------
+    StorageError
+        When the run is damaged, or the output exists or cannot be written.
+    """
+    kind = output.suffix.lower().removeprefix(".")
+    if kind not in ("csv", "parquet"):
+        raise ParameterError(f"--output needs a name that ends in .csv or .parquet, got {output}")
+    if output.exists():
+        raise StorageError(f"{output} exists; choose another --output or remove it")
+    opened = storage.read_run(run)
+    model = from_plain(opened.json(FACTS), opened.arrays(WEIGHTS), str(run))
+    data = read_alike(source, opened.json("config.json"))
+    columns = prediction_columns(model, data)
+    storage.write_file(output, table_bytes(columns, kind))
+    what = "steps" if model.by_step_ else "series"
+    score = _score(model, data)
+    console().print(f"{len(columns['prediction'])} {what} predicted into {output}{score}", soft_wrap=True)
+
+
+def read_alike(source: str, settings: dict[str, Any]) -> Dataset:
+    """Read a source with the columns of a run; a target is not needed."""
+    if not reads_columns(source):
+        return read(source, require_target=False)
+    columns = {name: value for name, value in settings["columns"].items() if value is not None}
+    if settings["channels"] is not None:
+        columns["channels"] = settings["channels"]
+    return read(source, **columns, require_target=False)
+
+
+def prediction_columns(model: SequenceEstimator, data: Dataset) -> dict[str, ndarray]:
+    """Series, step or time, prediction and probabilities."""
+    predicted = model.predict(data.X)
+    columns: dict[str, ndarray] = {"series": np.array(data.ids)}
+    if isinstance(predicted, Sequences):
+        columns["series"] = np.repeat(columns["series"], data.X.lengths)
+        times = data.X.times
+        steps = np.arange(data.X.n_steps) - np.repeat(data.X.offsets[:-1], data.X.lengths)
+        columns |= {"step": steps} if times is None else {"time": times}
+        predicted = predicted.values[:, 0]
+    columns["prediction"] = predicted
+    if isinstance(model, SequenceClassifier):
+        shares = model.predict_proba(data.X)
+        table = shares.values if isinstance(shares, Sequences) else shares
+        columns |= {f"probability_{label}": table[:, k] for k, label in enumerate(model.classes_.tolist())}
+    return columns
+
+
+def _score(model: SequenceEstimator, data: Dataset) -> str:
+    """The score when the source brings a target of the kind the model was fitted on."""
+    if data.y is None or isinstance(data.y, Sequences) != model.by_step_:
+        return ""
+    name = "accuracy" if isinstance(model, SequenceClassifier) else "R2"
+    return f"; {name} {model.score(data.X, data.y):.3f}"

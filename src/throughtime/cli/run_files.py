@@ -1,0 +1,203 @@
+"""The files of a run: what was asked, what was found, the networks, the predictions, the pictures."""
+
+import io
+import platform
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import torch
+from numpy import ndarray
+
+from throughtime.data import Dataset, describe
+from throughtime.displays import PredictionsDisplay, TrainingCurvesDisplay
+from throughtime.estimators import SequenceClassifier, SequenceEstimator
+from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
+from throughtime.generalization import Answers, interval_of
+from throughtime.storage import arrays_to_bytes, json_to_bytes
+
+if TYPE_CHECKING:
+    from throughtime.cli.fit import Study
+
+
+def run_files(study: "Study") -> dict[str, bytes]:
+    """Every file of a run by its name."""
+    found = study.assessment
+    model, weights = to_plain(_living(found.refits)[0])
+    members, arrays = _members(study)
+    files = {
+        "config.json": json_to_bytes(study.settings),
+        "data.json": json_to_bytes({"train": describe(study.train), "test": study.test and describe(study.test)}),
+        "folds.json": json_to_bytes([{"train": train, "test": test} for train, test in study.splits]),
+        "metrics.json": json_to_bytes(_metrics(study)),
+        FACTS: json_to_bytes(model),
+        WEIGHTS: arrays_to_bytes(weights),
+        "members.json": json_to_bytes(members),
+        "members.safetensors": arrays_to_bytes(arrays),
+        "curves.csv": table_bytes(_curves(study), "csv"),
+        "curves.png": _png(
+            TrainingCurvesDisplay(
+                [member.history_ for seed in found.folds for member in _living(seed)] or [_living(found.refits)[0].history_],
+                "cross-entropy (nats)" if _classifies(study) else "squared error (standardized)",
+            )
+        ),
+    }
+    held = {"out_of_fold": _out_of_fold(study)}
+    if study.test is not None:
+        held["test_predictions"] = _test_predictions(study)
+    for name, table in held.items():
+        if table is not None:
+            files[f"{name}.csv"] = table_bytes(table, "csv")
+            if not _classifies(study):
+                files[f"{name}.png"] = _png(_picture(table, study.train.target))
+    return files
+
+
+def run_facts(model: SequenceEstimator) -> dict[str, Any]:
+    """What the bits of a result depend on."""
+    return {
+        "kind": "fit",
+        "device": model.device,  # type: ignore[attr-defined]
+        "machine": platform.machine(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+    }
+
+
+def table_bytes(columns: dict[str, ndarray], kind: str) -> bytes:
+    """A table as CSV or Parquet."""
+    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+    buffer = io.BytesIO()
+    if kind == "parquet":
+        pa.parquet.write_table(table, buffer)
+    else:
+        pa.csv.write_csv(table, buffer)
+    return buffer.getvalue()
+
+
+def answer_columns(answers: Answers, data: Dataset, rows: ndarray) -> dict[str, ndarray]:
+    """Series, step, truth, prediction and probabilities of answers on some rows of a data set."""
+    names = np.array(data.ids)[rows]
+    columns: dict[str, ndarray] = {}
+    if answers.steps is None:
+        columns["series"] = names
+    else:
+        series, step = answers.steps
+        columns["series"] = names[series]
+        part = data.X[rows]
+        if part.times is None:
+            columns["step"] = step
+        else:
+            columns["time"] = part.times[part.offsets[series] + step]
+    columns |= {"truth": answers.truth, "prediction": answers.predicted}
+    if answers.probabilities is not None:
+        columns |= {
+            f"probability_{label}": answers.probabilities[:, k] for k, label in enumerate(answers.classes_.tolist())
+        }
+    return columns
+
+
+def _living(members: list[SequenceEstimator | Exception]) -> list[SequenceEstimator]:
+    return [member for member in members if isinstance(member, SequenceEstimator)]
+
+
+def _classifies(study: "Study") -> bool:
+    return isinstance(_living(study.assessment.refits)[0], SequenceClassifier)
+
+
+def _members(study: "Study") -> tuple[list[dict[str, Any]], dict[str, ndarray]]:
+    """Every trained network: what it is, and its arrays under a prefix of its own."""
+    found = study.assessment
+    listed, arrays = [], {}
+    for seed, (folds, refit) in enumerate(zip(found.folds, found.refits, strict=True)):
+        for fold, member in [*enumerate(folds), (None, refit)]:
+            prefix = f"seed{seed}.{'refit' if fold is None else f'fold{fold}'}"
+            entry: dict[str, Any] = {"prefix": prefix, "seed": seed, "fold": fold}
+            if isinstance(member, Exception):
+                listed.append(entry | {"failure": str(member)})
+                continue
+            facts, own = to_plain(member)
+            listed.append(entry | facts)
+            arrays |= {f"{prefix}.{name}": value for name, value in own.items()}
+    return listed, arrays
+
+
+def _metrics(study: "Study") -> dict[str, Any]:
+    models = [*study.baselines, study.assessment.scores]
+    return {
+        "models": models,
+        "intervals": {
+            model.name: {metric: asdict(interval_of(model, metric, study.splits)) for metric in study.metrics}
+            for model in models
+        },
+    }
+
+
+def _curves(study: "Study") -> dict[str, ndarray]:
+    """The history of every member, a row an epoch."""
+    found = study.assessment
+    rows = [
+        {"seed": seed, "fold": "refit" if fold is None else str(fold), **asdict(record)}
+        for seed, (folds, refit) in enumerate(zip(found.folds, found.refits, strict=True))
+        for fold, member in [*enumerate(folds), (None, refit)]
+        if isinstance(member, SequenceEstimator)
+        for record in member.history_
+    ]
+    return {
+        name: np.array([np.nan if row[name] is None else row[name] for row in rows]) for name in rows[0]
+    }
+
+
+def _out_of_fold(study: "Study") -> dict[str, ndarray] | None:
+    parts = []
+    for seed, held in enumerate(study.assessment.out_of_fold):
+        for fold, (answers, (_, rows)) in enumerate(zip(held, study.splits, strict=True)):
+            if answers is not None:
+                columns = answer_columns(answers, study.train, rows)
+                n = len(answers.truth)
+                parts.append({"seed": np.full(n, seed), "fold": np.full(n, fold), **columns})
+    return _stacked(parts)
+
+
+def _test_predictions(study: "Study") -> dict[str, ndarray] | None:
+    assert study.test is not None
+    parts = [
+        {"seed": np.full(len(answers.truth), seed), **answer_columns(answers, study.test, np.arange(len(study.test.X)))}
+        for seed, answers in enumerate(study.assessment.test_answers)
+        if answers is not None
+    ]
+    return _stacked(parts)
+
+
+def _stacked(parts: list[dict[str, ndarray]]) -> dict[str, ndarray] | None:
+    """Tables below each other; a probability that a fold does not know is NaN there."""
+    if not parts:
+        return None
+    names = list(dict.fromkeys(name for part in parts for name in part))
+    return {
+        name: np.concatenate([part.get(name, np.full(len(part["truth"]), np.nan)) for part in parts]) for name in names
+    }
+
+
+def _picture(table: dict[str, ndarray], target: str | None) -> PredictionsDisplay:
+    """The first seed's predictions."""
+    first = table["seed"] == table["seed"][0]
+    times = table.get("time")
+    return PredictionsDisplay(
+        table["truth"][first],
+        table["prediction"][first],
+        None if times is None else times[first],
+        target or "target",
+    )
+
+
+def _png(display: TrainingCurvesDisplay | PredictionsDisplay) -> bytes:
+    buffer = io.BytesIO()
+    display.plot().figure_.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+

@@ -1,0 +1,115 @@
+"""Predictions already made, in the shape a scikit-learn scorer asks for them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from sklearn.base import is_classifier
+from sklearn.metrics import accuracy_score, r2_score
+
+from throughtime.data import Sequences
+from throughtime.estimators import SequenceClassifier, SequenceEstimator
+from throughtime.estimators.targets import targets_of
+
+
+class Answers:
+    """What a model said of some series, and the truth; a scorer takes it for the model.
+
+    Parameters
+    ----------
+    model
+        Whose kind and classes a scorer sees.
+    truth, predicted
+        One a series; or flat, one an observed step after the warm-up.
+    probabilities
+        A row each, for a classifier, with the classes of its columns.
+    steps
+        Where the observed steps are: their series and their step within it; ``None`` with one answer a series.
+    """
+
+    def __init__(
+        self,
+        model: SequenceEstimator,
+        truth: ndarray,
+        predicted: ndarray,
+        probabilities: ndarray | None = None,
+        classes: ndarray | None = None,
+        steps: tuple[ndarray, ndarray] | None = None,
+    ) -> None:
+        self.model, self.truth, self.predicted, self.probabilities = model, truth, predicted, probabilities
+        self.steps = steps
+        if classes is not None:
+            self.classes_ = classes
+
+    def predict(self, X: Any) -> ndarray:
+        """The predictions that were made."""
+        self._check(X)
+        return self.predicted
+
+    def predict_proba(self, X: Any) -> ndarray:
+        """The probabilities that were made."""
+        if self.probabilities is None:
+            raise AttributeError(f"{type(self.model).__name__} has no predict_proba")
+        self._check(X)
+        return self.probabilities
+
+    def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
+        """Accuracy, or R squared."""
+        self._check(X)
+        metric = accuracy_score if is_classifier(self.model) else r2_score
+        return float(metric(y, self.predicted, sample_weight=sample_weight))
+
+    def _check(self, X: Any) -> None:
+        if X is not self:
+            raise ValueError("answers are for the series they were made on")
+
+    def __sklearn_tags__(self) -> Any:
+        return self.model.__sklearn_tags__()
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return True
+
+
+def answers_of(estimator: SequenceEstimator, X: Sequences, y: Any, outputs: ndarray) -> Answers:
+    """What a network's outputs on X say."""
+    predicted = estimator.answers(X, outputs)
+    if not isinstance(estimator, SequenceClassifier):
+        return answers_from(estimator, X, y, predicted)
+    return answers_from(estimator, X, y, predicted, estimator.probabilities(X, outputs), estimator.classes_)
+
+
+def answers_from(
+    model: SequenceEstimator,
+    X: Sequences,
+    y: Any,
+    predicted: Any,
+    probabilities: Any = None,
+    classes: ndarray | None = None,
+) -> Answers:
+    """Predictions on X of any model, one a series or one a step as ``model`` makes them."""
+    targets = targets_of(y, X, model.warmup)  # type: ignore[attr-defined]
+    if not targets.by_step:
+        return Answers(model, targets.values, np.asarray(predicted), probabilities, classes)
+    seen = ~np.isnan(targets.values)
+    shares = None if probabilities is None else probabilities.values[seen]
+    series = np.repeat(np.arange(len(X)), X.lengths)
+    steps = series[seen], (np.arange(X.n_steps) - X.offsets[series])[seen]
+    return Answers(model, targets.values[seen], predicted.values[seen, 0], shares, classes, steps)
+
+
+def pooled(parts: Sequence[Answers]) -> Answers:
+    """The answers of several folds as one; probabilities only if all folds know the same classes."""
+    model = parts[0].model
+    truth, predicted = (np.concatenate([getattr(part, name) for part in parts]) for name in ("truth", "predicted"))
+    shares = [part.probabilities for part in parts if part.probabilities is not None]
+    if len(shares) < len(parts) or any(not np.array_equal(part.classes_, parts[0].classes_) for part in parts):
+        return Answers(model, truth, predicted)
+    return Answers(model, truth, predicted, np.concatenate(shares), parts[0].classes_)
+
+
+def take(y: Any, rows: ndarray) -> Any:
+    """The targets of some series."""
+    if isinstance(y, list | tuple):
+        return [y[row] for row in rows]
+    return y[rows] if isinstance(y, Sequences) else np.asarray(y)[rows]
