@@ -88,6 +88,7 @@ def test_an_object_that_is_no_number_is_a_type_error_as_in_scikit_learn():
         as_sequences(X)
 
 
+@pytest.mark.usefixtures("types_unchecked")
 def test_the_layout_is_never_guessed():
     with pytest.raises(ParameterError, match="got 'tcn'"):
         as_sequences(ARRAY, "tcn")

@@ -109,6 +109,7 @@ def test_the_history_of_fulda_is_a_parameter():
         load("japanese-vowels", history=3)
 
 
+@pytest.mark.usefixtures("types_unchecked")
 def test_a_name_or_a_split_that_is_none_is_refused():
     with pytest.raises(DataError, match=r"japanese-vowels, fulda, .* got 'fulda-river' \(did you mean 'fulda'\?\)"):
         load("fulda-river")

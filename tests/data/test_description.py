@@ -33,7 +33,7 @@ def test_a_description_counts_what_is_there_and_is_json():
         "last_time": None,
         "dtype": "float64",
     }
-    assert record.lengths == Spread(1, 1, 1, 1.5, 2)
+    assert record.lengths == Spread(1.0, 1.0, 1.0, 1.5, 2.0)
 
 
 STEPS = Sequences.from_arrays([[np.nan, 1.0], [2.0], [3.0]])
@@ -45,9 +45,9 @@ STEPS = Sequences.from_arrays([[np.nan, 1.0], [2.0], [3.0]])
         (np.array(["u", "v", "u"]), Target("classes", "y", {"u": 2, "v": 1})),
         (np.array([1, 2, 1]), Target("classes", "y", {"1": 2, "2": 1})),
         (np.array([True, False, True]), Target("classes", "y", {"False": 1, "True": 2})),
-        (np.array([1.0, 3, 5]), Target("values", "y", None, 3.0, np.std([1, 3, 5]), 1.0, 5.0)),
-        (np.array([1, 3, 5]), Target("values", "y", None, 3.0, np.std([1, 3, 5]), 1.0, 5.0)),
-        (STEPS, Target("steps", "y", None, 2.0, np.std([1, 2, 3]), 1.0, 3.0, 0.75)),
+        (np.array([1.0, 3, 5]), Target("values", "y", None, 3.0, float(np.std([1, 3, 5])), 1.0, 5.0)),
+        (np.array([1, 3, 5]), Target("values", "y", None, 3.0, float(np.std([1, 3, 5])), 1.0, 5.0)),
+        (STEPS, Target("steps", "y", None, 2.0, float(np.std([1, 2, 3])), 1.0, 3.0, 0.75)),
     ],
 )
 def test_a_target_is_described_by_its_kind(y, want):

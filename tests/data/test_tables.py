@@ -163,7 +163,8 @@ def test_a_value_that_cannot_be_used_is_refused_by_its_series(columns, message):
         from_table(changed(**columns), target="label", **NAMED)
 
 
-def test_a_table_without_rows_is_refused():
+@pytest.mark.usefixtures("types_unchecked")
+def test_a_table_without_rows_or_an_option_that_is_none_is_refused():
     with pytest.raises(DataError, match="at least one row"):
         from_table(pa.table(ROWS)[:0], target="label", **NAMED)
     with pytest.raises(ParameterError, match="float32 or float64, got int32"):

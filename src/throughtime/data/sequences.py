@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import EllipsisType
-from typing import Any, Self, overload
+from typing import Any, overload
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -94,7 +94,7 @@ class Sequences:
         groups: ndarray | None,
         static: ndarray | None,
         channel_names: tuple[str, ...] | None,
-    ) -> Self:
+    ) -> "Sequences":
         self._buffer = _read_only(buffer)
         self._starts = _read_only(starts)
         self._lengths = _read_only(lengths)
@@ -113,7 +113,7 @@ class Sequences:
         groups: ArrayLike | None = None,
         static: ArrayLike | None = None,
         channel_names: Iterable[str] | None = None,
-    ) -> Self:
+    ) -> "Sequences":
         """Copy arrays, one a series, into one buffer.
 
         Parameters
@@ -223,7 +223,7 @@ class Sequences:
             return None
         return self._times[self._rows_of(index)]
 
-    def astype(self, dtype: DTypeLike) -> Self:
+    def astype(self, dtype: DTypeLike) -> "Sequences":
         """The same series in another dtype, float32 or float64; itself when it has that already."""
         dtype = np.dtype(dtype)
         if dtype not in _FLOATS:
@@ -239,7 +239,7 @@ class Sequences:
             raise DataError(f"dtype needs to hold every value, got {self._buffer[row]} for {dtype}")
         return cast
 
-    def windows(self, length: int, stride: int = 1) -> Self:
+    def windows(self, length: int, stride: int = 1) -> "Sequences":
         """Every window of ``length`` steps, ``stride`` steps apart, as series of their own; no value is copied.
 
         Groups and static features come along with each window. A series shorter than ``length`` has none.
@@ -261,7 +261,7 @@ class Sequences:
         begins = (np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
         return self.cut(series, begins, begins + length)
 
-    def cut(self, series: ArrayLike, begins: ArrayLike, ends: ArrayLike) -> Self:
+    def cut(self, series: ArrayLike, begins: ArrayLike, ends: ArrayLike) -> "Sequences":
         """Pieces as series of their own: the steps from ``begins[i]`` up to ``ends[i]`` of ``series[i]``.
 
         No value is copied, pieces may overlap; groups and static features come along with each.
@@ -283,7 +283,7 @@ class Sequences:
             static=None if self._static is None else self._static[index],
         )
 
-    def padded(self, length: int | None = None, fill: float = np.nan) -> Float[ndarray, "series time channel"]:
+    def padded(self, length: int | None = None, fill: int | float = np.nan) -> Float[ndarray, "series time channel"]:
         """Copy into one array, ``fill`` standing after a series' end.
 
         Parameters
@@ -300,7 +300,7 @@ class Sequences:
         padded[np.arange(length) < self._lengths[:, None]] = self.values
         return padded
 
-    def packed(self) -> Self:
+    def packed(self) -> "Sequences":
         """The same series in a buffer that holds nothing else; itself when its buffer is like that."""
         if self._is_packed():
             return self
@@ -312,7 +312,7 @@ class Sequences:
         groups: ArrayLike | None = None,
         static: ArrayLike | None = None,
         channel_names: Iterable[str] | None = None,
-    ) -> Self:
+    ) -> "Sequences":
         """The same series with other groups, static features or channel names; what is not given stays."""
         return self._like(
             groups=self._groups if groups is None else as_labels(groups, "groups", len(self)),
@@ -330,7 +330,7 @@ class Sequences:
     def __getitem__(self, rows: int) -> Float[ndarray, "time channel"]: ...
 
     @overload
-    def __getitem__(self, rows: slice | ndarray | Sequence[int] | tuple[Any, EllipsisType]) -> Self: ...
+    def __getitem__(self, rows: slice | ndarray | Sequence[int] | tuple[Any, EllipsisType]) -> "Sequences": ...
 
     def __getitem__(self, rows: Any) -> Any:
         if isinstance(rows, tuple) and len(rows) == 2 and rows[1] is Ellipsis:
@@ -396,7 +396,7 @@ class Sequences:
         parts = (lean._buffer, lean._starts, lean._lengths, lean._times, lean._groups, lean._static)
         return _restore, (type(self), *parts, lean._channel_names)
 
-    def _like(self, **changed: Any) -> Self:
+    def _like(self, **changed: Any) -> "Sequences":
         parts = {name: changed.get(name, getattr(self, f"_{name}")) for name in _PARTS}
         return object.__new__(type(self))._fill(**parts)
 
