@@ -10,7 +10,7 @@ import struct
 import zipfile
 import zlib
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from numpy import ndarray
@@ -99,7 +99,9 @@ def unpack(path: Path, budget: int = BUDGET) -> dict[str, ndarray]:
         raise DataError(f"an archive needs an intact .npz, as numpy.savez writes it: {reason(error)}") from error
 
 
-def _header(stream: zipfile.ZipExtFile, member: zipfile.ZipInfo) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
+def _header(
+    stream: IO[bytes] | zipfile.ZipExtFile, member: zipfile.ZipInfo
+) -> tuple[tuple[int, ...], bool, np.dtype[Any], int]:
     """Shape, Fortran order, dtype and bytes of an array, as its header declares them and its member's size confirms.
 
     numpy.load's own parser accepts more than numpy.save writes, and allocates before it looks.
