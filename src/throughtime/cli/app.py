@@ -31,7 +31,8 @@ StaticColumns = Annotated[
     str | None, typer.Option("--static", help="columns that hold for a whole series: A,B", rich_help_panel="Data")
 ]
 ChannelColumns = Annotated[
-    str | None, typer.Option("--channels", help="input columns: A,B (default: all other numbers)", rich_help_panel="Data")
+    str | None,
+    typer.Option("--channels", help="input columns: A,B (default: all other numbers)", rich_help_panel="Data"),
 ]
 TargetKind = Annotated[
     Literal["auto", "series", "step"] | None,
@@ -71,7 +72,8 @@ def _fit(
         str | None, typer.Option(help="series for the test score, never trained on", rich_help_panel="Validation")
     ] = None,
     split: Annotated[
-        float | None, typer.Option(help="share of the series, or groups, set aside for it", rich_help_panel="Validation")
+        float | None,
+        typer.Option(help="share of the series, or groups, set aside for it", rich_help_panel="Validation"),
     ] = None,
     cv: Annotated[
         str | None,
@@ -87,7 +89,9 @@ def _fit(
     ] = None,
     seeds: Annotated[
         int | None,
-        typer.Option(help="networks a fold, from as many seeds [default: 1]", show_default=False, rich_help_panel="Validation"),
+        typer.Option(
+            help="networks a fold, from as many seeds [default: 1]", show_default=False, rich_help_panel="Validation"
+        ),
     ] = None,
     task: Annotated[
         Task | None, typer.Option(help="what the target is, when its type does not tell", rich_help_panel="Data")
@@ -102,7 +106,9 @@ def _fit(
     config: Annotated[
         Path | None, typer.Option(help="TOML with [model], [data], [validation]; flags win over it")
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False)
+    ] = None,
     **given: Any,
 ) -> None:
     """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
@@ -154,7 +160,9 @@ def _data(
 @app.command("demo")
 @spoken
 def _demo(
-    out: Annotated[Path | None, typer.Option(help="new directory of the run [default: runs/fulda-TIME]", show_default=False)] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="new directory of the run [default: runs/fulda-TIME]", show_default=False)
+    ] = None,
 ) -> None:
     """Predict the discharge of a river from the weather: the main job on real data."""
     from throughtime.cli.demo import demo

@@ -123,9 +123,7 @@ def fit(
     begin = time.perf_counter()
     with shown("training", True) as report:
         members = [with_seed(model, parameters["random_state"] + seed) for seed in range(seeds)]
-        found = assess(
-            members, train.X, train.y, splits, scorers, test=held_out, groups=train.groups, on_epoch=report
-        )
+        found = assess(members, train.X, train.y, splits, scorers, test=held_out, groups=train.groups, on_epoch=report)
     seconds = time.perf_counter() - begin
     for failed in [one for one in found.refits if isinstance(one, Exception)]:
         raise failed
@@ -135,7 +133,7 @@ def fit(
     n_members = (len(splits) + 1) * seeds
     console().print(f"{n_members} networks trained in lockstep in {seconds:.0f} s\n")
     print_scores(models, metrics, len(splits), None if test is None else test.source)
-    print_folds(found.scores, metrics[0], [_held_out(train, rows) for _, rows in splits])
+    print_folds(found.scores, metrics[0], [_held_out(train, fold, rows) for fold, (_, rows) in enumerate(splits)])
     for seed in found.folds:
         for fold in seed:
             if isinstance(fold, Exception):
@@ -218,13 +216,13 @@ def _default_folds(data: Dataset) -> int:
     return 5 if groups is None else min(5, len(np.unique(groups)))
 
 
-def _held_out(data: Dataset, rows: ndarray) -> str:
+def _held_out(data: Dataset, fold: int, rows: ndarray) -> str:
     if data.groups is not None:
         groups = np.unique(data.groups[rows])
         if len(groups) <= 3:
             return ", ".join(str(group) for group in groups) + " held out"
         return f"{len(groups)} groups held out"
-    return f"{len(rows)} series held out"
+    return f"{fold + 1}: {len(rows)} series held out"
 
 
 def _print_prevalence(data: Dataset) -> None:

@@ -40,7 +40,8 @@ def run_files(study: "Study") -> dict[str, bytes]:
         "curves.csv": table_bytes(_curves(study), "csv"),
         "curves.png": _png(
             TrainingCurvesDisplay(
-                [member.history_ for seed in found.folds for member in _living(seed)] or [_living(found.refits)[0].history_],
+                [member.history_ for seed in found.folds for member in _living(seed)]
+                or [_living(found.refits)[0].history_],
                 "cross-entropy (nats)" if _classifies(study) else "squared error (standardized)",
             )
         ),
@@ -147,9 +148,7 @@ def _curves(study: "Study") -> dict[str, ndarray]:
         if isinstance(member, SequenceEstimator)
         for record in member.history_
     ]
-    return {
-        name: np.array([np.nan if row[name] is None else row[name] for row in rows]) for name in rows[0]
-    }
+    return {name: np.array([np.nan if row[name] is None else row[name] for row in rows]) for name in rows[0]}
 
 
 def _out_of_fold(study: "Study") -> dict[str, ndarray] | None:
@@ -199,5 +198,3 @@ def _png(display: TrainingCurvesDisplay | PredictionsDisplay) -> bytes:
     buffer = io.BytesIO()
     display.plot().figure_.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()
-
-

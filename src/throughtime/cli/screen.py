@@ -54,20 +54,18 @@ def print_description(data: Description) -> None:
 
 
 def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds: int, test: str | None) -> None:
-    """One table a metric: every model on the validation folds and on the test series."""
+    """One table a metric: every model on the validation folds and on the test series; seeds as mean and range."""
     for metric in metrics:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), title_justify="left")
         table.add_column(metric, no_wrap=True)
-        table.add_column("training", justify="right")
-        table.add_column(f"validation, mean of {n_folds} folds", justify="right")
-        table.add_column("validation, pooled", justify="right")
-        if test is not None:
-            table.add_column("test", justify="right")
+        headings = ["training", f"validation ({n_folds} folds)", "folds pooled", *([] if test is None else ["test"])]
+        for heading in headings:
+            table.add_column(heading, justify="right", no_wrap=True)
         for model in models:
             cells = [model.name, mean_of(model.training.get(metric)), mean_of(model.validation[metric])]
-            cells.append(mean_of([model.pooled[metric]]))
+            cells.append(mean_of([[score] for score in model.pooled[metric]]))
             if test is not None:
-                cells.append(", ".join(number(score) for score in model.test[metric]))
+                cells.append(mean_of([[score] for score in model.test[metric]]))
             table.add_row(*map(_plain, cells), style="bold" if model is models[-1] else None)
         console().print(table)
         console().print()
@@ -129,7 +127,7 @@ def mean_of(table: Sequence[Sequence[float]] | None) -> str:
         return ""
     means = [nan_mean(row) for row in table]
     text = number(nan_mean(means))
-    return text if len(means) == 1 else f"{text} ({number(min(means))} to {number(max(means))})"
+    return text if len(means) == 1 else f"{text} ({number(min(means))}-{number(max(means))})"
 
 
 def nan_mean(scores: Sequence[float]) -> float:
@@ -149,6 +147,8 @@ def _ranked(table: Sequence[Sequence[float]]) -> float:
 
 
 def _channels(data: Description) -> str:
+    if data.channels == tuple(map(str, range(data.n_channels))):  # without names
+        return f"{data.n_channels}"
     names = ", ".join(data.channels[:6]) + (", ..." if data.n_channels > 6 else "")
     return f"{data.n_channels} ({names})"
 

@@ -28,7 +28,8 @@ class TrainingCurvesDisplay:
         self.loss = loss
         self.train = _by_epoch([[record.train_loss for record in history] for history in histories])
         watched = [
-            [r.watched_loss if r.watched_loss is not None else r.validation_loss for r in history] for history in histories
+            [r.watched_loss if r.watched_loss is not None else r.validation_loss for r in history]
+            for history in histories
         ]
         self.validation = _by_epoch([[np.nan if loss is None else loss for loss in history] for history in watched])
 

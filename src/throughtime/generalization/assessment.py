@@ -31,7 +31,7 @@ class ModelScores:
     """One model's scores by metric: ``validation`` and ``training`` a row a seed and a column a fold, the others a seed.
 
     ``pooled`` is the score of all out-of-fold predictions taken together; ``test`` that of the model trained on all
-    training series, empty without test series. A score that cannot be had is NaN.
+    training series, empty without test series; baselines have no ``training``. A score that cannot be had is NaN.
     """
 
     name: str
@@ -127,9 +127,7 @@ def assess(
         name=estimators[0].cell.upper(),  # type: ignore[attr-defined]
         validation=_table(scorers, held),
         training=_table(scorers, trained),
-        pooled={
-            name: [_pooled_score(scorers, name, seed) for seed in held] for name in scorers
-        },
+        pooled={name: [_pooled_score(scorers, name, seed) for seed in held] for name in scorers},
         test={} if test is None else {name: [_score(scorers[name], one) for one in tested] for name in scorers},
     )
     return Assessment(scores, folds, refits, held, tested)
@@ -160,13 +158,12 @@ def assess_baselines(
     for baseline in baselines(X, y, classifier=classifier):
         if on_model is not None:
             on_model(baseline.name)
-        held, trained = [], []
+        held = []
         for train, rest in splits:
             fold = clone_baseline(X, y, classifier, baseline.name).fit(
                 X[train], take(y, train), None if groups is None else groups[train]
             )
             held.append(_baseline_answers(model, fold, X[rest], take(y, rest)))
-            trained.append(_baseline_answers(model, fold, X[train], take(y, train)))
         tests = {}
         if test is not None:
             whole = _baseline_answers(model, baseline.fit(X, y, groups), *test)
@@ -175,7 +172,7 @@ def assess_baselines(
             ModelScores(
                 baseline.name,
                 _table(scorers, [held]),
-                _table(scorers, [trained]),
+                {},  # of no interest, and for 1-NN as dear as everything else together
                 {name: [_pooled_score(scorers, name, held)] for name in scorers},
                 tests,
             )
