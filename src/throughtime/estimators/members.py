@@ -1,7 +1,7 @@
 """The door for everything that trains many: estimators in, fitted estimators out, all of one shape in lockstep."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
 from typing import Any, TypeVar
@@ -98,7 +98,7 @@ def fit_members(
         else:
             together[prepared.net, prepared.recipe, prepared.masked].append((m, prepared))
 
-    with shown(type(estimators[0]).__name__, any(e.verbose for e in estimators), on_epoch) as report:  # type: ignore[attr-defined]
+    with shown(type(estimators[0]).__name__, any(e.verbose for e in estimators), on_epoch) as report:
         for (net, recipe, masked), group in together.items():
             inputs = problem.inputs(masked, recipe.device)
             for (m, prepared), trained in zip(
@@ -120,7 +120,7 @@ def predict_members(estimators: Sequence[SequenceEstimator], X: Sequences, rows:
     for m, estimator in enumerate(estimators):
         _check_series(estimator, X, rows[m])
         dtype = next(estimator.module_.parameters()).dtype
-        together[estimator.module_.net, dtype, estimator.masked_, estimator.device].append(m)  # type: ignore[attr-defined]
+        together[estimator.module_.net, dtype, estimator.masked_, estimator.device].append(m)
     for (net, dtype, masked, device), places in together.items():
         states = [estimators[m].module_.state_dict() for m in places]
         stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
@@ -146,7 +146,7 @@ def sequences_like(estimator: SequenceEstimator, X: Any) -> Sequences:
             f"X has {width} features, but {type(estimator).__name__} is expecting {estimator.n_steps_} features "
             "as input: the steps of the series in fit"
         )
-    return as_sequences(X, layout=estimator.layout)  # type: ignore[attr-defined]
+    return as_sequences(X, layout=estimator.layout)
 
 
 class _Problem:
@@ -159,11 +159,11 @@ class _Problem:
         for name in ("layout", "warmup"):
             if len({getattr(estimator, name) for estimator in estimators}) > 1:
                 raise ParameterError(f"members that share one data set need the same {name}")
-        self.X = as_sequences(X, layout=first.layout)  # type: ignore[attr-defined]
+        self.X = as_sequences(X, layout=first.layout)
         self.n_steps = _width(X)
         if y is None:
             raise DataError(f"{type(first).__name__} requires y to be passed, but the target y is None")
-        self.targets = targets_of(y, self.X, first.warmup)  # type: ignore[attr-defined]
+        self.targets = targets_of(y, self.X, first.warmup)
         self.weights = _checked_weights(weights, len(self.X))
         self.groups = self.X.groups if groups is None else np.asarray(groups)
         if self.groups is not None and len(self.groups) != len(self.X):
@@ -293,11 +293,13 @@ class _Problem:
         random = derived_seed(seed, Purpose.INNER_SPLIT)
         try:
             if self.groups is not None:
-                splitter = GroupShuffleSplit(**common, random_state=random)
-                return next(splitter.split(rows, groups=self.groups[rows]))
-            if classes is not None and not own.by_step:
-                return next(StratifiedShuffleSplit(**common, random_state=random).split(rows, own.values))
-            return next(ShuffleSplit(**common, random_state=random).split(rows))
+                parts = GroupShuffleSplit(**common, random_state=random).split(rows, groups=self.groups[rows])
+            elif classes is not None and not own.by_step:
+                parts = StratifiedShuffleSplit(**common, random_state=random).split(rows, own.values)
+            else:
+                parts = ShuffleSplit(**common, random_state=random).split(rows)
+            inner, held = next(parts)
+            return inner, held
         except ValueError as error:
             raise ParameterError(
                 f"early_stopping needs an inner validation split of the {len(rows)} training series "
@@ -324,7 +326,7 @@ def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | Non
         weights[present] = compute_class_weight(option, classes=classes[present], y=own.values)
         return weights
     for key, weight in option.items():
-        if not (isinstance(weight, Real) and 0 <= weight < np.inf):
+        if not (isinstance(weight, Real) and 0 <= float(weight) < np.inf):
             raise ParameterError(f"class_weight needs finite weights of at least 0, got {weight!r} for {key!r}")
     known = classes.tolist()
     strangers = [key for key in option if key not in known]
@@ -355,7 +357,7 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> Non
     static = 0 if X.static is None else X.static.shape[1]
     if static != estimator.n_static_:
         raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")
-    if estimator.missing == "error" and any_missing(X, rows):  # type: ignore[attr-defined]
+    if estimator.missing == "error" and any_missing(X, rows):
         raise DataError('X needs every value with missing="error", got NaN')
 
 
@@ -364,7 +366,7 @@ def _fitted(estimator: E, prepared: _Prepared, trained: Trained) -> E:
     scaling = {"shift": prepared.member.shift, "scale": prepared.member.scale}
     state = {name: torch.from_numpy(np.asarray(value)).to(prepared.recipe.dtype) for name, value in scaling.items()}
     module.load_state_dict(trained.weights | state)
-    fitted = clone(estimator)
+    fitted: E = clone(estimator)
     fitted.__dict__.update(
         prepared.learned,
         module_=module.to(prepared.recipe.device).eval(),
@@ -375,7 +377,7 @@ def _fitted(estimator: E, prepared: _Prepared, trained: Trained) -> E:
     return fitted
 
 
-def _as_rows(rows: Iterable[int], n: int) -> Rows:
+def _as_rows(rows: Rows | Sequence[int], n: int) -> Rows:
     found = np.asarray(rows)
     if found.dtype == bool:
         found = np.flatnonzero(found)

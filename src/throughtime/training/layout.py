@@ -23,7 +23,7 @@ class Layout:
         """The named tensors, sharing memory with the rows."""
         named, begin = {}, 0
         for name, shape in self.shapes.items():
-            named[name] = flat[:, begin : begin + self.sizes[name]].unflatten(1, shape)
+            named[name] = flat[:, begin : begin + self.sizes[name]].view(-1, *shape)
             begin += self.rooms[name]
         return named
 

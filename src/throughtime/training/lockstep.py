@@ -290,10 +290,10 @@ def predict(
     net: Architecture,
     weights: Mapping[str, Float[Tensor, "member ..."]],
     inputs: Inputs,
-    rows: Sequence[Int[ndarray, "series"]],
+    rows: Sequence[Int[ndarray, "_"]],
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
-) -> list[Float[ndarray, "place output"]]:
+) -> list[Float[ndarray, "_ output"]]:
     """Outputs of every member on series of its own: a row a series, or a row a step, the series one after the other."""
     none = np.zeros(0)
     samples = stack_samples([Sample(own, np.zeros(len(own)), np.zeros(len(own))) for own in rows], inputs, False)

@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -48,7 +48,7 @@ class Sample:
     """
 
     rows: Int[ndarray, "series"]
-    targets: Float[ndarray, "target"]
+    targets: Shaped[ndarray, "target"]
     weights: Float[ndarray, "series"]
 
 
