@@ -78,7 +78,7 @@ def _fit(
     cv: Annotated[
         str | None,
         typer.Option(
-            help="folds: 10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5, time:5,gap=3 [default: 5]",
+            help="folds: 10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5,gap=3 [default: 5]",
             show_default=False,
             rich_help_panel="Validation",
         ),
@@ -114,7 +114,7 @@ def _fit(
     """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
     from throughtime.cli.fit import fit
 
-    data = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
+    data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
     data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
     fit(source, data, {"cv": cv, "scoring": scoring or None, "seeds": seeds}, given, task=task, config=config, out=out)
 
@@ -153,7 +153,7 @@ def _data(
     if source is None:
         list_built_in()
         return
-    columns = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
+    columns: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
     describe_source(source, columns | {"static": _words(static), "channels": _words(channels)})
 
 

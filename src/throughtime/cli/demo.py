@@ -1,4 +1,4 @@
-"""``throughtime demo``: the discharge of the river Fulda each day, from the weather; and what a leaky split would claim."""
+"""``throughtime demo``: a river's discharge each day from the weather, and what a leaky split would claim."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -35,8 +35,8 @@ def demo(out: Path | None) -> Study:
     claimed = random_days(load_dataset("fulda"))
     honest = study.assessment.scores.test["R2"]
     console().print(
-        f"\nA random-day split of the same nine years would have claimed [bold]{one_number(claimed)}[/bold] for this network;\n"
-        f"on three whole years that it never saw it reaches [bold]{one_number(honest)}[/bold] (R2 of discharge: hydrology's NSE).\n"
+        f"\nA random-day split of the same nine years would have claimed [bold]{one_number(claimed)}[/bold];\n"
+        f"on three whole years never seen it is [bold]{one_number(honest)}[/bold] (R2 of discharge, hydrology's NSE).\n"
         "A river remembers for weeks, so a day's neighbors in training give it away.",
         soft_wrap=True,
     )

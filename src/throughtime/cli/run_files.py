@@ -61,7 +61,7 @@ def run_facts(model: SequenceEstimator) -> dict[str, Any]:
     """What the bits of a result depend on."""
     return {
         "kind": "fit",
-        "device": model.device,  # type: ignore[attr-defined]
+        "device": model.device,
         "machine": platform.machine(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),
@@ -113,7 +113,8 @@ def _classifies(study: "Study") -> bool:
 def _members(study: "Study") -> tuple[list[dict[str, Any]], dict[str, ndarray]]:
     """Every trained network: what it is, and its arrays under a prefix of its own."""
     found = study.assessment
-    listed, arrays = [], {}
+    listed: list[dict[str, Any]] = []
+    arrays: dict[str, ndarray] = {}
     for seed, (folds, refit) in enumerate(zip(found.folds, found.refits, strict=True)):
         for fold, member in [*enumerate(folds), (None, refit)]:
             prefix = f"seed{seed}.{'refit' if fold is None else f'fold{fold}'}"

@@ -156,7 +156,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         tags = super().__sklearn_tags__()
         tags.input_tags.two_d_array = True
         tags.input_tags.three_d_array = True
-        tags.input_tags.allow_nan = self.missing == "mask"  # type: ignore[attr-defined]
+        tags.input_tags.allow_nan = self.missing == "mask"
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:

@@ -52,7 +52,8 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     def predict_proba(self, X: Any) -> Float[ndarray, "series class"] | Sequences:
         """Probability of each class, a row a series; or ``Sequences`` with a channel a class."""
-        return self.probabilities(*self._outputs(X))
+        found: ndarray | Sequences = self.probabilities(*self._outputs(X))
+        return found
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy, over the observed steps after the warm-up when every step has a target."""

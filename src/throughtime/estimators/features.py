@@ -26,7 +26,7 @@ class Features:
     @property
     def n_inputs(self) -> int:
         """Columns a network takes at each step."""
-        return self.values.shape[1] + (0 if self.static is None else self.static.shape[1])
+        return int(self.values.shape[1] + (0 if self.static is None else self.static.shape[1]))
 
 
 def features_of(X: Sequences, masked: bool) -> Features:
@@ -89,11 +89,13 @@ def gather_steps(
 ) -> Float[ndarray, "own_step column"]:
     """The steps of some series, one after the other."""
     first = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
-    return flat[first + np.arange(int(lengths.sum()))]
+    own: ndarray = flat[first + np.arange(int(lengths.sum()))]
+    return own
 
 
 def _steps_since_seen(x: Float[ndarray, "time channel"]) -> Float[ndarray, "time channel"]:
     """Steps since each channel's last value: 0 where it is there; counted from the start before the first."""
     steps = np.arange(len(x))[:, None]
     seen = np.maximum.accumulate(np.where(np.isnan(x), -1, steps), 0)
-    return steps - seen
+    since: ndarray = steps - seen
+    return since

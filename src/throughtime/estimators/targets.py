@@ -1,5 +1,6 @@
 """Targets on their way to the loss and back: classes to numbers, values to a learnable scale, steps to pairs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +12,8 @@ from throughtime.data import Sequences, as_sequences, as_targets
 from throughtime.errors import DataError, ParameterError
 
 # forward, back, the smallest target, and that bound in words
-_TRANSFORMS = {
+#: The way there and back, the lowest value that has one, and that bound in words.
+_TRANSFORMS: dict[str, tuple[Callable[[ndarray], ndarray], Callable[[ndarray], ndarray], float, str]] = {
     "none": (lambda y: y, lambda y: y, -np.inf, "any size"),
     "log": (np.log, np.exp, np.nextafter(0, 1), "above 0"),
     "log1p": (np.log1p, np.expm1, np.nextafter(-1, 0), "above -1"),

@@ -28,7 +28,7 @@ _NAMES = {"roc_auc": "AUROC", "average_precision": "AUPRC", "r2": "R2"}
 
 @dataclass(frozen=True)
 class ModelScores:
-    """One model's scores by metric: ``validation`` and ``training`` a row a seed and a column a fold, the others a seed.
+    """One model's scores by metric: ``validation`` and ``training`` a row a seed and a column a fold, others a seed.
 
     ``pooled`` is the score of all out-of-fold predictions taken together; ``test`` that of the model trained on all
     training series, empty without test series; baselines have no ``training``. A score that cannot be had is NaN.
@@ -124,7 +124,7 @@ def assess(
     if test is not None:
         tested = _answers(refits, test[0], test[1], [np.arange(len(test[0]))] * len(refits))
     scores = ModelScores(
-        name=estimators[0].cell.upper(),  # type: ignore[attr-defined]
+        name=estimators[0].cell.upper(),
         validation=_table(scorers, held),
         training=_table(scorers, trained),
         pooled={name: [_pooled_score(scorers, name, seed) for seed in held] for name in scorers},
@@ -196,7 +196,7 @@ def interval_of(scores: ModelScores, metric: str, splits: Sequence[Split]) -> In
 def with_seed(estimator: SequenceEstimator, seed: int) -> SequenceEstimator:
     """A copy of an unfitted estimator with another seed."""
     copy: SequenceEstimator = clone(estimator)
-    copy.random_state = seed  # type: ignore[attr-defined]
+    copy.random_state = seed
     return copy
 
 
@@ -224,7 +224,7 @@ def _table(scorers: Scorers, answers: Sequence[Sequence[Answers | None]]) -> dic
 
 
 def _score(scorer: Any, answers: Answers | None) -> float:
-    """A score, or NaN where it is not defined: a member that failed, one value under R squared, one class under AUROC."""
+    """A score, or NaN where there is none: a member that failed, R squared of one value, AUROC of one class."""
     if answers is None:
         return float("nan")
     with warnings.catch_warnings():

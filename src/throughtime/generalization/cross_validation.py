@@ -29,7 +29,7 @@ Split = tuple[ndarray, ndarray]
 
 @dataclass(frozen=True)
 class Folds:
-    """The members of a cross-validation: a fitted estimator or its exception, the split, the outputs on test and train."""
+    """What became of each fold: a fitted estimator or its exception, the split, the outputs on test and train."""
 
     estimators: list[SequenceEstimator | Exception]
     splits: list[Split]
@@ -93,7 +93,7 @@ def cross_validate(
                 error_score=error_score,
             )
         )
-    series = as_sequences(X, layout=estimator.layout)  # type: ignore[attr-defined]
+    series = as_sequences(X, layout=estimator.layout)
     targets = targets_of(y, series)
     splitter = check_cv(cv, None if targets.by_step else targets.values, classifier=is_classifier(estimator))
     by = series.groups if groups is None else groups
@@ -101,7 +101,7 @@ def cross_validate(
     splits = list(splitter.split(placeholder, None if targets.by_step else targets.values, by))
     scorer = check_scoring(estimator, scoring=scoring)
     # scikit-learn's members are silent unless asked; so are ours
-    member = clone(estimator).set_params(verbose=max(verbose, estimator.verbose))  # type: ignore[attr-defined]
+    member = clone(estimator).set_params(verbose=max(verbose, estimator.verbose))
     weights = (params or {}).get("sample_weight")
     folds = run_folds(
         [member] * len(splits),
@@ -164,7 +164,7 @@ def run_folds(
     watch
         Note each epoch's loss on the test series in ``history_``; nothing is chosen by it.
     """
-    series = as_sequences(X, layout=estimators[0].layout)  # type: ignore[attr-defined]
+    series = as_sequences(X, layout=estimators[0].layout)
     begin = time.perf_counter()
     fitted = fit_members(
         estimators,
@@ -178,10 +178,10 @@ def run_folds(
     )
     fit_seconds = time.perf_counter() - begin
     begin = time.perf_counter()
-    alive = [m for m, fold in enumerate(fitted) if not isinstance(fold, Exception)]
+    alive = {m: fold for m, fold in enumerate(fitted) if isinstance(fold, SequenceEstimator)}
     outputs: dict[bool, list[ndarray | None]] = {True: [None] * len(fitted), False: [None] * len(fitted)}
     for is_test in (True, False) if on_train else (True,):
-        found = predict_members([fitted[m] for m in alive], series, [splits[m][is_test] for m in alive])
+        found = predict_members(list(alive.values()), series, [splits[m][is_test] for m in alive])
         for m, own in zip(alive, found, strict=True):
             outputs[is_test][m] = own
     return Folds(fitted, list(splits), outputs[True], outputs[False], fit_seconds, time.perf_counter() - begin)
@@ -222,7 +222,8 @@ def _tell_failures(failures: Sequence[Exception], n: int, error_score: Any) -> N
     if len(failures) == n:
         raise ValueError(
             f"\nAll the {n} fits failed.\nIt is very likely that your model is misconfigured.\n"
-            f"You can try to debug the error by setting error_score='raise'.\n\nBelow are more details about the failures:\n"
+            f"You can try to debug the error by setting error_score='raise'.\n\n"
+            f"Below are more details about the failures:\n"
             f"{told}"
         )
     warnings.warn(

@@ -66,5 +66,5 @@ def linear_over_time(
     """``linear`` at every step, ``chunk`` steps a product: one of all steps would depend on the longest series."""
     members, time, batch, _ = x.shape
     whole = pad(x, (0, 0, 0, 0, 0, -time % chunk))
-    products = [linear(part.flatten(1, 2), weight, bias) for part in whole.split(chunk, 1)]
+    products = [linear(part.flatten(1, 2), weight, bias) for part in torch.split(whole, chunk, 1)]
     return torch.cat(products, 1).view(members, -1, batch, weight.shape[1])[:, :time]

@@ -5,7 +5,7 @@ it should be, and the gates would not be orthogonal.
 """
 
 import math
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from jaxtyping import Float
@@ -34,7 +34,7 @@ def initialize_(
         bound = 1 / math.sqrt(units)
         nn.init.uniform_(weight, -bound, bound, generator=generator)
         return
-    fill = {
+    fill: Any = {
         "xavier_uniform": nn.init.xavier_uniform_,
         "xavier_normal": nn.init.xavier_normal_,
         "he_uniform": _he_uniform_,

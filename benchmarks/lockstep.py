@@ -1,0 +1,102 @@
+"""Folds in lockstep against the same folds one after another, through this code: the ratio of the two.
+
+``python benchmarks/lockstep.py`` trains the folds of a ten-fold cross-validation on japanese-vowels (270 ragged series)
+both ways, in turn, and writes the median ratio a size to ``results/lockstep.csv``.
+"""
+
+import argparse
+import csv
+import os
+import platform
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+import torch
+from sklearn.model_selection import StratifiedKFold
+
+from throughtime import SequenceClassifier, load
+from throughtime.estimators import fit_members
+from throughtime.nn.network import Cell
+
+RESULTS = Path(__file__).parent / "results" / "lockstep.csv"
+SIZES: tuple[tuple[Cell, int], ...] = (("gru", 16), ("gru", 32), ("gru", 64), ("lstm", 32), ("lstm", 64), ("rnn", 32))
+
+
+def measure(cell: Cell, hidden_size: int, n_splits: int, epochs: int, repeats: int) -> dict[str, object]:
+    """Seconds each way and their ratio, pair by pair; both ways give the same weights, bit for bit."""
+    X, y = load("japanese-vowels", split="train")
+    assert isinstance(y, np.ndarray)
+    folds = list(StratifiedKFold(n_splits, shuffle=True, random_state=0).split(np.zeros(len(y)), y))
+    model = SequenceClassifier(cell=cell, hidden_size=hidden_size, max_epochs=epochs, random_state=0)
+    together, apart = [], []
+    for _ in range(repeats):
+        begin = time.perf_counter()
+        members = fit_members([model] * n_splits, X, y, train_rows=[train for train, _ in folds])
+        together.append(time.perf_counter() - begin)
+        begin = time.perf_counter()
+        alone = [fit_members([model], X[train], y[train])[0] for train, _ in folds]
+        apart.append(time.perf_counter() - begin)
+    for one, other in zip(members, alone, strict=True):
+        assert isinstance(one, SequenceClassifier)
+        assert isinstance(other, SequenceClassifier)
+        pairs = zip(one.module_.state_dict().values(), other.module_.state_dict().values(), strict=True)
+        if not all(torch.equal(a, b) for a, b in pairs):
+            raise AssertionError("a member trained in lockstep is not the one trained alone")
+    ratios = [a / b for a, b in zip(apart, together, strict=True)]
+    return {
+        "cell": cell,
+        "hidden_size": hidden_size,
+        "folds": n_splits,
+        "epochs": epochs,
+        "lockstep_s": f"{statistics.median(together):.3f}",
+        "one_by_one_s": f"{statistics.median(apart):.3f}",
+        "ratio": f"{statistics.median(ratios):.2f}",
+        "ratio_lowest": f"{min(ratios):.2f}",
+        "ratio_highest": f"{max(ratios):.2f}",
+    }
+
+
+def machine() -> dict[str, object]:
+    """What the figures were measured on."""
+    cpu = next(
+        (
+            line.split(":", 1)[1].strip()
+            for line in Path("/proc/cpuinfo").read_text().splitlines()
+            if "model name" in line
+        ),
+        platform.processor(),
+    )
+    return {
+        "cpu": cpu,
+        "cores": os.cpu_count(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "torch": torch.__version__,
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--folds", type=int, default=10)
+    parser.add_argument("--epochs", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=5)
+    options = parser.parse_args()
+    rows = []
+    for cell, hidden_size in SIZES:
+        row = measure(cell, hidden_size, options.folds, options.epochs, options.repeats)
+        rows.append(row | machine())
+        print(
+            f"{cell} {hidden_size}: {row['ratio']}x ({row['ratio_lowest']} to {row['ratio_highest']}), "
+            f"{row['one_by_one_s']} s one by one, {row['lockstep_s']} s in lockstep",
+            flush=True,
+        )
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
