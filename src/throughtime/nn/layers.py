@@ -113,10 +113,18 @@ class _Recurrent(nn.Module):
 
     def run(self, x: Tensor, start: tuple[Tensor, ...] | None, lengths: Tensor | None) -> tuple[Tensor, list[Tensor]]:
         """The layers' outputs and final states in torch's axis order."""
+        if x.dim() == 2:  # one series without a batch axis, as torch takes it too
+            at = 0 if self.batch_first else 1
+            y, ends = self.run(
+                x.unsqueeze(at), None if start is None else tuple(state.unsqueeze(1) for state in start), lengths
+            )
+            return y.squeeze(at), [end.squeeze(1) for end in ends]
         x = x.transpose(0, 1) if self.batch_first else x
         time, batch, _ = x.shape
         if lengths is None:
             lengths = torch.full((batch,), time, device=x.device)
+        elif lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > time)).any()):
+            raise ValueError(f"lengths needs 1 to {time} steps for each of {batch} series, got {lengths.tolist()}")
         masks = []
         if self.training and self.dropout > 0:
             width = self.hidden_size * (1 + self.bidirectional)

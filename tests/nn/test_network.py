@@ -1,0 +1,174 @@
+"""The network that the estimators train, member by member and as a plain module."""
+
+from itertools import pairwise
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from throughtime.nn import Architecture, SequenceNetwork, forward, is_bias, standardize, weight_shapes
+
+TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
+#: float64 keeps 16 digits; two layers and 9 steps of sums of 10 terms of order 1 lose three of them
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+LENGTHS = torch.tensor([3, 1, 9, 6, 9])
+
+each_net = pytest.mark.parametrize(
+    "net",
+    [
+        Architecture(cell, 3, 5, num_layers, bidirectional, pooling, 2)
+        for cell in TORCH
+        for num_layers, bidirectional in ((1, False), (2, True))
+        for pooling in ("last", "mean", "max", "steps")
+    ],
+    ids=lambda net: f"{net.cell}-{net.num_layers}-{net.bidirectional}-{net.pooling}",
+)
+
+
+@pytest.fixture(autouse=True)
+def seed():
+    torch.manual_seed(0)
+
+
+def batch(missing: bool = False) -> Tensor:
+    """Series (batch, time, channel) with garbage beyond their ends."""
+    x = torch.randn(5, 9, 3, dtype=torch.float64) * 3 + 1
+    if missing:
+        x[torch.rand_like(x) < 0.2] = torch.nan
+    for series, length in enumerate(LENGTHS.tolist()):
+        x[series, length:] = 1e6
+    return x
+
+
+def module(net: Architecture) -> SequenceNetwork:
+    network = SequenceNetwork(net, dtype=torch.float64)
+    network.shift.copy_(torch.tensor([1.0, 0.5, -2.0]))
+    network.scale.copy_(torch.tensor([3.0, 1.0, 0.25]))
+    return network.eval()
+
+
+def oracle_layers(network: SequenceNetwork) -> nn.RNNBase:
+    """torch's layers with the network's weights."""
+    net = network.net
+    layers = TORCH[net.cell](
+        net.n_inputs, net.hidden_size, net.num_layers, bidirectional=net.bidirectional, dtype=torch.float64
+    )
+    layers.load_state_dict(network.recurrent.state_dict())
+    return layers
+
+
+def series_by_series(network: SequenceNetwork, layers: nn.RNNBase, x: Tensor) -> list[Tensor]:
+    """The oracle: each series cut to its own length, alone, through torch's layers."""
+    net = network.net
+    outputs = []
+    for own, length in zip(x, LENGTHS.tolist(), strict=True):
+        scaled = ((own[:length] - network.shift) / network.scale).nan_to_num(0)
+        y, end = layers(scaled[:, None])
+        h_n = end[0] if isinstance(end, tuple) else end
+        if net.pooling == "last":
+            features = h_n[-(1 + net.bidirectional) :, 0].flatten()
+        elif net.pooling == "steps":
+            features = y[:, 0]
+        else:
+            features = y[:, 0].mean(0) if net.pooling == "mean" else y[:, 0].amax(0)
+        outputs.append(network.readout(features))
+    return outputs
+
+
+@each_net
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_ragged_batch_gives_what_each_series_gives_alone(net, missing):
+    network, x = module(net), batch(missing)
+    outputs = network(x, LENGTHS)
+    for series, expected in enumerate(series_by_series(network, oracle_layers(network), x)):
+        found = outputs[series, : LENGTHS[series]] if net.pooling == "steps" else outputs[series]
+        torch.testing.assert_close(found, expected, **EXACT)
+
+
+@each_net
+def test_gradients_are_those_of_each_series_alone(net):
+    network, x = module(net), batch(missing=True)
+    layers = oracle_layers(network)
+    outputs = network(x, LENGTHS)
+    if net.pooling == "steps":
+        outputs = torch.cat([own[:length] for own, length in zip(outputs, LENGTHS.tolist(), strict=True)])
+    expected = torch.cat([own.reshape(-1, net.n_outputs) for own in series_by_series(network, layers, x)])
+    ours = torch.autograd.grad(outputs.sin().sum(), list(network.parameters()))
+    theirs = torch.autograd.grad(expected.sin().sum(), [*layers.parameters(), *network.readout.parameters()])
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, **EXACT)
+
+
+@each_net
+@pytest.mark.parametrize("missing", [False, True])
+def test_a_members_network_is_its_plain_module(net, missing):
+    modules = [module(net) for _ in range(3)]
+    xs = torch.stack([batch(missing) for _ in modules])
+    lengths = LENGTHS.expand(3, -1)
+    stacked = {name: torch.stack([dict(m.named_parameters())[name] for m in modules]) for name in weight_shapes(net)}
+    shift, scale = (torch.stack([getattr(m, name) for m in modules]) for name in ("shift", "scale"))
+    outputs = forward(net, stacked, standardize(xs.transpose(1, 2), lengths, shift, scale), lengths)
+    for m, network in enumerate(modules):
+        expected = network(xs[m], LENGTHS)
+        if net.pooling == "steps":
+            expected = expected.transpose(0, 1)
+        torch.testing.assert_close(outputs[m], expected, **EXACT)
+
+
+@each_net
+def test_trained_tensors_are_the_modules_in_its_order_and_biases_are_known(net):
+    parameters = list(module(net).named_parameters())
+    assert [(name, tuple(weight.shape)) for name, weight in parameters] == list(weight_shapes(net).items())
+    assert [is_bias(name) for name, _ in parameters] == [weight.dim() == 1 for _, weight in parameters]
+
+
+def test_standardizing_takes_missing_values_and_padding_to_the_mean_and_lets_infinity_through():
+    x = torch.tensor([[4.0, 5.0], [torch.nan, 7.0], [torch.inf, -torch.inf], [9.0, 9.0]])
+    z = standardize(x[None, :, None], torch.tensor([[3]]), torch.tensor([[2.0, 1.0]]), torch.tensor([[2.0, 4.0]]))
+    expected = torch.tensor([[1.0, 1.0], [0.0, 1.5], [torch.inf, -torch.inf], [0.0, 0.0]])
+    assert torch.equal(z[0, :, 0], expected)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "max", "steps"])
+def test_dropout_masks_act_after_each_layer_the_last_before_the_readout(pooling):
+    net = Architecture("gru", 3, 5, 2, False, pooling, 2)
+    network = module(net)
+    weights = {name: weight[None] for name, weight in network.named_parameters()}
+    x = torch.randn(1, 9, 4, 3, dtype=torch.float64)
+    lengths = torch.full((1, 4), 9)
+    between = torch.rand(1, 9, 4, 5, dtype=torch.float64)
+    last = torch.rand((1, 9, 4, 5) if pooling == "steps" else (1, 4, 5), dtype=torch.float64)
+    found = forward(net, weights, x, lengths, [between, last])
+
+    layers = [nn.GRU(3, 5, dtype=torch.float64), nn.GRU(5, 5, dtype=torch.float64)]
+    for at, layer in enumerate(layers):
+        own = {n.replace(f"_l{at}", "_l0"): w for n, w in network.recurrent.state_dict().items() if f"_l{at}" in n}
+        layer.load_state_dict(own)
+    y, _ = layers[1](layers[0](x[0])[0] * between[0])
+    features = {"last": y[-1], "mean": y.mean(0), "max": y.amax(0), "steps": y}[pooling]
+    torch.testing.assert_close(found[0], network.readout(features * last[0]), **EXACT)
+
+
+def test_a_modules_dropout_silences_while_training_and_keeps_the_expected_value():
+    net = Architecture("gru", 2, 50, 1, False, "mean", 1)
+    network = SequenceNetwork(net, dropout=0.25, dtype=torch.float64)
+    x = torch.randn(1, 6, 2, dtype=torch.float64)
+    network.eval()
+    exact = network(x)
+    assert torch.equal(exact, network(x))
+    network.train()
+    draws = torch.stack([network(x) for _ in range(100)])
+    assert draws.std() > 0
+    # the mean of 100 draws is off by a tenth of their deviation; four of those
+    assert abs(draws.mean() - exact).item() < 4 * draws.std().item() / 10
+
+
+def test_a_missing_value_reads_as_the_channels_mean():
+    net = Architecture("lstm", 3, 5, 1, False, "last", 2)
+    network = module(net)
+    x = batch()
+    x[2, 4, 1] = torch.nan
+    filled = x.clone()
+    filled[2, 4, 1] = network.shift[1]
+    assert torch.equal(network(x, LENGTHS), network(filled, LENGTHS))
+    assert not any(torch.equal(one, other) for one, other in pairwise(network(x, LENGTHS)))
