@@ -38,16 +38,16 @@ def _bar(title: str) -> Iterator[Report]:
     with Progress(
         TextColumn(title),
         BarColumn(bar_width=24),
-        TextColumn("epoch {task.completed:.0f}/{task.total:.0f}"),
-        TextColumn("{task.fields[losses]}"),
+        TextColumn("{task.fields[told]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
         transient=True,
     ) as bar:
-        task = bar.add_task(title, total=None, losses="")
+        task = bar.add_task(title, total=None, told="")
 
         def report(progress: EpochProgress) -> None:
-            bar.update(task, completed=progress.epoch, total=progress.max_epochs, losses=_losses(progress))
+            told = f"epoch {progress.epoch}/{progress.max_epochs}, {_losses(progress)}"
+            bar.update(task, completed=progress.epoch, total=progress.max_epochs, told=told)
 
         yield report
 
