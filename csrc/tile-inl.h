@@ -44,14 +44,27 @@ TT_INLINE void accumulate(Vec<Real> (&acc)[MR][NA], const Real* a, int64_t lda, 
     for (int v = 0; v < Count; ++v) sum[r][v] = acc[r][First + v];
   }
   for (int64_t k = 0; k < depth; ++k, panel += Count * width<Real>) {
-    Vec<Real> s[MR];
-    TT_UNROLL
-    for (int r = 0; r < MR; ++r) s[r] = splat<Real>(a[r * lda + k]);
-    TT_UNROLL
-    for (int v = 0; v < Count; ++v) {
-      const Vec<Real> b = load(panel + v * width<Real>);
+    // Hold the shorter side in registers and pass through the other: with both, 16 registers would spill.
+    if constexpr (MR < Count) {
+      Vec<Real> s[MR];
       TT_UNROLL
-      for (int r = 0; r < MR; ++r) sum[r][v] = fma(s[r], b, sum[r][v]);
+      for (int r = 0; r < MR; ++r) s[r] = splat<Real>(a[r * lda + k]);
+      TT_UNROLL
+      for (int v = 0; v < Count; ++v) {
+        const Vec<Real> b = load(panel + v * width<Real>);
+        TT_UNROLL
+        for (int r = 0; r < MR; ++r) sum[r][v] = fma(s[r], b, sum[r][v]);
+      }
+    } else {
+      Vec<Real> b[Count];
+      TT_UNROLL
+      for (int v = 0; v < Count; ++v) b[v] = load(panel + v * width<Real>);
+      TT_UNROLL
+      for (int r = 0; r < MR; ++r) {
+        const Vec<Real> s = splat<Real>(a[r * lda + k]);
+        TT_UNROLL
+        for (int v = 0; v < Count; ++v) sum[r][v] = fma(s, b[v], sum[r][v]);
+      }
     }
   }
   TT_UNROLL

@@ -32,9 +32,7 @@ class Case:
     reverse: bool
 
     def to(self, dtype: torch.dtype) -> "Case":
-        moved = tuple(
-            t.to(dtype) if t is not None and t.is_floating_point() else t for t in self.arguments
-        )
+        moved = tuple(t.to(dtype) if t is not None and t.is_floating_point() else t for t in self.arguments)
         return Case(self.kind, moved, self.reverse)
 
     def members(self, chosen: slice) -> "Case":
@@ -93,12 +91,16 @@ def run(
     function: "object", case: Case, grads: list[Tensor] | None = None
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Results, and the gradients of everything that has one."""
+    threads = torch.get_num_threads()
+    if function is reference.recurrent:
+        torch.set_num_threads(1)  # at these sizes torch's threads only wait for each other
     leaves = tuple(
         t.detach().requires_grad_() if t is not None and t.is_floating_point() else t for t in case.arguments
     )
     results = function(case.kind, *leaves, case.reverse)  # type: ignore[operator]
     inputs = [t for t in leaves if t is not None and t.requires_grad]
     gradients = torch.autograd.grad(results, inputs, upstream(results) if grads is None else grads)
+    torch.set_num_threads(threads)
     return tuple(r.detach() for r in results), gradients
 
 

@@ -67,7 +67,7 @@ def test_an_empty_axis_and_an_unknown_kind_are_refused() -> None:
 @needs_native
 def test_an_instruction_set_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(native.ISA_VARIABLE, "sparc")
-    with pytest.raises(ValueError, match="THROUGHTIME_ISA needs one of .*portable, got sparc"):
+    with pytest.raises(ValueError, match=r"THROUGHTIME_ISA needs one of .*portable, got sparc"):
         native.recurrent("gru", *make("gru", 2, 5, 3, 4, 6).arguments)
 
 
@@ -79,7 +79,8 @@ import torch
 from throughtime import kernels
 from throughtime.kernels import native
 assert not kernels.native_available()
-y, h = kernels.recurrent("rnn_tanh", torch.ones(1, 2, 3, 4), torch.ones(1, 3, dtype=torch.int64), torch.ones(1, 5, 4), torch.ones(1, 5, 5))
+lengths = torch.ones(1, 3, dtype=torch.int64)
+y, h = kernels.recurrent("rnn_tanh", torch.ones(1, 2, 3, 4), lengths, torch.ones(1, 5, 4), torch.ones(1, 5, 5))
 assert y.shape == (1, 2, 3, 5)
 try:
     native.extension()

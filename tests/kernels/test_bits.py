@@ -21,8 +21,9 @@ SHAPES = [(5, 6, 37, 3, 10), (3, 5, 19, 9, 33), (2, 4, 70, 40, 260)]  # the last
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("isa")
 def test_they_are_the_same_on_one_two_and_four_threads(
-    isa: str, kind: str, dtype: torch.dtype, shape: tuple[int, ...], threads: Callable[[int], None]
+    kind: str, dtype: torch.dtype, shape: tuple[int, ...], threads: Callable[[int], None]
 ) -> None:
     case = make(kind, *shape).to(dtype)
     threads(1)
@@ -36,9 +37,8 @@ def test_they_are_the_same_on_one_two_and_four_threads(
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_they_are_the_same_for_any_split_of_the_members(
-    isa: str, kind: str, dtype: torch.dtype, shape: tuple[int, ...]
-) -> None:
+@pytest.mark.usefixtures("isa")
+def test_they_are_the_same_for_any_split_of_the_members(kind: str, dtype: torch.dtype, shape: tuple[int, ...]) -> None:
     case = make(kind, *shape).to(dtype)
     whole = run(native.recurrent, case)
     for cuts in ([1, shape[0] - 1], [1] * shape[0]):
@@ -60,9 +60,8 @@ def _longer(case: Case, steps: int) -> Case:
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_they_are_the_same_however_far_time_is_padded(
-    isa: str, kind: str, dtype: torch.dtype, reverse: bool
-) -> None:
+@pytest.mark.usefixtures("isa")
+def test_they_are_the_same_however_far_time_is_padded(kind: str, dtype: torch.dtype, reverse: bool) -> None:
     case = make(kind, 2, 6, 21, 3, 17, reverse=reverse).to(dtype)
     expected, expected_gradients = run(native.recurrent, case)
     for steps in (1, 5, 300):
@@ -74,13 +73,16 @@ def test_they_are_the_same_however_far_time_is_padded(
 
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_series_has_the_same_bits_at_any_place_in_any_batch(isa: str, kind: str, dtype: torch.dtype) -> None:
+@pytest.mark.usefixtures("isa")
+def test_a_series_has_the_same_bits_at_any_place_in_any_batch(kind: str, dtype: torch.dtype) -> None:
     case = make(kind, 1, 6, 41, 3, 17).to(dtype)
     (y, *ends), (dx, *_) = run(native.recurrent, case)
 
     def series(order: list[int]) -> Case:
         x, lengths, *weights, h0, c0 = case.arguments
-        assert x is not None and lengths is not None and h0 is not None
+        assert x is not None
+        assert lengths is not None
+        assert h0 is not None
         batch = (h0[:, order], None if c0 is None else c0[:, order])
         return Case(kind, (x[:, :, order], lengths[:, order], *weights, *batch), False)
 
@@ -99,12 +101,14 @@ def _grads_by_series(y: Tensor, ends: list[Tensor]) -> list[Tensor]:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_series_without_gradient_appended_to_the_batch_change_no_weight_gradient(isa: str, kind: str) -> None:
+@pytest.mark.usefixtures("isa")
+def test_series_without_gradient_appended_to_the_batch_change_no_weight_gradient(kind: str) -> None:
     # How the training loop fills a last batch that is short.
     case = make(kind, 2, 6, 13, 3, 17, states=False).to(torch.float32)
     x, lengths, *weights = case.arguments
-    assert x is not None and lengths is not None
-    (y, *ends), gradients = run(native.recurrent, case)
+    assert x is not None
+    assert lengths is not None
+    (y, *ends), _ = run(native.recurrent, case)
     grads = _grads_by_series(y, ends)
     _, expected = run(native.recurrent, case, grads)
     fuller = Case(
@@ -132,7 +136,8 @@ def test_no_initial_state_is_a_state_of_zeros() -> None:
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_run_that_keeps_nothing_for_a_gradient_has_the_same_bits(isa: str, kind: str) -> None:
+@pytest.mark.usefixtures("isa")
+def test_a_run_that_keeps_nothing_for_a_gradient_has_the_same_bits(kind: str) -> None:
     case = make(kind, 2, 6, 13, 3, 17).to(torch.float32)
     expected, _ = run(native.recurrent, case)
     with torch.no_grad():

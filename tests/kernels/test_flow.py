@@ -13,7 +13,8 @@ pytestmark = needs_native
 def _one_series(kind: str, arguments: list[Tensor | None], dy: Tensor, ends: list[Tensor]) -> list[Tensor]:
     """dL/dh_t and dL/dc_t by autograd: a call of the oracle a step, each state a node of the graph."""
     x, _, w_ih, w_hh, b_ih, b_hh, h, c = arguments
-    assert x is not None and h is not None
+    assert x is not None
+    assert h is not None
     states: list[list[Tensor]] = []
     loss = torch.zeros((), dtype=x.dtype)
     for t in range(x.shape[1]):
@@ -30,15 +31,20 @@ def _one_series(kind: str, arguments: list[Tensor | None], dy: Tensor, ends: lis
     deltas = [of_h]
     if kind == "lstm":
         # Autograd sees what reaches c_t from c_{t+1}; through h_t = o tanh(c_t) come o (1 - tanh^2) of h's.
-        deltas.append([s[1].grad + d * s[0] / s[1].tanh() * (1 - s[1].tanh() ** 2) for s, d in zip(states, of_h, strict=True)])
+        deltas.append(
+            [s[1].grad + d * s[0] / s[1].tanh() * (1 - s[1].tanh() ** 2) for s, d in zip(states, of_h, strict=True)]
+        )
     return [torch.stack([d.detach().square().sum() for d in of_state]) for of_state in deltas]
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_they_are_those_of_the_total_gradient_at_every_state(isa: str, kind: str) -> None:
+@pytest.mark.usefixtures("isa")
+def test_they_are_those_of_the_total_gradient_at_every_state(kind: str) -> None:
     case = make(kind, 2, 6, 19, 3, 10)
     x, lengths, *weights, h0, c0 = case.arguments
-    assert x is not None and lengths is not None and h0 is not None
+    assert x is not None
+    assert lengths is not None
+    assert h0 is not None
     dy = torch.randn(2, 6, 19, 10, dtype=torch.float64)
     ends = [torch.randn(2, 19, 10, dtype=torch.float64) for _ in range(2 if kind == "lstm" else 1)]
     grads = dict(zip(("dh_n", "dc_n"), ends, strict=False))

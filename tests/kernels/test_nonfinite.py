@@ -16,7 +16,8 @@ CLOSE = {torch.float32: 1e-4, torch.float64: 1e-10}
 @pytest.mark.parametrize("where", ["x", "w_ih", "w_hh", "b_ih", "h0"])
 @pytest.mark.parametrize("dtype", DTYPES)
 @pytest.mark.parametrize("kind", KINDS)
-def test_they_propagate_as_in_torch(isa: str, kind: str, dtype: torch.dtype, where: str, value: float) -> None:
+@pytest.mark.usefixtures("isa")
+def test_they_propagate_as_in_torch(kind: str, dtype: torch.dtype, where: str, value: float) -> None:
     if kind == "rnn_relu" and value == 1e38:
         value = 1e10  # an unbounded cell: from 1e38 on, whether a sum overflows depends on its order
     case = make(kind, 1, 4, 5, 3, 7, ragged=False).to(dtype)
@@ -37,7 +38,8 @@ def test_they_propagate_as_in_torch(isa: str, kind: str, dtype: torch.dtype, whe
 
 
 @pytest.mark.parametrize("kind", KINDS)
-def test_a_series_that_diverges_leaves_the_others_alone(isa: str, kind: str) -> None:
+@pytest.mark.usefixtures("isa")
+def test_a_series_that_diverges_leaves_the_others_alone(kind: str) -> None:
     case = make(kind, 2, 6, 9, 3, 7).to(torch.float32)
     results, _ = run(native.recurrent, case)
     x, *rest = case.arguments

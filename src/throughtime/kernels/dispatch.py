@@ -1,4 +1,4 @@
-"""Which path the recurrent op takes: the C++ kernels on a CPU in float32 or float64, plain torch otherwise."""
+"""Which path the recurrent op takes: the C++ kernels on a CPU in float32 or float64, else plain torch."""
 
 from jaxtyping import Float, Int
 from torch import Tensor
@@ -36,8 +36,8 @@ def recurrent(
 
     Returns
     -------
-    ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own end, and
-    the states at the end of the run.
+    ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
+    end, and the states at the end of the run.
 
     Raises
     ------
@@ -46,5 +46,5 @@ def recurrent(
     ValueError
         A kind or a length out of range.
     """
-    path = native if native.supports(x) else reference
-    return path.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse)
+    path = native.recurrent if native.supports(x) else reference.recurrent
+    return path(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse)

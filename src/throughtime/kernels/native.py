@@ -1,7 +1,7 @@
 """The C++ kernels as torch operators: ``throughtime::recurrent`` and ``throughtime::recurrent_backward``.
 
-The extension knows nothing of torch. This file checks shapes, makes contiguous what must be, allocates results and
-hands over addresses; it is the only place where a tensor's memory leaves torch's sight.
+The extension knows nothing of torch. This file checks shapes, makes contiguous what must be, allocates results
+and hands over addresses; it is the only place where a tensor's memory leaves torch's sight.
 """
 
 import os
@@ -38,11 +38,11 @@ def isa_names() -> list[str]:
 
 
 def extension() -> Any:
-    """The extension module, or the reason why there is none."""
+    """Return the extension module, or say why there is none."""
     if _native is None:
         raise ImportError(
-            "the C++ kernels need a C++ compiler when throughtime is installed, got an installation without them; "
-            "install g++ or clang, then throughtime again"
+            "the C++ kernels need a C++ compiler when throughtime is installed, "
+            "got an installation without them; install g++ or clang, then throughtime again"
         ) from _missing
     return _native
 
@@ -65,7 +65,7 @@ def _shape(x: Tensor, w_hh: Tensor) -> list[int]:
 
 
 def reserve_numel(kind: str, x: Tensor, hidden: int) -> int:
-    """Elements that the forward pass keeps for the backward pass; a ragged batch touches only part of them."""
+    """Elements that the forward pass keeps for the backward pass; a ragged batch touches only part."""
     # The formulas of problem.h, so that a fake tensor of symbolic size can be described.
     line = 64 // x.element_size()
     stride = (hidden + line - 1) // line * line
@@ -171,7 +171,7 @@ def _empty_gradients(
     needs_x: bool,
     norms: bool,
 ) -> list[Tensor]:
-    """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and the two squared norms; empty where not asked for."""
+    """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and two squared norms; empty where not asked for."""
 
     def like(tensor: Tensor | None) -> Tensor:
         return x.new_empty(0 if tensor is None else tensor.shape)
@@ -185,56 +185,29 @@ def _empty_gradients(
     ]
 
 
-_library = torch.library.Library("throughtime", "DEF")
+_registry: Any = torch.library  # its functions carry no types
+_library = _registry.Library("throughtime", "DEF")
 _library.define(
-    "recurrent(str kind, Tensor x, Tensor lengths, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? h0, "
-    "Tensor? c0, bool reverse, bool keep) -> (Tensor, Tensor, Tensor, Tensor)"
+    "recurrent(str kind, Tensor x, Tensor lengths, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, "
+    "Tensor? h0, Tensor? c0, bool reverse, bool keep) -> (Tensor, Tensor, Tensor, Tensor)"
 )
 _library.define(
-    "recurrent_backward(str kind, Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor lengths, Tensor w_ih, "
-    "Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? h0, Tensor? c0, Tensor reserve, bool reverse, bool needs_x, "
-    "bool norms) -> Tensor[]"
+    "recurrent_backward(str kind, Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor lengths, "
+    "Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? h0, Tensor? c0, Tensor reserve, "
+    "bool reverse, bool needs_x, bool norms) -> Tensor[]"
 )
 _library.impl("recurrent", _forward, "CPU")
 _library.impl("recurrent_backward", _backward, "CPU")
 
 
-@torch.library.register_fake("throughtime::recurrent", lib=_library)
 def _forward_fake(
-    kind: str,
-    x: Tensor,
-    lengths: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    reverse: bool,
-    keep: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    return _empty_results(kind, x, w_hh, keep)
+    kind: str, x: Tensor, _lengths: Tensor, _w_ih: Tensor, w_hh: Tensor, *rest: Any
+) -> tuple[Tensor, ...]:
+    return _empty_results(kind, x, w_hh, rest[-1])
 
 
-@torch.library.register_fake("throughtime::recurrent_backward", lib=_library)
-def _backward_fake(
-    kind: str,
-    dy: Tensor | None,
-    dh_n: Tensor | None,
-    dc_n: Tensor | None,
-    x: Tensor,
-    lengths: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    reserve: Tensor,
-    reverse: bool,
-    needs_x: bool,
-    norms: bool,
-) -> list[Tensor]:
+def _backward_fake(kind: str, *arguments: Any) -> list[Tensor]:
+    _, _, _, x, _, w_ih, w_hh, b_ih, b_hh, h0, c0, _, _, needs_x, norms = arguments
     return _empty_gradients(kind, x, w_ih, w_hh, b_ih, b_hh, h0, c0, needs_x, norms)
 
 
@@ -285,9 +258,9 @@ def _differentiate(
     )
 
 
-torch.library.register_autograd(
-    "throughtime::recurrent", _differentiate, setup_context=_setup_context, lib=_library
-)
+_registry.register_fake("throughtime::recurrent", _forward_fake, lib=_library)
+_registry.register_fake("throughtime::recurrent_backward", _backward_fake, lib=_library)
+_registry.register_autograd("throughtime::recurrent", _differentiate, setup_context=_setup_context, lib=_library)
 
 
 def check_arguments(
@@ -326,7 +299,8 @@ def check_arguments(
             raise RuntimeError(f"{name} needs shape {shape}, got {tuple(tensor.shape)}")
         if tensor.dtype != x.dtype or tensor.device != x.device:
             raise RuntimeError(
-                f"{name} needs the dtype and device of x, {x.dtype} on {x.device}, got {tensor.dtype} on {tensor.device}"
+                f"{name} needs the dtype and device of x, {x.dtype} on {x.device}, "
+                f"got {tensor.dtype} on {tensor.device}"
             )
     if tuple(lengths.shape) != (members, batch):
         raise RuntimeError(f"lengths needs shape {(members, batch)}, got {tuple(lengths.shape)}")
@@ -346,7 +320,7 @@ def recurrent(
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
 ) -> tuple[Tensor, ...]:
-    """The op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
+    """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
     extension()
     keep = torch.is_grad_enabled() and any(

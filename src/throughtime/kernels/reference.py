@@ -1,4 +1,4 @@
-"""The recurrent op in plain torch, a step at a time: the oracle of the kernels, and the path wherever they do not run."""
+"""The recurrent op in plain torch, a step at a time: oracle of the kernels, and the path where they do not run."""
 
 from typing import Literal
 
