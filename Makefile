@@ -4,18 +4,21 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check bench clean
+.PHONY: setup demo test check bench sanitize soak clean
+
+# What an installation is made of: a change to it builds the kernels anew.
+BUILT := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 
 # One stamp a set of extras: the demo need not wait for the developers' tools.
 .venv/bin/python:
 	@$(PYTHON) -m venv .venv
 
-.venv/demo.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/demo.stamp: $(BUILT) | .venv/bin/python
 	@echo "Setting up .venv (once, about a minute) ..."
 	@$(PIP) --editable '.[demo]'
 	@touch $@
 
-.venv/dev.stamp: pyproject.toml constraints.txt | .venv/bin/python
+.venv/dev.stamp: $(BUILT) | .venv/bin/python
 	@echo "Setting up .venv with the developers' tools (once, about two minutes) ..."
 	@$(PIP) --editable '.[demo,datasets,dev]'
 	@touch .venv/demo.stamp $@
@@ -33,7 +36,26 @@ test: .venv/dev.stamp  ## the tests
 	@$(BIN)/python -m pytest
 
 check: .venv/dev.stamp  ## style, types, floors of the house
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports
+	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/clang-format --dry-run -Werror csrc/*
+
+soak: .venv/dev.stamp  ## the kernels at every size, on every instruction set: half an hour
+	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels
+
+# An environment of its own that sees the packages of .venv but not its editable installation.
+build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/kernels/*.py)
+	@$(PYTHON) -m venv build/sanitize/venv
+	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
+		> "$$(build/sanitize/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/outer.pth"
+	@build/sanitize/venv/bin/python -m pip install --quiet --disable-pip-version-check --no-deps \
+		--config-settings=build-dir=build/sanitize/cmake \
+		--config-settings=cmake.define.THROUGHTIME_SANITIZE=address,undefined .
+	@touch $@
+
+# Leaks are not looked for: Python and torch hold memory to the end.
+sanitize: build/sanitize/venv.stamp  ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
+	@LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
+		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
+		build/sanitize/venv/bin/python -m pytest tests/kernels
 
 bench: .venv/bench.stamp  ## every speed claim, peers side by side
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

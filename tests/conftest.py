@@ -1,7 +1,10 @@
 """Every test runs with the shapes and types of the signatures checked, by jaxtyping and beartype."""
 
 import os
+from collections.abc import Iterator
 
+import jaxtyping
+import pytest
 from jaxtyping import install_import_hook
 
 #: The rooms that hand tensors on.  Elsewhere signatures use ``Self``, which beartype refuses outside a decorated class.
@@ -13,3 +16,11 @@ install_import_hook([f"throughtime.{room}" for room in ROOMS], "beartype.beartyp
 # Before torch is: its threads, waiting for each other on a busy machine, make small sizes ten times slower.  Tests that
 # are about threads ask for them.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture
+def types_unchecked() -> Iterator[None]:
+    """As outside the tests: what a caller's mistake meets is our message, not beartype's."""
+    jaxtyping.config.update("jaxtyping_disable", True)
+    yield
+    jaxtyping.config.update("jaxtyping_disable", False)

@@ -5,7 +5,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import CHUNK, GATES, one_thread, recurrent
+from throughtime.kernels import CHUNK, GATES, one_thread
+from throughtime.kernels.reference import recurrent
 
 KINDS = list(GATES)
 #: time, batch, channels, units: one of everything, whole lanes, odd sizes, more steps than a chunk

@@ -1,15 +1,23 @@
-"""The recurrent op with a member axis, and the products whose bits do not depend on company."""
+"""The recurrent op with a member axis, and the products whose bits do not depend on company.
 
+The op has two paths, C++ kernels and the same in plain torch, and the choice between them.
+"""
+
+from throughtime.kernels.dispatch import recurrent
+from throughtime.kernels.native import delta_norms, isa_names, native_available
 from throughtime.kernels.products import LANE, linear, linear_over_time, one_thread, ordered_sum
-from throughtime.kernels.reference import CHUNK, GATES, Kind, recurrent
+from throughtime.kernels.reference import CHUNK, GATES, Kind
 
 __all__ = [
     "CHUNK",
     "GATES",
     "LANE",
     "Kind",
+    "delta_norms",
+    "isa_names",
     "linear",
     "linear_over_time",
+    "native_available",
     "one_thread",
     "ordered_sum",
     "recurrent",

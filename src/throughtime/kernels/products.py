@@ -8,6 +8,7 @@ are appended; a running sum does not.
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from contextvars import ContextVar
 
 import torch
 from jaxtyping import Float
@@ -17,16 +18,28 @@ from torch.nn.functional import pad
 #: Every side of a matrix in a product is padded to a multiple of this.
 LANE = 8
 
+_kernel_threads: ContextVar[int | None] = ContextVar("kernel_threads", default=None)
+
 
 @contextmanager
 def one_thread() -> Iterator[None]:
-    """Run torch's own operations on one thread: how MKL splits a product depends on its company."""
+    """Run torch's own operations on one thread: how MKL splits a product depends on its company.
+
+    The C++ kernels, whose bits do not depend on threads, keep as many as torch had.
+    """
     threads = torch.get_num_threads()
+    token = _kernel_threads.set(kernel_threads())
     torch.set_num_threads(1)
     try:
         yield
     finally:
         torch.set_num_threads(threads)
+        _kernel_threads.reset(token)
+
+
+def kernel_threads() -> int:
+    """Threads the C++ kernels may take: torch's, or those it had outside ``one_thread``."""
+    return _kernel_threads.get() or torch.get_num_threads()
 
 
 def pad_to_lane(x: Tensor, *dims: int) -> Tensor:

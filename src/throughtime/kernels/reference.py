@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from throughtime.kernels.products import LANE, pad_to_lane
+from throughtime.kernels.transforms import is_hidden
 
 Kind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
 State = tuple[Tensor, ...]
@@ -24,30 +25,33 @@ GATES: dict[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 CHUNK = 8
 
 
-def rnn_tanh(from_x: Tensor, from_h: Tensor, state: State) -> State:
+def rnn_tanh(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
     """``h' = tanh(W x + U h)``."""
     return (torch.tanh(from_x + from_h),)
 
 
-def rnn_relu(from_x: Tensor, from_h: Tensor, state: State) -> State:
+def rnn_relu(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
     """``h' = relu(W x + U h)``."""
     return (torch.relu(from_x + from_h),)
 
 
-def gru(from_x: Tensor, from_h: Tensor, state: State) -> State:
+def gru(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
     """``h' = n + z (h - n)`` with ``n = tanh(W x + r (U h))``."""
     (h,) = state
     units = h.shape[-1]
     r, z = torch.sigmoid(from_x[..., : 2 * units] + from_h[..., : 2 * units]).chunk(2, -1)
     n = torch.tanh(from_x[..., 2 * units :] + r * from_h[..., 2 * units :])
+    n = n if candidate_mask is None else n * candidate_mask
     return (n + z * (h - n),)
 
 
-def lstm(from_x: Tensor, from_h: Tensor, state: State) -> State:
+def lstm(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
     """``c' = f c + i g``, ``h' = o tanh(c')``."""
     _, c = state
     i, f, g, o = (from_x + from_h).chunk(4, -1)
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    g = torch.tanh(g)
+    g = g if candidate_mask is None else g * candidate_mask
+    c = torch.sigmoid(f) * c + torch.sigmoid(i) * g
     return torch.sigmoid(o) * torch.tanh(c), c
 
 
@@ -105,7 +109,7 @@ def recurrent(
     lengths = pad(lengths, (0, rows - batch), value=time)
     steps = torch.arange(time, device=x.device)[:, None]
     running = (steps < lengths[:, None]).unsqueeze(-1)  # member time batch 1
-    shortest = int(lengths.min())
+    shortest = 0 if is_hidden(lengths) else int(lengths.min())  # masking every step gives the same bits
     if shortest < time:  # a NaN there would stay out of the outputs, but 0 * NaN is no gradient
         x = torch.where(running, x, 0)
     cell = CELLS[kind]

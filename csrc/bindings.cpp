@@ -1,0 +1,117 @@
+// The extension module. Tensors come as integer addresses with sizes and strides that kernels/native.py has checked:
+// nothing here knows of torch, so one build serves every version of it.
+#include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
+#include <nanobind/stl/vector.h>
+
+#include <chrono>
+#include <stdexcept>
+
+#include "dispatch.h"
+#include "pool.h"
+#include "recurrent.h"
+
+namespace nb = nanobind;
+using namespace throughtime;
+
+namespace {
+
+Kind kind_named(const std::string& name) {
+  if (name == "rnn_tanh") return Kind::rnn_tanh;
+  if (name == "rnn_relu") return Kind::rnn_relu;
+  if (name == "gru") return Kind::gru;
+  if (name == "lstm") return Kind::lstm;
+  throw std::invalid_argument("kind needs one of rnn_tanh, rnn_relu, gru, lstm, got " + name);
+}
+
+template <class Real>
+Real* pointer(uintptr_t address) {
+  return reinterpret_cast<Real*>(address);
+}
+
+using Strides = std::vector<int64_t>;
+using Addresses = std::vector<uintptr_t>;
+
+template <class Real>
+Problem<Real> problem(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x,
+                      const Strides& x_strides, const Addresses& weights) {
+  Problem<Real> p{};
+  p.kind = kind_named(kind);
+  p.reverse = reverse;
+  p.members = shape.at(0), p.time = shape.at(1), p.batch = shape.at(2), p.channels = shape.at(3),
+  p.hidden = shape.at(4);
+  p.x = pointer<const Real>(x);
+  p.x_member = x_strides.at(0), p.x_time = x_strides.at(1), p.x_batch = x_strides.at(2), p.x_channel = x_strides.at(3);
+  p.w_ih = pointer<const Real>(weights.at(0)), p.w_hh = pointer<const Real>(weights.at(1));
+  p.b_ih = pointer<const Real>(weights.at(2)), p.b_hh = pointer<const Real>(weights.at(3));
+  p.h0 = pointer<const Real>(weights.at(4)), p.c0 = pointer<const Real>(weights.at(5));
+  return p;
+}
+
+template <class Real>
+void forward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
+             const Addresses& weights, uintptr_t lengths, const Addresses& out, int threads, const std::string& isa) {
+  Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
+  p.y = pointer<Real>(out.at(0)), p.h_n = pointer<Real>(out.at(1)), p.c_n = pointer<Real>(out.at(2));
+  p.reserve = pointer<Real>(out.at(3));
+  nb::gil_scoped_release released;
+  recurrent_forward(p, pointer<const int64_t>(lengths), threads, isa);
+}
+
+template <class Real>
+void backward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
+              const Addresses& weights, uintptr_t lengths, uintptr_t reserve, const Addresses& grads,
+              const Strides& dy_strides, const Addresses& out, int threads, const std::string& isa) {
+  Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
+  p.reserve = pointer<Real>(reserve);
+  p.dy = pointer<const Real>(grads.at(0)), p.dh_n = pointer<const Real>(grads.at(1));
+  p.dc_n = pointer<const Real>(grads.at(2));
+  p.dy_member = dy_strides.at(0), p.dy_time = dy_strides.at(1), p.dy_batch = dy_strides.at(2);
+  p.dx = pointer<Real>(out.at(0)), p.dw_ih = pointer<Real>(out.at(1)), p.dw_hh = pointer<Real>(out.at(2));
+  p.db_ih = pointer<Real>(out.at(3)), p.db_hh = pointer<Real>(out.at(4));
+  p.dh0 = pointer<Real>(out.at(5)), p.dc0 = pointer<Real>(out.at(6));
+  p.dh_norms = pointer<Real>(out.at(7)), p.dc_norms = pointer<Real>(out.at(8));
+  nb::gil_scoped_release released;
+  recurrent_backward(p, pointer<const int64_t>(lengths), threads, isa);
+}
+
+template <class Real>
+void activate(const std::string& name, uintptr_t in, uintptr_t out, int64_t count, const std::string& isa) {
+  const int which = name == "exp" ? activation_exp : name == "sigmoid" ? activation_sigmoid : activation_tanh;
+  kernels<Real>(isa).activation(which, pointer<const Real>(in), pointer<Real>(out), count);
+}
+
+// Operations a second of a loop of fma on registers: what the machine can do at most, on `threads` threads at once.
+template <class Real>
+double fma_peak(int threads, double seconds, const std::string& isa) {
+  const Kernels<Real>& k = kernels<Real>(isa);
+  nb::gil_scoped_release released;
+  std::vector<double> done(threads, 0.0);
+  const auto begin = std::chrono::steady_clock::now();
+  const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
+  parallel_for(threads, threads, [&](int64_t task, int) {
+    while (elapsed() < seconds) done[task] += k.fma_loop(100000);
+  });
+  double sum = 0;
+  for (const double operations : done) sum += operations;
+  return sum / elapsed();
+}
+
+}  // namespace
+
+NB_MODULE(_native, m) {
+  m.def("isa_names", &isa_names);
+  m.def("forward_f32", &forward<float>);
+  m.def("forward_f64", &forward<double>);
+  m.def("backward_f32", &backward<float>);
+  m.def("backward_f64", &backward<double>);
+  m.def("reserve_stride", &reserve_stride);
+  m.def("reserve_slots", [](const std::string& kind) { return reserve_slots(kind_named(kind)); });
+  m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {
+    return block_rows(kind_named(kind), channels, hidden, real_bytes);
+  });
+  m.def("activation_f32", &activate<float>);
+  m.def("activation_f64", &activate<double>);
+  m.def("fma_peak_f32", &fma_peak<float>);
+  m.def("fma_peak_f64", &fma_peak<double>);
+}

@@ -1,0 +1,294 @@
+// The forward pass of one block of series: all time steps, no barrier.
+//
+// A panel holds the weights of the gates of one vector of units (RNN: of two vectors), so a tile's accumulators are
+// exactly the pre-activations of MR series x those units, and the cell's equations run on them in registers.
+//
+//   panel: bias [BiasColumns][W], then [channels][Columns][W] for x, then [hidden][Columns][W] for h
+#pragma once
+
+#include "problem.h"
+#include "tile-inl.h"
+
+namespace throughtime {
+namespace TT_ISA {
+
+template <Kind kind>
+constexpr bool is_rnn = kind == Kind::rnn_tanh || kind == Kind::rnn_relu;
+
+// Which of torch's gates a slot of ours is. GRU keeps n r z | r z n, so that what x reaches (n r z) and what h
+// reaches (r z and the recurrent part of n) are each contiguous.
+template <Kind kind>
+TT_INLINE int64_t gate_of_slot(int64_t slot) {
+  if constexpr (kind == Kind::gru) return slot == 0 || slot == 3 ? 2 : slot - 1;
+  return slot;
+}
+
+template <Kind kind>
+struct ForwardTile {
+  static constexpr int columns = kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 2;
+  static constexpr int bias_columns = kind == Kind::gru ? 4 : columns;
+  static constexpr int units = is_rnn<kind> ? 2 : 1;  // vectors of units a panel
+  // As many rows as leave the accumulators, one row's broadcast each and a vector of weights in registers. GRU's
+  // idle fourth accumulator may spill: it waits outside the loop.
+  static constexpr int rows = TT_REGISTERS == 32 ? (is_rnn<kind> ? 8 : 6)
+                                                 : (kind == Kind::lstm  ? 3
+                                                    : kind == Kind::gru ? 4
+                                                                        : 6);
+};
+
+template <class Real>
+TT_INLINE int64_t unit_vectors(const Problem<Real>& p) {
+  return ceil_div(p.hidden, width<Real>);
+}
+
+template <class Real, Kind kind>
+int64_t forward_panels(const Problem<Real>& p) {
+  return ceil_div(unit_vectors(p), ForwardTile<kind>::units);
+}
+
+template <class Real, Kind kind>
+int64_t forward_panel_size(const Problem<Real>& p) {
+  using Tile = ForwardTile<kind>;
+  return (Tile::bias_columns + (p.channels + p.hidden) * Tile::columns) * width<Real>;
+}
+
+template <class Real, Kind kind>
+int64_t forward_packed(const Problem<Real>& p) {
+  return forward_panels<Real, kind>(p) * forward_panel_size<Real, kind>(p);
+}
+
+// Transpose rows of `weight` (`depth` long, one a unit) into a panel's column; units beyond the last are zero.
+template <class Real>
+TT_INLINE void pack_column(const Real* weight, int64_t depth, int64_t count, Real* panel, int64_t step) {
+  constexpr int64_t tile = 32;  // of k, so that the cache lines written stay in L1
+  for (int64_t k0 = 0; k0 < depth; k0 += tile) {
+    const int64_t k1 = k0 + tile < depth ? k0 + tile : depth;
+    for (int64_t lane = 0; lane < width<Real>; ++lane) {
+      for (int64_t k = k0; k < k1; ++k) panel[k * step + lane] = lane < count ? weight[lane * depth + k] : Real(0);
+    }
+  }
+}
+
+template <class Real, Kind kind>
+void pack_forward(const Problem<Real>& p, int64_t member, int64_t index, Real* packed) {
+  using Tile = ForwardTile<kind>;
+  constexpr int W = width<Real>;
+  const int64_t gates = weight_gates(kind), step = Tile::columns * W;
+  const Real* w_ih = p.w_ih + member * gates * p.hidden * p.channels;
+  const Real* w_hh = p.w_hh + member * gates * p.hidden * p.hidden;
+  Real* panel = packed + index * forward_panel_size<Real, kind>(p);
+  Real* of_x = panel + Tile::bias_columns * W;
+  Real* of_h = of_x + p.channels * step;
+  for (int column = 0; column < Tile::bias_columns; ++column) {
+    const int64_t gate = is_rnn<kind> ? 0 : gate_of_slot<kind>(column);
+    const int64_t unit = (index * Tile::units + (is_rnn<kind> ? column : 0)) * W;
+    const int64_t count = p.hidden - unit < W ? p.hidden - unit : W;  // may be negative: a whole column of padding
+    const int64_t row = gate * p.hidden + unit;
+    const bool x_part = kind != Kind::gru || column < 3, h_part = kind != Kind::gru || column > 0;
+    for (int64_t lane = 0; lane < W; ++lane) {
+      Real bias = 0;
+      if (lane < count) {
+        if (x_part && p.b_ih) bias += p.b_ih[member * gates * p.hidden + row + lane];
+        if (h_part && p.b_hh) bias += p.b_hh[member * gates * p.hidden + row + lane];
+      }
+      panel[column * W + lane] = bias;
+    }
+    if (x_part) pack_column<Real>(w_ih + row * p.channels, p.channels, count, of_x + column * W, step);
+    if (h_part) {
+      const int64_t place = kind == Kind::gru ? column - 1 : column;
+      pack_column<Real>(w_hh + row * p.hidden, p.hidden, count, of_h + place * W, step);
+    }
+  }
+}
+
+// Where one step's rows lie. `gates` is null when nothing is kept for a backward pass.
+template <class Real>
+struct Step {
+  const Real* x;  // [rows][ldx]
+  int64_t ldx;
+  const Real *h_before, *c_before;  // [rows][stride]
+  Real *h, *c, *gates;              // gates: [rows][4 * stride]
+  int64_t stride;
+};
+
+template <class Real, Kind kind, int MR>
+TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const Real* panel, int64_t index,
+                            int64_t row) {
+  using Tile = ForwardTile<kind>;
+  using V = Vec<Real>;
+  constexpr int W = width<Real>, N = Tile::bias_columns;
+  const Real* of_x = panel + N * W;
+  const Real* of_h = of_x + p.channels * Tile::columns * W;
+  V pre[MR][N];
+  {
+    V acc[MR][N];
+    TT_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      TT_UNROLL
+      for (int v = 0; v < N; ++v) acc[r][v] = load(panel + v * W);
+    }
+    constexpr int first_h = kind == Kind::gru ? 1 : 0;
+    accumulate<Real, 0, Tile::columns>(acc, at.x + row * at.ldx, at.ldx, of_x, p.channels);
+    accumulate<Real, first_h, Tile::columns>(acc, at.h_before + row * at.stride, at.stride, of_h, p.hidden);
+    TT_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      TT_UNROLL
+      for (int v = 0; v < N; ++v) pre[r][v] = acc[r][v];
+    }
+  }
+  // Through memory on purpose: a row's activations keep the pipes busy by themselves, and unrolling the rows would
+  // cost code and spills.
+  const int64_t unit = index * Tile::units * W;
+#if !defined(__clang__)
+#pragma GCC unroll 1
+#endif
+  for (int r = 0; r < MR; ++r) {
+    const int64_t offset = (row + r) * at.stride + unit;
+    Real* gates = at.gates ? at.gates + (row + r) * 4 * at.stride + unit : nullptr;
+    if constexpr (kind == Kind::lstm) {
+      const V i = sigmoid<Real>(pre[r][0]), f = sigmoid<Real>(pre[r][1]), g = tanh<Real>(pre[r][2]),
+              o = sigmoid<Real>(pre[r][3]);
+      const V c = fma(f, load(at.c_before + offset), i * g);
+      store(at.c + offset, c);
+      store(at.h + offset, o * tanh<Real>(c));
+      if (gates) {
+        store(gates, i);
+        store(gates + at.stride, f);
+        store(gates + 2 * at.stride, g);
+        store(gates + 3 * at.stride, o);
+      }
+    } else if constexpr (kind == Kind::gru) {
+      const V rate = sigmoid<Real>(pre[r][1]), z = sigmoid<Real>(pre[r][2]), recurrent = pre[r][3];
+      const V n = tanh<Real>(fma(rate, recurrent, pre[r][0]));
+      store(at.h + offset, fma(z, load(at.h_before + offset), (Real(1) - z) * n));
+      if (gates) {
+        store(gates, n);
+        store(gates + at.stride, rate);
+        store(gates + 2 * at.stride, z);
+        store(gates + 3 * at.stride, recurrent);
+      }
+    } else {
+      for (int v = 0; v < N; ++v) {
+        if (unit + v * W >= p.hidden) break;
+        // x < 0 is false for NaN, which therefore passes, as in torch.
+        const V a = pre[r][v];
+        store(at.h + offset + v * W, kind == Kind::rnn_tanh ? tanh<Real>(a) : (a < Real(0) ? V{} : a));
+      }
+    }
+  }
+}
+
+// x of one step, a row a running series.
+template <class Real>
+TT_INLINE void gather_x(const Problem<Real>& p, const Block& b, int64_t step, int64_t running, Real* out, int64_t ld) {
+  for (int64_t r = 0; r < running; ++r, out += ld) {
+    const int64_t t = p.reverse ? b.length[r] - 1 - step : step;
+    const Real* row = p.x + b.member * p.x_member + t * p.x_time + b.series[r] * p.x_batch;
+    if (p.x_channel == 1) {
+      int64_t i = 0;
+      for (; i + width<Real> <= p.channels; i += width<Real>) store(out + i, load(row + i));
+      for (; i < p.channels; ++i) out[i] = row[i];
+    } else {
+      for (int64_t i = 0; i < p.channels; ++i) out[i] = row[i * p.x_channel];
+    }
+  }
+}
+
+template <class Real>
+TT_INLINE void copy_row(const Real* from, Real* to, int64_t count) {
+  int64_t i = 0;
+  for (; i + width<Real> <= count; i += width<Real>) store(to + i, load(from + i));
+  for (; i < count; ++i) to[i] = from[i];
+}
+
+template <class Real>
+TT_INLINE void fill(Real* to, int64_t count) {
+  for (int64_t i = 0; i < count; ++i) to[i] = 0;
+}
+
+// Initial states in the block's order, padded to the stride; zeros where there are none.
+template <class Real>
+TT_INLINE void gather_state(const Problem<Real>& p, const Block& b, const Real* state, Real* out, int64_t stride) {
+  fill(out, b.rows * stride);
+  if (!state) return;
+  for (int64_t r = 0; r < b.rows; ++r) {
+    copy_row(state + (b.member * p.batch + b.series[r]) * p.hidden, out + r * stride, p.hidden);
+  }
+}
+
+// The block's part of the reserve: h [cells][stride], then c, then the gates [cells][4 * stride]. Rows of the
+// running series only, step by step.
+template <class Real, Kind kind>
+struct Reserve {
+  Real *h, *c, *gates;
+  Reserve(const Problem<Real>& p, const Block& b, int64_t stride) {
+    h = p.reserve + (b.member * p.batch + b.first) * p.time * reserve_slots(kind) * stride;
+    c = kind == Kind::lstm ? h + b.cells * stride : nullptr;
+    gates = is_rnn<kind> ? nullptr : h + (kind == Kind::lstm ? 2 : 1) * b.cells * stride;
+  }
+};
+
+template <class Real, Kind kind>
+int64_t forward_scratch(const Problem<Real>& p, int rows) {
+  const int64_t stride = reserve_stride(p.hidden, sizeof(Real));
+  return rows * (p.channels + 5 * stride) + 64;
+}
+
+template <class Real, Kind kind>
+void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* scratch) {
+  using Tile = ForwardTile<kind>;
+  constexpr bool has_c = kind == Kind::lstm;
+  const int64_t H = p.hidden, stride = reserve_stride(H, sizeof(Real)), states = b.rows * stride;
+  const int64_t panels = forward_panels<Real, kind>(p), panel_size = forward_panel_size<Real, kind>(p);
+  Real* const h_first = scratch;
+  Real* const c_first = h_first + states;
+  Real* const ring = c_first + states;  // two steps of h, then c in place: when nothing is kept
+  Real* const x = ring + 3 * states;
+  gather_state(p, b, p.h0, h_first, stride);
+  if (has_c) gather_state(p, b, p.c0, c_first, stride);
+
+  Step<Real> at{x, p.channels, h_first, c_first, nullptr, nullptr, nullptr, stride};
+  const Reserve<Real, kind> kept(p, b, stride);
+  int64_t running = b.rows, done = 0;
+  for (int64_t step = 0; step < b.steps; ++step) {
+    while (b.length[running - 1] <= step) --running;
+    gather_x(p, b, step, running, x, p.channels);
+    if (p.reserve) {
+      at.h = kept.h + done * stride;
+      if (has_c) at.c = kept.c + done * stride;
+      if (!is_rnn<kind>) at.gates = kept.gates + done * 4 * stride;
+    } else {
+      at.h = ring + (step & 1) * states;
+      at.c = ring + 2 * states;
+    }
+    const Cut cut(running, Tile::rows);
+    for (int64_t index = 0; index < panels; ++index) {
+      const Real* panel = packed + index * panel_size;
+      for (int64_t tile = 0; tile < cut.tiles; ++tile) {
+        with_constant<Tile::rows>(cut.rows(tile), [&](auto rows) {
+          forward_tile<Real, kind, decltype(rows)::value>(p, at, panel, index, cut.start(tile));
+        });
+      }
+    }
+    for (int64_t r = 0; r < running; ++r) {
+      const int64_t t = p.reverse ? b.length[r] - 1 - step : step, series = b.series[r];
+      const Real* h = at.h + r * stride;
+      copy_row(h, p.y + ((b.member * p.time + t) * p.batch + series) * H, H);
+      if (b.length[r] == step + 1) {
+        copy_row(h, p.h_n + (b.member * p.batch + series) * H, H);
+        if (has_c) copy_row(at.c + r * stride, p.c_n + (b.member * p.batch + series) * H, H);
+      }
+    }
+    at.h_before = at.h;
+    at.c_before = at.c;
+    done += running;
+  }
+  for (int64_t r = 0; r < b.rows; ++r) {
+    for (int64_t t = b.length[r]; t < p.time; ++t) {
+      fill(p.y + ((b.member * p.time + t) * p.batch + b.series[r]) * H, H);
+    }
+  }
+}
+
+}  // namespace TT_ISA
+}  // namespace throughtime

@@ -1,0 +1,2 @@
+#define TT_ISA portable
+#include "kernel-inl.h"

@@ -1,0 +1,2 @@
+#define TT_ISA v2
+#include "kernel-inl.h"

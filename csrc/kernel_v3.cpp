@@ -1,0 +1,2 @@
+#define TT_ISA v3
+#include "kernel-inl.h"

@@ -1,0 +1,2 @@
+#define TT_ISA v4
+#include "kernel-inl.h"

@@ -1,0 +1,19 @@
+// The op: plans the blocks, packs the weights, runs the kernels on the pool.
+#pragma once
+
+#include <string>
+
+#include "problem.h"
+
+namespace throughtime {
+
+// How many series a task carries: a function of the layer's shape alone, or results would depend on company.
+int block_rows(Kind kind, int64_t channels, int64_t hidden, size_t real_bytes);
+
+// `lengths` is [member][batch], each 1 to time; throws std::invalid_argument otherwise.
+template <class Real>
+void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, int threads, const std::string& isa);
+template <class Real>
+void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, int threads, const std::string& isa);
+
+}  // namespace throughtime

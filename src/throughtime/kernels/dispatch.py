@@ -1,0 +1,50 @@
+"""Which path the recurrent op takes: the C++ kernels on a CPU in float32 or float64, else plain torch."""
+
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from throughtime.kernels import native, reference
+from throughtime.kernels.reference import Kind
+
+
+def recurrent(
+    kind: Kind,
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    w_ih: Float[Tensor, "member gate_unit channel"],
+    w_hh: Float[Tensor, "member gate_unit unit"],
+    b_ih: Float[Tensor, "member gate_unit"] | None = None,
+    b_hh: Float[Tensor, "member gate_unit"] | None = None,
+    h0: Float[Tensor, "member batch unit"] | None = None,
+    c0: Float[Tensor, "member batch unit"] | None = None,
+    reverse: bool = False,
+) -> tuple[Tensor, ...]:
+    """Run one layer in one direction over ragged series, each member with its own weights.
+
+    Parameters
+    ----------
+    x
+        Inputs; what lies beyond a series' own end is not read. May be expanded along the member axis.
+    lengths
+        Steps of each series, from 1 to ``time``; int64.
+    w_ih, w_hh, b_ih, b_hh
+        torch's weights with the member axis in front.
+    h0, c0
+        Initial states, zero by default; ``c0`` for the LSTM alone.
+    reverse
+        Run from each series' own end to its start.
+
+    Returns
+    -------
+    ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
+    end, and the states at the end of the run.
+
+    Raises
+    ------
+    RuntimeError
+        Shapes, dtypes or devices that do not fit.
+    ValueError
+        A kind or a length out of range.
+    """
+    path = native.recurrent if native.supports(x) else reference.recurrent
+    return path(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse)

@@ -1,0 +1,90 @@
+"""exp, sigmoid and tanh of the kernels, in units in the last place of the true value, over the whole range."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from cases import SOAK, needs_native
+from numpy.typing import NDArray
+
+from throughtime.kernels import native
+
+pytestmark = needs_native
+
+#: As stated in csrc/simd-inl.h: units in the last place, or this absolute error where the value is that small.
+BOUND = {"exp": 1.1, "sigmoid": 2.6, "tanh": 2.6}
+SMALL = {np.float32: 1.3e-38, np.float64: 2.5e-308}
+EXACT = {
+    "exp": np.exp,
+    "sigmoid": lambda x: 1 / (1 + np.exp(-x)),
+    "tanh": np.tanh,
+}
+
+
+def apply(name: str, x: NDArray[np.floating], isa: str) -> NDArray[np.floating]:
+    out = np.empty_like(x)
+    function = getattr(native.extension(), f"activation_{'f32' if x.dtype == np.float32 else 'f64'}")
+    function(name, x.ctypes.data, out.ctypes.data, x.size, isa)
+    return out
+
+
+def worst(name: str, x: NDArray[np.floating], isa: str) -> float:
+    wide = np.float64 if x.dtype == np.float32 else np.longdouble
+    with np.errstate(all="ignore"):
+        exact = EXACT[name](x.astype(wide))
+        got = apply(name, x, isa)
+        # Beyond the largest number an infinity is right; exp saturates a little early, as stated.
+        finite = np.isfinite(exact) & (exact < np.finfo(x.dtype).max * 0.7)
+        ulp = np.spacing(np.abs(exact).astype(x.dtype)).astype(wide)
+        deviation = np.abs(got.astype(wide) - exact)
+        units = np.where(deviation <= SMALL[x.dtype.type], 0, deviation / ulp)[finite]
+    assert (got[~finite] >= np.finfo(x.dtype).max * 0.69).all()
+    return float(units.max(initial=0.0))
+
+
+def every_float32(start: int, stop: int, step: int) -> NDArray[np.float32]:
+    x = np.arange(start, stop, step, dtype=np.uint32).view(np.float32)
+    return x[np.isfinite(x)]
+
+
+@pytest.mark.parametrize("name", BOUND)
+def test_float32_stays_within_its_bound_on_the_whole_range(isa: str, name: str) -> None:
+    pieces = 64 if SOAK else 1
+    edges = np.linspace(0, 2**32, pieces + 1).astype(np.int64)
+    step = 1 if SOAK else 2503
+    for start, stop in pairwise(edges):
+        x = every_float32(int(start), int(stop), step)
+        if x.size:
+            assert worst(name, x, isa) <= BOUND[name]
+    for low, high in ((-0.5, 0.5), (-20, 20), (-105, 105)):
+        x = np.random.default_rng(0).uniform(low, high, 200_000).astype(np.float32)
+        assert worst(name, x, isa) <= BOUND[name]
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).eps > 1e-18, reason="no type wider than float64 to compare with")
+@pytest.mark.parametrize("name", BOUND)
+def test_float64_stays_within_its_bound_on_the_whole_range(isa: str, name: str) -> None:
+    generator = np.random.default_rng(0)
+    count = 20_000_000 if SOAK else 200_000
+    x = generator.integers(0, 2**64, count, dtype=np.uint64).view(np.float64)
+    assert worst(name, x[np.isfinite(x)], isa) <= BOUND[name]
+    for scale in (1e-3, 1, 30, 800):
+        assert worst(name, generator.uniform(-scale, scale, count), isa) <= BOUND[name]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_ends_are_exact(isa: str, dtype: type) -> None:
+    x = np.array([np.inf, -np.inf, 0.0, -0.0, 1e4, -1e4], dtype)
+    assert apply("exp", x, isa).tolist() == [np.inf, 0, 1, 1, np.inf, 0]
+    assert apply("sigmoid", x, isa).tolist() == [1, 0, 0.5, 0.5, 1, 0]
+    assert apply("tanh", x, isa).tolist() == [1, -1, 0, 0, 1, -1]
+    assert np.signbit(apply("tanh", x, isa)).tolist() == [False, True, False, True, False, True]
+
+
+@pytest.mark.parametrize("name", BOUND)
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_nan_stays_one_whatever_its_payload(isa: str, name: str, dtype: type) -> None:
+    bits, quiet = (np.uint32, 0x7FC00000) if dtype == np.float32 else (np.uint64, 0x7FF8000000000000)
+    x = (bits(quiet) + np.arange(4096).astype(bits)).view(dtype)
+    assert np.isnan(apply(name, x, isa)).all()
+    assert np.isnan(apply(name, -x, isa)).all()

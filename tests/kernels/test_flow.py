@@ -1,0 +1,66 @@
+"""The squared norms of the deltas that the backward pass hands out."""
+
+import pytest
+import torch
+from cases import KINDS, make, needs_native
+from torch import Tensor
+
+from throughtime.kernels import delta_norms, reference
+
+pytestmark = needs_native
+
+
+def _one_series(kind: str, arguments: list[Tensor | None], dy: Tensor, ends: list[Tensor]) -> list[Tensor]:
+    """dL/dh_t and dL/dc_t by autograd: a call of the oracle a step, each state a node of the graph."""
+    x, _, w_ih, w_hh, b_ih, b_hh, h, c = arguments
+    assert x is not None
+    assert h is not None
+    states: list[list[Tensor]] = []
+    loss = torch.zeros((), dtype=x.dtype)
+    for t in range(x.shape[1]):
+        one = torch.ones(1, 1, dtype=torch.int64)
+        _, *state = reference.recurrent(kind, x[:, t : t + 1], one, w_ih, w_hh, b_ih, b_hh, h, c)
+        for s in state:
+            s.retain_grad()
+        states.append(state)
+        h, c = state[0], state[1] if kind == "lstm" else None
+        loss = loss + (h * dy[:, t]).sum()
+    loss = loss + sum((s * e).sum() for s, e in zip(states[-1], ends, strict=True))
+    loss.backward()
+    of_h = [s[0].grad for s in states]
+    deltas = [of_h]
+    if kind == "lstm":
+        # Autograd sees what reaches c_t from c_{t+1}; through h_t = o tanh(c_t) come o (1 - tanh^2) of h's.
+        deltas.append(
+            [s[1].grad + d * s[0] / s[1].tanh() * (1 - s[1].tanh() ** 2) for s, d in zip(states, of_h, strict=True)]
+        )
+    return [torch.stack([d.detach().square().sum() for d in of_state]) for of_state in deltas]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("isa")
+def test_they_are_those_of_the_total_gradient_at_every_state(kind: str) -> None:
+    case = make(kind, 2, 6, 19, 3, 10)
+    x, lengths, *weights, h0, c0 = case.arguments
+    assert x is not None
+    assert lengths is not None
+    assert h0 is not None
+    dy = torch.randn(2, 6, 19, 10, dtype=torch.float64)
+    ends = [torch.randn(2, 19, 10, dtype=torch.float64) for _ in range(2 if kind == "lstm" else 1)]
+    grads = dict(zip(("dh_n", "dc_n"), ends, strict=False))
+    norms = delta_norms(kind, *case.arguments, dy=dy, **grads)
+    assert len(norms) == len(ends)
+    for member, series in ((0, 0), (0, 18), (1, 7)):
+        steps = int(lengths[member, series])
+        arguments = [x[member : member + 1, :steps, series : series + 1].requires_grad_(), None]
+        arguments += [None if w is None else w[member : member + 1] for w in weights]
+        arguments += [None if s is None else s[member : member + 1, series : series + 1] for s in (h0, c0)]
+        expected = _one_series(
+            kind,
+            arguments,
+            dy[member : member + 1, :steps, series : series + 1],
+            [e[member : member + 1, series : series + 1] for e in ends],
+        )
+        for got, want in zip(norms, expected, strict=True):
+            torch.testing.assert_close(got[member, :steps, series], want)
+            assert (got[member, steps:, series] == 0).all()
