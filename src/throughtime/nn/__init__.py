@@ -1,7 +1,7 @@
 """Recurrent layers, initializers and the network that the estimators train."""
 
 from throughtime.nn.initializers import Init, initialize_, initialize_bias_
-from throughtime.nn.layers import GRU, LSTM, RNN, run_layers
+from throughtime.nn.layers import GRU, LSTM, RNN
 from throughtime.nn.network import (
     Architecture,
     SequenceNetwork,
@@ -11,6 +11,7 @@ from throughtime.nn.network import (
     standardize,
     weight_shapes,
 )
+from throughtime.nn.recurrence import run_layers
 
 __all__ = [
     "GRU",

@@ -1,72 +1,293 @@
-"""RNN, GRU and LSTM layers: torch's constructors, parameter names and shapes, with ragged lengths.
+"""RNN, GRU and LSTM: torch's layers to the letter, and beyond them ragged lengths, noise inside the steps, all states.
 
-``run_layers`` is the computation, with a member axis; the modules are its one-member face.
+``trace_layers`` is the computation, with a member axis; the modules are its one-member face.
 """
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+import math
+from collections.abc import Sequence
+from typing import Any, Unpack, cast
 
 import torch
-from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import GATES, Kind, recurrent
-from throughtime.nn.initializers import initialize_, initialize_bias_
+from throughtime.kernels import Kind
+from throughtime.nn.arguments import as_lengths, check_axes, check_input, check_rates, check_start, check_time
+from throughtime.nn.noise import Draw, NoiseRates, StepNoise, draw_kept, draw_mask
+from throughtime.nn.recurrence import ending, layer_directions, trace_layers
+from throughtime.nn.unrolled import States
+
+#: What torch's layers say of themselves, and ours too.
+OPTIONS = (
+    "mode",
+    "input_size",
+    "hidden_size",
+    "num_layers",
+    "bias",
+    "batch_first",
+    "dropout",
+    "bidirectional",
+    "proj_size",
+)
 
 
-def weight_names(layer: int, reverse: bool) -> tuple[str, str, str, str]:
-    """torch's names of one layer's parameters in one direction."""
-    end = f"_l{layer}" + ("_reverse" if reverse else "")
-    return f"weight_ih{end}", f"weight_hh{end}", f"bias_ih{end}", f"bias_hh{end}"
+class RecurrentLayer(nn.Module):
+    """What the three layers share.
 
-
-def run_layers(
-    kind: Kind,
-    weights: Mapping[str, Float[Tensor, "member ..."]],
-    x: Float[Tensor, "member time batch channel"],
-    lengths: Int[Tensor, "member batch"],
-    *,
-    num_layers: int,
-    bidirectional: bool,
-    start: Sequence[Float[Tensor, "member layer_direction batch unit"]] | None = None,
-    masks: Sequence[Float[Tensor, "member time batch feature"] | None] = (),
-) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Run the layers one on the other, each in its directions.
+    Called with ``(input, hx=None, lengths=None, return_states=False)``.
 
     Parameters
     ----------
-    weights
-        torch's names; biases may be absent.
-    start
-        Initial states, ``(h0,)`` or ``(h0, c0)``, torch's order of layers and directions.
-    masks
-        What the outputs of each layer but the last are multiplied with: dropout, already drawn.
+    input
+        (time, batch, channel), with ``batch_first`` (batch, time, channel); (time, channel); or a ``PackedSequence``.
+    hx
+        Initial state (layer * direction, batch, unit); for the LSTM the two of them.
+    lengths
+        Steps of each series, from 1 to ``time``, in any order; the reverse direction starts at each series' own end,
+        what lies beyond it is not read, and the output there is zero.  Under ``vmap`` and in a compiled graph their
+        values cannot be looked at and go unchecked.
+    return_states
+        Whether to give, third, the states of every layer at every step: h, for the LSTM ``(h, c)``, (layer * direction,
+        time, batch, unit), with ``batch_first`` (layer * direction, batch, time, unit).
 
     Returns
     -------
-    The last layer's outputs (member, time, batch, direction * unit), and the final states
-    (member, layer * direction, batch, unit), each taken where the series itself ends.
+    Outputs and final state, as torch's layers.
     """
-    directions = (False, True) if bidirectional else (False,)
-    ends: list[tuple[Tensor, ...]] = []
-    for layer in range(num_layers):
-        outputs = []
-        for reverse in directions:
-            w_ih, w_hh, b_ih, b_hh = (weights.get(name) for name in weight_names(layer, reverse))
-            initial = {} if start is None else dict(zip(("h0", "c0"), (s[:, len(ends)] for s in start), strict=False))
-            y, *end = recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, reverse=reverse, **initial)  # type: ignore[arg-type]
-            outputs.append(y)
-            ends.append(tuple(end))
-        x = torch.cat(outputs, -1) if bidirectional else outputs[0]
-        if layer < len(masks) and (mask := masks[layer]) is not None:
-            x = x * mask
-    return x, tuple(torch.stack(states, 1) for states in zip(*ends, strict=True))
+
+    mode: str
+    input_size: int
+    hidden_size: int
+    num_layers: int
+    bias: bool
+    batch_first: bool
+    dropout: float
+    bidirectional: bool
+    proj_size: int
+    variational_dropout: float
+    recurrent_dropout: float
+    candidate_dropout: float
+    zoneout: float
+    cell_zoneout: float
+    weight_ih_l0: nn.Parameter
+
+    def __init__(
+        self,
+        twin: nn.RNNBase,
+        device: torch.device | str | int | None,
+        dtype: torch.dtype | None,
+        rates: NoiseRates,
+    ) -> None:
+        super().__init__()
+        check_rates(type(twin).__name__, rates)
+        # torch's own layer, without memory: it has refused what torch refuses, and tells what it calls its weights
+        for name in OPTIONS:
+            setattr(self, name, getattr(twin, name))
+        for name, weight in twin.named_parameters():
+            self.register_parameter(name, nn.Parameter(torch.empty(weight.shape, device=device, dtype=dtype)))
+        for name in NoiseRates.__annotations__:
+            setattr(self, name, float(cast(dict[str, float], rates).get(name, 0)))
+        #: where the masks come from; who stacks layers puts a source of each member's own here
+        self.draw: Draw = draw_mask
+        self.reset_parameters()
+
+    @property
+    def kind(self) -> Kind:
+        """The cell's name in ``throughtime.kernels``."""
+        return cast(Kind, self.mode.lower())
+
+    @property
+    def all_weights(self) -> list[list[nn.Parameter]]:
+        """The parameters of each layer and direction."""
+        ends = [ending(*place) for place in layer_directions(self.num_layers, self.bidirectional)]
+        return [[getattr(self, name) for name in self._weight_names() if name.endswith(end)] for end in ends]
+
+    def _weight_names(self) -> list[str]:
+        """torch's names of all weights, in torch's order."""
+        parts = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
+        parts += ["weight_hr"] if self.proj_size else []
+        ends = [ending(*place) for place in layer_directions(self.num_layers, self.bidirectional)]
+        return [part + end for end in ends for part in parts]
+
+    def flatten_parameters(self) -> None:
+        """Accepted and not needed: the op packs its weights itself."""
+
+    @torch.no_grad()
+    def reset_parameters(self) -> None:
+        """Fill the weights as torch does, from torch's global generator."""
+        bound = 1 / math.sqrt(self.hidden_size)
+        for weight in self.parameters():
+            nn.init.uniform_(weight, -bound, bound)
+
+    def forward(
+        self,
+        input: Tensor | PackedSequence,
+        hx: Tensor | tuple[Tensor, Tensor] | None = None,
+        lengths: Tensor | None = None,
+        return_states: bool = False,
+    ) -> tuple[Any, ...]:
+        """Outputs and final state, and every step's states on request; see the class."""
+        start = None if hx is None else cast(States, hx if self.mode == "LSTM" else (hx,))
+        y: Tensor | PackedSequence
+        if isinstance(input, PackedSequence):
+            if lengths is not None:
+                raise ValueError("lengths needs a padded input, got a PackedSequence, which has its own")
+            y, end, steps = self._run_packed(input, start, return_states)
+        else:
+            check_axes(self.mode.partition("_")[0], input, start)
+            run = self._run_batch if input.dim() == 3 else self._run_alone
+            y, end, steps = run(input, start, lengths, return_states)
+        if self.mode != "LSTM":
+            return (y, end[0], steps[0]) if return_states else (y, end[0])
+        return (y, end, steps) if return_states else (y, end)
+
+    def _run_alone(
+        self, input: Tensor, start: States | None, lengths: Tensor | None, every: bool
+    ) -> tuple[Tensor, States, States]:
+        """One series without a batch axis."""
+        at = 0 if self.batch_first else 1
+        start = None if start is None else tuple(state.unsqueeze(1) for state in start)
+        lengths = None if lengths is None else torch.as_tensor(lengths).reshape(-1)
+        y, end, steps = self._run_batch(input.unsqueeze(at), start, lengths, every)
+        return y.squeeze(at), tuple(s.squeeze(1) for s in end), tuple(s.squeeze(1 + at) for s in steps)
+
+    def _run_batch(
+        self, input: Tensor, start: States | None, lengths: Tensor | None, every: bool
+    ) -> tuple[Tensor, States, States]:
+        x = input.transpose(0, 1) if self.batch_first else input
+        check_input(input, 3, self.input_size, self.weight_ih_l0)
+        y, end, steps = self._run(x, start, lengths, every)
+        if self.batch_first:
+            y, steps = y.transpose(0, 1), tuple(states.transpose(1, 2) for states in steps)
+        return y, end, steps
+
+    def _run_packed(
+        self, input: PackedSequence, start: States | None, every: bool
+    ) -> tuple[PackedSequence, States, States]:
+        """Series packed step by step, the longest first; states are in the order they had before."""
+        check_input(input.data, 2, self.input_size, self.weight_ih_l0)
+        x, lengths = pad_packed_sequence(PackedSequence(input.data, input.batch_sizes))
+        if start is not None:
+            check_start(start, self._start_sizes(x.shape[1]), input.data)
+            start = _reorder(start, 1, input.sorted_indices)
+        y, end, steps = self._run(x, start, lengths.to(x.device), every)
+        packed = pack_padded_sequence(y, lengths)
+        return (
+            PackedSequence(packed.data, input.batch_sizes, input.sorted_indices, input.unsorted_indices),
+            _reorder(end, 1, input.unsorted_indices),
+            _reorder(steps, 2, input.unsorted_indices),
+        )
+
+    def _run(
+        self, x: Tensor, start: States | None, lengths: Tensor | None, every: bool
+    ) -> tuple[Tensor, States, States]:
+        """The layers on (time, batch, channel), in torch's axis order."""
+        time, batch, _ = x.shape
+        weights = {name: getattr(self, name) for name in self._weight_names()}
+        if start is not None:
+            check_start(start, self._start_sizes(batch), x)
+        check_time(x, time, self.weight_ih_l0)
+        x = x.to(self.weight_ih_l0.dtype)  # of another only under autocast
+        lengths = as_lengths(lengths, time, batch, x)
+        x, masks = self._silence(x)
+        run = trace_layers(
+            self.kind,
+            {name: weight[None] for name, weight in weights.items()},
+            x[None],
+            lengths[None],
+            num_layers=self.num_layers,
+            bidirectional=self.bidirectional,
+            start=None if start is None else [state[None].to(x.dtype) for state in start],
+            masks=masks,
+            noise=self._noise(x),
+            cells=every and self.mode == "LSTM",
+        )
+        steps = tuple(torch.stack([s[0] for s in states]) for states in zip(*run.steps, strict=True)) if every else ()
+        return run.outputs[0], tuple(state[0] for state in run.ends), steps
+
+    def _start_sizes(self, batch: int) -> list[tuple[int, int, int]]:
+        places = self.num_layers * (1 + self.bidirectional)
+        sizes = [(places, batch, self.proj_size or self.hidden_size)]
+        return [*sizes, (places, batch, self.hidden_size)] if self.mode == "LSTM" else sizes
+
+    def _silence(self, x: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+        """The first layer's inputs after dropout, and what the others' are multiplied with (member, time, ...)."""
+        time, batch, channels = x.shape
+        width = (self.proj_size or self.hidden_size) * (1 + self.bidirectional)
+        masks: list[Tensor | None] = [None] * (self.num_layers - 1)
+        if not self.training:
+            return x, masks
+        if self.dropout:
+            masks = [self.draw(x, (1, time, batch, width), self.dropout) for _ in masks]
+        if rate := self.variational_dropout:
+            x = x * self.draw(x, (1, batch, channels), rate)
+            for layer, mask in enumerate(masks):
+                same = self.draw(x, (1, 1, batch, width), rate)
+                masks[layer] = same if mask is None else mask * same
+        return x, masks
+
+    def _noise(self, x: Tensor) -> list[StepNoise]:
+        """What acts inside the steps of each layer and direction."""
+        time, batch, _ = x.shape
+        recurrent, candidate = (self.recurrent_dropout, self.candidate_dropout) if self.training else (0.0, 0.0)
+        zoneout = (self.zoneout, self.cell_zoneout) if self.mode == "LSTM" else (self.zoneout,)
+        if not (recurrent or candidate or any(zoneout)):
+            return []
+        h, c = (1, batch, self.proj_size or self.hidden_size), (1, time, batch, self.hidden_size)
+        steps = ((1, time, *h[1:]), c)
+        return [
+            StepNoise(
+                recurrent=self.draw(x, h, recurrent) if recurrent else None,
+                candidate=self.draw(x, c, candidate) if candidate else None,
+                kept=self._kept(x, zoneout, steps) if any(zoneout) else (),
+            )
+            for _ in layer_directions(self.num_layers, self.bidirectional)
+        ]
+
+    def _kept(self, x: Tensor, rates: Sequence[float], shapes: Sequence[tuple[int, ...]]) -> tuple[Tensor | float, ...]:
+        """Zoneout's share of each state that stays: drawn while training, else its expectation."""
+        if not self.training:
+            return tuple(rates)
+        return tuple(
+            draw_kept(self.draw, x, shape, rate) if rate else 0.0 for rate, shape in zip(rates, shapes, strict=False)
+        )
+
+    def extra_repr(self) -> str:
+        """What torch prints, and the noise."""
+        parts = [str(self.input_size), str(self.hidden_size)]
+        plain: dict[str, Any] = {"proj_size": 0, "num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0}
+        plain |= {"bidirectional": False, **dict.fromkeys(NoiseRates.__annotations__, 0.0)}
+        parts += [f"{name}={getattr(self, name)}" for name, value in plain.items() if getattr(self, name) != value]
+        return ", ".join(parts)
 
 
-class _Recurrent(nn.Module):
-    """What the three layers share; see ``torch.nn.RNNBase``."""
+class RNN(RecurrentLayer):
+    """Elman network: ``torch.nn.RNN``, with what ``RecurrentLayer`` adds; ``noise`` is of ``NoiseRates``."""
 
-    kind: Kind
+    def __init__(
+        self,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        nonlinearity: str = "tanh",
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        **noise: Unpack[NoiseRates],
+    ) -> None:
+        twin = nn.RNN(
+            input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional, device="meta"
+        )
+        super().__init__(twin, device, dtype, noise)
+        self.nonlinearity = nonlinearity
+
+
+class GRU(RecurrentLayer):
+    """Gated recurrent unit: ``torch.nn.GRU``, with what ``RecurrentLayer`` adds; ``noise`` is of ``NoiseRates``."""
 
     def __init__(
         self,
@@ -77,122 +298,37 @@ class _Recurrent(nn.Module):
         batch_first: bool = False,
         dropout: float = 0.0,
         bidirectional: bool = False,
-        device: torch.device | str | None = None,
+        *,
+        device: torch.device | str | int | None = None,
         dtype: torch.dtype | None = None,
+        **noise: Unpack[NoiseRates],
     ) -> None:
-        super().__init__()
-        self.input_size = input_size
-        self.hidden_size = hidden_size
-        self.num_layers = num_layers
-        self.bias = bias
-        self.batch_first = batch_first
-        self.dropout = dropout
-        self.bidirectional = bidirectional
-        gates = GATES[self.kind]
-        for layer in range(num_layers):
-            inputs = input_size if layer == 0 else hidden_size * (1 + bidirectional)
-            for reverse in (False, True)[: 1 + bidirectional]:
-                shapes = (
-                    (gates * hidden_size, inputs),
-                    (gates * hidden_size, hidden_size),
-                    *2 * ((gates * hidden_size,),),
-                )
-                for name, shape in zip(weight_names(layer, reverse), shapes, strict=True):
-                    if bias or name.startswith("weight"):
-                        self.register_parameter(name, nn.Parameter(torch.empty(shape, device=device, dtype=dtype)))
-        self.reset_parameters()
-
-    @torch.no_grad()
-    def reset_parameters(self) -> None:
-        """Fill the weights as torch does, from torch's global generator."""
-        for name, weight in self.named_parameters():
-            if name.startswith("weight"):
-                initialize_(weight, "torch", GATES[self.kind], self.hidden_size)
-            else:
-                initialize_bias_(weight, "torch", self.hidden_size)
-
-    def run(self, x: Tensor, start: tuple[Tensor, ...] | None, lengths: Tensor | None) -> tuple[Tensor, list[Tensor]]:
-        """The layers' outputs and final states in torch's axis order."""
-        if x.dim() == 2:  # one series without a batch axis, as torch takes it too
-            at = 0 if self.batch_first else 1
-            y, ends = self.run(
-                x.unsqueeze(at), None if start is None else tuple(state.unsqueeze(1) for state in start), lengths
-            )
-            return y.squeeze(at), [end.squeeze(1) for end in ends]
-        x = x.transpose(0, 1) if self.batch_first else x
-        time, batch, _ = x.shape
-        if lengths is None:
-            lengths = torch.full((batch,), time, device=x.device)
-        elif lengths.shape != (batch,) or bool(((lengths < 1) | (lengths > time)).any()):
-            raise ValueError(f"lengths needs 1 to {time} steps for each of {batch} series, got {lengths.tolist()}")
-        masks = []
-        if self.training and self.dropout > 0:
-            width = self.hidden_size * (1 + self.bidirectional)
-            ones = x.new_ones(1, time, batch, width)
-            masks = [nn.functional.dropout(ones, self.dropout) for _ in range(self.num_layers - 1)]
-        y, ends = run_layers(
-            self.kind,
-            {name: weight[None] for name, weight in self.named_parameters()},
-            x[None],
-            lengths[None],
-            num_layers=self.num_layers,
-            bidirectional=self.bidirectional,
-            start=None if start is None else [state[None] for state in start],
-            masks=masks,
-        )
-        return (y[0].transpose(0, 1) if self.batch_first else y[0]), [end[0] for end in ends]
-
-    def extra_repr(self) -> str:
-        """The sizes, as torch prints them."""
-        parts = [str(self.input_size), str(self.hidden_size)]
-        plain = {"num_layers": 1, "bias": True, "batch_first": False, "dropout": 0.0, "bidirectional": False}
-        parts += [f"{name}={getattr(self, name)}" for name, value in plain.items() if getattr(self, name) != value]
-        return ", ".join(parts)
+        twin = nn.GRU(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device="meta")
+        super().__init__(twin, device, dtype, noise)
 
 
-class RNN(_Recurrent):
-    """Elman network, ``torch.nn.RNN`` with ``lengths``: ``(y, h_n) = rnn(x, h_0, lengths)``."""
+class LSTM(RecurrentLayer):
+    """Long short-term memory: ``torch.nn.LSTM``, with what ``RecurrentLayer`` adds; ``noise`` is of ``NoiseRates``."""
 
     def __init__(
-        self, input_size: int, hidden_size: int, *args: Any, nonlinearity: str = "tanh", **kwargs: Any
-    ) -> None:
-        if nonlinearity not in ("tanh", "relu"):
-            raise ValueError(f"Unknown nonlinearity '{nonlinearity}'. Select from 'tanh' or 'relu'.")
-        self.nonlinearity = nonlinearity
-        self.kind = "rnn_tanh" if nonlinearity == "tanh" else "rnn_relu"
-        super().__init__(input_size, hidden_size, *args, **kwargs)
-
-    def forward(self, input: Tensor, hx: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs (time, batch, direction * unit) and final state (layer * direction, batch, unit)."""
-        y, (h_n,) = self.run(input, None if hx is None else (hx,), lengths)
-        return y, h_n
-
-
-class GRU(_Recurrent):
-    """Gated recurrent unit, ``torch.nn.GRU`` with ``lengths``: ``(y, h_n) = gru(x, h_0, lengths)``."""
-
-    kind = "gru"
-
-    def forward(self, input: Tensor, hx: Tensor | None = None, lengths: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """Outputs (time, batch, direction * unit) and final state (layer * direction, batch, unit)."""
-        y, (h_n,) = self.run(input, None if hx is None else (hx,), lengths)
-        return y, h_n
-
-
-class LSTM(_Recurrent):
-    """Long short-term memory, ``torch.nn.LSTM`` with ``lengths``.
-
-    ``(y, (h_n, c_n)) = lstm(x, (h_0, c_0), lengths)``.
-    """
-
-    kind = "lstm"
-
-    def forward(
         self,
-        input: Tensor,
-        hx: tuple[Tensor, Tensor] | None = None,
-        lengths: Tensor | None = None,
-    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
-        """Outputs (time, batch, direction * unit) and final states (layer * direction, batch, unit)."""
-        y, (h_n, c_n) = self.run(input, hx, lengths)
-        return y, (h_n, c_n)
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        proj_size: int = 0,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        **noise: Unpack[NoiseRates],
+    ) -> None:
+        twin = nn.LSTM(
+            input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device="meta"
+        )
+        super().__init__(twin, device, dtype, noise)
+
+
+def _reorder(states: States, axis: int, order: Tensor | None) -> States:
+    return states if order is None else tuple(state.index_select(axis, order) for state in states)

@@ -13,7 +13,8 @@ from torch import Tensor, nn
 
 from throughtime.kernels import CHUNK, GATES, Kind, linear, linear_over_time, ordered_sum
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
-from throughtime.nn.layers import GRU, LSTM, RNN, run_layers, weight_names
+from throughtime.nn.layers import GRU, LSTM, RNN
+from throughtime.nn.recurrence import run_layers, weight_names
 
 Cell = Literal["rnn", "gru", "lstm"]
 Pooling = Literal["last", "mean", "max", "steps"]
@@ -166,7 +167,7 @@ class SequenceNetwork(nn.Module):
             net.hidden_size,
             net.num_layers,
             batch_first=True,
-            dropout=dropout,
+            dropout=dropout if net.num_layers > 1 else 0.0,  # between layers; torch warns where there is no between
             bidirectional=net.bidirectional,
             dtype=dtype,
         )

@@ -1,0 +1,65 @@
+"""Noise inside a recurrence, drawn before its steps run.
+
+Variational and recurrent dropout, one mask through time: Gal & Ghahramani (2016), https://arxiv.org/abs/1512.05287.
+Candidate dropout: Semeniuta, Severyn & Barth (2016), https://arxiv.org/abs/1603.05118.
+Zoneout: Krueger et al. (2017), https://arxiv.org/abs/1606.01305.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypedDict
+
+from jaxtyping import Float
+from torch import Tensor
+from torch.nn.functional import dropout
+
+#: Gives a mask like a tensor, of a shape, silencing a share.
+Draw = Callable[[Tensor, tuple[int, ...], float], Tensor]
+
+
+class NoiseRates(TypedDict, total=False):
+    """What the layers take beyond torch's ``dropout``; all zero by default.
+
+    ``variational_dropout``: share of each layer's inputs silenced, the same ones at every step.
+    ``recurrent_dropout``: the same for the state where it enters the next step's product.
+    ``candidate_dropout``: share of what a gated cell would write into its state, anew at every step.
+    ``zoneout``, ``cell_zoneout``: share of h, and of an LSTM's c, that stays as it was one step before.
+    """
+
+    variational_dropout: float
+    recurrent_dropout: float
+    candidate_dropout: float
+    zoneout: float
+    cell_zoneout: float
+
+
+@dataclass(frozen=True)
+class StepNoise:
+    """What acts inside the steps of one layer in one direction; ``None`` and an empty ``kept`` are no noise.
+
+    Parameters
+    ----------
+    recurrent
+        What the state is multiplied with where it enters the next step's product.
+    candidate
+        What the candidate state is multiplied with, step by step.
+    kept
+        The share of each state that stays as it was: drawn (0 or 1) step by step, or one rate, its expectation.
+    """
+
+    recurrent: Float[Tensor, "member batch unit"] | None = None
+    candidate: Float[Tensor, "member time batch unit"] | None = None
+    kept: tuple[Float[Tensor, "member time batch unit"] | float, ...] = ()
+
+    def __bool__(self) -> bool:
+        return self.recurrent is not None or self.candidate is not None or bool(self.kept)
+
+
+def draw_mask(like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
+    """Zeros, a share ``rate`` of all, among 1/(1-rate), from torch's own generator as torch would draw it."""
+    return dropout(like.new_ones(shape), rate)
+
+
+def draw_kept(draw: Draw, like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
+    """Ones, a share ``rate`` of all, among zeros."""
+    return (draw(like, shape, rate) == 0).to(like.dtype)

@@ -1,0 +1,135 @@
+"""Recurrent layers as a computation with a member axis: one on the other, each in its directions."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import product
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from throughtime.kernels import Kind, recurrent
+from throughtime.nn.noise import StepNoise
+from throughtime.nn.unrolled import States, unrolled
+
+Start = Sequence[Float[Tensor, "member layer_direction batch unit"]]
+
+
+@dataclass(frozen=True)
+class Run:
+    """What layers give.
+
+    Parameters
+    ----------
+    outputs
+        The last layer's, (member, time, batch, direction * unit).
+    ends
+        Each state where the series itself ends: one tensor a state (h, and c of an LSTM), (member, layer * direction,
+        batch, unit).
+    steps
+        For each layer and direction its states at every step, (member, time, batch, unit) and zero beyond a series'
+        end; the c of an LSTM only where it was asked for.
+    """
+
+    outputs: Tensor
+    ends: States
+    steps: list[States]
+
+
+def weight_names(layer: int, reverse: bool) -> tuple[str, str, str, str]:
+    """torch's names of one layer's parameters in one direction."""
+    end = ending(layer, reverse)
+    return f"weight_ih{end}", f"weight_hh{end}", f"bias_ih{end}", f"bias_hh{end}"
+
+
+def ending(layer: int, reverse: bool) -> str:
+    """What torch's names of one layer's parameters in one direction end with."""
+    return f"_l{layer}" + ("_reverse" if reverse else "")
+
+
+def layer_directions(num_layers: int, bidirectional: bool) -> Iterator[tuple[int, bool]]:
+    """Every layer and direction (is it the reverse one?), in torch's order."""
+    return product(range(num_layers), (False, True)[: 1 + bidirectional])
+
+
+def trace_layers(
+    kind: Kind,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    *,
+    num_layers: int,
+    bidirectional: bool,
+    start: Start | None = None,
+    masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
+    noise: Sequence[StepNoise] = (),
+    cells: bool = False,
+) -> Run:
+    """Run the layers one on the other, each in its directions.
+
+    Parameters
+    ----------
+    weights
+        torch's names; biases may be absent, a projection (``weight_hr``) present.
+    start
+        Initial states, ``(h0,)`` or ``(h0, c0)``, torch's order of layers and directions.
+    masks
+        What the outputs of each layer but the last are multiplied with: dropout, already drawn.
+    noise
+        What acts inside the steps, for each layer and direction.
+    cells
+        Whether the c of an LSTM is wanted at every step.
+    """
+    ends: list[States] = []
+    steps: list[States] = []
+    for layer in range(num_layers):
+        outputs = []
+        for reverse in (False, True)[: 1 + bidirectional]:
+            place = len(ends)
+            w_ih, w_hh, b_ih, b_hh = (weights.get(name) for name in weight_names(layer, reverse))
+            assert w_ih is not None
+            assert w_hh is not None
+            w_hr = weights.get(f"weight_hr{ending(layer, reverse)}")
+            initial = () if start is None else tuple(state[:, place] for state in start)
+            h0, c0 = (*initial, None, None)[:2]
+            inside = noise[place] if noise else StepNoise()
+            # The op has no room for noise or a projection inside its steps, keeps no c, and refuses an empty batch.
+            if inside or w_hr is not None or cells or x.shape[2] == 0:
+                states, end = unrolled(
+                    kind, x, lengths, w_ih, w_hh, b_ih, b_hh, w_hr, start=initial, reverse=reverse, noise=inside
+                )
+            else:
+                y, *op_end = recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse)
+                states, end = (y,), tuple(op_end)
+            outputs.append(states[0])
+            ends.append(end)
+            steps.append(states)
+        x = torch.cat(outputs, -1) if bidirectional else outputs[0]
+        if layer < len(masks) and (mask := masks[layer]) is not None:
+            x = x * mask
+    return Run(x, tuple(torch.stack(states, 1) for states in zip(*ends, strict=True)), steps)
+
+
+def run_layers(
+    kind: Kind,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    *,
+    num_layers: int,
+    bidirectional: bool,
+    start: Start | None = None,
+    masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
+) -> tuple[Tensor, States]:
+    """Outputs and final states of ``trace_layers``, which see."""
+    run = trace_layers(
+        kind,
+        weights,
+        x,
+        lengths,
+        num_layers=num_layers,
+        bidirectional=bidirectional,
+        start=start,
+        masks=masks,
+    )
+    return run.outputs, run.ends
