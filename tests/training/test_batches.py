@@ -1,0 +1,148 @@
+"""Batches of every member: the series' own values, targets, weights and random draws."""
+
+import numpy as np
+import pytest
+import torch
+
+from throughtime.nn import Architecture
+from throughtime.training import Inputs, Member, Sample
+from throughtime.training.batches import dropout_masks, epoch_order, gather, observations
+from throughtime.training.members import stack_samples, training_size
+
+LENGTHS = np.array([4, 1, 7, 3, 5, 2])
+STARTS = np.cumsum(LENGTHS) - LENGTHS
+ROWS = [np.array([5, 0, 2]), np.array([1, 2, 3, 4])]
+
+
+def inputs(static: bool = False) -> Inputs:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(LENGTHS.sum() + 1, 2))
+    values[3, 1] = np.nan
+    values[-1] = np.nan
+    columns = torch.from_numpy(rng.normal(size=(len(LENGTHS), 3))) if static else None
+    return Inputs(torch.from_numpy(values), STARTS, LENGTHS, columns)
+
+
+def member(n: int, seed: int = 0, dropout: float = 0.0) -> Member:
+    sample = Sample(np.arange(n), np.zeros(n), np.ones(n))
+    return Member(seed, sample, np.zeros(2), np.ones(2), 0.1, 0.0, 0.0, dropout, np.inf, 1)
+
+
+@pytest.mark.parametrize("static", [False, True])
+def test_a_batch_holds_each_members_own_series_standardized_its_own_way(static):
+    given = inputs(static)
+    channels = 5 if static else 2
+    samples = stack_samples([Sample(rows, np.zeros(len(rows)), np.ones(len(rows))) for rows in ROWS], given, False)
+    positions = np.array([[2, 0, -1], [3, 1, 0]])
+    shift = torch.arange(2.0 * channels, dtype=torch.float64).view(2, channels)
+    scale = shift + 1
+    batch = gather(given, samples, positions, shift, scale)
+    assert batch.x.shape == (2, 7, 3, channels)
+    for m, at in np.ndindex(2, 3):
+        if positions[m, at] < 0:
+            assert not batch.inside[m, :, at].any()
+            continue
+        row = ROWS[m][positions[m, at]]
+        length = LENGTHS[row]
+        own = given.values[STARTS[row] : STARTS[row] + length]
+        if static:
+            own = torch.cat([own, given.static[row].expand(length, -1)], 1)
+        assert torch.equal(batch.x[m, :length, at], ((own - shift[m]) / scale[m]).nan_to_num(0))
+        assert not batch.x[m, length:, at].any()
+        assert batch.lengths[m, at] == length
+        assert batch.inside[m, :, at].tolist() == [True] * length + [False] * (7 - length)
+
+
+def test_targets_and_weights_are_each_series_own_and_padding_weighs_nothing():
+    given = inputs()
+    own = [Sample(ROWS[0], np.array([7.0, np.nan, 9.0]), np.array([1.0, 2.0, 3.0]))]
+    own.append(Sample(ROWS[1], np.arange(4.0), np.full(4, 0.5)))
+    samples = stack_samples(own, given, False)
+    batch = gather(given, samples, np.array([[2, 1, -1], [0, 3, 2]]), torch.zeros(2, 2), torch.ones(2, 2))
+    targets, weights = observations(samples, batch)
+    assert targets.tolist() == [[9, 0, 7], [0, 3, 2]]
+    assert weights.tolist() == [[3, 0, 0], [0.5, 0.5, 0.5]]
+    assert [training_size(sample, given) for sample in own] == [4.0, 2.0]
+
+
+def test_a_class_below_zero_is_not_observed():
+    given = inputs()
+    sample = Sample(ROWS[0], np.array([1, -1, 0]), np.array([1.0, 2.0, 4.0]))
+    samples = stack_samples([sample], given, False)
+    batch = gather(given, samples, np.array([[0, 1, 2]]), torch.zeros(1, 2), torch.ones(1, 2))
+    assert observations(samples, batch)[1].tolist() == [[1, 0, 4]]
+    assert training_size(sample, given) == 5.0
+
+
+def test_targets_each_step_follow_their_series_and_weigh_as_it_does():
+    given = inputs()
+    steps = [np.concatenate([np.arange(LENGTHS[row]) + 10.0 * row for row in rows]) for rows in ROWS]
+    steps[1][2] = np.nan  # of series 2, step 1
+    own = [Sample(rows, y, np.arange(1.0, len(rows) + 1)) for rows, y in zip(ROWS, steps, strict=True)]
+    samples = stack_samples(own, given, True)
+    positions = np.array([[1, -1, 0], [1, 0, 3]])
+    batch = gather(given, samples, positions, torch.zeros(2, 2), torch.ones(2, 2))
+    targets, weights = observations(samples, batch)
+    for m, at in np.ndindex(2, 3):
+        if positions[m, at] < 0:
+            assert not weights[m, :, at].any()
+            continue
+        row, weight = ROWS[m][positions[m, at]], positions[m, at] + 1.0
+        for step in range(len(targets[m])):
+            unobserved = step >= LENGTHS[row] or (m, row, step) == (1, 2, 1)
+            assert weights[m, step, at] == (0 if unobserved else weight)
+            assert unobserved or targets[m, step, at] == 10 * row + step
+    assert training_size(own[0], given) == 1 * 2 + 2 * 4 + 3 * 7
+    assert training_size(own[1], given) == 1 * 1 + 2 * 6 + 3 * 3 + 4 * 5
+
+
+def test_every_epoch_visits_each_series_once_in_an_order_of_the_members_own():
+    members = [member(11, seed=1), member(5, seed=2), member(5, seed=1)]
+    order = epoch_order(members, 0, 4)
+    assert order.shape == (3, 12)
+    for row, size in zip(order, (11, 5, 5), strict=True):
+        assert sorted(row[:size]) == list(range(size))
+        assert (row[size:] == -1).all()
+    assert np.array_equal(order[1, :8], epoch_order(members[1:2], 0, 4)[0])  # alone or in company
+    assert not np.array_equal(order[1, :5], order[2, :5])  # another seed
+    assert not np.array_equal(order, epoch_order(members, 1, 4))  # another epoch
+
+
+NET = Architecture("gru", 2, 50, 2, True, "last", 1)
+LIKE = torch.zeros(1, dtype=torch.float64)
+
+
+@pytest.mark.parametrize("p", [0.1, 0.5, 0.9])
+def test_dropout_silences_the_stated_share_and_scales_the_survivors(p):
+    between, last = dropout_masks(NET, [member(3, dropout=p)], 0, 0, 12, 8, LIKE)
+    assert between.shape == (1, 12, 8, 100)
+    assert last.shape == (1, 8, 100)
+    for mask in (between, last):
+        assert set(mask.unique().tolist()) == {0.0, 1 / (1 - p)}
+        share = (mask == 0).double().mean().item()
+        assert abs(share - p) < 4 * (p * (1 - p) / mask.numel()) ** 0.5
+    # units, series and steps are silenced each on its own
+    for axis in (1, 2, 3):
+        assert (between.std(axis) > 0).double().mean() > 0.5
+    by_step = dropout_masks(Architecture("gru", 2, 50, 1, False, "steps", 1), [member(3, dropout=p)], 0, 0, 12, 8, LIKE)
+    assert by_step[0].shape == (1, 12, 8, 50)
+
+
+def test_a_members_masks_are_its_own_in_any_company_and_time_and_new_at_each_step():
+    one, other = member(3, seed=4, dropout=0.5), member(3, seed=5, dropout=0.3)
+    alone = dropout_masks(NET, [one], 2, 1, 6, 8, LIKE)
+    company = dropout_masks(NET, [other, member(3, seed=6), one], 2, 1, 6, 8, LIKE)
+    for mine, theirs in zip(alone, company, strict=True):
+        assert torch.equal(mine[0], theirs[2])
+        assert not torch.equal(theirs[0] == 0, theirs[2] == 0)
+        assert (theirs[1] == 1).all()  # a member without dropout is multiplied by one
+    longer = dropout_masks(NET, [one], 2, 1, 9, 8, LIKE)
+    assert torch.equal(alone[0], longer[0][:, :6])
+    assert torch.equal(alone[1], longer[1])
+    for epoch, step in ((3, 1), (2, 2), (1, 2)):
+        assert not torch.equal(alone[0], dropout_masks(NET, [one], epoch, step, 6, 8, LIKE)[0])
+    assert not torch.equal(alone[0][0, 0], alone[1][0])  # nor are two layers' masks the same
+
+
+def test_without_dropout_no_masks_are_drawn():
+    assert dropout_masks(NET, [member(3), member(3)], 0, 0, 6, 8, LIKE) == []

@@ -1,0 +1,60 @@
+"""Gradients are clipped member by member."""
+
+import pytest
+import torch
+
+from throughtime.training.clipping import clip_by_norm
+
+# float64; torch divides by the norm plus 1e-6, which is no part of the formula
+TORCHS = {"rtol": 1e-5, "atol": 0}
+
+
+def test_each_member_is_clipped_to_its_own_norm_as_by_torch():
+    torch.manual_seed(0)
+    grads = torch.randn(4, 30, dtype=torch.float64) * torch.tensor([1e-3, 1.0, 10.0, 1e3], dtype=torch.float64)[:, None]
+    limits = torch.tensor([1.0, 1.0, 2.5, 7.0], dtype=torch.float64)
+    before, clipped = grads.clone(), grads.clone()
+    norms = clip_by_norm(clipped, limits)
+    for m in range(4):
+        parameters = [torch.zeros(10, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+        for parameter, grad in zip(parameters, before[m].split(10), strict=True):
+            parameter.grad = grad.clone()
+        total = torch.nn.utils.clip_grad_norm_(parameters, limits[m].item())
+        torch.testing.assert_close(norms[m], total, rtol=1e-14, atol=0)
+        torch.testing.assert_close(clipped[m], torch.cat([p.grad for p in parameters]), **TORCHS)
+        # the closed form, without torch's 1e-6; float64
+        expected = before[m] * min(1.0, limits[m].item() / before[m].norm().item())
+        torch.testing.assert_close(clipped[m], expected, rtol=1e-14, atol=0)
+
+
+@pytest.mark.parametrize("limit", [1e-3, 1.0, torch.inf])
+def test_a_gradient_within_its_limit_is_left_alone(limit):
+    grads = torch.tensor([[3e-4, 4e-4], [0.0, 0.0]])
+    before = grads.clone()
+    assert torch.equal(clip_by_norm(grads, torch.full((2,), limit)), torch.tensor([5e-4, 0.0]))
+    assert torch.equal(grads, before)
+
+
+def test_a_member_without_finite_gradients_does_not_touch_its_neighbors():
+    grads = torch.tensor([[3.0, 4.0], [torch.nan, 1.0], [torch.inf, 1.0], [6.0, 8.0]])
+    norms = clip_by_norm(grads, torch.ones(4))
+    # float32's epsilon is 1.2e-7
+    torch.testing.assert_close(grads[[0, 3]], torch.tensor([[0.6, 0.8], [0.6, 0.8]]), rtol=1e-6, atol=0)
+    assert norms[[0, 3]].tolist() == [5.0, 10.0]
+    assert grads[1].isnan().all()
+    assert grads[2].isnan().any()
+
+
+@pytest.mark.parametrize("width", [1, 17, 1000])
+def test_a_members_norm_has_the_same_bits_in_any_company_and_with_zeros_appended(width):
+    torch.manual_seed(0)
+    grads = torch.randn(10, width)
+    limits = torch.rand(10)
+    together = grads.clone()
+    norms = clip_by_norm(together, limits)
+    longer = torch.cat([grads, torch.zeros(10, 13)], 1)
+    assert torch.equal(clip_by_norm(longer, limits), norms)
+    for m in range(10):
+        alone = grads[m : m + 1].clone()
+        assert torch.equal(clip_by_norm(alone, limits[m : m + 1])[0], norms[m])
+        assert torch.equal(alone[0], together[m])
