@@ -24,7 +24,10 @@ class EpochRecord:
 
 @dataclass(frozen=True)
 class EpochProgress:
-    """How a lockstep run stands after an epoch; the losses are means over the members still running."""
+    """How a lockstep run stands after an epoch; the losses are means over the members still running.
+
+    Members of several shapes, or more than memory holds, train in several runs one after the other.
+    """
 
     epoch: int
     max_epochs: int
@@ -32,3 +35,5 @@ class EpochProgress:
     running: int
     train_loss: float
     validation_loss: float | None
+    run: int = 1
+    runs: int = 1

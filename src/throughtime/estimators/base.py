@@ -6,13 +6,13 @@ from inspect import Signature
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
-import numpy as np
 from numpy import ndarray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
+from throughtime.estimators.calls import Fit, Outputs, answered
 from throughtime.nn import SequenceNetwork
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
@@ -97,22 +97,17 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         DivergenceError
             When the loss or the weights stop being finite.
         """
-        from throughtime.estimators.members import fit_members
-
-        (fitted,) = fit_members([self], X, y, sample_weight=sample_weight, groups=groups)
-        if isinstance(fitted, Exception):
-            raise fitted
+        fitted = answered(Fit(self, X, y, sample_weight, groups))
         self.__dict__.update(fitted.__dict__)
         return self
 
     def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:
         """The series, and the network's outputs: a row a series, or a row a step."""
-        from throughtime.estimators.members import predict_members, sequences_like
+        from throughtime.estimators.members import sequences_like
 
         check_is_fitted(self, "module_")
         series = sequences_like(self, X)
-        (outputs,) = predict_members([self], series, [np.arange(len(series))])
-        return series, outputs
+        return series, answered(Outputs(self, series))
 
     def answers(self, X: Sequences, outputs: ndarray) -> Any:
         """Turn the network's outputs on X into what ``predict`` gives."""

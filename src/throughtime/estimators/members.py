@@ -1,8 +1,8 @@
 """The door for everything that trains many: estimators in, fitted estimators out, all of one shape in lockstep."""
 
 from collections import defaultdict
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from numbers import Real
 from typing import Any, TypeVar
 
@@ -16,15 +16,19 @@ from sklearn.utils.class_weight import compute_class_weight
 from throughtime.data import Sequences, as_sequences
 from throughtime.errors import DataError, ParameterError, ThroughtimeError
 from throughtime.estimators.base import SequenceEstimator
+from throughtime.estimators.calls import Fit, Outputs
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.features import Features, any_missing, features_of, inputs_of, scaling, weighted_moments
+from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, runs
+from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
 from throughtime.nn import Architecture, SequenceNetwork
 from throughtime.parameters import check_values
 from throughtime.records import EpochProgress
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, Trained, derived_seed, predict, train
-from throughtime.training.members import training_size
-from throughtime.training.progress import shown
+from throughtime.training.lockstep import EVALUATION_ROWS
+from throughtime.training.members import observed
+from throughtime.training.progress import Report, shown
 
 E = TypeVar("E", bound=SequenceEstimator)
 Rows = ndarray
@@ -41,6 +45,16 @@ class _Prepared:
     learned: dict[str, Any]
 
 
+@dataclass(frozen=True)
+class _Group:
+    """Members of one shape, and the inputs they share."""
+
+    net: Architecture
+    recipe: Recipe
+    inputs: Inputs
+    members: list[Member]
+
+
 def fit_members(
     estimators: Sequence[E],
     X: Any,
@@ -51,6 +65,7 @@ def fit_members(
     sample_weight: Any = None,
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
+    memory_budget: float | None = DEFAULT_BUDGET,
 ) -> list[E | Exception]:
     """Fit many estimators on series of one data set, those whose networks have one shape in lockstep.
 
@@ -66,6 +81,9 @@ def fit_members(
         without.
     sample_weight, groups
         One a series of X.
+    memory_budget
+        Bytes, by the estimate of ``estimators.memory``, that members may take at a time: of those of one shape, as
+        many train together; ``None`` for all of them. No bit of a result depends on it.
 
     Returns
     -------
@@ -98,17 +116,65 @@ def fit_members(
         else:
             together[prepared.net, prepared.recipe, prepared.masked].append((m, prepared))
 
+    places = [m for group in together.values() for m, _ in group]
+    trained_groups = [
+        _Group(net, recipe, problem.inputs(masked, recipe.device), [prepared.member for _, prepared in group])
+        for (net, recipe, masked), group in together.items()
+    ]
+    ready = [prepared for group in together.values() for _, prepared in group]
     with shown(type(estimators[0]).__name__, any(e.verbose for e in estimators), on_epoch) as report:
-        for (net, recipe, masked), group in together.items():
-            inputs = problem.inputs(masked, recipe.device)
-            for (m, prepared), trained in zip(
-                group, train(net, recipe, inputs, [p.member for _, p in group], report), strict=True
-            ):
-                results[m] = trained.failure or _fitted(estimators[m], prepared, trained)
+        for m, prepared, trained in zip(
+            places, ready, _train_groups(trained_groups, memory_budget, report), strict=True
+        ):
+            results[m] = trained.failure or _fitted(estimators[m], prepared, trained)
     return results  # type: ignore[return-value]
 
 
-def predict_members(estimators: Sequence[SequenceEstimator], X: Sequences, rows: Sequence[Rows]) -> list[ndarray]:
+def fit_calls(
+    calls: Sequence[Fit],
+    *,
+    verbose: bool = False,
+    on_epoch: Callable[[EpochProgress], None] | None = None,
+    memory_budget: float | None = DEFAULT_BUDGET,
+) -> list[SequenceEstimator | Exception]:
+    """Fit many estimators, each on series of its own, those whose networks have one shape in lockstep.
+
+    Returns
+    -------
+    What ``call.estimator.fit(call.X, call.y, ...)`` gives or raises, in order.
+    """
+    results: list[Any] = [None] * len(calls)
+    together: dict[Any, list[tuple[int, Sequences, _Prepared]]] = defaultdict(list)
+    for m, call in enumerate(calls):
+        try:
+            problem = _Problem([call.estimator], call.X, call.y, call.sample_weight, call.groups)
+            prepared = problem.prepare(call.estimator, np.arange(len(problem.X)), None)
+        except Exception as error:
+            results[m] = error
+        else:
+            key = prepared.net, prepared.recipe, prepared.masked, kind(problem.X)
+            together[key].append((m, problem.X, prepared))
+    groups, places = [], []
+    for (net, recipe, masked, _), group in together.items():
+        X, rows = pooled([own for _, own, _ in group])
+        inputs = inputs_of(features_of(X, masked), recipe.device)
+        members = [_moved(prepared.member, own) for (_, _, prepared), own in zip(group, rows, strict=True)]
+        groups.append(_Group(net, recipe, inputs, members))
+        places += [(m, prepared) for m, _, prepared in group]
+    title = type(calls[0].estimator).__name__ if calls else ""
+    with shown(title, verbose or any(call.estimator.verbose for call in calls), on_epoch) as report:
+        for (m, prepared), trained in zip(places, _train_groups(groups, memory_budget, report), strict=True):
+            results[m] = trained.failure or _fitted(calls[m].estimator, prepared, trained)
+    return results
+
+
+def predict_members(
+    estimators: Sequence[SequenceEstimator],
+    X: Sequences,
+    rows: Sequence[Rows],
+    *,
+    memory_budget: float | None = DEFAULT_BUDGET,
+) -> list[ndarray]:
     """Network outputs of many fitted estimators, each on its own series of X, those of one shape in lockstep.
 
     Returns
@@ -122,14 +188,39 @@ def predict_members(estimators: Sequence[SequenceEstimator], X: Sequences, rows:
         dtype = next(estimator.module_.parameters()).dtype
         together[estimator.module_.net, dtype, estimator.masked_, estimator.device].append(m)
     for (net, dtype, masked, device), places in together.items():
-        states = [estimators[m].module_.state_dict() for m in places]
-        stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
-        shift, scale = stacked.pop("shift"), stacked.pop("scale")
         cast = X.astype(str(dtype).removeprefix("torch."))
         inputs = inputs_of(features_of(cast, masked), device)
-        for m, own in zip(places, predict(net, stacked, inputs, [rows[m] for m in places], shift, scale), strict=True):
-            outputs[m] = own
+        longest = int(X.lengths.max(initial=1))
+        each = bytes_a_member(net, EVALUATION_ROWS, longest, dtype.itemsize, training=False)
+        for run in runs(places, each, memory_budget):
+            states = [estimators[m].module_.state_dict() for m in run]
+            stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
+            shift, scale = stacked.pop("shift"), stacked.pop("scale")
+            found = predict(net, stacked, inputs, [rows[m] for m in run], shift, scale)
+            for m, own in zip(run, found, strict=True):
+                outputs[m] = own
     return outputs  # type: ignore[return-value]
+
+
+def predict_calls(
+    calls: Sequence[Outputs], *, memory_budget: float | None = DEFAULT_BUDGET
+) -> list[ndarray | Exception]:
+    """Network outputs of many fitted estimators, each on series of its own, in lockstep."""
+    results: list[Any] = [None] * len(calls)
+    together: dict[Any, list[int]] = defaultdict(list)
+    for m, call in enumerate(calls):
+        try:
+            _check_series(call.estimator, call.X, np.arange(len(call.X)))
+        except Exception as error:
+            results[m] = error
+        else:
+            together[kind(call.X)].append(m)
+    for places in together.values():
+        X, rows = pooled([calls[m].X for m in places])
+        found = predict_members([calls[m].estimator for m in places], X, rows, memory_budget=memory_budget)
+        for m, own in zip(places, found, strict=True):
+            results[m] = own
+    return results
 
 
 def sequences_like(estimator: SequenceEstimator, X: Any) -> Sequences:
@@ -213,7 +304,8 @@ class _Problem:
             shift, scale = scaling(features, train_rows, weights)
         encode_rows = self._encoder(p, train_rows, weights, learned)
         sample = encode_rows(train_rows)
-        if not training_size(sample, self.inputs(masked, p["device"])) > 0:
+        each = sample.weights if own.lengths is None else np.repeat(sample.weights, features.lengths[train_rows])
+        if not each[observed(sample.targets)].sum() > 0:
             raise DataError("training needs an observed target of weight above zero, got none")
 
         net = Architecture(
@@ -312,6 +404,32 @@ class _Problem:
             if len(steps):
                 return f" at series {row}, step {steps[0]}, channel {channels[0]}"
         return " in the static features"
+
+
+def _train_groups(groups: Sequence[_Group], budget: float | None, report: Report | None) -> Iterator[Trained]:
+    """Train every group's members in order, as many at a time as the budget allows."""
+    plan = []
+    for group in groups:
+        longest = max(int(group.inputs.lengths[member.train.rows].max()) for member in group.members)
+        each = bytes_a_member(group.net, group.recipe.batch_size, longest, group.recipe.dtype.itemsize, training=True)
+        plan += [(group, run) for run in runs(group.members, each, budget)]
+    for number, (group, members) in enumerate(plan):
+
+        def of_this_run(progress: EpochProgress, number: int = number) -> None:
+            assert report is not None
+            report(replace(progress, run=number + 1, runs=len(plan)))
+
+        yield from train(group.net, group.recipe, group.inputs, members, None if report is None else of_this_run)
+
+
+def _moved(member: Member, rows: Rows) -> Member:
+    """The member with its series found elsewhere: at ``rows[i]`` instead of ``i``."""
+    validation = member.validation
+    return replace(
+        member,
+        train=replace(member.train, rows=rows[member.train.rows]),
+        validation=None if validation is None else replace(validation, rows=rows[validation.rows]),
+    )
 
 
 def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | None:

@@ -73,4 +73,5 @@ def _lines(title: str) -> Iterator[Report]:
 def _losses(progress: EpochProgress) -> str:
     validation = "" if progress.validation_loss is None else f", validation {progress.validation_loss:.4f}"
     members = f"{progress.running} of {progress.members} members running"
-    return f"loss {progress.train_loss:.4f}{validation}, {members}"
+    run = "" if progress.runs == 1 else f", run {progress.run} of {progress.runs}"
+    return f"loss {progress.train_loss:.4f}{validation}, {members}{run}"
