@@ -1,0 +1,64 @@
+"""How much memory a member takes while it trains, and so how many may train at once."""
+
+import itertools
+from collections.abc import Iterator, Sequence
+from typing import TypeVar
+
+from throughtime.errors import ParameterError
+from throughtime.nn import Architecture, weight_shapes
+
+T = TypeVar("T")
+
+#: Bytes that the members of one run may take together, unless the caller says otherwise.
+DEFAULT_BUDGET = 2 * 2**30
+
+#: Copies of the weights: themselves, gradients, two moments, and what a step makes in passing.
+_WEIGHT_COPIES = 8
+#: Numbers a layer keeps for backward, a unit, row and step: measured as the growth of the resident set a member
+#: (benchmarks/memory.py), rounded up.
+_KEPT = {"rnn": 6, "gru": 18, "lstm": 22}
+#: The same when it only runs forward: a layer's states and what its step makes.
+_PASSING = {"rnn": 3, "gru": 6, "lstm": 7}
+
+
+def bytes_a_member(net: Architecture, rows: int, time: int, itemsize: int, *, training: bool) -> int:
+    """An estimate of what one more member adds.
+
+    Parameters
+    ----------
+    rows, time
+        Series in a batch, and the steps of the longest.
+    itemsize
+        Bytes a number.
+    training
+        Whether it trains or only runs forward.
+    """
+    weights = sum(_size(shape) for shape in weight_shapes(net).values())
+    kept = (_KEPT if training else _PASSING)[net.cell]
+    directions = 1 + net.bidirectional
+    activations = time * rows * (3 * net.n_inputs + kept * net.hidden_size * net.num_layers * directions)
+    return itemsize * ((_WEIGHT_COPIES if training else 2) * weights + activations)
+
+
+def runs(members: Sequence[T], each: int, budget: float | None) -> Iterator[Sequence[T]]:
+    """The members in runs of as many as the budget allows, one at the least; all at once without a budget.
+
+    Raises
+    ------
+    ParameterError
+        If the budget is not above zero.
+    """
+    if budget is not None and not budget > 0:
+        raise ParameterError(f"memory_budget needs a number of bytes above 0, got {budget!r}")
+    most = len(members) if budget is None else max(1, int(min(budget // each, len(members))))
+    n_runs = -(-len(members) // most)
+    # runs of even size: a last one of a single member would take nearly as long as a full one
+    edges = [len(members) * run // n_runs for run in range(n_runs + 1)]
+    return (members[begin:end] for begin, end in itertools.pairwise(edges))
+
+
+def _size(shape: Sequence[int]) -> int:
+    size = 1
+    for side in shape:
+        size *= side
+    return size
