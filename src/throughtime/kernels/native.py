@@ -11,6 +11,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from throughtime.kernels.batching import map_backward, map_recurrent
+from throughtime.kernels.derivatives import differentiable_gradients
 from throughtime.kernels.products import kernel_threads
 from throughtime.kernels.reference import GATES
 
@@ -228,6 +230,12 @@ def _differentiate(
     needs_x = ctx.needs_input_grad[1]
     if dy is None and dh_n is None and dc_n is None:
         return (None,) * 11
+    if torch.is_grad_enabled():  # the kernels' own gradients cannot be differentiated again
+        tensors = (x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
+        grads = differentiable_gradients(
+            ctx.kind, tensors, ctx.reverse, ctx.needs_input_grad[1:9], (dy, dh_n, dc_n if ctx.kind == "lstm" else None)
+        )
+        return (None, *grads, None, None)
     dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0, _, _ = torch.ops.throughtime.recurrent_backward(
         ctx.kind,
         dy,
@@ -264,6 +272,8 @@ def _differentiate(
 _registry.register_fake("throughtime::recurrent", _forward_fake, lib=_library)
 _registry.register_fake("throughtime::recurrent_backward", _backward_fake, lib=_library)
 _registry.register_autograd("throughtime::recurrent", _differentiate, setup_context=_setup_context, lib=_library)
+_registry.register_vmap("throughtime::recurrent", map_recurrent, lib=_library)
+_registry.register_vmap("throughtime::recurrent_backward", map_backward, lib=_library)
 
 
 def check_arguments(

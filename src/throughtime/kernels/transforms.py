@@ -1,4 +1,4 @@
-"""What a transform of torch hides: under ``vmap`` and while a graph is compiled, a tensor has no values to look at."""
+"""What torch's transforms ask of the op: values hidden by ``vmap`` or a compiler, derivatives inside a transform."""
 
 import torch
 from torch import Tensor
@@ -6,4 +6,16 @@ from torch import Tensor
 
 def is_hidden(tensor: Tensor) -> bool:
     """Whether asking for the tensor's values would fail, or break a compiled graph in two."""
-    return torch.compiler.is_compiling() or tensor.is_meta or torch._C._functorch.is_batchedtensor(tensor)
+    if torch.compiler.is_compiling() or tensor.is_meta:
+        return True
+    while torch._C._functorch.is_gradtrackingtensor(tensor):
+        tensor = torch._C._functorch.get_unwrapped(tensor)
+    return torch._C._functorch.is_batchedtensor(tensor)
+
+
+def is_differentiating() -> bool:
+    """Whether ``grad``, ``jacrev``, ``jvp`` or the like is under way: they see through plain torch alone."""
+    if torch.compiler.is_compiling():
+        return False
+    vmap = torch._C._functorch.TransformType.Vmap
+    return any(level.key() != vmap for level in torch._C._functorch.get_interpreter_stack() or ())

@@ -1,0 +1,44 @@
+"""Gradients of the op that can be differentiated again: ``create_graph=True``, through plain torch."""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from throughtime.kernels import reference
+from throughtime.kernels.reference import Kind
+
+
+def differentiable_gradients(
+    kind: Kind,
+    tensors: tuple[Tensor | None, ...],
+    reverse: bool,
+    needed: tuple[bool, ...],
+    outer: tuple[Tensor | None, ...],
+) -> list[Tensor | None]:
+    """Run the op again in plain torch, and differentiate that.
+
+    Parameters
+    ----------
+    tensors
+        The op's: x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0.
+    needed
+        Which of them a gradient is wanted of; ``None`` comes back for the others.
+    outer
+        Gradients of the results, ``None`` for zero.
+    """
+    # Aliases: one input may have been computed from another, and that path is not the op's.
+    inputs = [t.view_as(t) if t is not None and need else t for t, need in zip(tensors, needed, strict=True)]
+    again: Callable[..., tuple[Tensor, ...]] = reference.recurrent
+    results = again(kind, *inputs, reverse=reverse)
+    reached = [(result, grad) for result, grad in zip(results, outer, strict=False) if grad is not None]
+    wanted = {at: t for at, (t, need) in enumerate(zip(inputs, needed, strict=True)) if t is not None and need}
+    found = torch.autograd.grad(
+        [result for result, _ in reached],
+        list(wanted.values()),
+        [grad for _, grad in reached],
+        create_graph=True,
+        materialize_grads=True,
+    )
+    by_place = dict(zip(wanted, found, strict=True))
+    return [by_place.get(at) for at in range(len(inputs))]
