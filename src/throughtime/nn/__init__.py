@@ -1,5 +1,6 @@
-"""Recurrent layers, initializers and the network that the estimators train."""
+"""Recurrent layers and their conversion, stacks, initializers, and the network that the estimators train."""
 
+from throughtime.nn.conversion import convert
 from throughtime.nn.initializers import Init, initialize_, initialize_bias_
 from throughtime.nn.layers import GRU, LSTM, RNN
 from throughtime.nn.network import (
@@ -11,7 +12,9 @@ from throughtime.nn.network import (
     standardize,
     weight_shapes,
 )
+from throughtime.nn.noise import NoiseRates
 from throughtime.nn.recurrence import run_layers
+from throughtime.nn.stacking import Stack, stack
 
 __all__ = [
     "GRU",
@@ -19,13 +22,17 @@ __all__ = [
     "RNN",
     "Architecture",
     "Init",
+    "NoiseRates",
     "SequenceNetwork",
+    "Stack",
+    "convert",
     "forward",
     "initial_weights",
     "initialize_",
     "initialize_bias_",
     "is_bias",
     "run_layers",
+    "stack",
     "standardize",
     "weight_shapes",
 ]

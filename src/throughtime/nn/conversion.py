@@ -1,0 +1,86 @@
+"""``convert``: torch's recurrent layers in any model swapped for ours, and back."""
+
+from typing import Any, Literal, TypeVar
+
+from torch import nn
+
+from throughtime.nn.layers import GRU, LSTM, RNN, RecurrentLayer
+from throughtime.nn.noise import NoiseRates
+
+M = TypeVar("M", bound=nn.Module)
+
+_OURS: dict[type[nn.Module], type[nn.Module]] = {nn.RNN: RNN, nn.GRU: GRU, nn.LSTM: LSTM}
+_TORCHS = {ours: torchs for torchs, ours in _OURS.items()}
+
+#: What the constructors share; ``dropout`` is set afterwards, or torch would warn again of a lone layer's.
+_ARGUMENTS = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional")
+
+
+def convert(module: M, to: Literal["throughtime", "torch"] = "throughtime") -> M | Any:
+    """Swap the recurrent layers of a model, in place.
+
+    Parameters
+    ----------
+    module
+        Any model; or a recurrent layer itself, which cannot be swapped in place: use what is returned.
+    to
+        Whose layers the model shall have.
+
+    Returns
+    -------
+    The same model. Its layers hold the same ``Parameter`` objects as before, so that an optimizer goes on, and keep
+    hooks, mode, device, dtype, and what a user has set on them. A layer used twice is still one. Subclasses of torch's
+    layers, parametrized ones among them, are left alone: what they compute is not known.
+
+    Raises
+    ------
+    ValueError
+        For layers with noise that torch's do not have; nothing is swapped then.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from throughtime.nn import convert
+    >>> model = torch.nn.Sequential(torch.nn.Linear(3, 8), torch.nn.LSTM(8, 16, batch_first=True))
+    >>> convert(model)[1]
+    LSTM(8, 16, batch_first=True)
+    """
+    if to not in ("throughtime", "torch"):
+        raise ValueError(f"to needs throughtime or torch, got {to!r}")
+    classes = _OURS if to == "throughtime" else _TORCHS
+    found = [(name, old) for name, old in module.named_modules(remove_duplicate=False) if type(old) in classes]
+    for name, old in found:
+        if isinstance(old, RecurrentLayer) and (noise := noise_of(old)):
+            raise ValueError(
+                f"convert needs layers that torch has too, got {' and '.join(noise)} in {name or 'the module'}"
+            )
+    swapped = {old: swap(old, classes[type(old)]) for _, old in found}
+    for name, old in found:
+        if name:
+            module.set_submodule(name, swapped[old])
+    return swapped.get(module, module)
+
+
+def noise_of(layer: RecurrentLayer) -> list[str]:
+    """The noise that a layer has beyond torch's, by name."""
+    return [name for name in NoiseRates.__annotations__ if getattr(layer, name)]
+
+
+def swap(old: Any, cls: Any) -> nn.Module:
+    """Make a layer of another class out of the very parts of an old one."""
+    options = {name: getattr(old, name) for name in _ARGUMENTS}
+    if old.mode == "LSTM":
+        options["proj_size"] = old.proj_size
+    if old.mode.startswith("RNN"):
+        options["nonlinearity"] = old.nonlinearity
+    fresh = type(old)(**options, device="meta")
+    new: nn.Module = cls(**options, device="meta")
+    new.dropout = old.dropout
+    for name, weight in old._parameters.items():
+        setattr(new, name, weight)
+    # The dictionaries themselves, so that the handles of hooks still remove what they added.
+    for name in vars(nn.Module()):
+        new.__dict__[name] = old.__dict__[name]
+    for name in vars(old).keys() - vars(fresh).keys():
+        new.__dict__[name] = old.__dict__[name]
+    return new
