@@ -275,7 +275,7 @@ class _Problem:
     def prepare(self, estimator: SequenceEstimator, rows: Rows, watched: Rows | None) -> _Prepared:
         """Everything of one member that comes from its own training series."""
         p = estimator.get_params(deep=False)
-        _check_device(p["device"])
+        check_device(p["device"])
         masked = any_missing(self.X, rows)
         if masked and p["missing"] == "error":
             raise DataError(f'X needs every value with missing="error", got NaN{self._where_missing(rows)}')
@@ -506,9 +506,16 @@ def _as_rows(rows: Rows | Sequence[int], n: int) -> Rows:
     return found.astype(np.int64)
 
 
-def _check_device(name: str) -> None:
+def check_device(name: str) -> None:
+    """Refuse a device that torch cannot compute on here.
+
+    Raises
+    ------
+    ParameterError
+        With what torch says of it.
+    """
     try:
-        torch.empty(0, device=name)
+        torch.zeros(1, device=name).item()  # "meta" has tensors, but no numbers in them
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         told = str(error).splitlines()[0]
         raise ParameterError(f"device needs one that torch has here, got {name!r}: {told}") from error
