@@ -9,7 +9,17 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from throughtime.data import Dataset, Sequences, load, read
     from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members
-    from throughtime.generalization import cross_validate
+    from throughtime.generalization import (
+        LockstepSearchCV,
+        cross_val_predict,
+        cross_val_score,
+        cross_validate,
+        learning_curve,
+        nested_cross_validate,
+        one_standard_error,
+        permutation_test_score,
+        validation_curve,
+    )
 
 _HOMES = {
     "Dataset": "data",
@@ -19,18 +29,34 @@ _HOMES = {
     "SequenceClassifier": "estimators",
     "SequenceRegressor": "estimators",
     "fit_members": "estimators",
+    "LockstepSearchCV": "generalization",
+    "cross_val_predict": "generalization",
+    "cross_val_score": "generalization",
     "cross_validate": "generalization",
+    "learning_curve": "generalization",
+    "nested_cross_validate": "generalization",
+    "one_standard_error": "generalization",
+    "permutation_test_score": "generalization",
+    "validation_curve": "generalization",
 }
 
 __all__ = [
     "Dataset",
+    "LockstepSearchCV",
     "SequenceClassifier",
     "SequenceRegressor",
     "Sequences",
+    "cross_val_predict",
+    "cross_val_score",
     "cross_validate",
     "fit_members",
+    "learning_curve",
     "load",
+    "nested_cross_validate",
+    "one_standard_error",
+    "permutation_test_score",
     "read",
+    "validation_curve",
 ]
 
 

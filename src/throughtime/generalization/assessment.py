@@ -1,17 +1,29 @@
 """How well a net will do: its folds, seeds and refits trained together, its scores beside those of the baselines."""
 
+import difflib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from sklearn.base import clone
-from sklearn.exceptions import UndefinedMetricWarning
-from sklearn.metrics import average_precision_score, check_scoring, get_scorer_names, make_scorer
+from sklearn.metrics import (
+    average_precision_score,
+    brier_score_loss,
+    check_scoring,
+    f1_score,
+    get_scorer_names,
+    jaccard_score,
+    log_loss,
+    make_scorer,
+    precision_score,
+    recall_score,
+)
 
 from throughtime.data import Sequences
+from throughtime.data.reasons import reason
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
 from throughtime.generalization.answers import Answers, answers_from, answers_of, pooled, take
@@ -24,6 +36,8 @@ Scorers = Mapping[str, Any]
 
 #: What an area under a curve is called here.
 _NAMES = {"roc_auc": "AUROC", "average_precision": "AUPRC", "r2": "R2"}
+#: What no score under these names can leave, as the ends of an interval could.
+_BOUNDS = {"accuracy": (0.0, 1.0), "AUROC": (0.0, 1.0), "AUPRC": (0.0, 1.0), "R2": (-np.inf, 1.0)}
 
 
 @dataclass(frozen=True)
@@ -58,27 +72,36 @@ def scorers_for(model: SequenceEstimator, y: Any, names: Sequence[str] = ()) -> 
     Parameters
     ----------
     names
-        scikit-learn's names. By default accuracy, for two classes AUROC and AUPRC too; R squared for numbers.
+        scikit-learn's names. By default accuracy, for two classes AUROC and AUPRC too; R squared for numbers. Of two
+        classes the second, in order, is the positive one.
 
     Raises
     ------
     ParameterError
-        For a name that scikit-learn does not know.
+        For a name that scikit-learn does not know, or a score that does not apply to these targets.
     """
+    truth = _observed(y)
+    classes = np.unique(truth)
     if not names:
         names = ["r2"]
         if isinstance(model, SequenceClassifier):
-            two = not isinstance(y, Sequences) and len(np.unique(y)) == 2
-            names = ["accuracy", "roc_auc", "average_precision"] if two else ["accuracy"]
+            names = ["accuracy", "roc_auc", "average_precision"] if len(classes) == 2 else ["accuracy"]
     found = {}
     for name in names:
         if name not in get_scorer_names():
-            raise ParameterError(f"scoring needs names of scikit-learn's scorers, got {name!r}")
-        found[_NAMES.get(name, name)] = (
-            make_scorer(average_precision_score, response_method="predict_proba", pos_label=np.unique(y)[1])
-            if name == "average_precision" and not isinstance(y, Sequences)
-            else check_scoring(model, scoring=name)
-        )
+            close = difflib.get_close_matches(name, get_scorer_names(), 1)
+            hint = f"; did you mean {close[0]!r}?" if close else ""
+            raise ParameterError(f"scoring needs the name of one of scikit-learn's scorers, got {name!r}{hint}")
+        scorer = _scorer(model, name, classes)
+        perfect = Answers(model, truth, truth)
+        if isinstance(model, SequenceClassifier):
+            perfect = Answers(model, truth, truth, np.eye(len(classes))[np.searchsorted(classes, truth)], classes)
+        try:
+            _quietly(scorer, perfect)
+        except (ValueError, TypeError, AttributeError) as error:
+            what = f"{len(classes)} classes" if isinstance(model, SequenceClassifier) else "numbers"
+            raise ParameterError(f"scoring {name!r} does not apply to a target of {what}: {reason(error)}") from error
+        found[_NAMES.get(name, name)] = scorer
     return found
 
 
@@ -185,12 +208,20 @@ def clone_baseline(X: Sequences, y: Any, classifier: bool, name: str) -> Baselin
     return next(one for one in baselines(X, y, classifier=classifier) if one.name == name)
 
 
-def interval_of(scores: ModelScores, metric: str, splits: Sequence[Split]) -> Interval:
-    """The mean over folds, seeds averaged within each, with the corrected resampled t interval."""
+def interval_of(scores: ModelScores, metric: str, splits: Sequence[Split], groups: ndarray | None = None) -> Interval:
+    """The mean over folds, seeds averaged within each, with the corrected resampled t interval.
+
+    Groups, when given, are what is counted on either side; the ends stay within what the score can reach.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a fold without any score stays NaN and is left out
         by_fold = np.nanmean(np.array(scores.validation[metric], dtype=float), axis=0)
-    return corrected_interval(by_fold, [len(train) for train, _ in splits], [len(test) for _, test in splits])
+    sizes = [[len(rows) if groups is None else len(np.unique(groups[rows])) for rows in split] for split in splits]
+    interval = corrected_interval(by_fold, [train for train, _ in sizes], [test for _, test in sizes])
+    if interval.low is None or interval.high is None:
+        return interval
+    lowest, highest = _BOUNDS.get(metric, (-np.inf, np.inf))
+    return replace(interval, low=max(interval.low, lowest), high=min(interval.high, highest))
 
 
 def with_seed(estimator: SequenceEstimator, seed: int) -> SequenceEstimator:
@@ -227,9 +258,55 @@ def _score(scorer: Any, answers: Answers | None) -> float:
     """A score, or NaN where there is none: a member that failed, R squared of one value, AUROC of one class."""
     if answers is None:
         return float("nan")
+    try:
+        return _quietly(scorer, answers)
+    except ValueError:  # it does apply, ``scorers_for`` has seen to that: so these few answers cannot have it
+        return float("nan")
+
+
+def _quietly(scorer: Any, answers: Answers) -> float:
+    """A score without scikit-learn's warnings of what is missing among the answers."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UndefinedMetricWarning)
+        warnings.simplefilter("ignore", UserWarning)
         return float(scorer(answers, answers, answers.truth))
+
+
+def _scorer(model: SequenceEstimator, name: str, classes: ndarray) -> Any:
+    """scikit-learn's scorer of that name, told which class is positive and which classes there are."""
+    if not isinstance(model, SequenceClassifier):
+        return check_scoring(model, scoring=name)
+    if name == "neg_log_loss":
+        return make_scorer(log_loss, greater_is_better=False, response_method="predict_proba", labels=classes)
+    if len(classes) == 2 and name in _OF_POSITIVE:
+        function, words = _OF_POSITIVE[name]
+        return make_scorer(function, pos_label=classes[1], **words)
+    return check_scoring(model, scoring=name)
+
+
+def _average_precision(truth: ndarray, scores: ndarray, pos_label: Any) -> float:
+    """Average precision; NaN where all answers are of one class, as AUROC has it (scikit-learn's is 0 or 1)."""
+    if len(np.unique(truth)) < 2:
+        return float("nan")
+    return float(average_precision_score(truth, scores, pos_label=pos_label))
+
+
+#: Scores of one class, which scikit-learn takes to be called 1.
+_OF_POSITIVE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
+    "average_precision": (_average_precision, {"response_method": "predict_proba"}),
+    "neg_brier_score": (brier_score_loss, {"response_method": "predict_proba", "greater_is_better": False}),
+    "f1": (f1_score, {}),
+    "jaccard": (jaccard_score, {}),
+    "precision": (precision_score, {}),
+    "recall": (recall_score, {}),
+}
+
+
+def _observed(y: Any) -> ndarray:
+    """Every target there is, flat."""
+    if not isinstance(y, Sequences):
+        return np.asarray(y)
+    values = y.values[:, 0]
+    return values[~np.isnan(values)]
 
 
 def _pooled_score(scorers: Scorers, name: str, answers: Sequence[Answers | None]) -> float:

@@ -1,42 +1,24 @@
-"""``cross_validate`` for recurrent estimators: every fold a member, all of them trained and scored in lockstep.
+"""``cross_validate`` and what scikit-learn has beside it, for recurrent networks: the folds train in lockstep.
 
-The signature, the keys and the errors are scikit-learn's.
+The signatures, the keys and the errors are scikit-learn's: its own functions run, and their fits meet.
 """
 
-import time
-import traceback
-import warnings
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from sklearn.base import clone, is_classifier
-from sklearn.exceptions import FitFailedWarning
-from sklearn.metrics import check_scoring
+from sklearn.base import clone
 from sklearn.model_selection import check_cv
+from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predict
+from sklearn.model_selection import cross_val_score as sklearn_cross_val_score
 from sklearn.model_selection import cross_validate as sklearn_cross_validate
+from sklearn.utils.parallel import Parallel, delayed
 
-from throughtime.data import Sequences, as_sequences
-from throughtime.estimators import SequenceEstimator, fit_members, predict_members
-from throughtime.estimators.targets import targets_of
-from throughtime.generalization.answers import answers_of, take
-from throughtime.records import EpochProgress
-
-Split = tuple[ndarray, ndarray]
-
-
-@dataclass(frozen=True)
-class Folds:
-    """What became of each fold: a fitted estimator or its exception, the split, the outputs on test and train."""
-
-    estimators: list[SequenceEstimator | Exception]
-    splits: list[Split]
-    test_outputs: list[ndarray | None]
-    train_outputs: list[ndarray | None]
-    fit_seconds: float
-    score_seconds: float
+from throughtime.data import Sequences, concatenate
+from throughtime.errors import ParameterError
+from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.rendezvous import lockstep
 
 
 def cross_validate(
@@ -55,181 +37,137 @@ def cross_validate(
     return_estimator: bool = False,
     return_indices: bool = False,
     error_score: Any = np.nan,
+    memory_budget: float | None = DEFAULT_BUDGET,
 ) -> dict[str, Any]:
     """Fit and score an estimator on every fold, as ``sklearn.model_selection.cross_validate`` does, in lockstep.
 
     Parameters
     ----------
     estimator
-        A ``SequenceClassifier`` or ``SequenceRegressor``; any other is handed to scikit-learn.
+        A ``SequenceClassifier`` or ``SequenceRegressor``, a pipeline that ends in one, a search over one; any other is
+        scikit-learn's alone.
+    X
+        The groups that `Sequences` bring along are used by splitters that divide by groups.
     y
         One target a series, or one a step: then scores are taken over the observed steps of the test series.
     params
         ``sample_weight``, one a series, goes to ``fit``.
     n_jobs, pre_dispatch
         For scikit-learn's estimators; members need no processes.
+    verbose
+        1 shows the progress of training.
+    memory_budget
+        Bytes that members may take at a time; ``None`` trains all at once. No result depends on it.
 
     Returns
     -------
-    scikit-learn's dictionary. ``fit_time`` is the wall time of all members divided by their number, and so is
-    ``score_time`` that of all predictions and scores.
+    scikit-learn's dictionary. ``fit_time`` and ``score_time`` count a member's share of what was done together.
     """
-    if not isinstance(estimator, SequenceEstimator):
+    rest = {
+        "n_jobs": n_jobs,
+        "params": params,
+        "pre_dispatch": pre_dispatch,
+        "return_train_score": return_train_score,
+        "return_estimator": return_estimator,
+        "return_indices": return_indices,
+        "error_score": error_score,
+    }
+    if not has_network(estimator):
+        found = sklearn_cross_validate(estimator, X, y, groups=groups, scoring=scoring, cv=cv, verbose=verbose, **rest)
+        return dict(found)
+    given = arguments_for(estimator, X, y, groups, cv, scoring)
+    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         return dict(
             sklearn_cross_validate(
-                estimator,
-                X,
-                y,
-                groups=groups,
-                scoring=scoring,
-                cv=cv,
-                n_jobs=n_jobs,
-                verbose=verbose,
-                params=params,
-                pre_dispatch=pre_dispatch,
-                return_train_score=return_train_score,
-                return_estimator=return_estimator,
-                return_indices=return_indices,
-                error_score=error_score,
+                estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
             )
         )
-    series = as_sequences(X, layout=estimator.layout)
-    targets = targets_of(y, series)
-    splitter = check_cv(cv, None if targets.by_step else targets.values, classifier=is_classifier(estimator))
-    by = series.groups if groups is None else groups
-    placeholder = np.zeros((len(series), 1))
-    splits = list(splitter.split(placeholder, None if targets.by_step else targets.values, by))
-    scorer = check_scoring(estimator, scoring=scoring)
-    # scikit-learn's members are silent unless asked; so are ours
-    member = clone(estimator).set_params(verbose=max(verbose, estimator.verbose))
-    weights = (params or {}).get("sample_weight")
-    folds = run_folds(
-        [member] * len(splits),
-        X,
-        y,
-        splits,
-        sample_weight=weights,
-        groups=groups,
-        on_train=return_train_score,
-    )
-    failures = [fold for fold in folds.estimators if isinstance(fold, Exception)]
-    if failures:
-        _tell_failures(failures, len(splits), error_score)
-
-    scores: dict[str, list[Any]] = {"test": [], "train": []}
-    begin = time.perf_counter()
-    for m, fitted in enumerate(folds.estimators):
-        for part, outputs in (("test", folds.test_outputs[m]), ("train", folds.train_outputs[m])):
-            if part == "train" and not return_train_score:
-                continue
-            rows = splits[m][part == "test"]
-            scores[part].append(_score(scorer, fitted, series, y, rows, outputs, error_score))
-    seconds = folds.score_seconds + time.perf_counter() - begin
-
-    n = len(splits)
-    results: dict[str, Any] = {
-        "fit_time": np.full(n, folds.fit_seconds / n),
-        "score_time": np.full(n, seconds / n),
-    }
-    if return_estimator:
-        results["estimator"] = [member if isinstance(fold, Exception) else fold for fold in folds.estimators]
-    if return_indices:
-        results["indices"] = {"train": [train for train, _ in splits], "test": [test for _, test in splits]}
-    names = _metric_names(scores["test"])
-    for part in ("test", "train") if return_train_score else ("test",):
-        for name in names:
-            values = [score.get(name, error_score) if isinstance(score, dict) else score for score in scores[part]]
-            results[f"{part}_{name}"] = np.array(values)
-    return results
 
 
-def run_folds(
-    estimators: Sequence[SequenceEstimator],
+def cross_val_score(
+    estimator: Any,
     X: Any,
-    y: Any,
-    splits: Sequence[Split],
+    y: Any = None,
     *,
-    sample_weight: Any = None,
     groups: Any = None,
-    on_train: bool = False,
-    watch: bool = False,
-    on_epoch: Callable[[EpochProgress], None] | None = None,
-) -> Folds:
-    """Train one estimator a split in lockstep and run each over its own test series.
+    scoring: Any = None,
+    cv: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    params: dict[str, Any] | None = None,
+    pre_dispatch: Any = "2*n_jobs",
+    error_score: Any = np.nan,
+    memory_budget: float | None = DEFAULT_BUDGET,
+) -> ndarray:
+    """The score of every fold, as ``sklearn.model_selection.cross_val_score`` gives it; see `cross_validate`."""
+    rest = {"n_jobs": n_jobs, "params": params, "pre_dispatch": pre_dispatch, "error_score": error_score}
+    if not has_network(estimator):
+        alone: ndarray = sklearn_cross_val_score(
+            estimator, X, y, groups=groups, scoring=scoring, cv=cv, verbose=verbose, **rest
+        )
+        return alone
+    given = arguments_for(estimator, X, y, groups, cv, scoring)
+    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+        scores: ndarray = sklearn_cross_val_score(
+            estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
+        )
+    return scores
 
-    Parameters
-    ----------
-    on_train
-        Run each over its training series too.
-    watch
-        Note each epoch's loss on the test series in ``history_``; nothing is chosen by it.
+
+def cross_val_predict(
+    estimator: Any,
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    cv: Any = None,
+    n_jobs: int | None = None,
+    verbose: int = 0,
+    params: dict[str, Any] | None = None,
+    pre_dispatch: Any = "2*n_jobs",
+    method: str = "predict",
+    memory_budget: float | None = DEFAULT_BUDGET,
+) -> ndarray | Sequences:
+    """Predict each series by the member that did not see it, as ``sklearn.model_selection.cross_val_predict`` does.
+
+    See `cross_validate`. When each step has a target the result is `Sequences`, in the order of X.
+
+    Raises
+    ------
+    ValueError
+        As scikit-learn does, when the test folds are no partition of the series.
     """
-    series = as_sequences(X, layout=estimators[0].layout)
-    begin = time.perf_counter()
-    fitted = fit_members(
-        estimators,
-        X,
-        y,
-        train_rows=[train for train, _ in splits],
-        watch_rows=[test for _, test in splits] if watch else None,
-        sample_weight=sample_weight,
-        groups=groups,
-        on_epoch=on_epoch,
-    )
-    fit_seconds = time.perf_counter() - begin
-    begin = time.perf_counter()
-    alive = {m: fold for m, fold in enumerate(fitted) if isinstance(fold, SequenceEstimator)}
-    outputs: dict[bool, list[ndarray | None]] = {True: [None] * len(fitted), False: [None] * len(fitted)}
-    for is_test in (True, False) if on_train else (True,):
-        found = predict_members(list(alive.values()), series, [splits[m][is_test] for m in alive])
-        for m, own in zip(alive, found, strict=True):
-            outputs[is_test][m] = own
-    return Folds(fitted, list(splits), outputs[True], outputs[False], fit_seconds, time.perf_counter() - begin)
-
-
-def _score(
-    scorer: Any, fitted: Any, series: Sequences, y: Any, rows: ndarray, outputs: ndarray | None, error_score: Any
-) -> Any:
-    if isinstance(fitted, Exception) or outputs is None:
-        return error_score
-    X = series[rows]
-    answers = answers_of(fitted, X, take(y, rows), outputs)
-    try:
-        return scorer(answers, answers, answers.truth)
-    except Exception:
-        if error_score == "raise":
-            raise
-        warnings.warn(
-            f"Scoring failed. The score on this train-test partition for these parameters will be set to "
-            f"{error_score}. Details: \n{traceback.format_exc()}",
-            UserWarning,
-            stacklevel=3,
+    rest = {"n_jobs": n_jobs, "params": params, "pre_dispatch": pre_dispatch}
+    if not has_network(estimator):
+        alone: ndarray = sklearn_cross_val_predict(
+            estimator, X, y, groups=groups, cv=cv, verbose=verbose, method=method, **rest
         )
-        return error_score
-
-
-def _metric_names(scores: Sequence[Any]) -> list[str]:
-    for score in scores:
-        if isinstance(score, dict):
-            return list(score)
-    return ["score"]
-
-
-def _tell_failures(failures: Sequence[Exception], n: int, error_score: Any) -> None:
-    if error_score == "raise":
-        raise failures[0]
-    told = "\n".join(f"{type(failure).__name__}: {failure}" for failure in failures)
-    if len(failures) == n:
-        raise ValueError(
-            f"\nAll the {n} fits failed.\nIt is very likely that your model is misconfigured.\n"
-            f"You can try to debug the error by setting error_score='raise'.\n\n"
-            f"Below are more details about the failures:\n"
-            f"{told}"
+        return alone
+    given = arguments_for(estimator, X, y, groups, cv)
+    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+        if given.by_step:
+            return _predicted_steps(estimator, given.X, given.y, given.cv, method, params)
+        predictions: ndarray = sklearn_cross_val_predict(
+            estimator, given.X, given.y, groups=given.groups, cv=given.cv, method=method, **rest
         )
-    warnings.warn(
-        f"\n{len(failures)} fits failed out of a total of {n}.\nThe score on these train-test partitions for these "
-        f"parameters will be set to {error_score}.\nIf these failures are not expected, you can try to debug them by "
-        f"setting error_score='raise'.\n\nBelow are more details about the failures:\n{told}",
-        FitFailedWarning,
-        stacklevel=3,
+    return predictions
+
+
+def _predicted_steps(
+    estimator: Any, X: Sequences, y: Sequences, cv: Any, method: str, params: dict[str, Any] | None
+) -> Sequences:
+    if params:
+        raise ParameterError(f"cross_val_predict needs no params when each step has a target, got {sorted(params)}")
+    splits = list(check_cv(cv).split(X))
+    order = np.concatenate([test for _, test in splits])
+    if not np.array_equal(np.sort(order), np.arange(len(X))):
+        raise ValueError("cross_val_predict only works for partitions")
+    parts = Parallel(n_jobs=2)(
+        delayed(_fit_and_predict)(clone(estimator), X[train], y[train], X[test], method) for train, test in splits
     )
+    return concatenate(parts)[np.argsort(order)]
+
+
+def _fit_and_predict(estimator: Any, X: Sequences, y: Sequences, unseen: Sequences, method: str) -> Sequences:
+    predicted: Sequences = getattr(estimator.fit(X, y), method)(unseen)
+    return predicted

@@ -1,0 +1,113 @@
+"""What scikit-learn's functions are given for what a caller handed over: the same, unless targets are one a step."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from sklearn import get_config
+from sklearn.metrics import check_scoring
+from sklearn.model_selection import check_cv
+from sklearn.pipeline import Pipeline
+
+from throughtime.data import Sequences, as_sequences
+from throughtime.data.conversion import as_targets
+from throughtime.estimators import SequenceEstimator
+from throughtime.estimators.calls import Outputs, answered
+from throughtime.estimators.members import sequences_like
+from throughtime.generalization.answers import answers_of
+
+
+@dataclass(frozen=True)
+class Arguments:
+    """Data, groups, splitter and scoring as scikit-learn takes them; ``by_step`` says that each step has a target."""
+
+    X: Any
+    y: Any
+    groups: Any
+    cv: Any
+    scoring: Any
+    by_step: bool
+
+
+def has_network(estimator: Any) -> bool:
+    """Whether there is a network of ours in an estimator: itself, a step of its pipeline, what a search tunes."""
+    if isinstance(estimator, SequenceEstimator):
+        return True
+    try:
+        parts = estimator.get_params(deep=True).values()
+    except (AttributeError, TypeError):  # no estimator, or a class: scikit-learn says so
+        return False
+    return any(isinstance(part, SequenceEstimator) for part in parts)
+
+
+def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = None, scoring: Any = None) -> Arguments:
+    """Fill in the groups that series bring along, and make step targets something that can be split and scored.
+
+    With one target a series everything stays as it is, for scikit-learn to check.  With one a step, scores are taken
+    over the observed steps of the test series, and folds cannot be stratified.
+    """
+    routed = get_config()["enable_metadata_routing"]  # groups are then among the params
+    if groups is None and isinstance(X, Sequences) and takes_groups(cv) and not routed:
+        groups = X.groups
+    network = _network_of(estimator)
+    if network is None or not _maybe_by_step(y):
+        return Arguments(X, y, groups, cv, scoring, False)
+    series = as_sequences(X, layout=network.layout)
+    targets = as_targets(y, series)
+    if not isinstance(targets, Sequences):
+        return Arguments(X, y, groups, cv, scoring, False)
+    splits = list(check_cv(cv).split(np.zeros(len(series)), None, groups))
+    return Arguments(series, targets, groups, splits, _by_step(estimator, scoring), True)
+
+
+def takes_groups(cv: Any) -> bool:
+    """Whether a splitter divides by groups."""
+    if not hasattr(cv, "get_metadata_routing") or isinstance(cv, type):
+        return False
+    return cv.get_metadata_routing().split.requests.get("groups") is True
+
+
+class ObservedSteps:
+    """A scorer of series as one of steps: those observed after the warm-up, of all test series together."""
+
+    def __init__(self, scorer: Callable[..., Any]) -> None:
+        self.scorer = scorer
+
+    def __call__(self, estimator: Any, X: Any, y: Any, **params: Any) -> Any:
+        """Score what the estimator answers on X."""
+        if hasattr(estimator, "best_estimator_"):
+            estimator = estimator.best_estimator_
+        if isinstance(estimator, Pipeline):
+            estimator, X = estimator[-1], estimator[:-1].transform(X)
+        series = sequences_like(estimator, X)
+        answers = answers_of(estimator, series, y, answered(Outputs(estimator, series)))
+        return self.scorer(answers, answers, answers.truth, **params)
+
+
+def _by_step(estimator: Any, scoring: Any) -> Any:
+    if scoring is None:
+        return None  # the estimator's own score knows steps
+    if isinstance(scoring, Mapping):
+        return {name: ObservedSteps(check_scoring(estimator, scoring=one)) for name, one in scoring.items()}
+    if isinstance(scoring, str) or callable(scoring):
+        return ObservedSteps(check_scoring(estimator, scoring=scoring))
+    return {name: ObservedSteps(check_scoring(estimator, scoring=name)) for name in scoring}
+
+
+def _network_of(estimator: Any) -> SequenceEstimator | None:
+    """The network that gives an estimator's answers, when it is ours."""
+    while not isinstance(estimator, SequenceEstimator):
+        if isinstance(estimator, Pipeline) and estimator.steps:
+            estimator = estimator.steps[-1][1]
+        elif hasattr(estimator, "estimator"):
+            estimator = estimator.estimator
+        else:
+            return None
+    return estimator
+
+
+def _maybe_by_step(y: Any) -> bool:
+    if isinstance(y, list | tuple) or (isinstance(y, np.ndarray) and y.dtype == object):
+        return len(y) > 0 and np.ndim(y[0]) > 0
+    return isinstance(y, Sequences) or getattr(y, "ndim", 1) > 1

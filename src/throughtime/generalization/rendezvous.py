@@ -1,0 +1,295 @@
+"""Where tasks that fit and predict wait for each other, so that scikit-learn's own loops train in lockstep.
+
+scikit-learn hands the fits of a cross-validation or a search to joblib, to be run in processes.  Here joblib's tasks
+run in turn, each in a thread of its own that stops wherever it calls ``fit`` or ``predict`` of one of our estimators.
+When all have stopped, their calls go through the door together and everyone goes on with its own result.  Splitting,
+scoring, transformers and errors thus stay scikit-learn's, and no member can tell that it had company.
+"""
+
+import threading
+import time
+import warnings
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar, copy_context
+from dataclasses import dataclass, field
+from typing import Any
+
+from joblib import parallel_config
+from joblib.parallel import ParallelBackendBase, SequentialBackend
+
+from throughtime.estimators.calls import Call, Fit, Outputs, gathered
+from throughtime.estimators.members import fit_calls, predict_calls
+from throughtime.estimators.memory import DEFAULT_BUDGET
+
+#: Tasks under way at a time: each waits in a thread.
+MOST_WAITING = 1024
+
+_meeting: ContextVar["Rendezvous | None"] = ContextVar("meeting", default=None)
+
+
+@contextmanager
+def lockstep(*, verbose: bool = False, memory_budget: float | None = DEFAULT_BUDGET) -> Iterator[None]:
+    """Let the tasks that joblib is given in this block, and in blocks inside its tasks, meet.
+
+    Parameters
+    ----------
+    verbose
+        Whether to show the progress of training.
+    memory_budget
+        Bytes that members may take at a time; an inner block takes the outer's.
+    """
+    meeting = _meeting.get() or Rendezvous(verbose, memory_budget)
+    with parallel_config(backend=_Backend(meeting)):
+        yield
+
+
+@dataclass(eq=False)
+class _Task:
+    """A piece of work in a thread of its own, which runs only while it is its turn."""
+
+    work: Callable[[], Any]
+    parent: "_Task | None"
+    turn: threading.Semaphore = field(default_factory=lambda: threading.Semaphore(0))
+    thread: threading.Thread | None = None
+    #: the tasks it waits for
+    children: int = 0
+    call: Call | None = None
+    answer: Any = None
+    outcome: Any = None
+    failure: BaseException | None = None
+    done: bool = False
+    #: seconds that its clock is ahead of what its own fits and predictions cost, one entry a wait
+    fit_waits: list[float] = field(default_factory=list)
+    predict_waits: list[float] = field(default_factory=list)
+    seconds: float = 0.0
+    #: what ``warnings`` looks like to it; the module has one state for all threads
+    warnings: tuple[Any, ...] = ()
+
+
+class _AbandonedError(BaseException):
+    """Unwinds a task that nobody waits for any more; no ``except Exception`` stops it."""
+
+
+class Rendezvous:
+    """Tasks in turn, up to where all of them wait for a network.
+
+    Parameters
+    ----------
+    verbose, memory_budget
+        As `lockstep` has them.
+    """
+
+    def __init__(self, verbose: bool, memory_budget: float | None) -> None:
+        self.verbose, self.memory_budget = verbose, memory_budget
+        self._new: list[_Task] = []  # a stack: what a task waits for comes before its neighbors
+        self._ready: deque[_Task] = deque()
+        self._waiting: list[_Task] = []
+        self._running: _Task | None = None
+        self._abandoned = False
+        self._back = threading.Semaphore(0)
+
+    def run(self, works: Sequence[Callable[[], Any]]) -> list[_Task]:
+        """Run pieces of work to their end; called from inside one of them, its neighbors go on meanwhile."""
+        parent = self._running
+        tasks = [_Task(work, parent) for work in works]
+        self._new += reversed(tasks)
+        if parent is None:
+            self._drive(tasks)
+        elif tasks:
+            parent.children = len(tasks)
+            begin = time.perf_counter()
+            self._stop(parent)
+            waited = time.perf_counter() - begin
+            parent.fit_waits.append(waited - sum(task.seconds for task in tasks))
+        return tasks
+
+    def gather(self, call: Call) -> Any:
+        """Give a call's result when all tasks have one to make."""
+        task = self._running
+        assert task is not None
+        task.call = call
+        self._waiting.append(task)
+        begin = time.perf_counter()
+        self._stop(task)
+        answer, own_share = task.answer
+        waits = task.fit_waits if isinstance(call, Fit) else task.predict_waits
+        waits.append(time.perf_counter() - begin - own_share)
+        task.call = task.answer = None
+        return answer
+
+    def _drive(self, tasks: Sequence[_Task]) -> None:
+        try:
+            while not all(task.done for task in tasks):
+                if self._ready:
+                    self._resume(self._ready.popleft())
+                elif self._new and len(self._waiting) < MOST_WAITING:
+                    self._resume(self._new.pop())
+                else:
+                    self._answer()
+        finally:
+            self._abandon()
+
+    def _answer(self) -> None:
+        waiting, self._waiting = self._waiting, []
+        if not waiting:
+            raise RuntimeError("a rendezvous needs a task that waits for a network, got none")
+        for kind, together in ((Fit, self._fit), (Outputs, self._predict)):
+            tasks = [task for task in waiting if isinstance(task.call, kind)]
+            if not tasks:
+                continue
+            begin = time.perf_counter()
+            answers = together([task.call for task in tasks])
+            share = (time.perf_counter() - begin) / len(tasks)
+            for task, answer in zip(tasks, answers, strict=True):
+                task.answer = answer, share
+        self._ready += waiting
+
+    def _fit(self, calls: list[Any]) -> list[Any]:
+        return fit_calls(calls, verbose=self.verbose, memory_budget=self.memory_budget)
+
+    def _predict(self, calls: list[Any]) -> list[Any]:
+        return predict_calls(calls, memory_budget=self.memory_budget)
+
+    def _resume(self, task: _Task) -> None:
+        """Let one task run until it stops or ends."""
+        outer = _warnings_state()
+        if task.thread is None:
+            context = copy_context()
+            task.thread = threading.Thread(target=context.run, args=(self._work, task), daemon=True)
+            start: Callable[[], None] = task.thread.start
+        else:
+            _set_warnings(task.warnings)
+            start = task.turn.release
+        self._running = task
+        start()
+        self._back.acquire()
+        self._running = None
+        task.warnings = _warnings_state()
+        _set_warnings(outer)
+        if task.done:
+            task.thread.join()
+            if task.parent is not None:
+                task.parent.children -= 1
+                if not task.parent.children:
+                    self._ready.append(task.parent)
+
+    def _stop(self, task: _Task) -> None:
+        self._back.release()
+        task.turn.acquire()
+        if self._abandoned:
+            raise _AbandonedError
+
+    def _work(self, task: _Task) -> None:
+        begin = time.perf_counter()
+        _meeting.set(self)
+        try:
+            with gathered(self.gather):
+                task.outcome = task.work()
+        except BaseException as failure:
+            task.failure = failure
+        task.seconds = time.perf_counter() - begin - sum(task.fit_waits) - sum(task.predict_waits)
+        task.done = True
+        self._back.release()
+
+    def _abandon(self) -> None:
+        """After an interruption: end the threads of whoever still waits."""
+        self._abandoned = True
+        self._new.clear()
+        left = [*self._waiting, *self._ready]
+        self._waiting, self._ready = [], deque()
+        while left:
+            task = left.pop()
+            self._resume(task)
+            left += self._ready
+            self._ready.clear()
+        self._abandoned = False
+
+
+class _Backend(ParallelBackendBase):  # type: ignore[misc]
+    """What joblib hands its tasks to."""
+
+    uses_threads = True
+    supports_sharedmem = True
+    supports_retrieve_callback = False  # results are had by waiting for them, in order
+
+    def __init__(self, meeting: Rendezvous, nesting_level: int = 0) -> None:
+        super().__init__(nesting_level=nesting_level)
+        self.meeting = meeting
+        self.tasks: list[_Job] = []
+
+    def effective_n_jobs(self, n_jobs: int | None) -> int:
+        """Two, whatever was asked for: joblib runs the tasks of one worker itself."""
+        if n_jobs == 0:
+            raise ValueError("n_jobs == 0 in Parallel has no meaning")
+        return 2
+
+    def configure(self, n_jobs: int | None = 1, parallel: Any = None, **_: Any) -> int:
+        """See that joblib hands over all tasks before it asks for a result."""
+        self.parallel = parallel
+        parallel.pre_dispatch = "all"
+        return self.effective_n_jobs(n_jobs)
+
+    def submit(self, func: Any, callback: Any) -> "_Job":
+        """Take a task; none runs before the first result is asked for."""
+        job = _Job(func, callback)
+        self.tasks.append(job)
+        return job
+
+    apply_async = submit  # joblib before 1.5
+
+    def retrieve_result(self, job: "_Job", timeout: float | None = None) -> Any:  # noqa: ARG002
+        """Give a task's result, once all are done."""
+        if job.task is None:
+            jobs, self.tasks = self.tasks, []
+            for each, task in zip(jobs, self.meeting.run([each.work for each in jobs]), strict=True):
+                each.task = task
+                each.on_end(task)  # joblib counts
+        assert job.task is not None
+        if job.task.failure is not None:
+            raise job.task.failure
+        return _on_time(job.task)
+
+    def abort_everything(self, ensure_ready: bool = True) -> None:  # noqa: ARG002
+        """Forget what has not begun."""
+        self.tasks = []
+
+    def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
+        """Foreign estimators inside a task run their own jobs one by one; a search of ours enters by `lockstep`."""
+        return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
+
+
+@dataclass(eq=False)
+class _Job:
+    """One of joblib's tasks, and where it ran."""
+
+    work: Callable[[], Any]
+    on_end: Callable[[Any], None]
+    task: _Task | None = None
+
+
+def _on_time(task: _Task) -> Any:
+    """The outcome, with what scikit-learn timed as if each member had taken its share of the common time alone."""
+    for result in task.outcome:
+        if not isinstance(result, dict):
+            continue
+        waits = task.predict_waits
+        if "train_scores" in result:  # the second half of the predictions was made after the clock had stopped
+            waits = waits[: len(waits) // 2]
+        for name, waited in (("fit_time", task.fit_waits), ("score_time", waits)):
+            if name in result:
+                result[name] = max(result[name] - sum(waited), 0.0)
+    return task.outcome
+
+
+def _warnings_state() -> tuple[Any, ...]:
+    return warnings.filters, warnings.showwarning, getattr(warnings, "_showwarnmsg_impl", None)
+
+
+def _set_warnings(state: tuple[Any, ...]) -> None:
+    warnings.filters, warnings.showwarning, log = state
+    if log is not None:
+        warnings._showwarnmsg_impl = log  # type: ignore[attr-defined]
+    with warnings.catch_warnings():  # entering and leaving tells the module that its filters are others
+        pass

@@ -1,0 +1,134 @@
+"""``LockstepSearchCV``: a grid or a sample of settings, all folds of all settings of one shape trained together."""
+
+from numbers import Integral, Real
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from sklearn.model_selection import ParameterGrid, ParameterSampler
+from sklearn.model_selection._search import BaseSearchCV
+from sklearn.utils._param_validation import Interval
+
+from throughtime.errors import ParameterError
+from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.rendezvous import lockstep
+
+
+class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
+    """Search for the best setting, as ``GridSearchCV`` and ``RandomizedSearchCV`` do.
+
+    Parameters
+    ----------
+    estimator
+        A ``SequenceClassifier`` or ``SequenceRegressor`` or a pipeline that ends in one; any other is fitted as
+        scikit-learn would.
+    param_grid
+        Values to try by parameter, as ``GridSearchCV`` takes them: every combination is tried.
+    param_distributions, n_iter, random_state
+        As ``RandomizedSearchCV`` takes them, instead of ``param_grid``: ``n_iter`` settings are drawn.
+    refit
+        ``True``, ``False``, a scorer's name, or a callable that chooses the index, such as ``one_standard_error``.
+    verbose
+        1 or more shows the progress of training, and what scikit-learn prints.
+    memory_budget
+        Bytes that members may take at a time; ``None`` trains all of one shape at once.
+    scoring, n_jobs, cv, pre_dispatch, error_score, return_train_score
+        As scikit-learn has them; ``n_jobs`` and ``pre_dispatch`` are for its own estimators.
+
+    Attributes
+    ----------
+    cv_results_, best_estimator_, best_score_, best_params_, best_index_, scorer_, n_splits_, refit_time_, multimetric_
+        Those of ``GridSearchCV``.
+
+    Examples
+    --------
+    >>> from throughtime import LockstepSearchCV, SequenceClassifier, load
+    >>> X, y = load("japanese-vowels", split="train")
+    >>> net = SequenceClassifier(hidden_size=8, max_epochs=2, random_state=0)
+    >>> search = LockstepSearchCV(net, {"lr": [0.01, 0.03], "weight_decay": [0.0, 1.0]}, cv=3).fit(X, y)
+    >>> len(search.cv_results_["params"])
+    4
+    """
+
+    cv: Any
+    scoring: Any
+
+    _parameter_constraints: ClassVar[dict[str, Any]] = {
+        **BaseSearchCV._parameter_constraints,
+        "param_grid": [dict, list, None],
+        "param_distributions": [dict, list, None],
+        "n_iter": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+        "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
+    }
+
+    def __init__(
+        self,
+        estimator: Any,
+        param_grid: Any = None,
+        *,
+        param_distributions: Any = None,
+        n_iter: int = 10,
+        scoring: Any = None,
+        n_jobs: int | None = None,
+        refit: Any = True,
+        cv: Any = None,
+        verbose: int = 0,
+        pre_dispatch: Any = "2*n_jobs",
+        random_state: Any = None,
+        error_score: Any = np.nan,
+        return_train_score: bool = False,
+        memory_budget: float | None = DEFAULT_BUDGET,
+    ) -> None:
+        super().__init__(
+            estimator=estimator,
+            scoring=scoring,
+            n_jobs=n_jobs,
+            refit=refit,
+            cv=cv,
+            verbose=verbose,
+            pre_dispatch=pre_dispatch,
+            error_score=error_score,
+            return_train_score=return_train_score,
+        )
+        self.param_grid = param_grid
+        self.param_distributions = param_distributions
+        self.n_iter = n_iter
+        self.random_state = random_state
+        self.memory_budget = memory_budget
+
+    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+        """Train and score every setting on every fold, choose, and train the chosen one on all series.
+
+        Parameters
+        ----------
+        X, y
+            As the estimator takes them; the groups that `Sequences` bring along are used by splitters by groups.
+        params
+            ``groups`` for the splitter; the others go to ``fit``, those with a value a series divided with the folds.
+        """
+        if (self.param_grid is None) == (self.param_distributions is None):
+            both = "neither" if self.param_grid is None else "both"
+            raise ParameterError(f"LockstepSearchCV needs one of param_grid and param_distributions, got {both}")
+        if not has_network(self.estimator):
+            return self._searched(X, y, params)
+        given = arguments_for(self.estimator, X, y, params.get("groups"), self.cv, self.scoring)
+        if given.groups is not None:
+            params["groups"] = given.groups
+        asked = self.cv, self.scoring
+        self.cv, self.scoring = given.cv, given.scoring
+        try:
+            with lockstep(verbose=self.verbose > 0, memory_budget=self.memory_budget):
+                return self._searched(given.X, given.y, params)
+        finally:
+            self.cv, self.scoring = asked
+
+    def _searched(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
+        super().fit(X, y, **params)
+        return self
+
+    def _run_search(self, evaluate_candidates: Any) -> None:
+        if self.param_grid is not None:
+            evaluate_candidates(ParameterGrid(self.param_grid))
+        else:
+            evaluate_candidates(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))
