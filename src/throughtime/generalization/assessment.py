@@ -305,7 +305,7 @@ def _observed(y: Any) -> ndarray:
     """Every target there is, flat."""
     if not isinstance(y, Sequences):
         return np.asarray(y)
-    values = y.values[:, 0]
+    values: ndarray = y.values[:, 0]
     return values[~np.isnan(values)]
 
 

@@ -132,7 +132,7 @@ class Rendezvous:
             self._abandon()
 
     def _answer(self) -> None:
-        waiting, self._waiting = self._waiting, []
+        waiting = self._waiting
         if not waiting:
             raise RuntimeError("a rendezvous needs a task that waits for a network, got none")
         for kind, together in ((Fit, self._fit), (Outputs, self._predict)):
@@ -144,6 +144,7 @@ class Rendezvous:
             share = (time.perf_counter() - begin) / len(tasks)
             for task, answer in zip(tasks, answers, strict=True):
                 task.answer = answer, share
+        self._waiting = []
         self._ready += waiting
 
     def _fit(self, calls: list[Any]) -> list[Any]:
@@ -170,10 +171,13 @@ class Rendezvous:
         _set_warnings(outer)
         if task.done:
             task.thread.join()
-            if task.parent is not None:
-                task.parent.children -= 1
-                if not task.parent.children:
-                    self._ready.append(task.parent)
+            self._end(task)
+
+    def _end(self, task: _Task) -> None:
+        if task.parent is not None:
+            task.parent.children -= 1
+            if not task.parent.children:
+                self._ready.append(task.parent)
 
     def _stop(self, task: _Task) -> None:
         self._back.release()
@@ -196,6 +200,8 @@ class Rendezvous:
     def _abandon(self) -> None:
         """After an interruption: end the threads of whoever still waits."""
         self._abandoned = True
+        for task in self._new:
+            self._end(task)
         self._new.clear()
         left = [*self._waiting, *self._ready]
         self._waiting, self._ready = [], deque()
