@@ -11,7 +11,7 @@ from jaxtyping import install_import_hook
 ROOMS = ("kernels", "nn", "training", "estimators.features", "estimators.targets", "estimators.members")
 
 # Before anything of the package is imported: the hook rewrites modules as they load.
-install_import_hook([f"throughtime.{room}" for room in ROOMS], "beartype.beartype")
+install_import_hook([f"throughtime.{room}" for room in ROOMS], "type_checking.checked")
 
 # Before torch is: its threads, waiting for each other on a busy machine, make small sizes ten times slower.  Tests that
 # are about threads ask for them.

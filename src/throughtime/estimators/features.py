@@ -21,7 +21,7 @@ class Features:
     values: Float[ndarray, "step column"]
     starts: Int[ndarray, "series"]
     lengths: Int[ndarray, "series"]
-    static: Float[ndarray, "series column"] | None
+    static: Float[ndarray, "series static_column"] | None
 
     @property
     def n_inputs(self) -> int:
@@ -93,7 +93,7 @@ def gather_steps(
     return own
 
 
-def _steps_since_seen(x: Float[ndarray, "time channel"]) -> Float[ndarray, "time channel"]:
+def _steps_since_seen(x: Float[ndarray, "time channel"]) -> Int[ndarray, "time channel"]:
     """Steps since each channel's last value: 0 where it is there; counted from the start before the first."""
     steps = np.arange(len(x))[:, None]
     seen = np.maximum.accumulate(np.where(np.isnan(x), -1, steps), 0)

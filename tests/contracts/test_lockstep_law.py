@@ -1,0 +1,267 @@
+"""The law of lockstep, through the public door: a member is bit for bit the solo ``fit(X[train], y[train])``.
+
+A seeded sample of odd sizes, cells, data and settings; every case trains up to ten members that differ in all they may
+differ in, together and one by one.  ``THROUGHTIME_SOAK=1`` takes ten times as many cases.
+"""
+
+import os
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from sklearn.base import clone
+
+from throughtime.data import Sequences
+from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members, predict_members
+from throughtime.kernels import native_available
+
+CASES = range(400 if os.environ.get("THROUGHTIME_SOAK") else 40)
+PATHS = ("native", "reference") if native_available() else ("reference",)
+LEARNED = ("random_state_", "masked_", "by_step_", "n_features_in_", "n_iter_", "best_epoch_")
+
+
+@dataclass(frozen=True)
+class Case:
+    """Series, their targets, and members with the series each trains and is tested on."""
+
+    arrays: list[np.ndarray]
+    y: Any
+    static: np.ndarray | None
+    weights: np.ndarray | None
+    groups: np.ndarray | None
+    members: list[Any]
+    train: list[np.ndarray]
+    test: list[np.ndarray] = field(repr=False)
+
+    def series(self, rows: np.ndarray | None = None) -> Sequences:
+        """Some series in memory of their own, as a caller who knows of no others would have them."""
+        rows = np.arange(len(self.arrays)) if rows is None else rows
+        static = None if self.static is None else self.static[rows].copy()
+        return Sequences.from_arrays([self.arrays[row].copy() for row in rows], static=static)
+
+    def targets(self, rows: np.ndarray) -> Any:
+        return [self.y[row] for row in rows] if isinstance(self.y, list) else self.y[rows]
+
+    def take(self, places: list[int]) -> "Case":
+        """The same with some of the members, in another order."""
+        chosen = ([getattr(self, name)[m] for m in places] for name in ("members", "train", "test"))
+        return replace(self, **dict(zip(("members", "train", "test"), chosen, strict=True)))
+
+
+def one(rng: np.random.Generator, *choices: Any) -> Any:
+    return choices[rng.integers(len(choices))]
+
+
+def draw(number: int) -> Case:
+    rng = np.random.default_rng(number)
+    n, channels, classes = int(rng.integers(12, 45)), int(rng.integers(1, 8)), int(rng.integers(2, 5))
+    lengths = rng.integers(1, one(rng, 3, 9, 20, 35), n)
+    dtype = one(rng, np.float32, np.float64)
+    arrays = [rng.normal(2, 3, size=(length, channels)).astype(dtype) for length in lengths]
+    for array in arrays[: one(rng, 0, 0, n // 3)]:
+        array[rng.random(array.shape) < 0.3] = np.nan
+    rng.shuffle(arrays)
+
+    regression, by_step = rng.random() < 0.5, rng.random() < 0.35
+    if by_step:
+        y: Any = [rng.normal(size=len(a)) if regression else rng.integers(classes, size=len(a)) * 1.0 for a in arrays]
+        for steps in y:
+            steps[1:][rng.random(len(steps) - 1) < 0.2] = np.nan
+    else:
+        y = rng.gamma(2, size=n) if regression else np.array(list("abcd"))[rng.integers(classes, size=n)]
+
+    shared = {
+        "cell": one(rng, "rnn", "gru", "lstm"),
+        "num_layers": one(rng, 1, 1, 2, 3),
+        "bidirectional": one(rng, False, True),
+        "pooling": one(rng, "last", "mean", "max"),
+        "optimizer": one(rng, "adam", "adamw", "sgd"),
+        "lr_schedule": one(rng, "constant", "cosine", "plateau"),
+        "init": one(rng, "torch", "orthogonal", "he_normal"),
+        "batch_size": one(rng, 1, 3, 7, 8, 11, 19, 40),
+        "warmup": one(rng, 0, 2) if lengths.max() > 2 else 0,
+    }
+    sizes = rng.integers(1, 36, 2)
+    members, train, test = [], [], []
+    for _ in range(one(rng, 1, 2, 10)):
+        own = {
+            "hidden_size": int(sizes[int(rng.random() < 0.2)]),
+            "random_state": int(rng.integers(2**40)),
+            "lr": one(rng, 1e-3, 0.01, 0.1) if rng.random() < 0.95 else 1e30,
+            "weight_decay": one(rng, 0.0, 0.1, 5.0),
+            "dropout": one(rng, 0.0, 0.0, 0.1, 0.6),
+            "clip_norm": one(rng, None, 0.1, 1.0),
+            "momentum": one(rng, 0.0, 0.9),
+            "max_epochs": int(rng.integers(1, 5)),
+            "early_stopping": rng.random() < 0.4,
+            "patience": one(rng, 1, 3),
+            "normalize": one(rng, "standard", "standard", "none"),
+        }
+        if regression:
+            own["target_transform"] = one(rng, "none", "none", "sqrt", "log1p")
+        elif not by_step:
+            own["class_weight"] = one(rng, None, "balanced", {"a": 2.0, "b": 0.25})
+        members.append((SequenceRegressor if regression else SequenceClassifier)(**shared, **own))
+        order = rng.permutation(n)
+        size = int(rng.integers(max(6, n // 4), n))
+        train.append(order[:size])
+        test.append(order[size:][: one(rng, 1, 3, n)])
+    return Case(
+        arrays=arrays,
+        y=y,
+        static=rng.normal(size=(n, 2)).astype(dtype) if rng.random() < 0.3 else None,
+        weights=rng.uniform(0.1, 3, n) if rng.random() < 0.3 else None,
+        groups=rng.integers(6, size=n) if rng.random() < 0.3 else None,
+        members=members,
+        train=train,
+        test=test,
+    )
+
+
+def alone(case: Case, m: int) -> tuple[Any, np.ndarray | None]:
+    """The oracle: one estimator fitted on its own series as anybody would, and its network's outputs."""
+    rows = case.train[m]
+    try:
+        fitted = clone(case.members[m]).fit(
+            case.series(rows),
+            case.targets(rows),
+            sample_weight=None if case.weights is None else case.weights[rows],
+            groups=None if case.groups is None else case.groups[rows],
+        )
+    except ArithmeticError as error:
+        return error, None
+    except ValueError as error:
+        return error, None
+    return fitted, predict_members([fitted], case.series(case.test[m]), [np.arange(len(case.test[m]))])[0]
+
+
+def together(case: Case, **options: Any) -> list[tuple[Any, np.ndarray | None]]:
+    X = case.series()
+    fitted = fit_members(
+        case.members,
+        X,
+        case.y,
+        train_rows=case.train,
+        sample_weight=case.weights,
+        groups=case.groups,
+        **options,
+    )
+    alive = [m for m, member in enumerate(fitted) if not isinstance(member, Exception)]
+    outputs = predict_members([fitted[m] for m in alive], X, [case.test[m] for m in alive])
+    by_member = dict(zip(alive, outputs, strict=True))
+    return [(member, by_member.get(m)) for m, member in enumerate(fitted)]
+
+
+def bits(fitted: Any, outputs: np.ndarray | None) -> dict[str, Any]:
+    """Everything that a member has learned, to the bit."""
+    if isinstance(fitted, Exception):
+        return {"failure": (type(fitted), str(fitted))}
+    found = {name: weight.numpy().tobytes() for name, weight in fitted.module_.state_dict().items()}
+    found |= {name: getattr(fitted, name) for name in LEARNED}
+    if hasattr(fitted, "classes_"):
+        found["classes"] = fitted.classes_.tolist()
+    else:
+        found["scale"] = fitted.target_mean_, fitted.target_scale_
+    return found | {"history": repr(fitted.history_), "outputs": outputs.tobytes()}
+
+
+def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
+    return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
+
+
+@pytest.fixture
+def threads():
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("number", CASES)
+def test_a_member_trains_the_same_alone_or_in_company(number, threads, monkeypatch):
+    monkeypatch.setenv("THROUGHTIME_ISA", "" if PATHS[number % len(PATHS)] == "native" else "reference")
+    case = draw(number)
+    rng = np.random.default_rng([number, 1])
+    threads(1 + number % 2)
+    solo = [bits(*alone(case, m)) for m in range(len(case.members))]
+    threads(1 + (number // 2) % 2)
+
+    everybody = [int(m) for m in rng.permutation(len(case.members))]
+    for places in (everybody, everybody[1::-1]) if len(everybody) > 2 else (everybody,):
+        found = together(case.take(places))
+        for m, (fitted, outputs) in zip(places, found, strict=True):
+            assert differing(bits(fitted, outputs), solo[m]) == [], f"member {m} of {places}"
+
+
+def test_the_sample_covers_what_the_law_speaks_of():
+    cases = [draw(number) for number in CASES]
+    members = [member.get_params() for case in cases for member in case.members]
+    for name in ("cell", "bidirectional", "pooling", "num_layers", "optimizer", "lr_schedule", "early_stopping"):
+        counts = np.unique([member[name] for member in members], return_counts=True)[1]
+        assert len(counts) > 1
+        assert counts.min() >= len(members) / 20
+    assert {len(case.members) for case in cases} == {1, 2, 10}
+    assert {case.arrays[0].dtype.name for case in cases} == {"float32", "float64"}
+    for what in ("static", "weights", "groups"):
+        assert {getattr(case, what) is None for case in cases} == {True, False}
+    assert {isinstance(case.y, list) for case in cases} == {True, False}
+    assert {any(np.isnan(array).any() for array in case.arrays) for case in cases} == {True, False}
+
+
+LARGE = 150  # more test series than a batch of evaluation holds
+
+
+def test_a_prediction_has_the_same_bits_alone_in_company_and_among_other_series():
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(length, 3)).astype(np.float32) for length in rng.integers(1, 40, LARGE)]
+    y = rng.integers(3, size=LARGE)
+    X = Sequences.from_arrays(arrays)
+    members = [SequenceClassifier(hidden_size=11, max_epochs=1, random_state=seed) for seed in range(3)]
+    fitted = fit_members(members, X, y)
+    whole = predict_members(fitted, X, [np.arange(LARGE)] * 3)
+    backwards = predict_members(fitted[::-1], X, [np.arange(LARGE)[::-1], np.array([7]), np.arange(0, LARGE, 2)])
+    assert np.array_equal(backwards[0][::-1], whole[2])
+    assert np.array_equal(backwards[1], whole[1][[7]])
+    assert np.array_equal(backwards[2], whole[0][::2])
+    for row in (0, 7, LARGE - 1):
+        assert np.array_equal(fitted[0].predict_proba(arrays[row][None]), fitted[0].predict_proba(X)[[row]])
+
+
+SOME = 30
+
+
+def some_series() -> tuple[Sequences, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return Sequences.from_arrays([rng.normal(size=(n, 3)) for n in rng.integers(2, 9, SOME)]), np.arange(SOME) % 3
+
+
+def test_watched_series_progress_reports_and_the_memory_budget_change_no_bit():
+    X, y = some_series()
+    train = [np.arange(20), np.arange(5, SOME), np.arange(0, SOME, 2)]
+    rest = [np.setdiff1d(np.arange(SOME), rows) for rows in train]
+    members = [SequenceClassifier(hidden_size=7, max_epochs=3, random_state=seed) for seed in range(3)]
+    told = []
+    plain = fit_members(members, X, y, train_rows=train)
+    watched = fit_members(members, X, y, train_rows=train, watch_rows=[rest[0], None, rest[2]], on_epoch=told.append)
+    one_by_one = fit_members(members, X, y, train_rows=train, memory_budget=1)
+    assert told
+    for m, (one, other, frugal) in enumerate(zip(plain, watched, one_by_one, strict=True)):
+        for name, weight in one.module_.state_dict().items():
+            assert torch.equal(weight, other.module_.state_dict()[name])
+            assert torch.equal(weight, frugal.module_.state_dict()[name])
+        assert [replace(record, watched_loss=None) for record in other.history_] == one.history_ == frugal.history_
+        assert all((record.watched_loss is None) == (m == 1) for record in other.history_)
+
+
+def test_the_same_random_state_gives_the_same_network_and_none_gives_new_ones():
+    X, y = some_series()
+    seeds = [5, 5, None, None]
+    fitted = fit_members([SequenceClassifier(hidden_size=7, max_epochs=2, random_state=seed) for seed in seeds], X, y)
+    weights = [member.module_.readout.weight for member in fitted]
+    assert torch.equal(weights[0], weights[1])
+    assert not torch.equal(weights[1], weights[2])
+    assert not torch.equal(weights[2], weights[3])
+    assert [member.random_state for member in fitted] == seeds
+    again = SequenceClassifier(hidden_size=7, max_epochs=2, random_state=fitted[2].random_state_).fit(X, y)
+    assert torch.equal(again.module_.readout.weight, weights[2])
