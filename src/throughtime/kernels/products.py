@@ -80,4 +80,4 @@ def linear_over_time(
     members, time, batch, _ = x.shape
     whole = pad(x, (0, 0, 0, 0, 0, -time % chunk))
     products = [linear(part.flatten(1, 2), weight, bias) for part in torch.split(whole, chunk, 1)]
-    return torch.cat(products, 1).view(members, -1, batch, weight.shape[1])[:, :time]
+    return torch.cat(products, 1).view(*whole.shape[:3], weight.shape[1])[:, :time]

@@ -47,9 +47,9 @@ class StepNoise:
         The share of each state that stays as it was: drawn (0 or 1) step by step, or one rate, its expectation.
     """
 
-    recurrent: Float[Tensor, "member batch unit"] | None = None
+    recurrent: Float[Tensor, "member batch _"] | None = None
     candidate: Float[Tensor, "member time batch unit"] | None = None
-    kept: tuple[Float[Tensor, "member time batch unit"] | float, ...] = ()
+    kept: tuple[Float[Tensor, "member time batch _"] | float, ...] = ()
 
     def __bool__(self) -> bool:
         return self.recurrent is not None or self.candidate is not None or bool(self.kept)

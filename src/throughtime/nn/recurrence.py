@@ -12,7 +12,8 @@ from throughtime.kernels import Kind, recurrent
 from throughtime.nn.noise import StepNoise
 from throughtime.nn.unrolled import States, unrolled
 
-Start = Sequence[Float[Tensor, "member layer_direction batch unit"]]
+#: h is narrower than c where it is projected
+Start = Sequence[Float[Tensor, "member layer_direction batch _"]]
 
 
 @dataclass(frozen=True)
