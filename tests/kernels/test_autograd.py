@@ -33,3 +33,21 @@ def test_the_operators_are_registered_as_torch_demands(kind: str) -> None:
     for wanted in (True, False):
         arguments = (kind, *grads, *inputs, reserve, False, wanted, wanted)
         torch.library.opcheck(torch.ops.throughtime.recurrent_backward.default, arguments)
+
+
+def test_memory_given_back_is_used_again_and_can_be_released() -> None:
+    native.release_memory()
+    x, lengths, *weights = make("lstm", 1, 60, 32, 4, 64).to(torch.float32).arguments
+    y = native.recurrent("lstm", x, lengths, *weights)[0]
+    address, size = y.data_ptr(), y.numel() * y.element_size()
+    kept = y.clone()
+    other = native.recurrent("lstm", x, lengths, *weights)[0]
+    assert other.data_ptr() != address  # y is alive
+    assert torch.equal(y, kept)
+    del y
+    again = native.recurrent("lstm", x, lengths, *weights)[0]
+    assert again.data_ptr() == address
+    assert torch.equal(again, kept)
+    del again, other
+    assert native.release_memory() == 2 * size
+    assert native.release_memory() == 0
