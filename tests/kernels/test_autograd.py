@@ -1,5 +1,6 @@
 """The op as torch's machinery sees it: finite differences, fake tensors, registration."""
 
+import oracle
 import pytest
 import torch
 from cases import KINDS, make, needs_native
@@ -19,6 +20,26 @@ def _leaves(kind: str, **options: object) -> list[torch.Tensor | None]:
 def test_gradients_are_those_of_finite_differences(kind: str, reverse: bool) -> None:
     leaves = _leaves(kind)
     assert torch.autograd.gradcheck(lambda *a: native.recurrent(kind, *a, reverse=reverse), leaves)
+
+
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_second_derivatives_are_those_of_finite_differences(kind: str, reverse: bool) -> None:
+    leaves = _leaves(kind)
+    assert torch.autograd.gradgradcheck(lambda *a: native.recurrent(kind, *a, reverse=reverse), leaves)
+
+
+def test_a_gradient_penalty_reaches_the_weights_though_x_needs_no_gradient() -> None:
+    _, lengths, *weights = _leaves("gru", states=False, bias=False)
+    x = torch.randn(2, 3, 3, 2, dtype=torch.float64)
+
+    def penalty(function: object) -> tuple[torch.Tensor, ...]:
+        y = function("gru", x, lengths, *weights)[0]  # type: ignore[operator]
+        first = torch.autograd.grad(y.sum(), weights[:2], create_graph=True)
+        return torch.autograd.grad(sum(g.square().sum() for g in first), weights[:2])
+
+    for got, want in zip(penalty(native.recurrent), penalty(oracle.recurrent), strict=True):
+        torch.testing.assert_close(got, want)
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from throughtime.kernels import reference
 from throughtime.kernels.reference import GATES
 
 try:
@@ -283,9 +284,66 @@ def _differentiate(
     )
 
 
+def _setup_twice(ctx: Any, inputs: tuple[Any, ...], output: list[Tensor]) -> None:  # noqa: ARG001
+    kind, dy, dh_n, dc_n, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, _, reverse, needs_x, _ = inputs
+    ctx.kind, ctx.reverse, ctx.needs_x = kind, reverse, needs_x
+    ctx.set_materialize_grads(False)
+    ctx.save_for_backward(dy, dh_n, dc_n, x, w_ih, w_hh, b_ih, b_hh, h0, c0, lengths)
+
+
+def _differentiate_twice(ctx: Any, grads: list[Tensor | None]) -> tuple[Tensor | None, ...]:
+    """The gradient of the gradient, by way of the pure-torch path, which autograd differentiates as often as asked."""
+    if any(grad is not None for grad in grads[7:]):
+        raise RuntimeError("the squared norms of the deltas have no gradient")
+    *tensors, lengths = ctx.saved_tensors
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Aliases: of what already has a graph, so that a third derivative finds its way through.
+        alias: list[Any] = [
+            None if t is None else t.view_as(t) if again and t.requires_grad else t.detach().requires_grad_()
+            for t in tensors
+        ]
+        upstream, inputs = alias[:3], alias[3:]
+        x, *weights = inputs
+        results = reference.recurrent(ctx.kind, x, lengths, *weights, ctx.reverse)
+        reached = [(result, up) for result, up in zip(results, upstream, strict=False) if up is not None]
+        first = torch.autograd.grad(
+            [result for result, _ in reached],
+            [t for t in inputs if t is not None],
+            [up for _, up in reached],
+            create_graph=True,
+            allow_unused=True,
+        )
+        by_place = iter(first)
+        gradients = [None if t is None else next(by_place) for t in inputs]
+        # What depends on neither inputs nor upstream gradients has no graph, and contributes nothing.
+        pairs = [
+            (gradient, grad)
+            for gradient, grad in zip(gradients, grads[:7], strict=True)
+            if gradient is not None and grad is not None and gradient.requires_grad and grad.numel()
+        ]
+        present = [t for t in alias if t is not None]
+        second = iter(
+            torch.autograd.grad(
+                [gradient for gradient, _ in pairs],
+                present,
+                [grad for _, grad in pairs],
+                create_graph=again,
+                allow_unused=True,
+            )
+            if pairs
+            else [None] * len(present)
+        )
+    out = [None if t is None else next(second) for t in alias]
+    return (None, *out[:4], None, *out[4:], None, None, None, None)
+
+
 _registry.register_fake("throughtime::recurrent", _forward_fake, lib=_library)
 _registry.register_fake("throughtime::recurrent_backward", _backward_fake, lib=_library)
 _registry.register_autograd("throughtime::recurrent", _differentiate, setup_context=_setup_context, lib=_library)
+_registry.register_autograd(
+    "throughtime::recurrent_backward", _differentiate_twice, setup_context=_setup_twice, lib=_library
+)
 
 
 def check_arguments(
