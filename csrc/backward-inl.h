@@ -148,62 +148,66 @@ struct Deltas {
   int64_t stride;
   Real *dh, *dc;                  // [rows][Hv]
   Real* delta;                    // [rows][slots * Hv]
-  Real* bias;                     // [slots * Hv]
-  Real *dh_squares, *dc_squares;  // [rows][W]
+  Real *dh_squares, *dc_squares;  // [rows], or null
   const Real* const* dy;          // a pointer a row, or null
 };
 
+// One vector of units of one series. Whole: no lane is padding, where inf * 0 would be NaN and the padding of a delta
+// is summed over.
+template <class Real, Kind kind, bool Whole>
+TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_t r, int64_t u, Vec<Real>& dh_square,
+                           Vec<Real>& dc_square) {
+  using V = Vec<Real>;
+  constexpr int slots = BackwardTile<kind>::slots;
+  const Real one = 1;
+  const int64_t kept = r * at.stride + u, here = r * Hv + u;
+  const auto real = lanes_below<Real>(Whole ? width<Real> : H - u);
+  const auto keep = [&](V v) { return Whole ? v : real ? v : V{}; };
+  const Real* gates = at.gates + r * 4 * at.stride + u;
+  Real* delta = at.delta + r * slots * Hv + u;
+  V d = load(at.dh + here);
+  if (at.dy) d += Whole ? load(at.dy[r] + u) : load_first(at.dy[r] + u, H - u);
+  d = keep(d);
+  V out[slots];
+  if constexpr (kind == Kind::lstm) {
+    const V i = load(gates), f = load(gates + at.stride), g = load(gates + 2 * at.stride),
+            o = load(gates + 3 * at.stride), tc = tanh<Real>(load(at.c + kept));
+    const V dc = keep(fma(d * o, one - tc * tc, load(at.dc + here)));
+    out[0] = dc * g * i * (one - i);
+    out[1] = dc * load(at.c_before + kept) * f * (one - f);
+    out[2] = dc * i * (one - g * g);
+    out[3] = d * tc * o * (one - o);
+    store(at.dc + here, keep(dc * f));
+    dc_square = fma(dc, dc, dc_square);
+  } else if constexpr (kind == Kind::gru) {
+    const V n = load(gates), rate = load(gates + at.stride), z = load(gates + 2 * at.stride),
+            recurrent = load(gates + 3 * at.stride);
+    out[0] = d * (one - z) * (one - n * n);
+    out[1] = out[0] * recurrent * rate * (one - rate);
+    out[2] = d * (load(at.h_before + kept) - n) * z * (one - z);
+    out[3] = out[0] * rate;
+    store(at.dh + here, keep(d * z));
+  } else {
+    const V h = load(at.h + kept);
+    if constexpr (kind == Kind::rnn_tanh) out[0] = d * (one - h * h);
+    // h <= 0 is false for NaN, whose gradient therefore passes, as in torch.
+    if constexpr (kind == Kind::rnn_relu) out[0] = h <= Real(0) ? V{} : d;
+  }
+  dh_square = fma(d, d, dh_square);
+  TT_UNROLL
+  for (int s = 0; s < slots; ++s) store(delta + s * Hv, keep(out[s]));
+}
+
 template <class Real, Kind kind>
 void deltas(const Problem<Real>& p, const Deltas<Real>& at, int64_t running) {
-  using V = Vec<Real>;
-  constexpr int W = width<Real>, slots = BackwardTile<kind>::slots;
-  const int64_t H = p.hidden, Hv = padded<Real>(H), ld = slots * Hv;
-  const Real one = 1;
-  for (int64_t u = 0; u < H; u += W) {
-    V bias[slots];
-    for (int s = 0; s < slots; ++s) bias[s] = load(at.bias + s * Hv + u);
-    // inf * 0 in the padding is NaN, and the padding of a delta is summed over.
-    const auto real = lanes_below<Real>(H - u);
-    for (int64_t r = 0; r < running; ++r) {
-      const int64_t kept = r * at.stride + u, here = r * Hv + u;
-      const Real* gates = at.gates + r * 4 * at.stride + u;
-      Real* delta = at.delta + r * ld + u;
-      V d = load(at.dh + here);
-      if (at.dy) d += load_first(at.dy[r] + u, H - u);
-      d = real ? d : V{};
-      V out[slots];
-      if constexpr (kind == Kind::lstm) {
-        const V i = load(gates), f = load(gates + at.stride), g = load(gates + 2 * at.stride),
-                o = load(gates + 3 * at.stride), tc = tanh<Real>(load(at.c + kept));
-        const V dc = real ? fma(d * o, one - tc * tc, load(at.dc + here)) : V{};
-        out[0] = dc * g * i * (one - i);
-        out[1] = dc * load(at.c_before + kept) * f * (one - f);
-        out[2] = dc * i * (one - g * g);
-        out[3] = d * tc * o * (one - o);
-        store(at.dc + here, real ? dc * f : V{});
-        if (at.dc_squares) store(at.dc_squares + r * W, fma(dc, dc, load(at.dc_squares + r * W)));
-      } else if constexpr (kind == Kind::gru) {
-        const V n = load(gates), rate = load(gates + at.stride), z = load(gates + 2 * at.stride),
-                recurrent = load(gates + 3 * at.stride);
-        out[0] = d * (one - z) * (one - n * n);
-        out[1] = out[0] * recurrent * rate * (one - rate);
-        out[2] = d * (load(at.h_before + kept) - n) * z * (one - z);
-        out[3] = out[0] * rate;
-        store(at.dh + here, real ? d * z : V{});
-      } else {
-        const V h = load(at.h + kept);
-        if constexpr (kind == Kind::rnn_tanh) out[0] = d * (one - h * h);
-        // h <= 0 is false for NaN, whose gradient therefore passes, as in torch.
-        if constexpr (kind == Kind::rnn_relu) out[0] = h <= Real(0) ? V{} : d;
-      }
-      if (at.dh_squares) store(at.dh_squares + r * W, fma(d, d, load(at.dh_squares + r * W)));
-      for (int s = 0; s < slots; ++s) {
-        out[s] = real ? out[s] : V{};
-        store(delta + s * Hv, out[s]);
-        bias[s] += out[s];
-      }
-    }
-    for (int s = 0; s < slots; ++s) store(at.bias + s * Hv + u, bias[s]);
+  constexpr int W = width<Real>;
+  const int64_t H = p.hidden, Hv = padded<Real>(H), whole = H / W * W;
+  for (int64_t r = 0; r < running; ++r) {
+    Vec<Real> dh_square{}, dc_square{};
+    for (int64_t u = 0; u < whole; u += W) unit_deltas<Real, kind, true>(at, H, Hv, r, u, dh_square, dc_square);
+    if (whole < H) unit_deltas<Real, kind, false>(at, H, Hv, r, whole, dh_square, dc_square);
+    if (at.dh_squares) at.dh_squares[r] = sum_lanes<Real>(dh_square);
+    if (at.dc_squares) at.dc_squares[r] = sum_lanes<Real>(dc_square);
   }
 }
 
@@ -233,12 +237,23 @@ void accumulate_weights(const Problem<Real>& p, const Real* inputs, int64_t chun
       const int vectors = left < outer_vectors ? static_cast<int>(left) : outer_vectors;
       with_constant<outer_vectors>(vectors, [&](auto nv) {
         constexpr int NV = decltype(nv)::value;
-        // Packed: rows of deltas lie a power of two apart, where a cache keeps only a few of them.
+        // Packed: rows of deltas lie a power of two apart, where a cache keeps only a few of them. Each column comes by
+        // once, so its sum, for the biases, is taken here.
+        Real* bias = partial + ranges.bias + range.column + column;
+        Vec<Real> sum[NV];
+        TT_UNROLL
+        for (int v = 0; v < NV; ++v) sum[v] = load(bias + v * W);
         for (int64_t k = 0; k < depth; ++k) {
           const Real* from = delta + k * ld + range.column + column;
           TT_UNROLL
-          for (int v = 0; v < NV; ++v) store(columns + (k * NV + v) * W, load(from + v * W));
+          for (int v = 0; v < NV; ++v) {
+            const Vec<Real> d = load(from + v * W);
+            sum[v] += d;
+            store(columns + (k * NV + v) * W, d);
+          }
         }
+        TT_UNROLL
+        for (int v = 0; v < NV; ++v) store(bias + v * W, sum[v]);
         Real* out = partial + range.offset + column * range.inputs;
         for (int part = 0; part < 2; ++part) {
           if (!(part ? h : x)) continue;
@@ -311,9 +326,8 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
     at.dh = dh;
     at.dc = dc;
     at.delta = delta + filled * ld;
-    at.bias = partial + ranges.bias;
-    if (p.dh_norms) fill(at.dh_squares = dh_squares, running * W);
-    if (has_c && p.dc_norms) fill(at.dc_squares = dc_squares, running * W);
+    if (p.dh_norms) at.dh_squares = dh_squares;
+    if (has_c && p.dc_norms) at.dc_squares = dc_squares;
     for (int64_t r = 0; r < running; ++r) {
       const int64_t t = p.reverse ? b.length[r] - 1 - step : step;
       if (p.dy) dy[r] = p.dy + b.member * p.dy_member + t * p.dy_time + b.series[r] * p.dy_batch;
@@ -323,8 +337,8 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
     for (int64_t r = 0; r < running; ++r) {
       const int64_t t = p.reverse ? b.length[r] - 1 - step : step;
       const int64_t cell = (b.member * p.time + t) * p.batch + b.series[r];
-      if (p.dh_norms) p.dh_norms[cell] = sum_lanes<Real>(load(dh_squares + r * W));
-      if (has_c && p.dc_norms) p.dc_norms[cell] = sum_lanes<Real>(load(dc_squares + r * W));
+      if (p.dh_norms) p.dh_norms[cell] = dh_squares[r];
+      if (has_c && p.dc_norms) p.dc_norms[cell] = dc_squares[r];
       pack_inputs(at.h_before + r * stride, int64_t(1), of_h, chunk, filled + r, inputs + I * chunk);
       pack_inputs(p.x + b.member * p.x_member + t * p.x_time + b.series[r] * p.x_batch, p.x_channel, of_x, chunk,
                   filled + r, inputs);

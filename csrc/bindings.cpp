@@ -1,6 +1,7 @@
 // The extension module. Tensors come as integer addresses with sizes and strides that kernels/native.py has checked:
 // nothing here knows of torch, so one build serves every version of it.
 #include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -8,6 +9,7 @@
 #include <stdexcept>
 
 #include "dispatch.h"
+#include "memory.h"
 #include "pool.h"
 #include "recurrent.h"
 
@@ -75,6 +77,13 @@ void backward(const std::string& kind, bool reverse, const Strides& shape, uintp
   recurrent_backward(p, pointer<const int64_t>(lengths), threads, isa);
 }
 
+// A tensor of bytes on borrowed memory, which goes back when torch frees the storage.
+nb::ndarray<nb::pytorch, uint8_t, nb::ndim<1>> borrow_bytes(size_t bytes) {
+  void* memory = borrow(bytes);
+  nb::capsule owner(memory, [](void* p) noexcept { give_back(p); });
+  return nb::ndarray<nb::pytorch, uint8_t, nb::ndim<1>>(memory, {bytes}, owner);
+}
+
 template <class Real>
 void activate(const std::string& name, uintptr_t in, uintptr_t out, int64_t count, const std::string& isa) {
   const int which = name == "exp" ? activation_exp : name == "sigmoid" ? activation_sigmoid : activation_tanh;
@@ -110,6 +119,9 @@ NB_MODULE(_native, m) {
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {
     return block_rows(kind_named(kind), channels, hidden, real_bytes);
   });
+  m.def("borrow_bytes", &borrow_bytes);
+  m.def("idle_bytes", &idle_bytes);
+  m.def("release_idle", &release_idle);
   m.def("activation_f32", &activate<float>);
   m.def("activation_f64", &activate<double>);
   m.def("fma_peak_f32", &fma_peak<float>);

@@ -139,40 +139,55 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
   // Through memory on purpose: a row's activations keep the pipes busy by themselves, and unrolling the rows would
   // cost code and spills.
   const int64_t unit = index * Tile::units * W;
-#if !defined(__clang__)
-#pragma GCC unroll 1
-#endif
-  for (int r = 0; r < MR; ++r) {
-    const int64_t offset = (row + r) * at.stride + unit;
-    Real* gates = at.gates ? at.gates + (row + r) * 4 * at.stride + unit : nullptr;
-    if constexpr (kind == Kind::lstm) {
+  if constexpr (kind == Kind::lstm) {
+    TT_NO_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      const int64_t offset = (row + r) * at.stride + unit;
       const V i = sigmoid<Real>(pre[r][0]), f = sigmoid<Real>(pre[r][1]), g = tanh<Real>(pre[r][2]),
               o = sigmoid<Real>(pre[r][3]);
       const V c = fma(f, load(at.c_before + offset), i * g);
       store(at.c + offset, c);
-      store(at.h + offset, o * tanh<Real>(c));
-      if (gates) {
+      pre[r][0] = c;
+      pre[r][3] = o;
+      if (at.gates) {
+        Real* gates = at.gates + (row + r) * 4 * at.stride + unit;
         store(gates, i);
         store(gates + at.stride, f);
         store(gates + 2 * at.stride, g);
         store(gates + 3 * at.stride, o);
       }
-    } else if constexpr (kind == Kind::gru) {
-      const V rate = sigmoid<Real>(pre[r][1]), z = sigmoid<Real>(pre[r][2]), recurrent = pre[r][3];
+    }
+    // A loop of its own: tanh(c) is as long a chain again, and would keep the next row out of the window.
+    TT_NO_UNROLL
+    for (int r = 0; r < MR; ++r) store(at.h + (row + r) * at.stride + unit, pre[r][3] * tanh<Real>(pre[r][0]));
+  } else if constexpr (kind == Kind::gru) {
+    TT_NO_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      pre[r][1] = sigmoid<Real>(pre[r][1]);
+      pre[r][2] = sigmoid<Real>(pre[r][2]);
+    }
+    TT_NO_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      const int64_t offset = (row + r) * at.stride + unit;
+      const V rate = pre[r][1], z = pre[r][2], recurrent = pre[r][3];
       const V n = tanh<Real>(fma(rate, recurrent, pre[r][0]));
       store(at.h + offset, fma(z, load(at.h_before + offset), (Real(1) - z) * n));
-      if (gates) {
+      if (at.gates) {
+        Real* gates = at.gates + (row + r) * 4 * at.stride + unit;
         store(gates, n);
         store(gates + at.stride, rate);
         store(gates + 2 * at.stride, z);
         store(gates + 3 * at.stride, recurrent);
       }
-    } else {
-      for (int v = 0; v < N; ++v) {
-        if (unit + v * W >= p.hidden) break;
+    }
+  } else {
+    TT_NO_UNROLL
+    for (int r = 0; r < MR; ++r) {
+      Real* h = at.h + (row + r) * at.stride + unit;
+      for (int v = 0; v < N && unit + v * W < p.hidden; ++v) {
         // x < 0 is false for NaN, which therefore passes, as in torch.
         const V a = pre[r][v];
-        store(at.h + offset + v * W, kind == Kind::rnn_tanh ? tanh<Real>(a) : (a < Real(0) ? V{} : a));
+        store(h + v * W, kind == Kind::rnn_tanh ? tanh<Real>(a) : (a < Real(0) ? V{} : a));
       }
     }
   }

@@ -33,8 +33,10 @@
 #define TT_INLINE static inline __attribute__((always_inline))
 #if defined(__clang__)
 #define TT_UNROLL _Pragma("clang loop unroll(full)")
+#define TT_NO_UNROLL _Pragma("clang loop unroll(disable)")
 #else
 #define TT_UNROLL _Pragma("GCC unroll 16")
+#define TT_NO_UNROLL _Pragma("GCC unroll 1")
 #endif
 
 namespace throughtime {
@@ -46,16 +48,17 @@ struct Lanes;
 template <>
 struct Lanes<float> {
   typedef float V __attribute__((vector_size(TT_VECTOR_BYTES)));
-  typedef int32_t I __attribute__((vector_size(TT_VECTOR_BYTES)));
+  typedef int32_t Mask __attribute__((vector_size(TT_VECTOR_BYTES)));
+  typedef uint32_t Bits __attribute__((vector_size(TT_VECTOR_BYTES)));
   // Anywhere in memory, whatever its declared type.
   typedef float Anywhere __attribute__((vector_size(TT_VECTOR_BYTES), aligned(4), may_alias));
-  static constexpr int32_t sign = INT32_MIN;
-  static constexpr int mantissa = 23, bias = 127;
+  static constexpr uint32_t sign = uint32_t{1} << 31, bias = 127;
+  static constexpr int mantissa = 23;
   static constexpr float round = 0x1.8p23f;  // adding it rounds to an integer in the low bits
   static constexpr float log2e = 0x1.715476p+0f, ln2_hi = 0x1.62E400p-1f, ln2_lo = 0x1.7F7D1Cp-20f;
   // 2^n must be a normal number: n from -126 to 127.
-  static constexpr float exp_lo = -87.3f, exp_hi = 88.376f;
-  static constexpr float tanh_flat = 10.0f;  // tanh rounds to 1 from 9.02 on
+  static constexpr float exp_lo = -87.3f, exp_hi = 88.376f, exp_infinite = 88.9f;  // e^exp_infinite: n = 128, r > 0
+  static constexpr float tanh_flat = 10.0f;                                        // tanh rounds to 1 from 9.02 on
   // e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2, relative error 1.1e-8 before rounding (Chebyshev nodes).
   static constexpr int degree = 4;
   static constexpr float q[degree + 1] = {0x1p-1f, 0x1.5554dcp-3f, 0x1.555518p-5f, 0x1.120be2p-7f, 0x1.6d117cp-10f};
@@ -64,14 +67,15 @@ struct Lanes<float> {
 template <>
 struct Lanes<double> {
   typedef double V __attribute__((vector_size(TT_VECTOR_BYTES)));
-  typedef int64_t I __attribute__((vector_size(TT_VECTOR_BYTES)));
+  typedef int64_t Mask __attribute__((vector_size(TT_VECTOR_BYTES)));
+  typedef uint64_t Bits __attribute__((vector_size(TT_VECTOR_BYTES)));
   typedef double Anywhere __attribute__((vector_size(TT_VECTOR_BYTES), aligned(8), may_alias));
-  static constexpr int64_t sign = INT64_MIN;
-  static constexpr int mantissa = 52, bias = 1023;
+  static constexpr uint64_t sign = uint64_t{1} << 63, bias = 1023;
+  static constexpr int mantissa = 52;
   static constexpr double round = 0x1.8p52;
   static constexpr double log2e = 0x1.71547652b82fep+0, ln2_hi = 0x1.62e42fee00000p-1, ln2_lo = 0x1.a39ef35793c76p-33;
-  static constexpr double exp_lo = -708.3, exp_hi = 709.43;
-  static constexpr double tanh_flat = 20.0;  // from 19.07 on
+  static constexpr double exp_lo = -708.3, exp_hi = 709.43, exp_infinite = 709.9;  // n = 1024, r > 0
+  static constexpr double tanh_flat = 20.0;                                        // from 19.07 on
   // Relative error 1.8e-17 before rounding.
   static constexpr int degree = 9;
   static constexpr double q[degree + 1] = {0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d37p-5,
@@ -116,8 +120,8 @@ TT_INLINE void store_first(Real* p, Vec<Real> v, int64_t count) {
 }
 // Ones in the lanes below `count`. Selecting with it keeps a NaN out of the padding; multiplying would not.
 template <class Real>
-TT_INLINE typename Lanes<Real>::I lanes_below(int64_t count) {
-  typename Lanes<Real>::I mask = {};
+TT_INLINE typename Lanes<Real>::Mask lanes_below(int64_t count) {
+  typename Lanes<Real>::Mask mask = {};
   for (int i = 0; i < width<Real>; ++i) mask[i] = i < count ? -1 : 0;
   return mask;
 }
@@ -155,9 +159,9 @@ TT_INLINE Reduced<Real> reduce_exponent(Vec<Real> x) {
   Vec<Real> q = splat<Real>(L::q[L::degree]);
   TT_UNROLL
   for (int k = L::degree - 1; k >= 0; --k) q = fma(q, r, splat<Real>(L::q[k]));
-  typename L::I bits;
+  typename L::Bits bits;
   std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits << L::mantissa) + (static_cast<decltype(L::sign)>(L::bias) << L::mantissa);
+  bits = (bits << L::mantissa) + (L::bias << L::mantissa);
   Reduced<Real> out;
   out.tail = fma(r * r, q, r);
   std::memcpy(&out.scale, &bits, sizeof bits);
@@ -180,16 +184,22 @@ TT_INLINE Vec<Real> exp(Vec<Real> x) {
 // Within 2.6 ulp, or 1.2e-38 (float64: 2.3e-308) where the value is that small.
 template <class Real>
 TT_INLINE Vec<Real> sigmoid(Vec<Real> x) {
-  return Real(1) / (Real(1) + exp<Real>(-x));
+  using L = Lanes<Real>;
+  // Below exp_lo the 1 swallows the power; above exp_hi it is 2^(bias + 1), which reads as infinity.
+  Vec<Real> y = -x;
+  y = y < L::exp_lo ? splat<Real>(L::exp_lo) : y;
+  y = y > L::exp_hi ? splat<Real>(L::exp_infinite) : y;
+  const Reduced<Real> e = reduce_exponent<Real>(y);
+  return Real(1) / (Real(1) + fma(e.tail, e.scale, e.scale));
 }
 
 // Within 2.6 ulp. From e^(-2|x|) - 1, whose leading bits do not cancel near 0.
 template <class Real>
 TT_INLINE Vec<Real> tanh(Vec<Real> x) {
   using L = Lanes<Real>;
-  typename L::I bits;
+  typename L::Bits bits;
   std::memcpy(&bits, &x, sizeof bits);
-  const typename L::I sign = bits & L::sign;
+  const typename L::Bits sign = bits & L::sign;
   bits &= ~L::sign;
   Vec<Real> magnitude;
   std::memcpy(&magnitude, &bits, sizeof bits);

@@ -3,11 +3,12 @@
 import os
 from dataclasses import dataclass
 
+import oracle
 import pytest
 import torch
 from torch import Tensor
 
-from throughtime.kernels import native, reference
+from throughtime.kernels import native
 
 KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 DTYPES = (torch.float32, torch.float64)
@@ -54,7 +55,7 @@ def make(
     seed: int = 0,
 ) -> Case:
     generator = torch.Generator().manual_seed(seed)
-    gates = reference.GATES[kind] * hidden
+    gates = native.GATES[kind] * hidden
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
@@ -92,7 +93,7 @@ def run(
 ) -> tuple[tuple[Tensor, ...], tuple[Tensor, ...]]:
     """Results, and the gradients of everything that has one."""
     threads = torch.get_num_threads()
-    if function is reference.recurrent:
+    if function is oracle.recurrent:
         torch.set_num_threads(1)  # at these sizes torch's threads only wait for each other
     leaves = tuple(
         t.detach().requires_grad_() if t is not None and t.is_floating_point() else t for t in case.arguments
@@ -112,7 +113,7 @@ def error(got: Tensor, expected: Tensor) -> float:
 
 def assert_agrees(case: Case, dtypes: tuple[torch.dtype, ...] = DTYPES) -> None:
     """The kernels' results and gradients are those of the float64 oracle, on every instruction set of the machine."""
-    expected, expected_gradients = run(reference.recurrent, case)
+    expected, expected_gradients = run(oracle.recurrent, case)
     for isa in native.isa_names():
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv(native.ISA_VARIABLE, isa)

@@ -2,6 +2,7 @@
 
 import random
 
+import oracle
 import pytest
 import torch
 from cases import (
@@ -19,7 +20,7 @@ from cases import (
     upstream,
 )
 
-from throughtime.kernels import native, reference
+from throughtime.kernels import native
 
 pytestmark = needs_native
 
@@ -122,7 +123,7 @@ def test_results_and_gradients_are_those_of_torch_nn(kind: str, bidirectional: b
 @pytest.mark.usefixtures("isa")
 def test_inputs_at_every_misalignment_agree(kind: str, dtype: torch.dtype) -> None:
     case = make(kind, 2, 5, 7, 9, 11)
-    expected, _ = run(reference.recurrent, case)
+    expected, _ = run(oracle.recurrent, case)
     for offset in range(1, 17 if SOAK else 4):
 
         def shifted(tensor: torch.Tensor, offset: int = offset) -> torch.Tensor:
@@ -242,7 +243,7 @@ def test_a_last_state_alone_can_be_differentiated(kind: str) -> None:
         return torch.autograd.grad(h_n.sum(), [t for t in leaves if t is not None and t.requires_grad])
 
     for got, want in zip(
-        gradients(native.recurrent, torch.float64), gradients(reference.recurrent, torch.float64), strict=True
+        gradients(native.recurrent, torch.float64), gradients(oracle.recurrent, torch.float64), strict=True
     ):
         assert error(got, want) <= BACKWARD[torch.float64]
 

@@ -1,11 +1,12 @@
 """The squared norms of the deltas that the backward pass hands out."""
 
+import oracle
 import pytest
 import torch
 from cases import KINDS, make, needs_native
 from torch import Tensor
 
-from throughtime.kernels import delta_norms, reference
+from throughtime.kernels import delta_norms
 
 pytestmark = needs_native
 
@@ -19,7 +20,7 @@ def _one_series(kind: str, arguments: list[Tensor | None], dy: Tensor, ends: lis
     loss = torch.zeros((), dtype=x.dtype)
     for t in range(x.shape[1]):
         one = torch.ones(1, 1, dtype=torch.int64)
-        _, *state = reference.recurrent(kind, x[:, t : t + 1], one, w_ih, w_hh, b_ih, b_hh, h, c)
+        _, *state = oracle.recurrent(kind, x[:, t : t + 1], one, w_ih, w_hh, b_ih, b_hh, h, c)
         for s in state:
             s.retain_grad()
         states.append(state)

@@ -1,6 +1,6 @@
 """NaN and infinities go through the kernels as they go through torch."""
 
-import plain
+import oracle
 import pytest
 import torch
 from cases import DTYPES, KINDS, Case, make, needs_native, run
@@ -33,7 +33,7 @@ def test_they_propagate_as_in_torch(kind: str, dtype: torch.dtype, where: str, v
         planted[0, 1, 2, 1] = value  # in the middle of the run and of the tile
     case = Case(kind, tuple(arguments), False)
     results, gradients = run(native.recurrent, case)
-    expected, expected_gradients = run(plain.recurrent, case)
+    expected, expected_gradients = run(oracle.recurrent, case)
     for got, want in zip(results + gradients, expected + expected_gradients, strict=True):
         torch.testing.assert_close(got, want, rtol=CLOSE[dtype], atol=CLOSE[dtype], equal_nan=True)
 

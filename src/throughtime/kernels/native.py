@@ -4,7 +4,9 @@ The extension knows nothing of torch. This file checks shapes, makes contiguous 
 and hands over addresses; it is the only place where a tensor's memory leaves torch's sight.
 """
 
+import math
 import os
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -78,6 +80,22 @@ def reserve_numel(kind: str, x: Tensor, hidden: int) -> int:
     return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1)
 
 
+def _large(like: Tensor, *shape: int) -> Tensor:
+    """An uninitialized tensor, on memory used before where that saves page faults."""
+    count = math.prod(shape)
+    if count * like.element_size() < 1 << 18:  # from here on the C library asks the system for fresh pages
+        return like.new_empty(shape)
+    taken: Tensor = extension().borrow_bytes(count * like.element_size())
+    return taken.view(like.dtype).view(shape)
+
+
+def release_memory() -> int:
+    """Give the memory that waits for the next call back to the system; returns its bytes, 512 MiB at most."""
+    idle = int(extension().idle_bytes())
+    extension().release_idle()
+    return idle
+
+
 def _forward(
     kind: str,
     x: Tensor,
@@ -109,14 +127,16 @@ def _forward(
     return y, h_n, c_n, reserve
 
 
-def _empty_results(kind: str, x: Tensor, w_hh: Tensor, keep: bool) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _empty_results(
+    kind: str, x: Tensor, w_hh: Tensor, keep: bool, large: Callable[..., Tensor] = _large
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     members, time, batch, _ = x.shape
     hidden = w_hh.shape[-1]
     return (
-        x.new_empty(members, time, batch, hidden),
+        large(x, members, time, batch, hidden),
         x.new_empty(members, batch, hidden),
         x.new_empty((members, batch, hidden) if kind == "lstm" else (0,)),
-        x.new_empty(reserve_numel(kind, x, hidden) if keep else 0),
+        large(x, reserve_numel(kind, x, hidden)) if keep else x.new_empty(0),
     )
 
 
@@ -175,6 +195,7 @@ def _empty_gradients(
     c0: Tensor | None,
     needs_x: bool,
     norms: bool,
+    large: Callable[..., Tensor] = _large,
 ) -> list[Tensor]:
     """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and two squared norms; empty where not asked for."""
 
@@ -183,7 +204,7 @@ def _empty_gradients(
 
     steps = x.shape[:3]
     return [
-        like(x if needs_x else None),
+        large(x, *x.shape) if needs_x else like(None),
         *map(like, (w_ih, w_hh, b_ih, b_hh, h0, c0 if kind == "lstm" else None)),
         x.new_empty(steps if norms else 0),
         x.new_empty(steps if norms and kind == "lstm" else 0),
@@ -205,15 +226,19 @@ _library.impl("recurrent", _forward, "CPU")
 _library.impl("recurrent_backward", _backward, "CPU")
 
 
+def _fake_large(like: Tensor, *shape: int) -> Tensor:
+    return like.new_empty(shape)
+
+
 def _forward_fake(
     kind: str, x: Tensor, _lengths: Tensor, _w_ih: Tensor, w_hh: Tensor, *rest: Any
 ) -> tuple[Tensor, ...]:
-    return _empty_results(kind, x, w_hh, rest[-1])
+    return _empty_results(kind, x, w_hh, rest[-1], _fake_large)
 
 
 def _backward_fake(kind: str, *arguments: Any) -> list[Tensor]:
     _, _, _, x, _, w_ih, w_hh, b_ih, b_hh, h0, c0, _, _, needs_x, norms = arguments
-    return _empty_gradients(kind, x, w_ih, w_hh, b_ih, b_hh, h0, c0, needs_x, norms)
+    return _empty_gradients(kind, x, w_ih, w_hh, b_ih, b_hh, h0, c0, needs_x, norms, _fake_large)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:

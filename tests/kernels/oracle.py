@@ -1,14 +1,12 @@
-"""The op as its equations read, a step at a time and without padding: what NaN and infinities are compared with."""
+"""The recurrent op as the textbooks write it, a step at a time in plain torch: what the kernels are held against."""
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import Kind
-
 
 def recurrent(
-    kind: Kind,
+    kind: str,
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     w_ih: Float[Tensor, "member gate_unit channel"],

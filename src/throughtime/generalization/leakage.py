@@ -1,0 +1,298 @@
+"""``leakage_report``: what test series have in common with training series, fold by fold.
+
+Reference: Kapoor & Narayanan (2023), Leakage and the reproducibility crisis in machine-learning-based science,
+Patterns 4, 100804, https://doi.org/10.1016/j.patter.2023.100804, whose kinds of leakage are cited by number.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy import ndarray
+from sklearn.model_selection import check_cv
+from sklearn.neighbors import NearestNeighbors
+
+from throughtime.data import Sequences, as_sequences
+from throughtime.data.conversion import as_targets
+from throughtime.generalization.findings import Finding, Severity
+from throughtime.generalization.folds import Split
+from throughtime.generalization.rows import SeriesRows
+
+#: Squared distance of two series, by the mean of all pairs, below which they count as one: noise of 5 % of a channel's
+#: deviation on two recordings of the same thing makes it .05^2 = .0025.
+NEARLY_ONE = 0.0025
+#: Lengths of two such series may differ by this share.
+_OTHER_LENGTH = 0.1
+
+_NONE_SHARED = "none may be shared: Kapoor & Narayanan (2023), "
+
+
+def leakage_report(
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    time: Any = None,
+    cv: Any = None,
+    warmup: int = 0,
+    layout: Any = "ntc",
+) -> tuple[Finding, ...]:
+    """Look for what would let a model know its test series from training.
+
+    Parameters
+    ----------
+    X
+        The series, in any form the estimators take. Windows are known to overlap when ``Sequences.windows`` or ``cut``
+        made them, and copies of windows when they have times: by equal time, group and values.
+    y
+        One target a series, or one a step: then steps with a target in training and in test leak, while shared input
+        that has no target on both sides, such as a warm-up, may not.
+    groups
+        One a series, those of X by default.
+    time
+        One a series: when it was; the times of the steps of X by default.
+    cv
+        A splitter, a number of folds, or the folds themselves.
+    warmup
+        First steps of each series whose targets count for nothing.
+
+    Returns
+    -------
+    One finding a check, in order of code, whether it found something, nothing, or was not applicable:
+
+    - ``GEN001`` the same series in training and test;
+    - ``GEN002`` steps of a test series that are in training with their target;
+    - ``GEN003`` input steps, without a target on both sides, that test and training share;
+    - ``GEN004`` a group in training and test;
+    - ``GEN005`` a time in training and test;
+    - ``GEN006`` a test series nearly identical to one in training.
+    """
+    series = as_sequences(X, layout=layout)
+    targets = None if y is None else as_targets(y, series)
+    by = series.groups if groups is None else np.asarray(groups)
+    splits = _splits(series, targets, by, cv)
+    same = _identities(series)
+    return (
+        _duplicates(same, splits),
+        *_overlaps(series, targets, by, warmup, splits),
+        _shared_groups(by, splits),
+        _shared_times(series, time, splits),
+        _near(series, same, splits),
+    )
+
+
+def _splits(series: Sequences, targets: Any, groups: ndarray | None, cv: Any) -> list[Split]:
+    one_each = targets is not None and not isinstance(targets, Sequences)
+    labels = targets if one_each else np.zeros(len(series))
+    classes = one_each and targets.dtype.kind not in "f"
+    return list(check_cv(cv, labels, classifier=classes).split(series, labels, groups))
+
+
+def _duplicates(same: ndarray, splits: Sequence[Split]) -> Finding:
+    def share(train: ndarray, test: ndarray) -> float:
+        return float(np.isin(same[test], same[train]).mean())
+
+    return _of_folds(
+        ("GEN001", "duplicates", "error"),
+        share,
+        splits,
+        "{:.1%} of the test series of fold {} are in training, value for value",
+        _NONE_SHARED + "L1.4",
+        "remove copies, or give copies one group and divide by groups",
+    )
+
+
+def _overlaps(
+    series: Sequences, targets: Any, groups: ndarray | None, warmup: int, splits: Sequence[Split]
+) -> tuple[Finding, Finding]:
+    codes: tuple[tuple[str, str, Severity], ...] = (
+        ("GEN002", "overlapping targets", "error"),
+        ("GEN003", "overlapping inputs", "warning"),
+    )
+    pieces = _Pieces(series, targets, groups, warmup)
+    return (
+        _of_folds(
+            codes[0],
+            pieces.shared_targets,
+            splits,
+            "{:.1%} of the target steps of the test series of fold {} are targets in training",
+            _NONE_SHARED + "L1.4 and L3.2",
+            "cut windows after splitting, or divide with PurgedTimeSeriesSplit(purge=window length)",
+        ),
+        _of_folds(
+            codes[1],
+            pieces.shared_inputs,
+            splits,
+            "{:.1%} of the steps of the test series of fold {} are inputs in training without sharing a target",
+            "none is shared by series kept whole; shared history alone does not tell a target",
+            "harmless if it is a warm-up; else leave a gap as long as the shared history",
+        ),
+    )
+
+
+class _Pieces:
+    """Series as runs of steps, of which several may hold the same."""
+
+    def __init__(self, series: Sequences, targets: Any, groups: ndarray | None, warmup: int) -> None:
+        self.edges = series.offsets
+        within = np.arange(series.n_steps) - np.repeat(self.edges[:-1], series.lengths)
+        self.steps = np.repeat(series.starts, series.lengths) + within
+        if series.times is not None and len(np.unique(self.steps)) == len(self.steps):  # no views of one buffer
+            self.steps = _step_identities(series, groups)
+        self.size = int(self.steps.max()) + 1
+        #: one target a series is one of all of its steps
+        self.targeted: ndarray = np.ones(len(within), dtype=bool)
+        if isinstance(targets, Sequences):
+            self.targeted = ~np.isnan(targets.values[:, 0]) & (within >= warmup)
+
+    def shared_targets(self, train: ndarray, test: ndarray) -> float:
+        own = self._of(test)
+        own = own[self.targeted[own]]
+        return float(self._shared(self.targeted, train)[self.steps[own]].mean()) if len(own) else 0.0
+
+    def shared_inputs(self, train: ndarray, test: ndarray) -> float:
+        own = self._of(test)
+        steps = self.steps[own]
+        with_target = self._shared(self.targeted, train)[steps] & self.targeted[own]
+        everywhere = np.ones_like(self.targeted)
+        return float((self._shared(everywhere, train)[steps] & ~with_target).mean())
+
+    def _of(self, rows: ndarray) -> ndarray:
+        return np.concatenate([np.arange(self.edges[row], self.edges[row + 1]) for row in rows])
+
+    def _shared(self, which: ndarray, rows: ndarray) -> Bool[ndarray, "buffer"]:
+        marked = np.zeros(self.size, dtype=bool)
+        own = self._of(rows)
+        marked[self.steps[own[which[own]]]] = True
+        return marked
+
+
+def _shared_groups(groups: ndarray | None, splits: Sequence[Split]) -> Finding:
+    what: tuple[str, str, Severity] = "GEN004", "groups on both sides", "error"
+    source = _NONE_SHARED + "L3.2"
+    if groups is None:
+        return _not_applicable(what, source, "the series have no groups")
+
+    def share(train: ndarray, test: ndarray) -> float:
+        return float(np.isin(groups[test], groups[train]).mean())
+
+    return _of_folds(
+        what,
+        share,
+        splits,
+        "{:.1%} of the test series of fold {} are of a group that is in training",
+        source,
+        "divide by groups: GroupKFold, or --cv group:K",
+    )
+
+
+def _shared_times(series: Sequences, time: Any, splits: Sequence[Split]) -> Finding:
+    what: tuple[str, str, Severity] = "GEN005", "times on both sides", "warning"
+    source = _NONE_SHARED + "L3.1: what happened at a time, happened to all series of that time"
+    if time is None and series.times is None:
+        return _not_applicable(what, source, "the series have no times")
+    clock = np.asarray(series.times if time is None else time)
+    edges = series.offsets if time is None else np.arange(len(series) + 1)
+    _, clock = np.unique(clock, return_inverse=True)
+
+    def share(train: ndarray, test: ndarray) -> float:
+        in_train, in_test = (
+            np.concatenate([clock[edges[row] : edges[row + 1]] for row in rows]) for rows in (train, test)
+        )
+        return float(np.isin(in_test, in_train).mean())
+
+    return _of_folds(
+        what,
+        share,
+        splits,
+        "{:.1%} of the times of the test series of fold {} are times of training",
+        source,
+        "divide in time, TimeSeriesSplit or PurgedTimeSeriesSplit, if the model is to be used on another time",
+    )
+
+
+def _near(series: Sequences, same: ndarray, splits: Sequence[Split]) -> Finding:
+    what: tuple[str, str, Severity] = "GEN006", "nearly identical series", "warning"
+    source = f"squared distance below {NEARLY_ONE} of the mean over pairs: two recordings with 5 % noise"
+    if len(np.unique(same)) < 3:
+        return _not_applicable(what, source, "fewer than 3 different series")
+    rows = SeriesRows(summaries=False).fit(series).transform(series)
+    spread = 2 * rows.var(0).sum()  # the mean squared distance of pairs
+    if not spread > 0:
+        return _not_applicable(what, source, "the series do not differ once they are resampled")
+    finder = NearestNeighbors(radius=float(np.sqrt(NEARLY_ONE * spread))).fit(rows)
+    near = finder.radius_neighbors_graph(rows).tocoo()
+    one, other = near.row, near.col
+    long, short = (
+        np.maximum(series.lengths[one], series.lengths[other]),
+        np.minimum(series.lengths[one], series.lengths[other]),
+    )
+    kept = (same[one] != same[other]) & (long <= (1 + _OTHER_LENGTH) * short)
+    one, other = one[kept], other[kept]
+
+    def share(train: ndarray, test: ndarray) -> float:
+        trained = np.zeros(len(series), dtype=bool)
+        trained[train] = True
+        return float(np.isin(test, one[trained[other]]).mean())
+
+    return _of_folds(
+        what,
+        share,
+        splits,
+        "{:.1%} of the test series of fold {} nearly equal one in training",
+        source,
+        "look at them: recordings of one event need one group",
+    )
+
+
+def _identities(series: Sequences) -> ndarray:
+    """A number for each series, the same for those that are equal value for value."""
+    static = series.static
+    known: dict[tuple[bytes, bytes], int] = {}
+    return np.array(
+        [
+            known.setdefault((x.tobytes(), b"" if static is None else static[row].tobytes()), row)
+            for row, x in enumerate(series)
+        ]
+    )
+
+
+def _step_identities(series: Sequences, groups: ndarray | None) -> Int[ndarray, "step"]:
+    """A number for each step, the same for those of one time, one group and the same values."""
+    _, clock = np.unique(np.asarray(series.times), return_inverse=True)
+    own = np.zeros(len(series), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
+    bits = np.ascontiguousarray(series.values).view(f"i{series.dtype.itemsize}")
+    keys = np.column_stack([clock, np.repeat(own, series.lengths), bits])
+    return np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+
+
+def _of_folds(
+    what: tuple[str, str, Severity],
+    share: Callable[[ndarray, ndarray], float],
+    splits: Sequence[Split],
+    detail: str,
+    source: str,
+    remedy: str,
+) -> Finding:
+    """The worst fold's share against none."""
+    shares = [share(train, test) for train, test in splits]
+    worst = int(np.argmax(shares))
+    found = shares[worst] > 0
+    code, title, severity = what
+    return Finding(
+        code,
+        title,
+        "found" if found else "clear",
+        severity,
+        shares[worst],
+        0.0,
+        source,
+        detail.format(shares[worst], worst) if found else f"none in any of {len(splits)} folds",
+        remedy if found else "",
+    )
+
+
+def _not_applicable(what: tuple[str, str, Severity], source: str, why: str) -> Finding:
+    code, title, severity = what
+    return Finding(code, title, "not applicable", severity, None, 0.0, source, why, "")

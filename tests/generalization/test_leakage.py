@@ -1,0 +1,126 @@
+"""Each check of ``leakage_report`` finds its planted leak, measures it, and is silent on the control."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold, KFold
+
+from throughtime import PurgedTimeSeriesSplit, leakage_report
+from throughtime.data import Sequences, concatenate
+from throughtime.generalization import Finding
+
+RNG = np.random.default_rng(11)
+N = 40
+CLEAN = Sequences.from_arrays([RNG.normal(size=(12 + i % 3, 2)) for i in range(N)])
+HALVES = [(np.arange(20, 40), np.arange(20)), (np.arange(20), np.arange(20, 40))]
+
+
+def by_code(*arguments: Any, **options: Any) -> dict[str, Finding]:
+    report = leakage_report(*arguments, **options)
+    assert [finding.code for finding in report] == [f"GEN00{number}" for number in range(1, 7)]
+    return {finding.code: finding for finding in report}
+
+
+def found(report: dict[str, Finding]) -> set[str]:
+    return {code for code, finding in report.items() if finding.verdict == "found"}
+
+
+@pytest.mark.parametrize("cv", [None, 4, KFold(3, shuffle=True, random_state=0), HALVES])
+def test_series_that_have_nothing_in_common_are_clear(cv: Any) -> None:
+    report = by_code(CLEAN, np.arange(N) % 2, cv=cv)
+    assert found(report) == set()
+    assert [report[code].verdict for code in ("GEN001", "GEN002", "GEN006")] == ["clear"] * 3
+    assert [report[code].verdict for code in ("GEN004", "GEN005")] == ["not applicable"] * 2
+    assert report["GEN004"].measured is None
+    assert report["GEN004"].detail == "the series have no groups"
+
+
+def test_copies_on_both_sides_are_duplicates_and_their_share_is_measured() -> None:
+    X = concatenate([CLEAN[:35], CLEAN[:5]])  # series 35 to 39 are 0 to 4 again
+    finding = by_code(X, cv=HALVES)["GEN001"]
+    assert (finding.verdict, finding.severity, finding.measured, finding.threshold) == ("found", "error", 0.25, 0.0)
+    assert finding.detail.startswith("25.0% of the test series of fold 0")
+    assert finding.remedy
+    together = [(np.r_[5:35], np.r_[0:5, 35:40])]  # both copies are tested
+    assert by_code(X, cv=together)["GEN001"].verdict == "clear"
+
+
+def test_equal_steps_beside_other_static_features_are_no_duplicates() -> None:
+    x = np.zeros((4, 3, 1)) + np.arange(4)[:, None, None] % 2
+    steps = Sequences(x.reshape(-1, 1), np.arange(5) * 3)
+    assert by_code(steps, cv=2)["GEN001"].verdict == "found"
+    assert by_code(steps.replace(static=np.arange(4.0)), cv=2)["GEN001"].verdict == "clear"
+
+
+LONG = Sequences.from_arrays([RNG.normal(size=(240, 2))], times=[np.arange(240.0)])
+
+
+def test_windows_with_a_label_each_leak_by_the_steps_they_share() -> None:
+    X = LONG.windows(20, stride=10)  # each shares half with either neighbor
+    n = len(X)
+    halves = [(np.arange(n // 2), np.arange(n // 2, n))]
+    finding = by_code(X, np.arange(n) % 2, cv=halves)["GEN002"]
+    # one window of the test side shares 10 of its 20 steps
+    assert finding.measured == pytest.approx(10 / (20 * (n - n // 2)))
+    assert finding.verdict == "found"
+    purged = by_code(X, np.arange(n) % 2, cv=PurgedTimeSeriesSplit(3))
+    assert found(purged) == set()
+
+
+def test_a_shared_warm_up_is_no_leak_of_targets() -> None:
+    X = LONG.windows(20, stride=10)
+    y = Sequences(X.values[:, :1].copy(), X.offsets)
+    halves = [(np.arange(0, 11), np.arange(11, 22))]
+    assert by_code(X, y, cv=halves)["GEN002"].verdict == "found"
+    report = by_code(X, y, cv=halves, warmup=10)  # the last 10 steps of each window count, no two windows' the same
+    assert report["GEN002"].verdict == "clear"
+    assert (report["GEN003"].verdict, report["GEN003"].severity) == ("found", "warning")
+    assert report["GEN003"].measured == pytest.approx(10 / (20 * 11))
+    unobserved = y.values.copy()
+    unobserved.reshape(-1, 20)[:, :10] = np.nan
+    by_nan = by_code(X, Sequences(unobserved, X.offsets), cv=halves)
+    assert by_nan["GEN002"].verdict == "clear"
+    assert by_nan["GEN003"].measured == report["GEN003"].measured
+
+
+def test_copies_of_windows_are_known_by_time_and_value() -> None:
+    views = LONG.windows(20, stride=10)
+    starts = np.arange(0, 221, 10)
+    copies = Sequences.from_arrays([*views], times=[np.arange(start, start + 20.0) for start in starts])
+    halves = [(np.arange(11), np.arange(11, len(views)))]
+    assert by_code(copies, cv=halves)["GEN002"].measured == by_code(views, cv=halves)["GEN002"].measured > 0
+    others = Sequences.from_arrays([x + i for i, x in enumerate(views)], times=[np.arange(s, s + 20.0) for s in starts])
+    assert by_code(others, cv=halves)["GEN002"].verdict == "clear"
+
+
+def test_a_group_on_both_sides_is_found_and_whole_groups_are_clear() -> None:
+    groups = np.arange(N) // 2
+    shifted = [(np.arange(21, 40), np.arange(21))]
+    finding = by_code(CLEAN, groups=groups, cv=shifted)["GEN004"]
+    assert (finding.verdict, finding.measured) == ("found", pytest.approx(1 / 21))
+    assert by_code(CLEAN.replace(groups=groups), cv=GroupKFold(4))["GEN004"].verdict == "clear"
+
+
+def test_times_on_both_sides_are_found_in_steps_or_series() -> None:
+    dated = Sequences.from_arrays([*CLEAN], times=[np.arange(len(x)) + 100.0 * (i % 20) for i, x in enumerate(CLEAN)])
+    assert by_code(dated, cv=HALVES)["GEN005"].measured > 0.9
+    years = np.repeat([1980, 1981], 20)
+    assert by_code(CLEAN, time=years, cv=HALVES)["GEN005"].verdict == "clear"
+    finding = by_code(CLEAN, time=np.repeat([1980, 1981], [21, 19]), cv=HALVES)["GEN005"]
+    assert (finding.verdict, finding.measured) == ("found", 1.0)  # of fold 0, all 20 test series of 1980
+
+
+@pytest.mark.parametrize(("noise", "verdict"), [(0.02, "found"), (0.2, "clear")])
+def test_a_recording_of_the_same_thing_is_found_up_to_five_percent_of_noise(noise: float, verdict: str) -> None:
+    again = Sequences.from_arrays([x + noise * RNG.normal(size=x.shape) for x in CLEAN[:4]])
+    X = concatenate([CLEAN[:36], again])
+    finding = by_code(X, cv=HALVES)["GEN006"]
+    assert finding.verdict == verdict
+    assert finding.measured == (0.2 if verdict == "found" else 0.0)
+    assert by_code(X, cv=HALVES)["GEN001"].verdict == "clear"
+
+
+def test_folds_that_scikit_learn_refuses_are_refused() -> None:
+    with pytest.raises(ValueError, match="Cannot have number of splits n_splits=50"):
+        leakage_report(CLEAN, cv=50)
