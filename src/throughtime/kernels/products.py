@@ -77,7 +77,7 @@ def linear_over_time(
     chunk: int,
 ) -> Float[Tensor, "member time batch output"]:
     """``linear`` at every step, ``chunk`` steps a product: one of all steps would depend on the longest series."""
-    members, time, batch, _ = x.shape
+    time = x.shape[1]
     whole = pad(x, (0, 0, 0, 0, 0, -time % chunk))
     products = [linear(part.flatten(1, 2), weight, bias) for part in torch.split(whole, chunk, 1)]
     return torch.cat(products, 1).view(*whole.shape[:3], weight.shape[1])[:, :time]

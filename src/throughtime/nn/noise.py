@@ -6,8 +6,7 @@ Zoneout: Krueger et al. (2017), https://arxiv.org/abs/1606.01305.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TypedDict
+from typing import NamedTuple, TypedDict
 
 from jaxtyping import Float
 from torch import Tensor
@@ -33,8 +32,7 @@ class NoiseRates(TypedDict, total=False):
     cell_zoneout: float
 
 
-@dataclass(frozen=True)
-class StepNoise:
+class StepNoise(NamedTuple):
     """What acts inside the steps of one layer in one direction; ``None`` and an empty ``kept`` are no noise.
 
     Parameters
@@ -50,9 +48,6 @@ class StepNoise:
     recurrent: Float[Tensor, "member batch _"] | None = None
     candidate: Float[Tensor, "member time batch unit"] | None = None
     kept: tuple[Float[Tensor, "member time batch _"] | float, ...] = ()
-
-    def __bool__(self) -> bool:
-        return self.recurrent is not None or self.candidate is not None or bool(self.kept)
 
 
 def draw_mask(like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:

@@ -1,8 +1,8 @@
 """Recurrent layers as a computation with a member axis: one on the other, each in its directions."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import product
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -16,8 +16,7 @@ from throughtime.nn.unrolled import States, unrolled
 Start = Sequence[Float[Tensor, "member layer_direction batch _"]]
 
 
-@dataclass(frozen=True)
-class Run:
+class Run(NamedTuple):
     """What layers give.
 
     Parameters
@@ -95,7 +94,7 @@ def trace_layers(
             h0, c0 = (*initial, None, None)[:2]
             inside = noise[place] if noise else StepNoise()
             # The op has no room for noise or a projection inside its steps, keeps no c, and refuses an empty batch.
-            if inside or w_hr is not None or cells or x.shape[2] == 0:
+            if noise or w_hr is not None or cells or x.shape[2] == 0:
                 states, end = unrolled(
                     kind, x, lengths, w_ih, w_hh, b_ih, b_hh, w_hr, start=initial, reverse=reverse, noise=inside
                 )

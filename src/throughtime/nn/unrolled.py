@@ -27,7 +27,7 @@ def unrolled(
     *,
     start: States = (),
     reverse: bool = False,
-    noise: StepNoise = StepNoise(),  # noqa: B008 (frozen)
+    noise: StepNoise = StepNoise(),  # noqa: B008 (immutable)
 ) -> tuple[States, States]:
     """``throughtime.kernels.recurrent`` in plain steps.
 
