@@ -31,6 +31,9 @@ SHUFFLED = "random_state=3, shuffle=True)"
         ("group", False, True, "LeaveOneGroupOut()"),
         ("loo", True, False, "LeaveOneOut()"),
         ("time:5", False, False, "TimeSeriesSplit(gap=0, max_train_size=None, n_splits=5, test_size=None)"),
+        ("purged:5", False, False, "PurgedTimeSeriesSplit(embargo=0, n_splits=5, purge=0)"),
+        ("purged:5,purge=30", False, False, "PurgedTimeSeriesSplit(embargo=0, n_splits=5, purge=30)"),
+        ("purged:5, purge=30, embargo=7", False, False, "PurgedTimeSeriesSplit(embargo=7, n_splits=5, purge=30)"),
         ("time:5,gap=3", False, False, "TimeSeriesSplit(gap=3, max_train_size=None, n_splits=5, test_size=None)"),
     ],
 )
@@ -42,14 +45,16 @@ def test_what_is_typed_is_the_splitter_of_scikit_learn(
 
 @pytest.mark.parametrize(
     "text", ["", "ten", "10.5", "-3", "kfold", "kfold:", "loo:5", "time", "time:", "group:a", "5,gap=3",
-             "kfold:5,gap=3", "time:5,gap=", "time:5,gap=-1", "10:kfold", "9" * 5000]
+             "kfold:5,gap=3", "time:5,gap=", "time:5,gap=-1", "purged", "purged:5,gap=3", "10:kfold", "9" * 5000]
 )  # fmt: skip
 def test_anything_else_is_refused_with_what_can_be_typed(text: str) -> None:
-    with pytest.raises(ParameterError, match=r"^--cv needs a number of folds, kfold:K, .* time:K\[,gap=G\], got "):
+    with pytest.raises(
+        ParameterError, match=r"^--cv needs a number of folds, kfold:K, .* time:K\[,gap=G\] or purged:.* got "
+    ):
         parse_cv(text, classifier=True, random_state=0)
 
 
-@pytest.mark.parametrize("text", ["0", "1", "kfold:1", "time:1"])
+@pytest.mark.parametrize("text", ["0", "1", "kfold:1", "time:1", "purged:1"])
 def test_fewer_than_two_folds_are_refused(text: str) -> None:
     with pytest.raises(ParameterError, match=f"^--cv needs at least 2 folds, got '{text}'$"):
         parse_cv(text, classifier=False, random_state=0)

@@ -10,24 +10,38 @@ from throughtime.generalization.assessment import (
     scorers_for,
     with_seed,
 )
+from throughtime.generalization.bootstrap import bootstrap_interval
+from throughtime.generalization.comparison import Comparison, compare_estimators, paired_comparison
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
+from throughtime.generalization.findings import Finding
 from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
-from throughtime.generalization.intervals import Interval, corrected_interval
+from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
+from throughtime.generalization.leakage import leakage_report
 from throughtime.generalization.nested import nested_cross_validate
-from throughtime.generalization.one_standard_error import one_standard_error
+from throughtime.generalization.nested_scores import nested_cv_interval
 from throughtime.generalization.permutation import permutation_test_score
+from throughtime.generalization.ridge import ridge_leave_one_out
 from throughtime.generalization.search import LockstepSearchCV
+from throughtime.generalization.simplicity import one_standard_error
+from throughtime.generalization.splitters import PurgedTimeSeriesSplit
+from throughtime.generalization.three_way_split import ThreeWaySplit, train_validation_test_split
 from throughtime.generalization.validation_curves import learning_curve, validation_curve
 
 __all__ = [
     "Answers",
     "Assessment",
+    "Comparison",
+    "Finding",
     "Interval",
     "LockstepSearchCV",
     "ModelScores",
+    "PurgedTimeSeriesSplit",
     "Split",
+    "ThreeWaySplit",
     "assess",
     "assess_baselines",
+    "bootstrap_interval",
+    "compare_estimators",
     "corrected_interval",
     "cross_val_predict",
     "cross_val_score",
@@ -35,12 +49,19 @@ __all__ = [
     "fold_indices",
     "holdout",
     "interval_of",
+    "leakage_report",
     "learning_curve",
+    "naive_interval",
     "nested_cross_validate",
+    "nested_cv_interval",
+    "nested_interval",
     "one_standard_error",
+    "paired_comparison",
     "parse_cv",
     "permutation_test_score",
+    "ridge_leave_one_out",
     "scorers_for",
+    "train_validation_test_split",
     "validation_curve",
     "with_seed",
 ]

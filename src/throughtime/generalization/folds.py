@@ -23,11 +23,15 @@ from sklearn.model_selection import (
 
 from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
+from throughtime.generalization.splitters import PurgedTimeSeriesSplit
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
-_FORMS = "a number of folds, kfold:K, stratified:K, group:K, group, loo or time:K[,gap=G]"
+_FORMS = (
+    "a number of folds, kfold:K, stratified:K, group:K, group, loo, time:K[,gap=G] or purged:K[,purge=P][,embargo=E]"
+)
 _SHAPE = re.compile(r"(?:(kfold|stratified|group):)?([0-9]{1,9})|time:([0-9]{1,9})(?:, *gap=([0-9]{1,9}))?")
+_PURGED = re.compile(r"purged:([0-9]{1,9})(?:, *purge=([0-9]{1,9}))?(?:, *embargo=([0-9]{1,9}))?")
 _NUMBERED: dict[str, Callable[[int, int | None], BaseCrossValidator]] = {
     "kfold": lambda n, seed: KFold(n, shuffle=True, random_state=seed),
     "stratified": lambda n, seed: StratifiedKFold(n, shuffle=True, random_state=seed),
@@ -44,11 +48,12 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
     text
         ``10`` (stratified by class for a classifier, by group where there are groups), ``kfold:10``,
         ``stratified:10``, ``group:10``, ``group`` (leave one group out), ``loo`` (leave one series out), ``time:5`` or
-        ``time:5,gap=3`` (train on the past; ``gap`` series between are left out).
+        ``time:5,gap=3`` (train on the past; ``gap`` series between are left out), ``purged:5,purge=30,embargo=10``
+        (train on what is far enough before and after: `PurgedTimeSeriesSplit`).
     classifier
         Whether y is one class a series.
     random_state
-        Seed of the shuffling; ``loo``, ``group`` and ``time`` do not shuffle.
+        Seed of the shuffling; ``loo``, ``group``, ``time`` and ``purged`` do not shuffle.
     grouped
         Whether the series have groups, which then stay whole whenever the text leaves it open.
 
@@ -62,13 +67,16 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
         return LeaveOneOut()
     if plain == "group":
         return LeaveOneGroupOut()
+    if (purged := _PURGED.fullmatch(plain)) is not None:
+        n_purged, purge, embargo = (int(number or 0) for number in purged.groups())
+        _check_number(n_purged, text)
+        return PurgedTimeSeriesSplit(n_purged, purge=purge, embargo=embargo)
     match = _SHAPE.fullmatch(plain)
     if match is None:
         raise ParameterError(f"--cv needs {_FORMS}, got {text!r}")
     kind, n, n_in_time, gap = match.groups()
     n_splits = int(n or n_in_time)
-    if n_splits < 2:
-        raise ParameterError(f"--cv needs at least 2 folds, got {text!r}")
+    _check_number(n_splits, text)
     if n_in_time:
         return TimeSeriesSplit(n_splits, gap=int(gap or 0))
     if not kind:
@@ -76,6 +84,11 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
     if kind == "stratified" and grouped:
         kind = "stratified group"
     return _NUMBERED[kind](n_splits, random_state)
+
+
+def _check_number(n_splits: int, text: str) -> None:
+    if n_splits < 2:
+        raise ParameterError(f"--cv needs at least 2 folds, got {text!r}")
 
 
 def fold_indices(
@@ -112,7 +125,9 @@ def fold_indices(
         with warnings.catch_warnings():
             # That a splitter looks at no groups is no news; a group on both sides is refused below.
             warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-            splits = tuple(cv.split(np.zeros(len(X)), labels, groups))
+            # only purged folds look at the series; others may take them for what they are not
+            what = X if isinstance(cv, PurgedTimeSeriesSplit) else np.zeros(len(X))
+            splits = tuple(cv.split(what, labels, groups))
     except ValueError as error:
         raise DataError(f"{type(cv).__name__} cannot split these {len(X)} series: {error}") from error
     if groups is not None:

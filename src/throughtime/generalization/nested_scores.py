@@ -1,0 +1,158 @@
+"""Nested cross-validation for an interval: every pair of folds left out, all of it trained in one lockstep run.
+
+Reference: Bates, Hastie & Tibshirani (2024), https://arxiv.org/abs/2104.00673, algorithm 1.
+"""
+
+from collections.abc import Callable
+from itertools import combinations
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, StratifiedKFold
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import _safe_split
+from sklearn.utils.parallel import Parallel, delayed
+
+from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.generalization.intervals import Interval, nested_interval
+from throughtime.generalization.rendezvous import lockstep
+
+#: A score of each example, by the name of scikit-learn's scorer that is its mean.
+Pointwise = Callable[[Any, Any, ndarray], Float[ndarray, "example"]]
+
+
+def _accuracy(estimator: Any, X: Any, y: ndarray) -> ndarray:
+    return np.asarray(estimator.predict(X) == y, dtype=float)
+
+
+def _log_probability(estimator: Any, X: Any, y: ndarray) -> ndarray:
+    shares = estimator.predict_proba(X)
+    columns = np.searchsorted(estimator.classes_, y).clip(max=shares.shape[1] - 1)
+    own = np.where(estimator.classes_[columns] == y, shares[np.arange(len(y)), columns], 0.0)
+    # as scikit-learn's log_loss bounds it
+    bounded: ndarray = np.log(np.clip(own, np.finfo(shares.dtype).eps, 1.0))
+    return bounded
+
+
+def _squared(estimator: Any, X: Any, y: ndarray) -> ndarray:
+    errors: ndarray = -((np.asarray(estimator.predict(X), dtype=float) - y) ** 2)
+    return errors
+
+
+def _absolute(estimator: Any, X: Any, y: ndarray) -> ndarray:
+    errors: ndarray = -np.abs(np.asarray(estimator.predict(X), dtype=float) - y)
+    return errors
+
+
+_POINTWISE: dict[str, Pointwise] = {
+    "accuracy": _accuracy,
+    "neg_log_loss": _log_probability,
+    "neg_mean_squared_error": _squared,
+    "neg_mean_absolute_error": _absolute,
+}
+
+
+def nested_cv_interval(
+    estimator: Any,
+    X: Any,
+    y: Any,
+    *,
+    scoring: str | Pointwise | None = None,
+    n_splits: int = 10,
+    n_repeats: int = 5,
+    groups: Any = None,
+    level: float = 0.95,
+    random_state: Any = None,
+    verbose: int = 0,
+    memory_budget: float | None = DEFAULT_BUDGET,
+) -> Interval:
+    """Give a score's nested cross-validation interval: K(K-1)/2 + K members a repeat, trained together.
+
+    Parameters
+    ----------
+    y
+        One target a series.
+    scoring
+        ``accuracy`` (a classifier's default), ``neg_log_loss``, ``neg_mean_squared_error`` (a regressor's default),
+        ``neg_mean_absolute_error``, or a callable ``(estimator, X, y)`` that gives a score of each example: the
+        interval is for means over examples, and for others there is `bootstrap_interval`.
+    n_splits, n_repeats
+        Folds, and times that they are drawn anew; more repeats make the width, not the training sets, less noisy.
+    groups
+        One a series, those of X by default: folds keep them whole, and a group counts as one example, by its mean.
+    random_state
+        Seed of the folds.
+
+    Raises
+    ------
+    ParameterError
+        For a score that is no mean over examples, or fewer than three folds.
+    """
+    if not n_splits >= 3 or not n_repeats >= 1:
+        raise ParameterError(f"nested folds need 3 folds and 1 repeat at the least, got {n_splits} and {n_repeats}")
+    if scoring is None:
+        scoring = "accuracy" if is_classifier(estimator) else "neg_mean_squared_error"
+    if isinstance(scoring, str) and scoring not in _POINTWISE:
+        raise ParameterError(
+            f"scoring needs a mean over examples, one of {', '.join(_POINTWISE)}, got {scoring!r}; bootstrap_interval "
+            "is for the others"
+        )
+    score = _POINTWISE[scoring] if isinstance(scoring, str) else scoring
+    targets = np.asarray(y)
+    if targets.ndim != 1:
+        raise DataError(f"nested_cv_interval needs one target a series, got y of shape {targets.shape}")
+    by = getattr(X, "groups", None) if groups is None else np.asarray(groups)
+    rng = check_random_state(random_state)
+    repeats = [_folds(estimator, targets, by, n_splits, rng.randint(2**31)) for _ in range(n_repeats)]
+    tasks = [(folds, left_out) for folds in repeats for left_out in _left_out(n_splits)]
+    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+        found = Parallel(n_jobs=2)(
+            delayed(_scores)(clone(estimator), X, targets, by, [folds[k] for k in left_out], score)
+            for folds, left_out in tasks
+        )
+    outer: list[list[Any]] = [[None] * n_splits for _ in repeats]
+    inner: list[list[list[Any]]] = [[[None] * n_splits for _ in range(n_splits)] for _ in repeats]
+    each = len(tasks) // n_repeats
+    for place, ((_, left_out), scores) in enumerate(zip(tasks, found, strict=True)):
+        if len(left_out) == 1:
+            (outer[place // each][left_out[0]],) = scores
+        else:
+            one, other = left_out
+            inner[place // each][other][one], inner[place // each][one][other] = scores
+    return nested_interval(outer, inner, level)
+
+
+def _left_out(n_splits: int) -> list[tuple[int, ...]]:
+    return [(k,) for k in range(n_splits)] + list(combinations(range(n_splits), 2))
+
+
+def _folds(estimator: Any, y: ndarray, groups: ndarray | None, n_splits: int, seed: int) -> list[ndarray]:
+    classifier = is_classifier(estimator)
+    if groups is None:
+        kind = StratifiedKFold if classifier else KFold
+    else:
+        kind = StratifiedGroupKFold if classifier else GroupKFold
+    splitter = kind(n_splits, shuffle=True, random_state=seed)
+    return [test for _, test in splitter.split(np.zeros(len(y)), y, groups)]
+
+
+def _scores(
+    estimator: Any, X: Any, y: ndarray, groups: ndarray | None, left_out: list[ndarray], score: Pointwise
+) -> list[ndarray]:
+    """Train without some folds, and score the examples of each."""
+    train = np.setdiff1d(np.arange(len(y)), np.concatenate(left_out))
+    estimator.fit(*_safe_split(estimator, X, y, train))
+    found = []
+    for fold in left_out:
+        scores = np.asarray(score(estimator, *_safe_split(estimator, X, y, fold, train)), dtype=float)
+        if scores.shape != fold.shape:
+            raise ParameterError(f"scoring needs to give a number for each of {len(fold)} examples, got {scores.shape}")
+        if groups is not None:
+            _, places = np.unique(groups[fold], return_inverse=True)
+            scores = np.bincount(places, scores) / np.bincount(places)
+        found.append(scores)
+    return found
