@@ -30,8 +30,8 @@ class NetworkParameters(TypedDict, total=False):
     """What both estimators take."""
 
     cell: Annotated[Literal["rnn", "gru", "lstm"], Option("gru", "recurrent cell")]
-    hidden_size: Annotated[int, Option(64, "units a layer and direction", at_least=1)]
-    num_layers: Annotated[int, Option(1, "layers, one on the other", at_least=1)]
+    hidden_size: Annotated[int, Option(64, "units a layer and direction", at_least=1, at_most=1_000_000)]
+    num_layers: Annotated[int, Option(1, "layers, one on the other", at_least=1, at_most=1_000)]
     bidirectional: Annotated[bool, Option(False, "read each series from both its ends")]
     pooling: Annotated[
         Literal["last", "mean", "max"],
@@ -59,7 +59,7 @@ class NetworkParameters(TypedDict, total=False):
         Option("cosine", "how the learning rate runs: constant; to 0 by max_epochs along a cosine; or divided by 10 "
                "when 5 epochs bring no gain"),
     ]  # fmt: skip
-    batch_size: Annotated[int, Option(32, "series a step of the optimizer", at_least=1)]
+    batch_size: Annotated[int, Option(32, "series a step of the optimizer", at_least=1, at_most=1_000_000_000)]
     max_epochs: Annotated[int, Option(40, "passes over the training series", at_least=1)]
     clip_norm: Annotated[float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)]
     early_stopping: Annotated[
@@ -85,7 +85,9 @@ class NetworkParameters(TypedDict, total=False):
         Literal["ntc", "nct"],
         Option("ntc", "axis order of arrays: n series, t time, c channel (aeon, sktime: nct)"),
     ]
-    random_state: Annotated[int | None, Option(None, "seed; none draws a new one, kept in random_state_", at_least=0)]
+    random_state: Annotated[
+        int | None, Option(None, "seed; none draws a new one, kept in random_state_", at_least=0, at_most=2**32 - 1)
+    ]
     device: Annotated[str, Option("cpu", "torch device")]
     verbose: Annotated[int, Option(0, "1 shows the progress of training", at_least=0)]
 
@@ -193,7 +195,7 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
 def _broken_number(kind: type, option: Option, value: Any) -> str | None:
     what = "a whole number" if kind is int else "a finite number"
     bounds = [
-        f"{word} {bound:g}"
+        f"{word} {bound:g}" if isinstance(bound, float) else f"{word} {bound:,}"
         for word, bound in (
             ("of at least", option.at_least),
             ("above", option.above),
