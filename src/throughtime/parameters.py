@@ -6,7 +6,7 @@ an ``Option``.  Free of torch: ``throughtime --help`` imports this module and mu
 
 import difflib
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from types import NoneType, UnionType
 from typing import Annotated, Any, Literal, Required, TypedDict, Union, get_args, get_origin, get_type_hints
@@ -110,6 +110,28 @@ class RegressorParameters(NetworkParameters, total=False):
     ]
 
 
+class ModuleParameters(TypedDict, total=False):
+    """What the estimators take besides, in Python alone: code has no place on a command line or in a file."""
+
+    module: Annotated[
+        Callable[[int, int], Any] | None,
+        Option(None, "a factory (n_channels, n_outputs) -> torch.nn.Module, called with (x, lengths), in the place of "
+               "the built-in network"),
+    ]  # fmt: skip
+
+
+class ClassifierArguments(ClassifierParameters, ModuleParameters, total=False):
+    """Everything that ``SequenceClassifier`` takes."""
+
+
+class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
+    """Everything that ``SequenceRegressor`` takes."""
+
+
+#: What a module of the user's own decides itself.
+BUILT_IN_ONLY = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "init")
+
+
 @dataclass(frozen=True)
 class Parameter:
     """A declared parameter: its name, its type without ``None``, whether ``None`` is allowed, its option."""
@@ -170,9 +192,9 @@ def check_values(schema: type, values: Mapping[str, Any]) -> None:
     known = declared(schema)
     for name, value in values.items():
         if name not in known:
+            kind = schema.__name__.removesuffix("Parameters").removesuffix("Arguments").lower()
             raise ParameterError(
-                f"{name!r} is not a parameter of {schema.__name__.removesuffix('Parameters').lower()}s"
-                f"{_hint(name, known) or '; there are ' + ', '.join(known)}"
+                f"{name!r} is not a parameter of {kind}s{_hint(name, known) or '; there are ' + ', '.join(known)}"
             )
         check_value(known[name], value)
 
@@ -187,6 +209,9 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
         return None if isinstance(value, str) else "a word"
     if kind in (int, float):
         return _broken_number(kind, option, value)
+    if get_origin(kind) is Callable:
+        made = hasattr(value, "forward") and not isinstance(value, type)  # a module, where a way to make one is meant
+        return None if callable(value) and not made else "a factory (n_channels, n_outputs) -> torch.nn.Module"
     # class_weight: a word or a mapping
     allowed = isinstance(value, Mapping) or value == "balanced"
     return None if allowed else "'balanced' or a mapping from class to weight"

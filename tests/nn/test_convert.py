@@ -117,8 +117,8 @@ def test_a_lone_layers_dropout_warns_no_second_time():
 
 def test_subclasses_are_left_alone():
     class Odd(nn.GRU):
-        def forward(self, input, hx=None):
-            return super().forward(-input, hx)
+        def forward(self, x, hx=None):
+            return super().forward(-x, hx)
 
     model = nn.Sequential(Odd(3, 4))
     assert type(convert(model)[0]) is Odd

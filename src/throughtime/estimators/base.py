@@ -13,7 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.calls import Fit, Outputs, answered
-from throughtime.nn import SequenceNetwork
+from throughtime.nn import FactoryModule, SequenceNetwork
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
 
@@ -54,7 +54,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     """
 
     schema: type
-    module_: SequenceNetwork
+    module_: SequenceNetwork | FactoryModule
     history_: list[EpochRecord]
     best_epoch_: int | None
     random_state_: int
@@ -130,17 +130,24 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         save(self, Path(directory))
 
     @classmethod
-    def load(cls, directory: str | Path) -> Self:
+    def load(cls, directory: str | Path, module: Any = None) -> Self:
         """Read what ``save`` wrote.
+
+        Parameters
+        ----------
+        module
+            The factory that was given to an estimator with ``module=``: a file holds its weights, not its code.
 
         Raises
         ------
         StorageError
-            When a file is missing or is not what the manifest promises.
+            When a file is missing or is not what the manifest promises, or the factory's modules have other shapes.
+        ParameterError
+            When the factory is missing.
         """
         from throughtime.estimators.persistence import load
 
-        estimator = load(Path(directory))
+        estimator = load(Path(directory), module)
         if not isinstance(estimator, cls):
             raise ParameterError(
                 f"{cls.__name__}.load needs a saved {cls.__name__}, got a {type(estimator).__name__} in {directory}"

@@ -12,15 +12,16 @@ from sklearn.metrics import accuracy_score
 from throughtime.data import Sequences
 from throughtime.estimators.base import SequenceEstimator, takes
 from throughtime.estimators.targets import observed_pairs, steps_like
-from throughtime.parameters import ClassifierParameters
+from throughtime.parameters import ClassifierArguments
 
 
-@takes(ClassifierParameters)
+@takes(ClassifierArguments)
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """A recurrent classifier, trained by cross-entropy.
 
-    The parameters are those of ``throughtime.parameters.ClassifierParameters``, where each is described;
-    ``throughtime fit --help`` lists them too.
+    The parameters are those of ``throughtime.parameters.ClassifierArguments``, where each is described;
+    ``throughtime fit --help`` lists them too.  ``module`` takes a factory of a network of your own: see
+    ``throughtime.nn.factory``.
 
     Attributes
     ----------
@@ -37,7 +38,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
 
     classes_: ndarray
 
-    def __init__(self, **parameters: Unpack[ClassifierParameters]) -> None:
+    def __init__(self, **parameters: Unpack[ClassifierArguments]) -> None:
         self._set(dict(parameters))
 
     def answers(self, X: Sequences, outputs: ndarray) -> Any:

@@ -22,8 +22,8 @@ from throughtime.estimators.features import Features, any_missing, features_of, 
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, runs
 from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
-from throughtime.nn import Architecture, SequenceNetwork
-from throughtime.parameters import check_values
+from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module
+from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
 from throughtime.records import EpochProgress
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, Trained, derived_seed, predict, train
 from throughtime.training.lockstep import EVALUATION_ROWS
@@ -38,7 +38,7 @@ Rows = ndarray
 class _Prepared:
     """A member ready to train, and what its fitted estimator will need."""
 
-    net: Architecture
+    net: Net
     recipe: Recipe
     masked: bool
     member: Member
@@ -49,7 +49,7 @@ class _Prepared:
 class _Group:
     """Members of one shape, and the inputs they share."""
 
-    net: Architecture
+    net: Net
     recipe: Recipe
     inputs: Inputs
     members: list[Member]
@@ -308,15 +308,8 @@ class _Problem:
         if not each[observed(sample.targets)].sum() > 0:
             raise DataError("training needs an observed target of weight above zero, got none")
 
-        net = Architecture(
-            cell=p["cell"],
-            n_inputs=n_inputs,
-            hidden_size=int(p["hidden_size"]),
-            num_layers=int(p["num_layers"]),
-            bidirectional=bool(p["bidirectional"]),
-            pooling="steps" if own.by_step else p["pooling"],
-            n_outputs=len(learned["classes_"]) if "classes_" in learned else 1,
-        )
+        n_outputs = len(learned["classes_"]) if "classes_" in learned else 1
+        net = _net(p, n_inputs, n_outputs, own.by_step)
         recipe = Recipe(
             loss="cross_entropy" if "classes_" in learned else "squared_error",
             init=p["init"],
@@ -432,6 +425,26 @@ def _moved(member: Member, rows: Rows) -> Member:
     )
 
 
+def _net(p: dict[str, Any], n_inputs: int, n_outputs: int, by_step: bool) -> Net:
+    """The network that the parameters ask for."""
+    if p["module"] is not None:
+        defaults = declared(NetworkParameters)
+        if ignored := [name for name in BUILT_IN_ONLY if p[name] != defaults[name].option.default]:
+            raise ParameterError(
+                f"module brings a network of its own and needs {ignored[0]} at its default, got {p[ignored[0]]!r}"
+            )
+        return FactoryNetwork(p["module"], n_inputs, n_outputs, "steps" if by_step else "last")
+    return Architecture(
+        cell=p["cell"],
+        n_inputs=n_inputs,
+        hidden_size=int(p["hidden_size"]),
+        num_layers=int(p["num_layers"]),
+        bidirectional=bool(p["bidirectional"]),
+        pooling="steps" if by_step else p["pooling"],
+        n_outputs=n_outputs,
+    )
+
+
 def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | None:
     if option is None:
         return None
@@ -480,10 +493,10 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> Non
 
 
 def _fitted(estimator: E, prepared: _Prepared, trained: Trained) -> E:
-    module = SequenceNetwork(prepared.net, prepared.member.dropout, prepared.recipe.dtype)
+    module = plain_module(prepared.net, prepared.member.dropout, prepared.recipe.dtype)
     scaling = {"shift": prepared.member.shift, "scale": prepared.member.scale}
     state = {name: torch.from_numpy(np.asarray(value)).to(prepared.recipe.dtype) for name, value in scaling.items()}
-    module.load_state_dict(trained.weights | state)
+    module.load_state_dict(module.state_dict() | trained.weights | state)
     fitted: E = clone(estimator)
     fitted.__dict__.update(
         prepared.learned,

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from throughtime.errors import ParameterError
-from throughtime.nn import Architecture, weight_shapes
+from throughtime.nn import Architecture, Net, weight_shapes
 
 T = TypeVar("T")
 
@@ -21,7 +21,7 @@ _KEPT = {"rnn": 6, "gru": 18, "lstm": 22}
 _PASSING = {"rnn": 3, "gru": 6, "lstm": 7}
 
 
-def bytes_a_member(net: Architecture, rows: int, time: int, itemsize: int, *, training: bool) -> int:
+def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: bool) -> int:
     """An estimate of what one more member adds.
 
     Parameters
@@ -33,7 +33,11 @@ def bytes_a_member(net: Architecture, rows: int, time: int, itemsize: int, *, tr
     training
         Whether it trains or only runs forward.
     """
-    weights = sum(_size(shape) for shape in weight_shapes(net).values())
+    shapes = weight_shapes(net).values()
+    weights = sum(_size(shape) for shape in shapes)
+    if not isinstance(net, Architecture):  # what each matrix gives is kept, and about what is made of it
+        outputs = sum(shape[0] for shape in shapes if len(shape) > 1)
+        return itemsize * (_WEIGHT_COPIES * weights + time * rows * (3 * net.n_inputs + 4 * outputs))
     kept = (_KEPT if training else _PASSING)[net.cell]
     directions = 1 + net.bidirectional
     activations = time * rows * (3 * net.n_inputs + kept * net.hidden_size * net.num_layers * directions)

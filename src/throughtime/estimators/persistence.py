@@ -9,11 +9,11 @@ import torch
 from numpy import ndarray
 
 from throughtime import storage
-from throughtime.errors import StorageError
+from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.regressor import SequenceRegressor
-from throughtime.nn import Architecture, SequenceNetwork
+from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module
 from throughtime.parameters import check_values, declared
 from throughtime.records import EpochRecord
 
@@ -32,22 +32,23 @@ def save(estimator: SequenceEstimator, directory: Path) -> None:
     storage.write_run(directory, files, {"kind": "estimator"})
 
 
-def load(directory: Path) -> SequenceEstimator:
+def load(directory: Path, module: Any = None) -> SequenceEstimator:
     """Read a fitted estimator, from ``save`` or from a run of the command line (its refit)."""
     run = storage.read_run(directory)
-    return from_plain(run.json(FACTS), run.arrays(WEIGHTS), str(directory))
+    return from_plain(run.json(FACTS), run.arrays(WEIGHTS), str(directory), module)
 
 
 def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Everything of a fitted estimator: values for JSON, and its arrays by name."""
     kind = next(name for name, cls in _KINDS.items() if isinstance(estimator, cls))
     parameters = estimator.get_params(deep=False)
+    del parameters["module"]  # code: who loads it brings it
     if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, classes may be numbers
         parameters["class_weight"] = [[_plain(key), value] for key, value in parameters["class_weight"].items()]
     facts = {
         "kind": kind,
         "parameters": parameters,
-        "architecture": asdict(estimator.module_.net),
+        "architecture": _architecture(estimator.module_.net),
         "learned": {name: getattr(estimator, name) for name in _PLAIN + (_REGRESSOR if kind == "regressor" else ())},
         "history": estimator.history_,
     }
@@ -57,17 +58,20 @@ def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, nd
     return facts, arrays
 
 
-def from_plain(facts: Any, arrays: dict[str, ndarray], source: str) -> SequenceEstimator:
+def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any = None) -> SequenceEstimator:
     """Make the estimator again.
 
     Raises
     ------
     StorageError
         When the values are not those of an estimator, or the arrays not of its shapes.
+    ParameterError
+        When ``module`` is missing where the estimator was given one, or given where it was not.
     """
+    _check_module(facts, source, module)
     try:
         cls = _KINDS[facts["kind"]]
-        parameters = dict(facts["parameters"])
+        parameters = dict(facts["parameters"]) | {"module": module}
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
         check_values(cls.schema, parameters)
@@ -78,17 +82,35 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str) -> SequenceE
             setattr(estimator, name, facts["learned"][name])
         if isinstance(estimator, SequenceClassifier):
             estimator.classes_ = np.array(facts["classes"]["values"], dtype=np.dtype(facts["classes"]["dtype"]))
-        module = SequenceNetwork(
-            Architecture(**facts["architecture"]),
-            parameters["dropout"],
-            torch.from_numpy(arrays["shift"]).dtype,
-        )
-        module.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
-        estimator.module_ = module.eval()
+        shapes = facts["architecture"]
+        net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
+        network = plain_module(net, parameters["dropout"], torch.from_numpy(arrays["shift"]).dtype)
+        network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
+        estimator.module_ = network.eval()  # type: ignore[assignment]
         estimator.history_ = [EpochRecord(**record) for record in facts["history"]]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise StorageError(f"{source} needs to hold a saved estimator, got {type(error).__name__}: {error}") from error
     return estimator
+
+
+def _architecture(net: Net) -> dict[str, Any]:
+    """The shapes of a network as plain values; of a factory's, what is not code."""
+    if isinstance(net, Architecture):
+        return asdict(net)
+    return {name: getattr(net, name) for name in ("n_inputs", "n_outputs", "pooling")}
+
+
+def _check_module(facts: Any, source: str, module: Any) -> None:
+    shapes = facts.get("architecture") if isinstance(facts, dict) else None
+    if not isinstance(shapes, dict):
+        return  # no estimator at all, which is told elsewhere
+    if module is None and shapes.keys() == {"n_inputs", "n_outputs", "pooling"}:
+        raise ParameterError(
+            f"{source} holds the weights of a network of its owner's, not its code, and needs the factory again: "
+            "load(directory, module=factory)"
+        )
+    if module is not None and "cell" in shapes:
+        raise ParameterError(f"{source} holds a built-in network and needs no module, got {module!r}")
 
 
 def _plain(key: Any) -> Any:

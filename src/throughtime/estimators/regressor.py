@@ -10,15 +10,16 @@ from sklearn.metrics import r2_score
 from throughtime.data import Sequences
 from throughtime.estimators.base import SequenceEstimator, takes
 from throughtime.estimators.targets import observed_pairs, steps_like, untransform
-from throughtime.parameters import RegressorParameters
+from throughtime.parameters import RegressorArguments
 
 
-@takes(RegressorParameters)
+@takes(RegressorArguments)
 class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     """A recurrent regressor, trained by squared error on the standardized target.
 
-    The parameters are those of ``throughtime.parameters.RegressorParameters``, where each is described;
-    ``throughtime fit --help`` lists them too.
+    The parameters are those of ``throughtime.parameters.RegressorArguments``, where each is described;
+    ``throughtime fit --help`` lists them too.  ``module`` takes a factory of a network of your own: see
+    ``throughtime.nn.factory``.
 
     Examples
     --------
@@ -32,7 +33,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     target_mean_: float
     target_scale_: float
 
-    def __init__(self, **parameters: Unpack[RegressorParameters]) -> None:
+    def __init__(self, **parameters: Unpack[RegressorArguments]) -> None:
         self._set(dict(parameters))
 
     def answers(self, X: Sequences, outputs: ndarray) -> Any:

@@ -1,14 +1,17 @@
 """Recurrent layers and their conversion, stacks, initializers, and the network that the estimators train."""
 
 from throughtime.nn.conversion import convert
+from throughtime.nn.factory import FactoryModule, FactoryNetwork
 from throughtime.nn.initializers import Init, initialize_, initialize_bias_
 from throughtime.nn.layers import GRU, LSTM, RNN
 from throughtime.nn.network import (
     Architecture,
+    Net,
     SequenceNetwork,
     forward,
     initial_weights,
     is_bias,
+    plain_module,
     standardize,
     weight_shapes,
 )
@@ -21,7 +24,10 @@ __all__ = [
     "LSTM",
     "RNN",
     "Architecture",
+    "FactoryModule",
+    "FactoryNetwork",
     "Init",
+    "Net",
     "NoiseRates",
     "SequenceNetwork",
     "Stack",
@@ -31,6 +37,7 @@ __all__ = [
     "initialize_",
     "initialize_bias_",
     "is_bias",
+    "plain_module",
     "run_layers",
     "stack",
     "standardize",

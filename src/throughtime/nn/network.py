@@ -5,6 +5,7 @@ Its weights carry a member axis while they train; one member's weights make a pl
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import singledispatch
 from typing import Literal
 
 import torch
@@ -23,9 +24,20 @@ _KINDS: dict[str, Kind] = {"rnn": "rnn_tanh", "gru": "gru", "lstm": "lstm"}
 _LAYERS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
-@dataclass(frozen=True)
-class Architecture:
+class Net:
     """What fixes the shapes of a network's weights; members that train together have the same.
+
+    An ``Architecture``, or a ``throughtime.nn.factory.FactoryNetwork``; each has its own kind of the functions below.
+    """
+
+    n_inputs: int
+    n_outputs: int
+    pooling: Pooling
+
+
+@dataclass(frozen=True)
+class Architecture(Net):
+    """The built-in network: recurrent layers, pooling, linear read-out.
 
     ``pooling="steps"`` gives an output at each step, the others one a series.
     """
@@ -39,8 +51,14 @@ class Architecture:
     n_outputs: int
 
 
-def weight_shapes(net: Architecture) -> dict[str, tuple[int, ...]]:
+@singledispatch
+def weight_shapes(net: Net) -> dict[str, tuple[int, ...]]:
     """Name and shape of every trained tensor, in the order of ``SequenceNetwork.named_parameters``."""
+    raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
+
+
+@weight_shapes.register(Architecture)
+def _(net: Architecture) -> dict[str, tuple[int, ...]]:
     rows = GATES[_KINDS[net.cell]] * net.hidden_size
     width = net.hidden_size * (1 + net.bidirectional)
     shapes: dict[str, tuple[int, ...]] = {}
@@ -63,12 +81,18 @@ def is_bias(name: str) -> bool:
     return name.rpartition(".")[2].startswith("bias")
 
 
-def initial_weights(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
+@singledispatch
+def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """One member's weights as they start, from its own seed.
 
     Two biases add up, so that any init but torch's starts both at zero. The read-out is torch's ``Linear`` with
     ``torch``, else as the recurrent weights with zero bias.
     """
+    raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
+
+
+@initial_weights.register(Architecture)
+def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     generator = generator_of(seed)
     gates = GATES[_KINDS[net.cell]]
     weights = {}
@@ -115,8 +139,9 @@ def pool(
     return y.masked_fill(beyond.unsqueeze(-1), -torch.inf).amax(1)
 
 
+@singledispatch
 def forward(
-    net: Architecture,
+    net: Net,
     weights: Mapping[str, Float[Tensor, "member ..."]],
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
@@ -131,6 +156,17 @@ def forward(
     masks
         Dropout already drawn: one a layer, the last on what is handed to the read-out.
     """
+    raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
+
+
+@forward.register(Architecture)
+def _(
+    net: Architecture,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    masks: Sequence[Tensor | None] = (),
+) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     y, (h_n, *_) = run_layers(
         _KINDS[net.cell],
@@ -204,3 +240,14 @@ class SequenceNetwork(nn.Module):
     def extra_repr(self) -> str:
         """The shapes."""
         return ", ".join(f"{name}={value!r}" for name, value in asdict(self.net).items())
+
+
+@singledispatch
+def plain_module(net: Net, dropout: float, dtype: torch.dtype | None) -> nn.Module:
+    """One member's network as a module of its own; its weights are still to be loaded."""
+    raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
+
+
+@plain_module.register(Architecture)
+def _(net: Architecture, dropout: float, dtype: torch.dtype | None) -> nn.Module:
+    return SequenceNetwork(net, dropout, dtype)

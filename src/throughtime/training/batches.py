@@ -8,7 +8,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.nn import Architecture, standardize
+from throughtime.nn import Architecture, Net, standardize
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
 from throughtime.training.streams import Purpose, stream
 
@@ -58,12 +58,15 @@ def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, 
 
 
 def dropout_masks(
-    net: Architecture, members: Sequence[Member], epoch: int, step: int, time: int, batch: int, like: Tensor
+    net: Net, members: Sequence[Member], epoch: int, step: int, time: int, batch: int, like: Tensor
 ) -> list[Tensor | None]:
     """One mask a layer, each member's from its own stream: 0 or 1/(1-p), the last on what the read-out is handed.
 
     A mask is drawn time first, so that padding to a longer series leaves what is drawn for the earlier steps.
     """
+    if not isinstance(net, Architecture):  # draws its own, from a key of each member
+        keys = [int(stream(member.seed, Purpose.DROPOUT, epoch, step).integers(2**62)) for member in members]
+        return [torch.tensor(keys, device=like.device)]
     if not any(member.dropout for member in members):
         return []
     width = net.hidden_size * (1 + net.bidirectional)

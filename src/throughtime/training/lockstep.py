@@ -16,7 +16,7 @@ from torch import Tensor
 
 from throughtime.errors import DivergenceError
 from throughtime.kernels import LANE, one_thread
-from throughtime.nn import Architecture, forward, initial_weights, is_bias, weight_shapes
+from throughtime.nn import Net, forward, initial_weights, is_bias, weight_shapes
 from throughtime.records import EpochProgress, EpochRecord
 from throughtime.training.batches import dropout_masks, epoch_order, gather, observations
 from throughtime.training.clipping import clip_by_norm
@@ -42,7 +42,7 @@ EVALUATION_ROWS = 64
 
 
 def train(
-    net: Architecture,
+    net: Net,
     recipe: Recipe,
     inputs: Inputs,
     members: Sequence[Member],
@@ -103,7 +103,7 @@ class _Progress:
 class _Group:
     """The members still training: their weights, a row each, and what the loop keeps of them."""
 
-    def __init__(self, net: Architecture, recipe: Recipe, inputs: Inputs, members: Sequence[Member]) -> None:
+    def __init__(self, net: Net, recipe: Recipe, inputs: Inputs, members: Sequence[Member]) -> None:
         self.net, self.recipe, self.inputs = net, recipe, inputs
         self.layout = Layout(weight_shapes(net))
         self.members = list(members)
@@ -203,7 +203,8 @@ class _Group:
             weight = totals(weights)
             share = weights / weight.clamp(min=torch.finfo(torch.float64).tiny).view(-1, *[1] * (losses.dim() - 1))
             # Handing the shares to autograd keeps the batch mean, a sum whose order could change, out of the graph.
-            grads = torch.autograd.grad(losses, [leaves[name] for name in names], share.to(losses.dtype))
+            weighted = share.to(losses.dtype)
+            grads = torch.autograd.grad(losses, [leaves[n] for n in names], weighted, materialize_grads=True)
             flat = self.layout.flatten(grads)
             norms = clip_by_norm(flat, self.clip_norms)
             active = torch.from_numpy(step < steps).to(self.weights.device)
@@ -269,7 +270,7 @@ class _Group:
 
 @torch.no_grad()
 def evaluate(
-    net: Architecture,
+    net: Net,
     weights: Mapping[str, Float[Tensor, "member ..."]],
     inputs: Inputs,
     samples: Samples,
@@ -287,7 +288,7 @@ def evaluate(
 
 
 def predict(
-    net: Architecture,
+    net: Net,
     weights: Mapping[str, Float[Tensor, "member ..."]],
     inputs: Inputs,
     rows: Sequence[Int[ndarray, "_"]],
