@@ -1,8 +1,9 @@
 """How often intervals miss: the true error of least squares lies outside a nominal 90 % interval so often.
 
 ``python benchmarks/coverage.py`` draws data sets of n examples with p standard normal features and unit noise, fits
-least squares, and asks of each interval of its 10-fold squared error whether it holds the true error of the fit on all
-n examples, 1 + |coefficients' error|^2. Rates and their Monte Carlo errors go to ``results/coverage.csv``.
+least squares without an intercept, and asks of each interval of its 10-fold squared error whether it holds the true
+error of the fit on all n examples, 1 + |coefficients' error|^2. Rates and their Monte Carlo errors go to
+``results/coverage.csv``.
 
 The setting is that of Bates, Hastie & Tibshirani (2024), https://arxiv.org/abs/2104.00673, figures 1 and 5. Leaving
 examples out of least squares is a matter of the hat matrix, so that no model is fitted twice.
@@ -35,8 +36,8 @@ class LeastSquares:
     def __init__(self, n: int, rng: np.random.Generator) -> None:
         x, noise = rng.normal(size=(n, FEATURES)), rng.normal(size=n)
         # the coefficients are zero: least squares errs alike whatever they are
-        basis, _ = np.linalg.qr(np.column_stack([np.ones(n), x]))
-        coefficients = np.linalg.lstsq(np.column_stack([np.ones(n), x]), noise, rcond=None)[0]
+        basis, _ = np.linalg.qr(x)
+        coefficients = np.linalg.lstsq(x, noise, rcond=None)[0]
         self.true_error = 1 + float(coefficients @ coefficients)
         self.hat = basis @ basis.T
         self.residual = noise - self.hat @ noise

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from sklearn.metrics import accuracy_score, r2_score, roc_auc_score
+from sklearn.metrics import r2_score, roc_auc_score
 
 from throughtime import bootstrap_interval
 from throughtime.errors import DataError, ParameterError
@@ -12,9 +12,13 @@ from throughtime.errors import DataError, ParameterError
 RNG = np.random.default_rng(2)
 
 
+def share_of_hits(truth: Any, predicted: Any) -> float:
+    return float(np.mean(truth == predicted))
+
+
 def test_of_a_mean_it_is_close_to_the_normal_interval() -> None:
     hits = RNG.random(400) < 0.8
-    interval = bootstrap_interval(accuracy_score, np.ones(400, bool), hits, random_state=0)
+    interval = bootstrap_interval(share_of_hits, np.ones(400, bool), hits, random_state=0)
     half = 1.96 * hits.std() / 20
     assert interval.mean == hits.mean()
     # 2,000 resamples leave the ends a few percent of the width
@@ -27,7 +31,7 @@ def test_of_a_mean_it_is_close_to_the_normal_interval() -> None:
 def test_groups_are_drawn_whole() -> None:
     groups = np.repeat(np.arange(25), 16)
     hits = np.repeat(RNG.random(25) < 0.6, 16)  # a group hits or misses as one
-    arguments: tuple[Any, ...] = (accuracy_score, np.ones(400, bool), hits)
+    arguments: tuple[Any, ...] = (share_of_hits, np.ones(400, bool), hits)
     whole = bootstrap_interval(*arguments, groups=groups, random_state=0)
     apart = bootstrap_interval(*arguments, random_state=0)
     assert whole.low is not None
@@ -39,16 +43,26 @@ def test_groups_are_drawn_whole() -> None:
     assert "25 groups" in whole.method
 
 
-@pytest.mark.parametrize("metric", [roc_auc_score, r2_score])
+def area(truth: Any, predicted: Any) -> float:
+    """AUROC by ranks, fifty times as fast as scikit-learn's on so few."""
+    above = predicted[truth][:, None] > predicted[~truth]
+    return float(above.mean())
+
+
+def explained(truth: Any, predicted: Any) -> float:
+    return float(1 - np.mean((truth - predicted) ** 2) / np.var(truth))
+
+
+@pytest.mark.parametrize("metric", [area, explained])
 def test_the_true_score_is_held_as_often_as_promised(metric: Any) -> None:
     rng = np.random.default_rng(1)
 
     def sample(n: int) -> tuple[Any, Any]:
         signal = rng.normal(size=n)
         truth = signal + rng.normal(size=n)
-        return (truth > 0, signal) if metric is roc_auc_score else (truth, signal)
+        return (truth > 0, signal) if metric is area else (truth, signal)
 
-    true_score = metric(*sample(400_000))
+    true_score = metric(*sample(4_000))
     held = []
     for _ in range(120):
         interval = bootstrap_interval(metric, *sample(80), n_resamples=200, level=0.9, random_state=0)
@@ -61,9 +75,9 @@ def test_the_true_score_is_held_as_often_as_promised(metric: Any) -> None:
 
 def test_resamples_without_a_score_are_left_out_and_counted() -> None:
     truth = np.array([1, 1, 1, 0, 0, 0, 0, 0])
-    interval = bootstrap_interval(roc_auc_score, truth, np.arange(8.0), random_state=0)
+    interval = bootstrap_interval(roc_auc_score, truth, np.arange(8.0), n_resamples=200, random_state=0)
     assert "left out, without a score" in interval.method
-    rare = bootstrap_interval(roc_auc_score, np.array([1, *[0] * 7]), np.arange(8.0), random_state=0)
+    rare = bootstrap_interval(roc_auc_score, np.array([1, *[0] * 7]), np.arange(8.0), n_resamples=200, random_state=0)
     assert (rare.low, rare.mean) == (None, 0.0)
     assert rare.method.startswith("no interval: ")
 

@@ -83,9 +83,8 @@ def test_least_squares_is_missed_as_often_as_the_paper_says() -> None:
     rng, missed = np.random.default_rng(0), []
     for _ in range(400):
         x, noise = rng.normal(size=(40, 20)), rng.normal(size=40)
-        design = np.column_stack([np.ones(40), x])
-        coefficients = np.linalg.lstsq(design, noise, rcond=None)[0]
-        hat = design @ np.linalg.pinv(design)
+        coefficients = np.linalg.lstsq(x, noise, rcond=None)[0]
+        hat = x @ np.linalg.pinv(x)
         residual = noise - hat @ noise
         folds = np.arange(40).reshape(10, 4)
         errors = [np.linalg.solve(np.eye(4) - hat[np.ix_(f, f)], residual[f]) ** 2 for f in folds]

@@ -33,7 +33,7 @@ def test_without_features_the_error_is_that_of_the_mean() -> None:
 
 @pytest.mark.parametrize("alpha", [-1.0, np.nan])
 def test_a_penalty_that_is_none_is_refused(alpha: float) -> None:
-    with pytest.raises(ParameterError, match="^alpha needs a finite number of at least 0, got"):
+    with pytest.raises(ParameterError, match=r"^alpha needs a finite number of at least 0, got"):
         ridge_leave_one_out(np.ones((3, 1)), np.arange(3.0), alpha)
 
 

@@ -278,7 +278,7 @@ class _Job:
 def _on_time(task: _Task) -> Any:
     """The outcome, with what scikit-learn timed as if each member had taken its share of the common time alone."""
     for result in task.outcome:
-        if not isinstance(result, dict):
+        if not isinstance(result, dict) or not isinstance(result.get("fit_time"), float):
             continue
         waits = task.predict_waits
         if "train_scores" in result:  # the second half of the predictions was made after the clock had stopped
