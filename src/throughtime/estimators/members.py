@@ -536,7 +536,11 @@ def check_device(name: str) -> None:
 
 def _width(X: Any) -> int | None:
     """The width of two-dimensional X, each row one series of one channel; ``None`` for the other kinds."""
-    if isinstance(X, Sequences | list | tuple):
+    if isinstance(X, Sequences):
         return None
+    if isinstance(X, list | tuple):  # of plain rows of numbers, what X.tolist() gives; arrays may be ragged series
+        plain = all(isinstance(row, list | tuple) and not any(map(np.ndim, row)) for row in X)
+        widths = {len(row) for row in X} if plain else set()
+        return widths.pop() if len(widths) == 1 else None
     shape = X.shape if hasattr(X, "shape") else np.asarray(X).shape
     return int(shape[1]) if len(shape) == 2 else None

@@ -11,7 +11,6 @@ from numpy import ndarray
 from throughtime.data import Sequences, as_sequences, as_targets
 from throughtime.errors import DataError, ParameterError
 
-# forward, back, the smallest target, and that bound in words
 #: The way there and back, the lowest value that has one, and that bound in words.
 _TRANSFORMS: dict[str, tuple[Callable[[ndarray], ndarray], Callable[[ndarray], ndarray], float, str]] = {
     "none": (lambda y: y, lambda y: y, -np.inf, "any size"),
