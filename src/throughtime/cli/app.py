@@ -18,25 +18,28 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["--help", "-h"]},
 )
 
-Source = Annotated[str, typer.Argument(help="CSV, Parquet, .npz, .ts, a directory of files, or a built-in data set")]
-IdColumn = Annotated[str | None, typer.Option("--id", help="column that tells series apart", rich_help_panel="Data")]
-TimeColumn = Annotated[str | None, typer.Option("--time", help="column that orders the steps", rich_help_panel="Data")]
-TargetColumn = Annotated[str | None, typer.Option("--target", help="column to predict", rich_help_panel="Data")]
-GroupColumn = Annotated[
-    str | None, typer.Option("--group", help="column of groups that folds keep whole", rich_help_panel="Data")
+Source = Annotated[
+    str,
+    typer.Argument(metavar="SOURCE", help="CSV, Parquet, .npz, .ts, a directory of files, or a built-in data set"),
 ]
-StaticColumns = Annotated[
-    str | None, typer.Option("--static", help="columns that hold for a whole series: A,B", rich_help_panel="Data")
-]
-ChannelColumns = Annotated[
-    str | None,
-    typer.Option("--channels", help="input columns: A,B (default: all other numbers)", rich_help_panel="Data"),
-]
+
+
+def _of_data(flag: str, told: str, metavar: str = "COLUMN") -> Any:
+    return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Data")
+
+
+IdColumn = Annotated[str | None, _of_data("--id", "column that tells series apart")]
+TimeColumn = Annotated[str | None, _of_data("--time", "column that orders the steps")]
+TargetColumn = Annotated[str | None, _of_data("--target", "column to predict")]
+GroupColumn = Annotated[str | None, _of_data("--group", "column of groups that folds keep whole")]
+StaticColumns = Annotated[str | None, _of_data("--static", "columns that hold for a whole series", "A,B,...")]
+ChannelColumns = Annotated[str | None, _of_data("--channels", "input columns [default: all that are left]", "A,B,...")]
 TargetKind = Annotated[
     Literal["auto", "series", "step"] | None,
-    typer.Option("--target-kind", help="one target a series or one a step", rich_help_panel="Data"),
+    _of_data("--target-kind", "one target a series or one a step: auto, series, step [default: auto]", "WORD"),
 ]
 
 
@@ -55,6 +58,12 @@ def spoken(command: Callable[..., None]) -> Callable[..., None]:
         except ThroughtimeError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
+        except (MemoryError, RuntimeError) as error:
+            told = str(error)
+            if isinstance(error, RuntimeError) and "allocate memory" not in told and "out of memory" not in told:
+                raise
+            print("error: there is not enough memory for this; fewer or smaller networks need less", file=sys.stderr)
+            raise typer.Exit(2) from None
         except BrokenPipeError:
             # whoever read our output has seen enough, as in "| head"
             sys.stderr.close()
@@ -66,35 +75,35 @@ def spoken(command: Callable[..., None]) -> Callable[..., None]:
     return run
 
 
+def _of_validation(flag: str, told: str, metavar: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Validation")
+
+
 def _fit(
     source: Source,
     test: Annotated[
-        str | None, typer.Option(help="series for the test score, never trained on", rich_help_panel="Validation")
+        str | None, _of_validation("--test", "another source, never trained on, for a test", "SOURCE")
     ] = None,
     split: Annotated[
-        float | None,
-        typer.Option(help="share of the series, or groups, set aside for it", rich_help_panel="Validation"),
+        float | None, _of_validation("--split", "share of the series, or groups, set aside for a test", "NUMBER")
     ] = None,
     cv: Annotated[
         str | None,
-        typer.Option(
-            help="folds: 10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5,gap=3 [default: 5]",
-            show_default=False,
-            rich_help_panel="Validation",
+        _of_validation(
+            "--cv",
+            "10, kfold:10, stratified:10, group:10, group (leave one out), loo or time:5,gap=3 [default: 5]",
+            "FOLDS",
         ),
     ] = None,
     scoring: Annotated[
-        list[str] | None,
-        typer.Option(metavar="NAME", help="a scorer of scikit-learn, as often as wanted", rich_help_panel="Validation"),
+        list[str] | None, _of_validation("--scoring", "a scorer of scikit-learn, as often as wanted", "NAME")
     ] = None,
     seeds: Annotated[
-        int | None,
-        typer.Option(
-            help="networks a fold, from as many seeds [default: 1]", show_default=False, rich_help_panel="Validation"
-        ),
+        int | None, _of_validation("--seeds", "networks a fold, from as many seeds [default: 1]", "INTEGER")
     ] = None,
     task: Annotated[
-        Task | None, typer.Option(help="what the target is, when its type does not tell", rich_help_panel="Data")
+        Task | None,
+        _of_data("--task", "what the target is, where its type does not tell: classification, regression", "WORD"),
     ] = None,
     id: IdColumn = None,  # noqa: A002
     time: TimeColumn = None,
@@ -104,10 +113,12 @@ def _fit(
     channels: ChannelColumns = None,
     target_kind: TargetKind = None,
     config: Annotated[
-        Path | None, typer.Option(help="TOML with [model], [data], [validation]; flags win over it")
+        Path | None,
+        typer.Option(metavar="FILE", help="TOML with [model], [data], [validation]; flags win over it"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False)
+        Path | None,
+        typer.Option(metavar="DIR", help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False),
     ] = None,
     **given: Any,
 ) -> None:
@@ -125,9 +136,9 @@ app.command("fit")(spoken(with_model_flags(_fit)))
 @app.command("predict")
 @spoken
 def _predict(
-    run: Annotated[Path, typer.Argument(help="directory that fit wrote")],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit wrote")],
     source: Source,
-    output: Annotated[Path, typer.Option("--output", "-o", help="new .csv or .parquet file")],
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="new .csv or .parquet file")],
 ) -> None:
     """Predict with a run's network, read as the run's own data were, into a CSV or Parquet file."""
     from throughtime.cli.predict import predict
@@ -138,7 +149,9 @@ def _predict(
 @app.command("data")
 @spoken
 def _data(
-    source: Annotated[str | None, typer.Argument(help="what to describe; nothing lists the built-in data sets")] = None,
+    source: Annotated[
+        str | None, typer.Argument(metavar="SOURCE", help="what to describe; nothing lists the built-in data sets")
+    ] = None,
     id: IdColumn = None,  # noqa: A002
     time: TimeColumn = None,
     target: TargetColumn = None,
@@ -161,7 +174,8 @@ def _data(
 @spoken
 def _demo(
     out: Annotated[
-        Path | None, typer.Option(help="new directory of the run [default: runs/fulda-TIME]", show_default=False)
+        Path | None,
+        typer.Option(metavar="DIR", help="new directory of the run [default: runs/fulda-TIME]", show_default=False),
     ] = None,
 ) -> None:
     """Predict the discharge of a river from the weather: the main job on real data."""

@@ -1,6 +1,5 @@
 """``throughtime demo``: a river's discharge each day from the weather, and what a leaky split would claim."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -35,18 +34,13 @@ def demo(out: Path | None) -> Study:
     claimed = random_days(load_dataset("fulda"))
     honest = study.assessment.scores.test["R2"]
     console().print(
-        f"\nA random-day split of the same nine years would have claimed [bold]{one_number(claimed)}[/bold];\n"
-        f"on three whole years never seen it is [bold]{one_number(honest)}[/bold] (R2 of discharge, hydrology's NSE).\n"
+        f"\nA random-day split of the same nine years would have claimed [bold]{mean_of(claimed)}[/bold];\n"
+        f"on three whole years never seen it is [bold]{mean_of(honest)}[/bold] (R2 of discharge, hydrology's NSE).\n"
         "A river remembers for weeks, so a day's neighbors in training give it away.",
         soft_wrap=True,
     )
     console().print("\nOne catchment and nine years: a demonstration, not hydrology.", style="dim")
     return study
-
-
-def one_number(scores: Sequence[float]) -> str:
-    """The mean over seeds, and their range."""
-    return mean_of([[score] for score in scores])
 
 
 def random_days(data: Dataset) -> list[float]:

@@ -2,20 +2,24 @@
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from rich.markup import escape
 
 from throughtime import storage
-from throughtime.cli.options import SCHEMAS, Task, given, read_config
+from throughtime.cli.model import estimator_for, first_seed
+from throughtime.cli.options import Task, given, read_config
 from throughtime.cli.run_files import run_facts, run_files
 from throughtime.cli.screen import console, print_description, print_folds, print_meaning, print_scores
-from throughtime.data import Dataset, Sequences, describe, is_labels, read, reads_columns
-from throughtime.errors import DataError, ParameterError
-from throughtime.estimators import SequenceClassifier, SequenceEstimator, SequenceRegressor
+from throughtime.cli.sources import observed, read_like, refuse_missing, set_aside, shared_with
+from throughtime.data import Dataset, Sequences, describe, read
+from throughtime.errors import ParameterError
+from throughtime.estimators import SequenceClassifier
+from throughtime.estimators.members import check_device
 from throughtime.generalization import (
     Assessment,
     ModelScores,
@@ -23,13 +27,11 @@ from throughtime.generalization import (
     assess,
     assess_baselines,
     fold_indices,
-    holdout,
     interval_of,
     parse_cv,
     scorers_for,
     with_seed,
 )
-from throughtime.parameters import check_values, declared
 from throughtime.training.progress import shown
 
 
@@ -68,62 +70,64 @@ def fit(
         The estimator's parameters as they were typed.
     """
     tables = {"model": {}, "data": {}, "validation": {}} if config is None else read_config(config)
-    data = tables["data"] | {name: value for name, value in data.items() if value is not None}
-    validation = tables["validation"] | {name: value for name, value in validation.items() if value is not None}
+    columns = tables["data"] | {name: value for name, value in data.items() if value is not None}
+    chosen = tables["validation"] | {name: value for name, value in validation.items() if value is not None}
     parameters = tables["model"] | given(flags)
-    if parameters.get("random_state") is None:
-        parameters["random_state"] = 0
+    seeds = chosen.get("seeds", 1)
+    parameters["random_state"] = first_seed(parameters, seeds)
+    check_device(parameters.get("device", "cpu"))
     out = out or Path("runs") / f"{_file_name(source)}-{time.strftime('%Y%m%d-%H%M%S')}"
     storage.claim(out)
 
-    test_source, share = data.pop("test", None), data.pop("split", None)
+    test_source, share = columns.pop("test", None), columns.pop("split", None)
     if test_source is not None and share is not None:
         raise ParameterError("--test and --split both set test series aside; choose one")
-    whole = read(source, **data)
-    model = estimator_for(whole, task, parameters)
-    print_description(describe(whole))
-    train, test = whole, None
-    if test_source is not None:
-        # The test series are read with the very channels of the training series.
-        named = {"channels": whole.X.channel_names} if reads_columns(test_source) and whole.X.channel_names else {}
-        test = read(test_source, **data | named)
-        _same_channels(whole, test)
-        console().print()
-        print_description(describe(test))
-    elif share is not None:
-        train, test = _set_aside(whole, share, model, parameters["random_state"])
-        console().print(f"  {len(test.X)} series set aside for the test, {len(train.X)} to train on")
+    layout = parameters.get("layout", "ntc")
+    train = read(source, **columns, layout=layout)
+    model = estimator_for(train, task, parameters)
+    refuse_missing(model, train)
+    about, note = describe(train), None
+    test = None if test_source is None else read_like(train, test_source, columns, layout)
+    if share is not None:
+        train, test = set_aside(train, share, model, parameters["random_state"])
+        note = f"{_counted(test)} for the test, {_counted(train)} left to train on"
+    print_description(about, note)
     console().print()
+    if test is not None and share is None:
+        refuse_missing(model, test)
+        print_description(describe(test))
+        console().print()
+    if test is not None and (shared := shared_with(train, test)):
+        console().print(f"[yellow]{shared}: the test score will be too good.[/yellow]\n")
 
-    grouped = train.groups is not None
+    y, groups = train.y, train.groups
+    assert y is not None
     cv = parse_cv(
-        str(validation.get("cv", _default_folds(train))),
-        classifier=isinstance(model, SequenceClassifier) and not isinstance(train.y, Sequences),
+        str(chosen.get("cv", _default_folds(train))),
+        classifier=isinstance(model, SequenceClassifier) and not isinstance(y, Sequences),
         random_state=parameters["random_state"],
-        grouped=grouped,
+        grouped=groups is not None,
     )
-    splits = fold_indices(cv, train.X, train.y, train.groups)
-    seeds = validation.get("seeds", 1)
-    if seeds < 1:
-        raise ParameterError(f"--seeds needs at least 1, got {seeds}")
-    scorers = scorers_for(model, train.y, validation.get("scoring", ()))
+    splits = fold_indices(cv, train.X, y, groups)
+    scorers = scorers_for(model, y, chosen.get("scoring", ()))
     held_out = None if test is None else (test.X, test.y)
 
     with console().status("baselines") as status:
         baselines = assess_baselines(
             model,
             train.X,
-            train.y,
+            y,
             splits,
             scorers,
             test=held_out,
-            groups=train.groups,
+            groups=groups,
             on_model=lambda name: status.update(f"baseline: {name}"),
         )
     begin = time.perf_counter()
-    with shown("training", True) as report:
-        members = [with_seed(model, parameters["random_state"] + seed) for seed in range(seeds)]
-        found = assess(members, train.X, train.y, splits, scorers, test=held_out, groups=train.groups, on_epoch=report)
+    # The bar is the command's own: members that showed theirs too would draw over it.
+    members = [with_seed(model, parameters["random_state"] + seed).set_params(verbose=0) for seed in range(seeds)]
+    with shown("training", parameters.get("verbose", 1) > 0) as report:
+        found = assess(members, train.X, y, splits, scorers, test=held_out, groups=groups, on_epoch=report)
     seconds = time.perf_counter() - begin
     for failed in [one for one in found.refits if isinstance(one, Exception)]:
         raise failed
@@ -134,14 +138,14 @@ def fit(
     console().print(f"{n_members} networks trained in lockstep in {seconds:.0f} s\n")
     print_scores(models, metrics, len(splits), None if test is None else test.source)
     print_folds(found.scores, metrics[0], [_held_out(train, fold, rows) for fold, (_, rows) in enumerate(splits)])
-    for seed in found.folds:
-        for fold in seed:
-            if isinstance(fold, Exception):
-                console().print(f"[red]a fold failed: {fold}[/red]", soft_wrap=True)
-    for metric in metrics:
-        print_meaning(models, metric, interval_of(found.scores, metric, splits))
-    if isinstance(model, SequenceClassifier) and not isinstance(train.y, Sequences):
-        _print_prevalence(train if test is None else test)
+    for seed, folds in enumerate(found.folds):
+        for fold, member in enumerate(folds):
+            if isinstance(member, Exception):
+                which = f"fold {fold + 1}" + (f", seed {seed + 1}" if seeds > 1 else "")
+                console().print(f"[red]{which} failed: {escape(str(member))}[/red]", soft_wrap=True)
+    print_meaning(models, {metric: interval_of(found.scores, metric, splits, groups) for metric in metrics})
+    if {"AUROC", "AUPRC"} & set(metrics):
+        _print_prevalence(train, test)
 
     settings = {
         "source": source,
@@ -151,7 +155,7 @@ def fit(
         "columns": asdict(train.columns),
         "channels": train.X.channel_names,
         "target": train.target,
-        "cv": validation.get("cv", _default_folds(train)),
+        "cv": chosen.get("cv", _default_folds(train)),
         "scoring": metrics,
         "seeds": seeds,
         "parameters": model.get_params(deep=False),
@@ -161,54 +165,6 @@ def fit(
     storage.write_run(out, run_files(study), run_facts(model))
     console().print(f"\nwritten to {out}; next: throughtime predict {out} SOURCE -o predictions.csv", soft_wrap=True)
     return study
-
-
-def estimator_for(data: Dataset, task: Task | None, parameters: Mapping[str, Any]) -> SequenceEstimator:
-    """The estimator for a target, unfitted.
-
-    Raises
-    ------
-    ParameterError
-        For a parameter of the other estimator.
-    """
-    if data.y is None:
-        raise DataError(f"{data.source} needs a target; --target names its column")
-    if task is None:
-        task = "classification" if isinstance(data.y, ndarray) and is_labels(data.y) else "regression"
-    schema = SCHEMAS[task]
-    other = [name for name in parameters if name not in declared(schema)]
-    if other:
-        raise ParameterError(f"{other[0]} is not a parameter for {task}; --task says which the target is")
-    check_values(schema, parameters)
-    return SequenceClassifier(**parameters) if task == "classification" else SequenceRegressor(**parameters)
-
-
-def _set_aside(whole: Dataset, share: float, model: SequenceEstimator, seed: int) -> tuple[Dataset, Dataset]:
-    classifier = isinstance(model, SequenceClassifier) and not isinstance(whole.y, Sequences)
-    parts = holdout(len(whole.X), whole.y, whole.groups, share, classifier=classifier, random_state=seed)
-    train, test = (_rows(whole, rows) for rows in parts)
-    return train, replace(test, source=f"{whole.source}, set aside")
-
-
-def _rows(data: Dataset, rows: ndarray) -> Dataset:
-    return replace(
-        data,
-        X=data.X[rows],
-        y=None if data.y is None else data.y[rows],
-        ids=tuple(data.ids[row] for row in rows),
-        groups=None if data.groups is None else data.groups[rows],
-    )
-
-
-def _same_channels(train: Dataset, test: Dataset) -> None:
-    if test.y is None:
-        raise DataError(f"{test.source} needs a target to be tested on")
-    if train.X.n_channels != test.X.n_channels:
-        raise DataError(
-            f"{test.source} needs the {train.X.n_channels} channels of {train.source}, got {test.X.n_channels}"
-        )
-    if isinstance(train.y, Sequences) != isinstance(test.y, Sequences):
-        raise DataError(f"{test.source} and {train.source} need the same kind of target, one a series or one a step")
 
 
 def _default_folds(data: Dataset) -> int:
@@ -225,13 +181,20 @@ def _held_out(data: Dataset, fold: int, rows: ndarray) -> str:
     return f"{fold + 1}: {len(rows)} series held out"
 
 
-def _print_prevalence(data: Dataset) -> None:
-    assert isinstance(data.y, ndarray)
-    classes, counts = np.unique(data.y, return_counts=True)
-    if len(classes) == 2:
-        console().print(f"Prevalence of {classes[1]}: {counts[1] / counts.sum():.3f} in {data.source}.", soft_wrap=True)
+def _counted(data: Dataset) -> str:
+    groups = "" if data.groups is None else f" ({len(np.unique(data.groups))} groups)"
+    return f"{len(data.X)} series{groups}"
+
+
+def _print_prevalence(train: Dataset, test: Dataset | None) -> None:
+    """Which class is the positive one, and how frequent it is."""
+    positive = np.unique(observed(train))[-1]
+    told = f"Positive is {escape(str(positive))}: {np.mean(observed(train) == positive):.3f} of the training targets"
+    if test is not None:
+        told += f", {np.mean(observed(test) == positive):.3f} of the test's"
+    console().print(f"{told} (the prevalence, which is the AUPRC of a guess).", soft_wrap=True)
 
 
 def _file_name(source: str) -> str:
-    stem = Path(source).stem or "data"
+    stem = Path(source).stem[:60] or "data"
     return "".join(letter if letter.isalnum() or letter in "-_" else "-" for letter in stem)

@@ -1,7 +1,8 @@
 """Flags made from declarations: every parameter of the estimators is one, and a config file may hold the same."""
 
+import difflib
 import tomllib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from inspect import Parameter as Argument
 from inspect import Signature
 from pathlib import Path
@@ -14,6 +15,11 @@ from throughtime.parameters import ClassifierParameters, Parameter, RegressorPar
 
 Task = Literal["classification", "regression"]
 SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
+#: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
+_OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+#: How the arguments of flags that say no begin.
+_NO = "no_"
 
 
 def model_parameters() -> dict[str, Parameter]:
@@ -29,8 +35,9 @@ def with_model_flags(command: Callable[..., None]) -> Callable[..., None]:
         if argument.kind is not Argument.VAR_KEYWORD
     ]
     flags = [
-        Argument(name, Argument.KEYWORD_ONLY, default=None, annotation=_flag(parameter))
-        for name, parameter in model_parameters().items()
+        Argument(name, Argument.KEYWORD_ONLY, default=None, annotation=annotation)
+        for parameter in model_parameters().values()
+        for name, annotation in _flags(parameter)
     ]
     arguments = [argument.replace(kind=Argument.KEYWORD_ONLY) for argument in own] + flags
     command.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
@@ -38,23 +45,29 @@ def with_model_flags(command: Callable[..., None]) -> Callable[..., None]:
     return command
 
 
-def _flag(parameter: Parameter) -> Any:
-    """The typer annotation of one parameter."""
+def _flags(parameter: Parameter) -> Iterator[tuple[str, Any]]:
+    """The typer annotations of one parameter by their names: one, or two for what is true or false."""
     option = parameter.option
-    default = "none" if option.default is None else str(option.default).lower()
-    shown = f"{option.help} [default: {default}]"  # typer would set a word of ours in brackets of its own
+    flag = f"--{parameter.name.replace('_', '-')}"
+    default = _OWN_DEFAULTS.get(parameter.name, option.default)
+    told = option.help
+    if parameter.choices:  # in the help, where they can be wrapped between words
+        told += f": {', '.join(parameter.choices)}"
+    if parameter.type is bool:
+        told += f"; --no-{flag[2:]} where a config says so"
+    shown = f"{told} [default: {'none' if default is None else str(default).lower()}]"
     words: dict[str, Any] = {"help": shown, "show_default": False, "rich_help_panel": "Network and training"}
     if parameter.type is bool:
-        return Annotated[bool | None, typer.Option(**words)]
-    kinds = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
-    metavar = "|".join(parameter.choices) or kinds.get(parameter.type, "balanced|CLASS=WEIGHT,...")
-    if parameter.optional:
-        metavar += "|none"
-    return Annotated[str | None, typer.Option(metavar=metavar, **words)]
+        # Typer's own pair of flags takes a column of its own, and leaves none for the help.
+        yield parameter.name, Annotated[bool | None, typer.Option(flag, metavar="", **words)]
+        yield _NO + parameter.name, Annotated[bool, typer.Option(f"--no-{flag[2:]}", hidden=True)]
+        return
+    metavar = "WORD" if parameter.choices else _METAVARS.get(parameter.type, "A=1,...")
+    yield parameter.name, Annotated[str | None, typer.Option(flag, metavar=metavar, **words)]
 
 
-def parse_value(parameter: Parameter, text: str | bool) -> Any:
-    """A parameter's value from what was typed.
+def parse_value(parameter: Parameter, text: Any) -> Any:
+    """A parameter's value from what was typed; what is no text stays as it is.
 
     Raises
     ------
@@ -68,7 +81,7 @@ def parse_value(parameter: Parameter, text: str | bool) -> Any:
         if parameter.type in (int, float):
             value = _number(parameter.type, text)
         elif parameter.name == "class_weight" and "=" in text:
-            value = dict(_class_weight(part) for part in text.split(","))
+            value = _class_weights(text)
     check_value(parameter, value)
     return value
 
@@ -117,17 +130,25 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
         config = Config.model_validate(tables)
     except ValidationError as error:
         first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ParameterError(f"{path}: {where}: {first['msg'].lower()}") from error
+        *within, name = map(str, first["loc"])
+        where = ".".join([*within, name])
+        if first["type"] != "extra_forbidden":
+            raise ParameterError(f"{path}: {where}: {first['msg'].lower()}, got {first['input']!r:.60}") from error
+        model = {"data": Data, "validation": Validation}[within[0]] if within else Config
+        what = "is not known" if within else "is not a table of a config"
+        raise ParameterError(f"{path}: {where} {what}{_hint(name, model.__annotations__)}") from error
+    parameters = {}
     known = model_parameters()
     for name, value in config.model.items():
         if name not in known:
-            raise ParameterError(f"{path}: model.{name} is not a parameter; there are {', '.join(known)}")
-        # TOML has no null: none is a word there too
-        config.model[name] = parse_value(known[name], value) if isinstance(value, str) else value
-        check_value(known[name], config.model[name])
+            raise ParameterError(f"{path}: model.{name} is not a parameter{_hint(name, known)}")
+        try:
+            # TOML has no null: none is a word there too
+            parameters[name] = parse_value(known[name], value)
+        except ParameterError as error:
+            raise ParameterError(f"{path}: {error}") from error
     return {
-        "model": config.model,
+        "model": parameters,
         "data": config.data.model_dump(exclude_none=True),
         "validation": config.validation.model_dump(exclude_none=True),
     }
@@ -136,7 +157,12 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that were typed, as values."""
     known = model_parameters()
-    return {name: parse_value(known[name], text) for name, text in flags.items() if text is not None}
+    typed = {name: parse_value(known[name], flags[name]) for name in known if flags.get(name) is not None}
+    refused = [name for name in known if flags.get(_NO + name)]
+    if both := [name for name in refused if name in typed]:
+        flag = both[0].replace("_", "-")
+        raise ParameterError(f"--{flag} and --no-{flag} contradict each other; choose one")
+    return typed | dict.fromkeys(refused, False)
 
 
 def _number(kind: type, text: str) -> Any:
@@ -146,9 +172,20 @@ def _number(kind: type, text: str) -> Any:
         return text  # check_value says what is wrong with it
 
 
-def _class_weight(part: str) -> tuple[Any, float]:
-    label, _, weight = part.rpartition("=")
-    try:
-        return (int(label) if label.lstrip("-").isdigit() else label), float(weight)
-    except ValueError as error:
-        raise ParameterError(f"class_weight needs CLASS=WEIGHT, got {part!r}") from error
+def _class_weights(text: str) -> dict[str, float]:
+    """Weights by the classes' names; which classes these are is seen when there are data."""
+    weights: dict[str, float] = {}
+    for part in text.split(","):
+        label, _, weight = part.rpartition("=")
+        number = _number(float, weight)
+        if not label or isinstance(number, str):
+            raise ParameterError(f"class_weight needs CLASS=WEIGHT, got {part!r}")
+        if label in weights:
+            raise ParameterError(f"class_weight needs each class once, got {label!r} twice")
+        weights[label] = number
+    return weights
+
+
+def _hint(word: str, known: Iterable[str]) -> str:
+    close = difflib.get_close_matches(word, list(known), 1)
+    return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

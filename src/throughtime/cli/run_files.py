@@ -53,7 +53,7 @@ def run_files(study: "Study") -> dict[str, bytes]:
         if table is not None:
             files[f"{name}.csv"] = table_bytes(table, "csv")
             if not _classifies(study):
-                files[f"{name}.png"] = _png(_picture(table, study.train.target))
+                files[f"{name}.png"] = _png(_picture(table, study.train))
     return files
 
 
@@ -133,7 +133,9 @@ def _metrics(study: "Study") -> dict[str, Any]:
     return {
         "models": models,
         "intervals": {
-            model.name: {metric: asdict(interval_of(model, metric, study.splits)) for metric in study.metrics}
+            model.name: {
+                metric: asdict(interval_of(model, metric, study.splits, study.train.groups)) for metric in study.metrics
+            }
             for model in models
         },
     }
@@ -183,7 +185,7 @@ def _stacked(parts: list[dict[str, ndarray]]) -> dict[str, ndarray] | None:
     }
 
 
-def _picture(table: dict[str, ndarray], target: str | None) -> PredictionsDisplay:
+def _picture(table: dict[str, ndarray], data: Dataset) -> PredictionsDisplay:
     """The first seed's predictions."""
     first = table["seed"] == table["seed"][0]
     times = table.get("time")
@@ -191,7 +193,8 @@ def _picture(table: dict[str, ndarray], target: str | None) -> PredictionsDispla
         table["truth"][first],
         table["prediction"][first],
         None if times is None else times[first],
-        target or "target",
+        data.target or "target",
+        data.columns.time or "time",
     )
 
 

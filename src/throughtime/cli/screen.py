@@ -2,8 +2,9 @@
 
 import math
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache
+from statistics import median
 
 from rich.console import Console
 from rich.table import Table
@@ -21,8 +22,8 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 100, soft_wrap=False)
 
 
-def print_description(data: Description) -> None:
-    """What a data set holds, in a few lines."""
+def print_description(data: Description, set_aside: str | None = None) -> None:
+    """What a data set holds, in a few lines, and what of it is kept for the test."""
     lengths = data.lengths
     steps = (
         f"{lengths.minimum:.0f} steps each"
@@ -32,7 +33,7 @@ def print_description(data: Description) -> None:
     )
     rows = [("series", f"{data.n_series}, {steps}"), ("channels", _channels(data))]
     if data.n_static:
-        rows.append(("static", f"{data.n_static} features"))
+        rows.append(("static", f"{data.n_static} feature{'s' if data.n_static > 1 else ''} a series"))
     if data.target is not None:
         rows.append(("target", _target(data)))
     if data.n_groups is not None:
@@ -41,11 +42,13 @@ def print_description(data: Description) -> None:
         rows.append(("times", f"{data.first_time} to {data.last_time}"))
     missing = {name: share for name, share in data.missing_by_channel.items() if share}
     worst = ", ".join(f"{name} {share:.1%}" for name, share in sorted(missing.items(), key=lambda item: -item[1])[:4])
-    rows.append(("missing", f"{data.missing:.1%} of the values ({worst})" if missing else "no value"))
+    rows.append(("missing", f"{data.missing:.1%} of the values ({worst})" if missing else "none"))
     if data.duplicates:
         rows.append(("duplicates", f"{data.duplicates} series equal an earlier one: folds may share them"))
-    console().print(f"[bold]{_plain(data.source)}[/bold]")
-    table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 2))
+    if set_aside is not None:
+        rows.append(("set aside", set_aside))
+    console().print(f"[bold]{_plain(data.source)}[/bold]", soft_wrap=True)
+    table = Table(box=None, show_header=False, padding=(0, 0, 0, 2))
     table.add_column(style="dim", no_wrap=True)
     table.add_column()
     for name, what in rows:
@@ -56,19 +59,31 @@ def print_description(data: Description) -> None:
 def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds: int, test: str | None) -> None:
     """One table a metric: every model on the validation folds and on the test series; seeds as mean and range."""
     for metric in metrics:
-        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0), title_justify="left")
-        table.add_column(metric, no_wrap=True)
+        table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+        table.add_column(metric, overflow="fold")
         headings = ["training", f"validation ({n_folds} folds)", "folds pooled", *([] if test is None else ["test"])]
         for heading in headings:
             table.add_column(heading, justify="right", no_wrap=True)
         for model in models:
-            cells = [model.name, mean_of(model.training.get(metric)), mean_of(model.validation[metric])]
-            cells.append(mean_of([[score] for score in model.pooled[metric]]))
+            columns = [model.training.get(metric), model.validation[metric], _a_row_each(model.pooled[metric])]
             if test is not None:
-                cells.append(mean_of([[score] for score in model.test[metric]]))
-            table.add_row(*map(_plain, cells), style="bold" if model is models[-1] else None)
+                columns.append(_a_row_each(model.test[metric]))
+            style = "bold" if model is models[-1] else None
+            table.add_row(
+                _plain(model.name), *(number(_mean(column)) if column else "" for column in columns), style=style
+            )
+            n_seeds = len(model.validation[metric])
+            if n_seeds > 1:
+                table.add_row(f"  over {n_seeds} seeds", *(_range(column) for column in columns if column), style="dim")
         console().print(table)
         console().print()
+    console().print(
+        "validation: mean over the folds, each scored by models that did not see it; folds pooled: all those "
+        "predictions scored together"
+        + ("." if test is None else f"; test: {_plain(test)}, by models trained on all folds."),
+        style="dim",
+    )
+    console().print()
 
 
 def print_folds(net: ModelScores, metric: str, held_out: Sequence[str]) -> None:
@@ -76,16 +91,13 @@ def print_folds(net: ModelScores, metric: str, held_out: Sequence[str]) -> None:
     by_fold = [nan_mean(seeds) for seeds in zip(*net.validation[metric], strict=True)]
     trained = [nan_mean(seeds) for seeds in zip(*net.training[metric], strict=True)]
     if len(by_fold) > MOST_ROWS:
-        known = sorted(score for score in by_fold if not math.isnan(score))
+        known = [score for score in by_fold if not math.isnan(score)]
         if known:
-            middle = known[len(known) // 2]
-            console().print(
-                f"{len(by_fold)} folds, {metric}: lowest {number(known[0])}, median {number(middle)}, "
-                f"highest {number(known[-1])}"
-            )
+            spread = f"lowest {number(min(known))}, median {number(median(known))}, highest {number(max(known))}"
+            console().print(f"{net.name} on {len(by_fold)} folds, {metric}: {spread}\n")
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column(f"{net.name} by fold", no_wrap=True)
+    table.add_column(f"{net.name} by fold, {metric}", overflow="fold")
     table.add_column("training", justify="right")
     table.add_column("validation", justify="right")
     for name, train, validation in zip(held_out, trained, by_fold, strict=True):
@@ -94,40 +106,57 @@ def print_folds(net: ModelScores, metric: str, held_out: Sequence[str]) -> None:
     console().print()
 
 
-def print_meaning(models: Sequence[ModelScores], metric: str, interval: Interval) -> None:
-    """What the scores say of unseen series."""
-    *others, net = models
-    if interval.low is None or interval.high is None:
-        console().print(f"{metric} on unseen series: {number(interval.mean)}; {interval.method}.", soft_wrap=True)
-    else:
+def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interval]) -> None:
+    """What the scores say of unseen series; the first metric decides whether a baseline is recommended."""
+    *_, net = models
+    for metric, interval in intervals.items():
+        mean = validation_score(net, metric)
+        training = _mean(net.training[metric])
+        if interval.low is None or interval.high is None:
+            found = f"[bold]{number(mean)}[/bold]"
+        else:
+            found = f"[bold]{number(mean)}[/bold] ({number(interval.low)} to {number(interval.high)})"
         console().print(
-            f"{metric} on unseen series: [bold]{number(interval.mean)}[/bold], "
-            f"{number(interval.low)} to {number(interval.high)} ({_plain(interval.method)}).",
+            f"{metric} on unseen series: {found}; on its training series {number(training)}, "
+            f"a gap of {number(training - mean)}.",
             soft_wrap=True,
         )
-    training = nan_mean([score for seed in net.training[metric] for score in seed])
-    console().print(
-        f"Training {number(training)} against validation {number(interval.mean)}: "
-        f"a gap of {number(abs(training - interval.mean))}.",
-        soft_wrap=True,
-    )
-    best = max(others, key=lambda model: _ranked(model.validation[metric]))
-    rival = _ranked(best.validation[metric])
-    if rival >= interval.mean:
+    methods = {metric: interval.method for metric, interval in intervals.items()}
+    if len(set(methods.values())) == 1:
+        methods = {"": next(iter(methods.values()))}
+    for metric, method in methods.items():
+        told = "" if method.startswith("no interval") else "in brackets: "
+        pooled = "; the folds pooled instead" if math.isnan(intervals[metric or next(iter(intervals))].mean) else ""
+        console().print(f"{metric and metric + ', '}{told}{_plain(method)}{pooled}.", style="dim", soft_wrap=True)
+    _print_rival(models, next(iter(intervals)))
+
+
+def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
+    *others, net = models
+    known = [model for model in others if not math.isnan(validation_score(model, metric))]
+    if not known:
+        return
+    best = max(known, key=lambda model: validation_score(model, metric))
+    rival, own = validation_score(best, metric), validation_score(net, metric)
+    if rival >= own:
+        does = "does better" if number(rival) != number(own) else "does as well"
         console().print(
-            f"[yellow]The {_plain(best.name)} baseline does as well ({number(rival)}): "
+            f"[yellow]The {_plain(best.name)} baseline {does} ({metric} {number(rival)}): "
             "prefer it, or say what the net adds.[/yellow]",
             soft_wrap=True,
         )
 
 
-def mean_of(table: Sequence[Sequence[float]] | None) -> str:
-    """The mean of a table of scores, and the spread of its rows (seeds) when there are several."""
-    if not table:
-        return ""
-    means = [nan_mean(row) for row in table]
-    text = number(nan_mean(means))
-    return text if len(means) == 1 else f"{text} ({number(min(means))}-{number(max(means))})"
+def validation_score(model: ModelScores, metric: str) -> float:
+    """The mean over folds; where no fold has a score of its own, as in leave-one-out, that of all folds together."""
+    mean = _mean(model.validation[metric])
+    return nan_mean(model.pooled[metric]) if math.isnan(mean) else mean
+
+
+def mean_of(scores: Sequence[float]) -> str:
+    """The mean of one score a seed, and their range when there are several."""
+    text = number(nan_mean(scores))
+    return text if len(scores) == 1 else f"{text} ({number(min(scores))} to {number(max(scores))})"
 
 
 def nan_mean(scores: Sequence[float]) -> float:
@@ -137,13 +166,24 @@ def nan_mean(scores: Sequence[float]) -> float:
 
 
 def number(score: float) -> str:
-    """Three decimals, or a dash for a score that cannot be had."""
-    return "-" if math.isnan(score) else f"{score:.3f}"
+    """Three decimals, or four digits where these would hide it; a dash for a score that cannot be had."""
+    if math.isnan(score):
+        return "-"
+    return f"{score:.3f}" if score == 0 or 1e-3 <= abs(score) < 1e4 else f"{score:.3e}"
 
 
-def _ranked(table: Sequence[Sequence[float]]) -> float:
-    mean = nan_mean([score for row in table for score in row])
-    return -math.inf if math.isnan(mean) else mean
+def _mean(table: Sequence[Sequence[float]]) -> float:
+    """The mean of a row a seed: folds within a seed, then seeds."""
+    return nan_mean([nan_mean(row) for row in table])
+
+
+def _range(table: Sequence[Sequence[float]]) -> str:
+    means = [nan_mean(row) for row in table]
+    return f"{number(min(means))} to {number(max(means))}"
+
+
+def _a_row_each(scores: Sequence[float]) -> list[list[float]]:
+    return [[score] for score in scores]
 
 
 def _channels(data: Description) -> str:

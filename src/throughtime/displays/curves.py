@@ -6,6 +6,7 @@ from typing import Any, Self
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogFormatter, MaxNLocator
 from numpy import ndarray
 
 from throughtime.records import EpochRecord
@@ -48,11 +49,16 @@ class TrainingCurvesDisplay:
             part = curves[:, seen]
             self.ax_.fill_between(epochs[seen], np.nanmin(part, 0), np.nanmax(part, 0), color=color, alpha=0.18, lw=0)
             self.ax_.plot(epochs[seen], np.nanmedian(part, 0), color=color, lw=1.8, label=name)
-        self.ax_.set_yscale("log")
+        if (self.train > 0).any() or (self.validation > 0).any():
+            self.ax_.set_yscale("log")
+            self.ax_.yaxis.set_major_formatter(LogFormatter())  # 0.6, not 6 x 10^-1
+            self.ax_.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+        self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set(xlabel="epoch", ylabel=self.loss, xlim=(1, max(2, len(epochs))))
         members = len(self.train)
-        self.ax_.set_title(f"median and range of {members} members" if members > 1 else "one member", fontsize=10)
-        self.ax_.legend(frameon=False)
+        title = f"median and range of {members} networks" if members > 1 else "one network"
+        self.ax_.set_title(title, fontsize=10, loc="left")
+        self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
         self.ax_.spines[["top", "right"]].set_visible(False)
         return self
 

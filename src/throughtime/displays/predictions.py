@@ -1,13 +1,19 @@
-"""Predicted against observed values: over time where there are steps, else one against the other."""
+"""Predicted against observed values: over time where each has a time of its own, else one against the other."""
 
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 
 OBSERVED, PREDICTED = "#333333", "#d1495b"
+
+#: A line breaks where nothing was observed for more than so many of the usual steps.
+LONGEST_GAP = 5
+#: From so many on, points are drawn lighter.
+MANY = 1_000
 
 
 class PredictionsDisplay:
@@ -18,21 +24,32 @@ class PredictionsDisplay:
     observed, predicted
         One each.
     times
-        When each was, for values at steps; ``None`` draws one against the other.
+        When each was, numbers or dates. Without them, or when several values share a time as those of different series
+        may, one is drawn against the other.
     target
         What the values are, with their unit.
+    time
+        What times that are numbers count.
     """
 
     def __init__(
-        self, observed: ndarray, predicted: ndarray, times: ndarray | None = None, target: str = "target"
+        self,
+        observed: ndarray,
+        predicted: ndarray,
+        times: ndarray | None = None,
+        target: str = "target",
+        time: str = "time",
     ) -> None:
-        self.observed, self.predicted, self.times, self.target = observed, predicted, times, target
+        self.observed, self.predicted = np.asarray(observed), np.asarray(predicted)
+        self.target, self.time = target, time
+        shared = times is None or len(np.unique(times)) < len(times)
+        self.times = None if shared else times
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a figure of its own."""
-        size = (5, 4.6) if self.times is None else (9, 3.2)
+        size = (5, 4.8) if self.times is None else (9, 3.2)
         self.ax_ = Figure(figsize=size, layout="constrained").subplots() if ax is None else ax
-        self.figure_ = self.ax_.figure
+        self.figure_: Any = self.ax_.figure
         if self.times is None:
             self._scatter()
         else:
@@ -41,16 +58,39 @@ class PredictionsDisplay:
         return self
 
     def _over_time(self, times: ndarray) -> None:
-        order = np.argsort(times, kind="stable")
-        self.ax_.plot(times[order], self.observed[order], color=OBSERVED, lw=0.9, label="observed")
-        self.ax_.plot(times[order], self.predicted[order], color=PREDICTED, lw=0.9, label="predicted")
+        order = np.argsort(times)
+        when = times[order]
+        steps = np.diff(when)
+        breaks = np.flatnonzero(steps > LONGEST_GAP * np.median(steps)) + 1 if len(steps) else np.zeros(0, dtype=int)
+        when = np.insert(when, breaks, when[breaks - 1])
+        for values, color, name in (
+            (self.observed, OBSERVED, "observed"),
+            (self.predicted, PREDICTED, "predicted"),
+        ):
+            line = np.insert(values[order].astype(np.float64), breaks, np.nan)
+            # A value between two gaps has no line to lie on.
+            self.ax_.plot(when, line, color=color, lw=0.9, label=name, marker=".", ms=1.5)
         self.ax_.set(ylabel=self.target)
+        if times.dtype.kind != "M":
+            self.ax_.set(xlabel=self.time)
         self.ax_.margins(x=0.01)
-        self.ax_.legend(frameon=False, ncols=2, loc="upper right")
+        self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
 
     def _scatter(self) -> None:
         both = np.concatenate([self.observed, self.predicted])
         ends = (both.min(), both.max())
         self.ax_.plot(ends, ends, color=OBSERVED, lw=0.8, ls=":")
-        self.ax_.plot(self.observed, self.predicted, ".", color=PREDICTED, ms=4, alpha=0.6)
+        light = len(self.observed) >= MANY
+        self.ax_.plot(
+            self.observed,
+            self.predicted,
+            ".",
+            color=PREDICTED,
+            ms=3 if light else 5,
+            alpha=0.2 if light else 0.6,
+            mew=0,
+        )
         self.ax_.set(xlabel=f"observed {self.target}", ylabel=f"predicted {self.target}")
+        self.ax_.set_aspect("equal", "box")
+        for axis in (self.ax_.xaxis, self.ax_.yaxis):
+            axis.set_major_locator(MaxNLocator(5))

@@ -36,8 +36,19 @@ Scorers = Mapping[str, Any]
 
 #: What an area under a curve is called here.
 _NAMES = {"roc_auc": "AUROC", "average_precision": "AUPRC", "r2": "R2"}
-#: What no score under these names can leave, as the ends of an interval could.
-_BOUNDS = {"accuracy": (0.0, 1.0), "AUROC": (0.0, 1.0), "AUPRC": (0.0, 1.0), "R2": (-np.inf, 1.0)}
+#: Beginnings of the names of scores between 0 and 1.
+_SHARES = (
+    "accuracy",
+    "balanced_accuracy",
+    "top_k",
+    "AUROC",
+    "AUPRC",
+    "roc_auc",
+    "f1",
+    "precision",
+    "recall",
+    "jaccard",
+)
 
 
 @dataclass(frozen=True)
@@ -220,8 +231,15 @@ def interval_of(scores: ModelScores, metric: str, splits: Sequence[Split], group
     interval = corrected_interval(by_fold, [train for train, _ in sizes], [test for _, test in sizes])
     if interval.low is None or interval.high is None:
         return interval
-    lowest, highest = _BOUNDS.get(metric, (-np.inf, np.inf))
+    lowest, highest = _bounds(metric)
     return replace(interval, low=max(interval.low, lowest), high=min(interval.high, highest))
+
+
+def _bounds(metric: str) -> tuple[float, float]:
+    """The worst and the best that a score can be."""
+    if metric.startswith(_SHARES):
+        return 0.0, 1.0
+    return -np.inf, 1.0 if metric == "R2" else 0.0 if metric.startswith("neg_") else np.inf
 
 
 def with_seed(estimator: SequenceEstimator, seed: int) -> SequenceEstimator:
@@ -306,7 +324,8 @@ def _observed(y: Any) -> ndarray:
     if not isinstance(y, Sequences):
         return np.asarray(y)
     values: ndarray = y.values[:, 0]
-    return values[~np.isnan(values)]
+    seen: ndarray = values[~np.isnan(values)]
+    return seen
 
 
 def _pooled_score(scorers: Scorers, name: str, answers: Sequence[Answers | None]) -> float:
