@@ -1,0 +1,86 @@
+"""Bytes that one more member takes while it trains, measured, beside the estimate that budgets go by.
+
+``python benchmarks/memory.py`` trains few and many members of one shape, each number in a process of its own, and
+divides the growth of the peak resident set by the members added; ``results/memory.csv``.
+"""
+
+import argparse
+import csv
+import os
+import resource
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from throughtime import SequenceClassifier, fit_members
+from throughtime.estimators.memory import bytes_a_member
+from throughtime.nn import Architecture
+from throughtime.nn.network import Cell
+
+RESULTS = Path(__file__).parent / "results" / "memory.csv"
+SHAPES: tuple[tuple[Cell, int, int, int], ...] = (
+    # cell, units, steps, layers
+    ("rnn", 32, 100, 1),
+    ("gru", 16, 100, 1),
+    ("gru", 32, 30, 1),
+    ("gru", 64, 100, 1),
+    ("lstm", 32, 100, 1),
+    ("lstm", 64, 30, 1),
+    ("gru", 32, 100, 2),
+)
+CHANNELS, BATCH = 4, 32
+
+
+def peak(cell: Cell, units: int, steps: int, layers: int, members: int) -> int:
+    """Peak resident bytes of this process after training so many members for two steps."""
+    x = np.random.default_rng(0).normal(size=(2 * BATCH, steps, CHANNELS)).astype("float32")
+    net = SequenceClassifier(cell=cell, hidden_size=units, num_layers=layers, batch_size=BATCH, max_epochs=1)
+    fit_members([net] * members, x, np.arange(len(x)) % 2, memory_budget=None)
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--one", nargs=5, metavar=("CELL", "UNITS", "STEPS", "LAYERS", "MEMBERS"), help="one peak")
+    parser.add_argument("--members", type=int, nargs=2, default=(8, 40), help="few and many")
+    options = parser.parse_args()
+    if options.one:
+        cell, *numbers = options.one
+        print(peak(cell, *map(int, numbers)))
+        return
+    rows = []
+    for cell, units, steps, layers in SHAPES:
+        peaks = []
+        for members in options.members:
+            command = [sys.executable, __file__, "--one", cell, *map(str, (units, steps, layers, members))]
+            peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
+        measured = (peaks[1] - peaks[0]) / (options.members[1] - options.members[0])
+        shape = Architecture(cell, CHANNELS, units, layers, False, "last", 2)
+        estimate = bytes_a_member(shape, BATCH, steps, 4, training=True)
+        rows.append(
+            {
+                "cell": cell,
+                "hidden_size": units,
+                "steps": steps,
+                "num_layers": layers,
+                "batch_size": BATCH,
+                "measured_bytes": f"{measured:.0f}",
+                "estimated_bytes": estimate,
+                "numbers_a_unit_and_step": f"{measured / (4 * units * steps * layers * BATCH):.1f}",
+                "cores": os.cpu_count(),
+                "torch": torch.__version__,
+            }
+        )
+        print({key: rows[-1][key] for key in list(rows[-1])[:8]}, flush=True)
+    RESULTS.parent.mkdir(exist_ok=True)
+    with RESULTS.open("w", newline="") as file:
+        writer = csv.DictWriter(file, rows[0].keys())
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    main()
