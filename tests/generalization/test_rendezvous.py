@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.ensemble import RandomForestClassifier
-from sklearn.model_selection import KFold, LeaveOneOut
+from sklearn.model_selection import GroupKFold, KFold, LeaveOneOut, TimeSeriesSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from throughtime import (
     LockstepSearchCV,
+    PurgedTimeSeriesSplit,
     SequenceClassifier,
     SequenceRegressor,
     cross_val_predict,
@@ -215,3 +216,18 @@ def test_a_search_takes_targets_at_every_step() -> None:
     assert search.score(RAGGED, steps_of(RAGGED)) == pytest.approx(
         search.best_estimator_.score(RAGGED, steps_of(RAGGED)), rel=1e-6
     )
+
+
+@pytest.mark.parametrize("cv", [None, 3, KFold(3), LeaveOneOut()])
+def test_folds_that_may_divide_a_group_are_warned_of(cv: Any) -> None:
+    with pytest.warns(UserWarning, match="^X has groups, and these folds may put one on both sides"):
+        cross_validate(NET, X.replace(groups=np.arange(N) // 2), Y, cv=cv)
+
+
+@pytest.mark.parametrize("cv", [GroupKFold(3), TimeSeriesSplit(2), PurgedTimeSeriesSplit(3)])
+def test_folds_by_groups_or_time_are_not_warned_of(cv: Any) -> None:
+    cross_validate(NET, X.replace(groups=np.arange(N) // 2), Y, cv=cv)  # a warning would be an error
+
+
+def test_groups_of_one_series_each_are_not_warned_of() -> None:
+    cross_validate(NET, X.replace(groups=np.arange(N)), Y, cv=2)

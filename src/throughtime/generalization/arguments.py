@@ -1,5 +1,6 @@
 """What scikit-learn's functions are given for what a caller handed over: the same, unless targets are one a step."""
 
+import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -7,7 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import check_cv
+from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit, check_cv
 from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences, as_sequences
@@ -16,6 +17,10 @@ from throughtime.estimators import SequenceEstimator
 from throughtime.estimators.calls import Outputs, answered
 from throughtime.estimators.members import sequences_like
 from throughtime.generalization.answers import answers_of
+from throughtime.generalization.splitters import PurgedTimeSeriesSplit
+
+#: These divide by time, whatever the groups are.
+_IN_TIME = TimeSeriesSplit, PurgedTimeSeriesSplit
 
 
 @dataclass(frozen=True)
@@ -44,12 +49,24 @@ def has_network(estimator: Any) -> bool:
 def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = None, scoring: Any = None) -> Arguments:
     """Fill in the groups that series bring along, and make step targets something that can be split and scored.
 
-    With one target a series everything stays as it is, for scikit-learn to check.  With one a step, scores are taken
-    over the observed steps of the test series, and folds cannot be stratified.
+    Groups that plain folds may put on both sides are warned of.  With one target a series everything stays as it is,
+    for scikit-learn to check.  With one a step, scores are taken over the observed steps of the test series, and folds
+    cannot be stratified.
     """
     routed = get_config()["enable_metadata_routing"]  # groups are then among the params
-    if groups is None and isinstance(X, Sequences) and takes_groups(cv) and not routed:
-        groups = X.groups
+    if groups is None and isinstance(X, Sequences) and X.groups is not None and not routed:
+        if takes_groups(cv):
+            groups = X.groups
+        elif len(np.unique(X.groups)) < len(X) and (
+            cv is None or (isinstance(cv, int | BaseCrossValidator) and not isinstance(cv, _IN_TIME))
+        ):
+            warnings.warn(
+                "X has groups, and these folds may put one on both sides, which makes scores too good: a splitter by "
+                "groups, such as GroupKFold, keeps them whole; X.replace(groups=range(len(X))) says that each series "
+                "stands alone",
+                UserWarning,
+                stacklevel=3,
+            )
     network = _network_of(estimator)
     if network is None or not _maybe_by_step(y):
         return Arguments(X, y, groups, cv, scoring, False)
