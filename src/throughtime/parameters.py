@@ -202,7 +202,7 @@ def check_values(schema: type, values: Mapping[str, Any]) -> None:
 def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     kind, option = parameter.type, parameter.option
     if parameter.choices:
-        return None if value in parameter.choices and isinstance(value, str) else "one of " + ", ".join(kind.__args__)
+        return None if isinstance(value, str) and value in parameter.choices else "one of " + ", ".join(kind.__args__)
     if kind is bool:
         return None if isinstance(value, bool) or type(value).__name__ == "bool_" else "true or false"
     if kind is str:
@@ -213,7 +213,7 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
         made = hasattr(value, "forward") and not isinstance(value, type)  # a module, where a way to make one is meant
         return None if callable(value) and not made else "a factory (n_channels, n_outputs) -> torch.nn.Module"
     # class_weight: a word or a mapping
-    allowed = isinstance(value, Mapping) or value == "balanced"
+    allowed = isinstance(value, Mapping) or (isinstance(value, str) and value == "balanced")
     return None if allowed else "'balanced' or a mapping from class to weight"
 
 
@@ -232,7 +232,10 @@ def _broken_number(kind: type, option: Option, value: Any) -> str | None:
     rule = " ".join([what, " and ".join(bounds)]).strip()
     if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
         return rule
-    number = float(value)
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):  # an array, or an int larger than any float
+        return rule
     outside = (
         not math.isfinite(number)
         or (kind is int and not hasattr(value, "__index__"))
