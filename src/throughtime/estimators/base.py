@@ -127,6 +127,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         """
         from throughtime.estimators.persistence import save
 
+        check_is_fitted(self, "module_")
         save(self, Path(directory))
 
     @classmethod

@@ -1,0 +1,182 @@
+"""What is saved is loaded the same, or refused."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from estimator_data import N, classes, ragged, series, steps, values
+
+from throughtime import storage
+from throughtime.data import Sequences
+from throughtime.errors import ParameterError, StorageError
+from throughtime.estimators import SequenceClassifier, SequenceRegressor
+from throughtime.estimators.persistence import FACTS, WEIGHTS
+
+SMALL = {"hidden_size": 5, "random_state": 3, "max_epochs": 3}
+NAMES = np.array(["ebb", "flow", "slack tide"])
+
+
+def gappy() -> list[np.ndarray]:
+    X = ragged()
+    X[2][0, 1] = np.nan
+    return X
+
+
+FITTED = {
+    "class weights by number": lambda: SequenceClassifier(**SMALL, class_weight={0: 2.0, np.int64(1): 0.5, 2: 1}).fit(
+        ragged(), classes()
+    ),
+    "class weights by name": lambda: SequenceClassifier(**SMALL, class_weight={"ebb": 2.0}).fit(
+        ragged(), NAMES[classes()]
+    ),
+    "balanced": lambda: SequenceClassifier(**SMALL, class_weight="balanced").fit(ragged(), classes() > 0),
+    "floats as classes": lambda: SequenceClassifier(**SMALL).fit(ragged(), classes() * 1.0),
+    "classes at every step": lambda: SequenceClassifier(**SMALL, warmup=1).fit(ragged(), steps(of_classes=True)),
+    "numbers at every step": lambda: SequenceRegressor(**SMALL).fit(ragged(), steps()),
+    "transformed": lambda: SequenceRegressor(**SMALL, target_transform="log1p").fit(ragged(), values()),
+    "single precision": lambda: SequenceRegressor(**SMALL, cell="lstm").fit(ragged(np.float32), values()),
+    "two dimensions": lambda: SequenceRegressor(**SMALL).fit(np.stack([x[:3, 0] for x in ragged()]), values()),
+    "missing values": lambda: SequenceRegressor(**SMALL, clip_norm=None).fit(gappy(), values()),
+    "static": lambda: SequenceRegressor(**SMALL).fit(series(static=np.ones((N, 2))), values()),
+    "all at once": lambda: SequenceClassifier(
+        **SMALL, num_layers=2, bidirectional=True, pooling="mean", dropout=0.25, early_stopping=True, optimizer="adamw"
+    ).fit(ragged(), classes()),
+}
+INPUTS = {
+    "two dimensions": lambda: np.stack([x[:3, 0] for x in ragged()]),
+    "static": lambda: series(static=np.ones((N, 2))),
+    "missing values": gappy,
+}
+
+
+def learned(estimator: object) -> dict[str, object]:
+    return {
+        name: value.tolist() if isinstance(value, np.ndarray) else value
+        for name, value in vars(estimator).items()
+        if name.endswith("_") and name != "module_"
+    }
+
+
+def same(one: object, other: object) -> bool:
+    return one == other if isinstance(one, Sequences) else np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("kind", FITTED)
+def test_an_estimator_comes_back_as_it_was_saved(kind, tmp_path):
+    fitted = FITTED[kind]()
+    fitted.save(tmp_path / "model")
+    loaded = type(fitted).load(tmp_path / "model")
+    assert loaded.get_params() == fitted.get_params()
+    assert learned(loaded) == learned(fitted)
+    for name, weight in fitted.module_.state_dict().items():
+        assert weight.dtype == loaded.module_.state_dict()[name].dtype
+        assert torch.equal(weight, loaded.module_.state_dict()[name])
+    X = INPUTS.get(kind, ragged)()
+    assert same(loaded.predict(X), fitted.predict(X))
+    if isinstance(fitted, SequenceClassifier):
+        assert loaded.classes_.dtype == fitted.classes_.dtype
+        assert same(loaded.predict_proba(X), fitted.predict_proba(X))
+    assert not loaded.module_.training
+    # and it can be trained and saved again
+    loaded.save(tmp_path / "again")
+    assert (tmp_path / "again" / FACTS).read_bytes() == (tmp_path / "model" / FACTS).read_bytes()
+
+
+@pytest.fixture
+def saved(tmp_path: Path) -> Path:
+    SequenceClassifier(**SMALL).fit(ragged(), classes()).save(tmp_path / "model")
+    return tmp_path / "model"
+
+
+def test_an_existing_directory_is_not_written_into(saved):
+    before = {path.name: path.read_bytes() for path in saved.iterdir()}
+    fitted = SequenceRegressor(**SMALL).fit(ragged(), values())
+    with pytest.raises(StorageError, match=f"^{saved} exists"):
+        fitted.save(saved)
+    assert {path.name: path.read_bytes() for path in saved.iterdir()} == before
+    assert list(saved.parent.iterdir()) == [saved]
+
+
+@pytest.mark.parametrize("name", [FACTS, WEIGHTS, "manifest.json"])
+@pytest.mark.parametrize("damage", ["flipped", "cut", "gone"])
+def test_a_damaged_file_is_named_and_refused(saved, name, damage):
+    path = saved / name
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    if damage == "gone":
+        path.unlink()
+    else:
+        path.write_bytes(content if damage == "flipped" else content[:-20])
+    with pytest.raises(StorageError, match=name):
+        SequenceClassifier.load(saved)
+
+
+def test_what_is_no_saved_estimator_is_refused(saved, tmp_path):
+    with pytest.raises(
+        ParameterError, match=r"^SequenceRegressor.load needs a saved SequenceRegressor, got a Sequence"
+    ):
+        SequenceRegressor.load(saved)
+    with pytest.raises(StorageError, match="nowhere"):
+        SequenceClassifier.load(tmp_path / "nowhere")
+    assert isinstance(SequenceClassifier.load(str(saved)), SequenceClassifier)
+
+
+def changed(facts: dict, *path: str, to: object) -> dict:
+    inner = facts
+    for key in path[:-1]:
+        inner = inner[key]
+    inner[path[-1]] = to
+    return facts
+
+
+@pytest.mark.parametrize(
+    ("path", "to"),
+    [
+        (("kind",), "os.system"),
+        (("kind",), ["classifier"]),
+        (("parameters",), {"hidden_size": 5}),
+        (("parameters",), 7),
+        (("parameters", "hidden_size"), "five"),
+        (("parameters", "surprise"), 1),
+        (("architecture", "hidden_size"), 6),
+        (("architecture", "cell"), "mlp"),
+        (("architecture", "surprise"), 1),
+        (("learned",), {}),
+        (("classes", "dtype"), "no dtype"),
+        (("classes",), None),
+        (("history",), [{"epoch": 1}]),
+        (("history",), None),
+    ],
+    ids=str,
+)
+def test_facts_that_are_no_estimators_are_refused_though_their_checksums_hold(saved, tmp_path, path, to):
+    facts = changed(json.loads((saved / FACTS).read_text()), *path, to=to)
+    files = {FACTS: storage.json_to_bytes(facts), WEIGHTS: (saved / WEIGHTS).read_bytes()}
+    storage.write_run(tmp_path / "forged", files, {})
+    with pytest.raises(StorageError, match="forged needs to hold a saved estimator, got "):
+        SequenceClassifier.load(tmp_path / "forged")
+
+
+@pytest.mark.parametrize("spoil", ["missing", "more", "shape"])
+def test_arrays_that_do_not_fit_the_network_are_refused(saved, tmp_path, spoil):
+    arrays = storage.read_run(saved).arrays(WEIGHTS)
+    if spoil == "missing":
+        del arrays["readout.bias"]
+    elif spoil == "more":
+        arrays["surprise"] = np.zeros(3)
+    else:
+        arrays["readout.weight"] = arrays["readout.weight"].T.copy()
+    files = {FACTS: (saved / FACTS).read_bytes(), WEIGHTS: storage.arrays_to_bytes(arrays)}
+    storage.write_run(tmp_path / "forged", files, {})
+    with pytest.raises(StorageError, match="forged needs to hold a saved estimator, got "):
+        SequenceClassifier.load(tmp_path / "forged")
+
+
+def test_an_unfitted_estimator_cannot_be_saved(tmp_path):
+    from sklearn.exceptions import NotFittedError
+
+    with pytest.raises(NotFittedError):
+        SequenceClassifier().save(tmp_path / "model")
+    assert list(tmp_path.iterdir()) == []
