@@ -1,0 +1,108 @@
+"""The series of a run: those to train on and those to test on, read and checked before anything is trained."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from throughtime.data import Dataset, Sequences, read, reads_columns
+from throughtime.errors import DataError
+from throughtime.estimators import SequenceClassifier, SequenceEstimator
+from throughtime.generalization import holdout
+
+
+def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: Any) -> Dataset:
+    """Read test series, with the very columns of the training series where they are a table too.
+
+    Raises
+    ------
+    DataError
+        When they are not of the training series' kind.
+    """
+    if not reads_columns(source):
+        test = read(source, layout=layout)
+    else:
+        named = {} if train.X.channel_names is None else {"channels": train.X.channel_names}
+        test = read(source, **{**columns, **named}, layout=layout)
+    if train.X.n_channels != test.X.n_channels:
+        raise DataError(
+            f"{test.source} needs the {train.X.n_channels} channels of {train.source}, got {test.X.n_channels}"
+        )
+    if n_static(train) != n_static(test):
+        raise DataError(
+            f"{test.source} needs the {n_static(train)} static features of {train.source}, got {n_static(test)}"
+        )
+    if isinstance(train.y, Sequences) != isinstance(test.y, Sequences):
+        raise DataError(f"{test.source} and {train.source} need the same kind of target, one a series or one a step")
+    if (observed(train).dtype.kind in "US") != (observed(test).dtype.kind in "US"):
+        raise DataError(f"{test.source} and {train.source} need the same kind of target, got text in one of them only")
+    return test
+
+
+def set_aside(whole: Dataset, share: float, model: SequenceEstimator, seed: int) -> tuple[Dataset, Dataset]:
+    """Divide what was read into series to train on and series to test on."""
+    assert whole.y is not None
+    classifier = isinstance(model, SequenceClassifier) and not isinstance(whole.y, Sequences)
+    parts = holdout(len(whole.X), whole.y, whole.groups, share, classifier=classifier, random_state=seed)
+    train, test = (_rows(whole, rows) for rows in parts)
+    return train, replace(test, source=f"{whole.source}, set aside")
+
+
+def refuse_missing(model: SequenceEstimator, data: Dataset) -> None:
+    """Say where the first missing value is, for a model that takes none.
+
+    Raises
+    ------
+    DataError
+        "<source> needs every value, got none at series, step, channel".
+    """
+    if model.missing != "error":
+        return
+    need = f"{data.source} needs every value with --missing error, got none"
+    gaps = np.isnan(data.X.values)
+    if gaps.any():
+        row, channel = map(int, np.argwhere(gaps)[0])
+        series = int(np.searchsorted(data.X.offsets, row, "right")) - 1
+        name = channel if data.X.channel_names is None else repr(data.X.channel_names[channel])
+        step = row - data.X.offsets[series]
+        raise DataError(f"{need} at series {data.ids[series]!r}, step {step}, channel {name}")
+    if data.X.static is not None and np.isnan(data.X.static).any():
+        series = int(np.argwhere(np.isnan(data.X.static))[0][0])
+        raise DataError(f"{need} in the static features of series {data.ids[series]!r}")
+
+
+def shared_with(train: Dataset, test: Dataset) -> str | None:
+    """What the test has in common with the training series, in words; ``None`` when that is nothing."""
+    if train.groups is not None and test.groups is not None:
+        groups = np.intersect1d(train.groups, test.groups)
+        if len(groups):
+            return f"{len(groups)} of the test's groups are in the training series too"
+    known = {series.tobytes() for series in train.X}
+    n = sum(series.tobytes() in known for series in test.X)
+    return f"{n} of the {len(test.X)} test series equal a training series" if n else None
+
+
+def observed(data: Dataset) -> ndarray:
+    """Every target there is, flat."""
+    if not isinstance(data.y, Sequences):
+        return np.asarray(data.y)
+    values: ndarray = data.y.values[:, 0]
+    seen: ndarray = values[~np.isnan(values)]
+    return seen
+
+
+def n_static(data: Dataset) -> int:
+    """Static features a series."""
+    return 0 if data.X.static is None else int(data.X.static.shape[1])
+
+
+def _rows(data: Dataset, rows: ndarray) -> Dataset:
+    return replace(
+        data,
+        X=data.X[rows],
+        y=None if data.y is None else data.y[rows],
+        ids=tuple(data.ids[row] for row in rows),
+        groups=None if data.groups is None else data.groups[rows],
+    )
