@@ -140,6 +140,13 @@ def test_series_of_another_kind_than_those_of_fit_are_refused():
         SequenceClassifier().fit(X, classes())
 
 
+def test_a_network_trained_on_a_device_that_is_not_here_says_so():
+    fitted = SequenceClassifier(**SMALL).fit(ragged(), classes()).set_params(device="cuda:99")
+    with refuses(ParameterError, "device needs one that torch has here, got 'cuda:99'"):
+        fitted.predict(ragged())
+    assert fitted.set_params(device="cpu").predict(ragged()).shape == (N,)
+
+
 def test_two_dimensional_series_keep_their_width():
     flat = np.random.default_rng(0).normal(size=(N, 6))
     for given in (flat, flat.tolist()):

@@ -479,6 +479,7 @@ def _checked_weights(weights: Any, n: int) -> ndarray:
 
 
 def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> None:
+    check_device(estimator.device)  # it may have been trained elsewhere
     columns = 3 if estimator.masked_ else 1
     channels = (estimator.module_.net.n_inputs - estimator.n_static_) // columns
     if X.n_channels != channels:
