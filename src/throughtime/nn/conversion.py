@@ -76,8 +76,6 @@ def swap(old: Any, cls: Any) -> nn.Module:
     fresh = type(old)(**options, device="meta")
     new: nn.Module = cls(**options, device="meta")
     new.dropout = old.dropout
-    for name, weight in old._parameters.items():
-        setattr(new, name, weight)
     # The dictionaries themselves, so that the handles of hooks still remove what they added.
     for name in vars(nn.Module()):
         new.__dict__[name] = old.__dict__[name]
