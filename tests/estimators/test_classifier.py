@@ -147,6 +147,14 @@ def test_early_stopping_keeps_groups_together_and_classes_in_proportion():
     assert not np.array_equal(by_call, grouped.fit(ragged(), classes()).predict_proba(ragged()))
 
 
+def test_the_inner_validation_series_have_no_part_in_the_scaling():
+    X, groups = ragged(), np.repeat(["a", "b"], N // 2)
+    fitted = SequenceClassifier(**SMALL, early_stopping=True, validation_fraction=0.5).fit(X, classes(), groups=groups)
+    # one group trains, the other validates
+    means = [np.concatenate([x for x, g in zip(X, groups, strict=True) if g == group]).mean(0) for group in "ab"]
+    assert any(np.allclose(fitted.module_.shift.numpy(), mean, rtol=1e-12, atol=0) for mean in means)
+
+
 def test_the_history_has_an_entry_an_epoch_and_the_loss_falls():
     fitted = SequenceClassifier(**SMALL).fit(ragged(), classes())
     assert [record.epoch for record in fitted.history_] == list(range(12))
