@@ -39,6 +39,7 @@ class TrainingCurvesDisplay:
         self.ax_ = Figure(figsize=(6, 3.6), layout="constrained").subplots() if ax is None else ax
         self.figure_: Any = self.ax_.figure
         epochs = np.arange(1, self.train.shape[1] + 1)
+        dot = "o" if len(epochs) == 1 else ""
         for curves, color, name in (
             (self.train, TRAINING, "training"),
             (self.validation, VALIDATION, "validation"),
@@ -48,11 +49,11 @@ class TrainingCurvesDisplay:
                 continue
             part = curves[:, seen]
             self.ax_.fill_between(epochs[seen], np.nanmin(part, 0), np.nanmax(part, 0), color=color, alpha=0.18, lw=0)
-            self.ax_.plot(epochs[seen], np.nanmedian(part, 0), color=color, lw=1.8, label=name)
+            self.ax_.plot(epochs[seen], np.nanmedian(part, 0), color=color, lw=1.8, label=name, marker=dot)
         if (self.train > 0).any() or (self.validation > 0).any():
             self.ax_.set_yscale("log")
-            self.ax_.yaxis.set_major_formatter(LogFormatter())  # 0.6, not 6 x 10^-1
-            self.ax_.yaxis.set_minor_formatter(LogFormatter(minor_thresholds=(1.5, 0.5)))
+            self.ax_.yaxis.set_major_formatter(_PlainLog())
+            self.ax_.yaxis.set_minor_formatter(_PlainLog(minor_thresholds=(1.5, 0.5)))
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set(xlabel="epoch", ylabel=self.loss, xlim=(1, max(2, len(epochs))))
         members = len(self.train)
@@ -61,6 +62,13 @@ class TrainingCurvesDisplay:
         self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
         self.ax_.spines[["top", "right"]].set_visible(False)
         return self
+
+
+class _PlainLog(LogFormatter):
+    """Labels where matplotlib puts them on a logarithmic axis, as 0.6 instead of 6 x 10^-1."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        return f"{x:g}" if super().__call__(x, pos) else ""
 
 
 def _by_epoch(curves: Sequence[Sequence[float]]) -> ndarray:

@@ -61,15 +61,17 @@ class PredictionsDisplay:
         order = np.argsort(times)
         when = times[order]
         steps = np.diff(when)
-        breaks = np.flatnonzero(steps > LONGEST_GAP * np.median(steps)) + 1 if len(steps) else np.zeros(0, dtype=int)
-        when = np.insert(when, breaks, when[breaks - 1])
+        far = steps > LONGEST_GAP * np.median(steps) if len(steps) else np.zeros(0, dtype=bool)
+        alone = np.append(True, far) & np.append(far, True)
+        breaks = np.flatnonzero(far) + 1
+        line_times = np.insert(when, breaks, when[breaks - 1])
         for values, color, name in (
-            (self.observed, OBSERVED, "observed"),
-            (self.predicted, PREDICTED, "predicted"),
+            (self.observed[order], OBSERVED, "observed"),
+            (self.predicted[order], PREDICTED, "predicted"),
         ):
-            line = np.insert(values[order].astype(np.float64), breaks, np.nan)
-            # A value between two gaps has no line to lie on.
-            self.ax_.plot(when, line, color=color, lw=0.9, label=name, marker=".", ms=1.5)
+            line = np.insert(values.astype(np.float64), breaks, np.nan)
+            self.ax_.plot(line_times, line, color=color, lw=0.9, label=name)
+            self.ax_.plot(when[alone], values[alone], ".", color=color, ms=3)
         self.ax_.set(ylabel=self.target)
         if times.dtype.kind != "M":
             self.ax_.set(xlabel=self.time)
@@ -86,7 +88,7 @@ class PredictionsDisplay:
             self.predicted,
             ".",
             color=PREDICTED,
-            ms=3 if light else 5,
+            ms=3 if light else 6,
             alpha=0.2 if light else 0.6,
             mew=0,
         )
