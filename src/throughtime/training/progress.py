@@ -37,7 +37,7 @@ def _bar(title: str) -> Iterator[Report]:
 
     with Progress(
         TextColumn(title),
-        BarColumn(bar_width=24),
+        BarColumn(bar_width=None),
         TextColumn("{task.fields[told]}"),
         TimeRemainingColumn(),
         console=Console(stderr=True),
@@ -46,8 +46,8 @@ def _bar(title: str) -> Iterator[Report]:
         task = bar.add_task(title, total=None, told="")
 
         def report(progress: EpochProgress) -> None:
-            told = f"epoch {progress.epoch}/{progress.max_epochs}, {_losses(progress)}"
-            bar.update(task, completed=progress.epoch, total=progress.max_epochs, told=told)
+            done, total = _epochs(progress)
+            bar.update(task, completed=done, total=total, told=f"{_where(progress)}, {_running(progress)}")
 
         yield report
 
@@ -59,19 +59,32 @@ def _lines(title: str) -> Iterator[Report]:
     def report(progress: EpochProgress) -> None:
         nonlocal last
         now = time.monotonic()
-        done = progress.running == 0
-        if now - last < LINE_EVERY and not done:
+        finished = progress.running == 0 and progress.run == progress.runs
+        if now - last < LINE_EVERY and not finished:
             return
         last = now
-        left = (now - begin) / progress.epoch * (progress.max_epochs - progress.epoch)
-        end = f"done in {now - begin:.0f} s" if done else f"about {left:.0f} s left"
-        print(f"{title}: epoch {progress.epoch}/{progress.max_epochs}, {_losses(progress)}, {end}", file=sys.stderr)
+        done, total = _epochs(progress)
+        left = (now - begin) / done * (total - done)
+        end = f"done in {now - begin:.0f} s" if finished else f"{_running(progress)}, about {left:.0f} s left"
+        print(f"{title}: {_where(progress)}, {end}", file=sys.stderr)
 
     yield report
 
 
-def _losses(progress: EpochProgress) -> str:
-    validation = "" if progress.validation_loss is None else f", validation {progress.validation_loss:.4f}"
-    members = f"{progress.running} of {progress.members} members running"
-    run = "" if progress.runs == 1 else f", run {progress.run} of {progress.runs}"
-    return f"loss {progress.train_loss:.4f}{validation}, {members}{run}"
+def _epochs(progress: EpochProgress) -> tuple[int, int]:
+    """Epochs behind and altogether, all runs counted as long as this one."""
+    return (progress.run - 1) * progress.max_epochs + progress.epoch, progress.runs * progress.max_epochs
+
+
+def _where(progress: EpochProgress) -> str:
+    run = "" if progress.runs == 1 else f"run {progress.run} of {progress.runs}, "
+    validation = "" if progress.validation_loss is None else f", validation {_number(progress.validation_loss)}"
+    return f"{run}epoch {progress.epoch}/{progress.max_epochs}, loss {_number(progress.train_loss)}{validation}"
+
+
+def _running(progress: EpochProgress) -> str:
+    return f"{progress.running} of {progress.members} members running"
+
+
+def _number(loss: float) -> str:
+    return f"{loss:.4f}" if 1e-3 <= loss < 1e4 else f"{loss:.2e}"
