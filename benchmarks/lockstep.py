@@ -1,7 +1,8 @@
 """Folds in lockstep against the same folds one after another, through this code: the ratio of the two.
 
 ``python benchmarks/lockstep.py`` trains the folds of a ten-fold cross-validation on japanese-vowels (270 ragged series)
-both ways, in turn, and writes the median ratio a size to ``results/lockstep.csv``.
+both ways, in turn, and writes the median ratio a size to ``results/lockstep.csv``. ``THROUGHTIME_ISA=reference`` takes
+the pure-torch path instead of the C++ kernels.
 """
 
 import argparse
@@ -73,6 +74,7 @@ def machine() -> dict[str, object]:
         "cores": os.cpu_count(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
+        "path": os.environ.get("THROUGHTIME_ISA", "kernels"),
     }
 
 
