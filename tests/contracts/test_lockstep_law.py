@@ -20,7 +20,9 @@ from throughtime.kernels import native_available
 # Checking shapes triples the time, and the rooms' own tests do it.
 pytestmark = pytest.mark.usefixtures("types_unchecked")
 
-CASES = range(400 if os.environ.get("THROUGHTIME_SOAK") else 40)
+# The short sample holds cases that fail without padding to the lane, sums in order, streams of a member's own, masks of
+# its own missing values, or weights of zero that outweigh an overflow: each was taken out once.
+CASES = range(400) if os.environ.get("THROUGHTIME_SOAK") else range(60, 100)
 # The plain-torch path takes longer: every third case, and all without the C++ kernels.
 PATHS = ("reference", "native", "native") if native_available() else ("reference",)
 LEARNED = ("random_state_", "masked_", "by_step_", "n_features_in_", "n_iter_", "best_epoch_")
@@ -61,7 +63,7 @@ def one(rng: np.random.Generator, *choices: Any) -> Any:
 def draw(number: int) -> Case:
     rng = np.random.default_rng(number)
     n, channels, classes = int(rng.integers(12, 45)), int(rng.integers(1, 8)), int(rng.integers(2, 5))
-    lengths = rng.integers(1, one(rng, 3, 9, 20, 27), n)
+    lengths = rng.integers(1, one(rng, 3, 9, 20, 40), n)
     dtype = one(rng, np.float32, np.float64)
     arrays = [rng.normal(2, 3, size=(length, channels)).astype(dtype) for length in lengths]
     for array in arrays[: one(rng, 0, 2, n // 3)]:  # of two, some members see none
