@@ -1,5 +1,7 @@
 """What long training shows."""
 
+from dataclasses import replace
+
 import pytest
 
 from throughtime.records import EpochProgress
@@ -52,9 +54,20 @@ def test_a_log_gets_plain_lines_now_and_then_and_one_at_the_end(capsys, clock):
     assert out == ""
     assert err.splitlines() == [
         "GRU: epoch 2/4, loss 0.5000, validation 0.7500, 3 of 3 members running, about 5 s left",
-        "GRU: epoch 4/4, loss 0.2500, 0 of 3 members running, done in 10 s",
+        "GRU: epoch 4/4, loss 0.2500, done in 10 s",
     ]
     assert [each.epoch for each in told] == [1, 2, 3, 4]
+
+
+def test_losses_of_any_size_are_legible_and_several_runs_share_the_time(capsys, clock):
+    with shown("GRU", True) as report:
+        for run, loss in ((1, 2.5e-7), (2, 3e12)):
+            clock.now += LINE_EVERY
+            report(replace(epoch(4, loss), train_loss=loss, run=run, runs=2))
+    assert capsys.readouterr().err.splitlines() == [
+        "GRU: run 1 of 2, epoch 4/4, loss 2.50e-07, validation 2.50e-07, 0 of 3 members running, about 5 s left",
+        "GRU: run 2 of 2, epoch 4/4, loss 3.00e+12, validation 3.00e+12, done in 10 s",
+    ]
 
 
 def test_a_terminal_gets_a_bar_from_before_the_first_epoch_on(capsys, monkeypatch):
