@@ -111,7 +111,8 @@ def test_a_budget_divides_a_group_into_runs_of_even_size_and_changes_no_bit(comp
     np.testing.assert_array_equal(whole, divided)
 
 
-def test_the_progress_says_which_run_it_is(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_progress_says_which_run_it_is(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("throughtime.training.progress.LINE_EVERY", 0.0)
     cross_validate(NET, X, Y, cv=3, memory_budget=1, verbose=1)
     told = capsys.readouterr().err
     assert all(f"run {run} of 3" in told for run in (1, 2, 3))
