@@ -8,7 +8,12 @@ import pytest
 from jaxtyping import install_import_hook
 
 #: The rooms that hand tensors on.  Elsewhere signatures use ``Self``, which beartype refuses outside a decorated class.
-ROOMS = ("kernels", "nn", "training", "estimators.features", "estimators.targets", "estimators.members")
+ROOMS = (
+    "kernels",
+    "nn",
+    "training",
+    *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
+)
 
 # Before anything of the package is imported: the hook rewrites modules as they load.
 install_import_hook([f"throughtime.{room}" for room in ROOMS], "type_checking.checked")

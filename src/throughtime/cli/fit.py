@@ -19,7 +19,7 @@ from throughtime.cli.sources import observed, read_like, refuse_missing, set_asi
 from throughtime.data import Dataset, Sequences, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier
-from throughtime.estimators.members import check_device
+from throughtime.estimators.preparation import check_device
 from throughtime.generalization import (
     Assessment,
     ModelScores,

@@ -103,7 +103,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:
         """The series, and the network's outputs: a row a series, or a row a step."""
-        from throughtime.estimators.members import sequences_like
+        from throughtime.estimators.preparation import sequences_like
 
         check_is_fitted(self, "module_")
         series = sequences_like(self, X)

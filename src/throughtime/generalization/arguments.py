@@ -15,7 +15,7 @@ from throughtime.data import Sequences, as_sequences
 from throughtime.data.conversion import as_targets
 from throughtime.estimators import SequenceEstimator
 from throughtime.estimators.calls import Outputs, answered
-from throughtime.estimators.members import sequences_like
+from throughtime.estimators.preparation import sequences_like
 from throughtime.generalization.answers import answers_of
 from throughtime.generalization.splitters import PurgedTimeSeriesSplit
 
