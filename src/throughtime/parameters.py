@@ -8,7 +8,8 @@ import difflib
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import NoneType, UnionType
+from functools import cache
+from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Required, TypedDict, Union, get_args, get_origin, get_type_hints
 
 from throughtime.errors import ParameterError
@@ -147,7 +148,8 @@ class Parameter:
         return get_args(self.type) if get_origin(self.type) is Literal else ()
 
 
-def declared(schema: type) -> dict[str, Parameter]:
+@cache
+def declared(schema: type) -> Mapping[str, Parameter]:
     """The parameters of a ``TypedDict``, in order of declaration.
 
     >>> declared(ClassifierParameters)["cell"].choices
@@ -162,7 +164,7 @@ def declared(schema: type) -> dict[str, Parameter]:
         if optional:
             kind = Union[tuple(part for part in get_args(kind) if part is not NoneType)]  # noqa: UP007
         found[name] = Parameter(name, kind, optional, option)
-    return found
+    return MappingProxyType(found)
 
 
 def check_value(parameter: Parameter, value: Any) -> None:

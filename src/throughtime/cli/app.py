@@ -91,7 +91,8 @@ def _fit(
         str | None,
         _of_validation(
             "--cv",
-            "10, kfold:10, stratified:10, group:10, group (leave one out), loo or time:5,gap=3 [default: 5]",
+            "10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5,gap=3, "
+            "purged:5,purge=30 [default: 5]",
             "FOLDS",
         ),
     ] = None,

@@ -15,7 +15,7 @@ from throughtime.cli.model import estimator_for, first_seed
 from throughtime.cli.options import Task, given, read_config
 from throughtime.cli.run_files import run_facts, run_files
 from throughtime.cli.screen import console, print_description, print_folds, print_meaning, print_scores
-from throughtime.cli.sources import observed, read_like, refuse_missing, set_aside, shared_with
+from throughtime.cli.sources import read_like, refuse_missing, set_aside, shared_with
 from throughtime.data import Dataset, Sequences, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier
@@ -28,6 +28,7 @@ from throughtime.generalization import (
     assess_baselines,
     fold_indices,
     interval_of,
+    observed_targets,
     parse_cv,
     scorers_for,
     with_seed,
@@ -188,10 +189,11 @@ def _counted(data: Dataset) -> str:
 
 def _print_prevalence(train: Dataset, test: Dataset | None) -> None:
     """Which class is the positive one, and how frequent it is."""
-    positive = np.unique(observed(train))[-1]
-    told = f"Positive is {escape(str(positive))}: {np.mean(observed(train) == positive):.3f} of the training targets"
+    truth = observed_targets(train.y)
+    positive = np.unique(truth)[-1]
+    told = f"Positive is {escape(str(positive))}: {np.mean(truth == positive):.3f} of the training targets"
     if test is not None:
-        told += f", {np.mean(observed(test) == positive):.3f} of the test's"
+        told += f", {np.mean(observed_targets(test.y) == positive):.3f} of the test's"
     console().print(f"{told} (the prevalence, which is the AUPRC of a guess).", soft_wrap=True)
 
 

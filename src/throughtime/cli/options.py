@@ -24,7 +24,7 @@ _NO = "no_"
 
 def model_parameters() -> dict[str, Parameter]:
     """Every parameter of either estimator."""
-    return declared(ClassifierParameters) | declared(RegressorParameters)
+    return {**declared(ClassifierParameters), **declared(RegressorParameters)}
 
 
 def with_model_flags(command: Callable[..., None]) -> Callable[..., None]:

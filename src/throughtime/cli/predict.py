@@ -11,8 +11,9 @@ from throughtime.cli.run_files import table_bytes
 from throughtime.cli.screen import console
 from throughtime.data import Dataset, Sequences, read, reads_columns
 from throughtime.errors import ParameterError, StorageError
-from throughtime.estimators import SequenceClassifier, SequenceEstimator
+from throughtime.estimators import SequenceClassifier, SequenceEstimator, predict_members
 from throughtime.estimators.persistence import FACTS, WEIGHTS, from_plain
+from throughtime.generalization.answers import answers_of
 
 
 def predict(run: Path, source: str, output: Path) -> None:
@@ -31,10 +32,11 @@ def predict(run: Path, source: str, output: Path) -> None:
     opened = storage.read_run(run)
     model = from_plain(opened.json(FACTS), opened.arrays(WEIGHTS), str(run))
     data = read_alike(source, opened.json("config.json"))
-    columns = prediction_columns(model, data)
+    (outputs,) = predict_members([model], data.X, [np.arange(len(data.X))])
+    columns = prediction_columns(model, data, outputs)
     storage.write_file(output, table_bytes(columns, kind))
     what = "steps" if model.by_step_ else "series"
-    score = _score(model, data)
+    score = _score(model, data, outputs)
     console().print(f"{len(columns['prediction'])} {what} predicted into {output}{score}", soft_wrap=True)
 
 
@@ -48,9 +50,9 @@ def read_alike(source: str, settings: dict[str, Any]) -> Dataset:
     return read(source, **columns, require_target=False)
 
 
-def prediction_columns(model: SequenceEstimator, data: Dataset) -> dict[str, ndarray]:
-    """Series, step or time, prediction and probabilities."""
-    predicted = model.predict(data.X)
+def prediction_columns(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> dict[str, ndarray]:
+    """Series, step or time, prediction and probabilities, from what the network gave."""
+    predicted = model.answers(data.X, outputs)
     columns: dict[str, ndarray] = {"series": np.array(data.ids)}
     if isinstance(predicted, Sequences):
         columns["series"] = np.repeat(columns["series"], data.X.lengths)
@@ -60,15 +62,16 @@ def prediction_columns(model: SequenceEstimator, data: Dataset) -> dict[str, nda
         predicted = predicted.values[:, 0]
     columns["prediction"] = predicted
     if isinstance(model, SequenceClassifier):
-        shares = model.predict_proba(data.X)
+        shares = model.probabilities(data.X, outputs)
         table = shares.values if isinstance(shares, Sequences) else shares
         columns |= {f"probability_{label}": table[:, k] for k, label in enumerate(model.classes_.tolist())}
     return columns
 
 
-def _score(model: SequenceEstimator, data: Dataset) -> str:
+def _score(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> str:
     """The score when the source brings a target of the kind the model was fitted on."""
     if data.y is None or isinstance(data.y, Sequences) != model.by_step_:
         return ""
     name = "accuracy" if isinstance(model, SequenceClassifier) else "R2"
-    return f"; {name} {model.score(data.X, data.y):.3f}"
+    answers = answers_of(model, data.X, data.y, outputs)
+    return f"; {name} {answers.score(answers, answers.truth):.3f}"

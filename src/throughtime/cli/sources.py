@@ -10,7 +10,7 @@ from numpy import ndarray
 from throughtime.data import Dataset, Sequences, read, reads_columns
 from throughtime.errors import DataError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
-from throughtime.generalization import holdout
+from throughtime.generalization import holdout, observed_targets
 
 
 def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: Any) -> Dataset:
@@ -36,7 +36,7 @@ def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: A
         )
     if isinstance(train.y, Sequences) != isinstance(test.y, Sequences):
         raise DataError(f"{test.source} and {train.source} need the same kind of target, one a series or one a step")
-    if (observed(train).dtype.kind in "US") != (observed(test).dtype.kind in "US"):
+    if (observed_targets(train.y).dtype.kind in "US") != (observed_targets(test.y).dtype.kind in "US"):
         raise DataError(f"{test.source} and {train.source} need the same kind of target, got text in one of them only")
     return test
 
@@ -82,15 +82,6 @@ def shared_with(train: Dataset, test: Dataset) -> str | None:
     known = {series.tobytes() for series in train.X}
     n = sum(series.tobytes() in known for series in test.X)
     return f"{n} of the {len(test.X)} test series equal a training series" if n else None
-
-
-def observed(data: Dataset) -> ndarray:
-    """Every target there is, flat."""
-    if not isinstance(data.y, Sequences):
-        return np.asarray(data.y)
-    values: ndarray = data.y.values[:, 0]
-    seen: ndarray = values[~np.isnan(values)]
-    return seen
 
 
 def n_static(data: Dataset) -> int:

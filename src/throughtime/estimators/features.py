@@ -4,7 +4,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from throughtime.data import Sequences
@@ -85,8 +85,8 @@ def weighted_moments(
 
 
 def gather_steps(
-    flat: Float[ndarray, "step column"], starts: Int[ndarray, "series"], lengths: Int[ndarray, "series"]
-) -> Float[ndarray, "own_step column"]:
+    flat: Shaped[ndarray, "step *column"], starts: Int[ndarray, "series"], lengths: Int[ndarray, "series"]
+) -> Shaped[ndarray, "own_step *column"]:
     """The steps of some series, one after the other."""
     first = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     own: ndarray = flat[first + np.arange(int(lengths.sum()))]

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from throughtime.data import Sequences, as_sequences, as_targets
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.features import gather_steps
 
 #: The way there and back, the lowest value that has one, and that bound in words.
 _TRANSFORMS: dict[str, tuple[Callable[[ndarray], ndarray], Callable[[ndarray], ndarray], float, str]] = {
@@ -38,8 +39,7 @@ class Targets:
             return Targets(self.values[rows])
         starts = np.cumsum(self.lengths) - self.lengths
         own = self.lengths[rows]
-        first = np.repeat(starts[rows] - (np.cumsum(own) - own), own)
-        return Targets(self.values[first + np.arange(int(own.sum()))], own)
+        return Targets(gather_steps(self.values, starts[rows], own), own)
 
 
 def targets_of(y: Any, X: Sequences, warmup: int = 0) -> Targets:

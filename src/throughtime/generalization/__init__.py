@@ -1,6 +1,6 @@
 """How well a net will do on series it has not seen: folds in lockstep, intervals, and what it must beat."""
 
-from throughtime.generalization.answers import Answers
+from throughtime.generalization.answers import Answers, observed_targets
 from throughtime.generalization.assessment import (
     Assessment,
     ModelScores,
@@ -55,6 +55,7 @@ __all__ = [
     "nested_cross_validate",
     "nested_cv_interval",
     "nested_interval",
+    "observed_targets",
     "one_standard_error",
     "paired_comparison",
     "parse_cv",

@@ -113,3 +113,12 @@ def take(y: Any, rows: ndarray) -> Any:
     if isinstance(y, list | tuple):
         return [y[row] for row in rows]
     return y[rows] if isinstance(y, Sequences) else np.asarray(y)[rows]
+
+
+def observed_targets(y: Any) -> ndarray:
+    """Every target there is, flat."""
+    if not isinstance(y, Sequences):
+        return np.asarray(y)
+    values: ndarray = y.values[:, 0]
+    seen: ndarray = values[~np.isnan(values)]
+    return seen

@@ -3,6 +3,7 @@
 import difflib
 import warnings
 from collections.abc import Callable, Mapping, Sequence
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -26,7 +27,7 @@ from throughtime.data import Sequences
 from throughtime.data.reasons import reason
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
-from throughtime.generalization.answers import Answers, answers_from, answers_of, pooled, take
+from throughtime.generalization.answers import Answers, answers_from, answers_of, observed_targets, pooled, take
 from throughtime.generalization.baselines import Baseline, baselines
 from throughtime.generalization.folds import Split
 from throughtime.generalization.intervals import Interval, corrected_interval
@@ -91,7 +92,7 @@ def scorers_for(model: SequenceEstimator, y: Any, names: Sequence[str] = ()) -> 
     ParameterError
         For a name that scikit-learn does not know, or a score that does not apply to these targets.
     """
-    truth = _observed(y)
+    truth = observed_targets(y)
     classes = np.unique(truth)
     if not names:
         names = ["r2"]
@@ -194,9 +195,7 @@ def assess_baselines(
             on_model(baseline.name)
         held = []
         for train, rest in splits:
-            fold = clone_baseline(X, y, classifier, baseline.name).fit(
-                X[train], take(y, train), None if groups is None else groups[train]
-            )
+            fold = deepcopy(baseline).fit(X[train], take(y, train), None if groups is None else groups[train])
             held.append(_baseline_answers(model, fold, X[rest], take(y, rest)))
         tests = {}
         if test is not None:
@@ -212,11 +211,6 @@ def assess_baselines(
             )
         )
     return found
-
-
-def clone_baseline(X: Sequences, y: Any, classifier: bool, name: str) -> Baseline:
-    """An untrained baseline of that name."""
-    return next(one for one in baselines(X, y, classifier=classifier) if one.name == name)
 
 
 def interval_of(scores: ModelScores, metric: str, splits: Sequence[Split], groups: ndarray | None = None) -> Interval:
@@ -317,15 +311,6 @@ _OF_POSITIVE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
     "precision": (precision_score, {}),
     "recall": (recall_score, {}),
 }
-
-
-def _observed(y: Any) -> ndarray:
-    """Every target there is, flat."""
-    if not isinstance(y, Sequences):
-        return np.asarray(y)
-    values: ndarray = y.values[:, 0]
-    seen: ndarray = values[~np.isnan(values)]
-    return seen
 
 
 def _pooled_score(scorers: Scorers, name: str, answers: Sequence[Answers | None]) -> float:
