@@ -10,17 +10,15 @@ examples out of least squares is a matter of the hat matrix, so that no model is
 """
 
 import argparse
-import csv
 import os
 import time
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from recording import write_rows
 from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
 
-RESULTS = Path(__file__).parent / "results" / "coverage.csv"
 LEVEL = 0.9
 FOLDS = 10
 FEATURES = 20
@@ -119,11 +117,7 @@ def main() -> None:
             }
             rows.append(row)
             print(f"n={n} {kind}: missed {rate:.3f}, nominal .10, expected {row['expected']}", flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows("coverage.csv", rows)
 
 
 if __name__ == "__main__":

@@ -5,7 +5,6 @@ read them. ``--quick`` takes fewer rounds and writes nothing.
 """
 
 import argparse
-import csv
 import os
 import platform
 import statistics
@@ -15,22 +14,14 @@ from pathlib import Path
 
 import torch
 
+from recording import RESULTS, cpu_model, write_rows
 from throughtime.kernels import GATES, native, recurrent
 
-RESULTS = Path(__file__).parent / "results"
 SHAPES = ((100, 32, 8, 32), (100, 32, 16, 64), (200, 64, 16, 128), (100, 64, 64, 256), (50, 64, 256, 512))
 KINDS = {"lstm": torch.nn.LSTM, "gru": torch.nn.GRU, "rnn_tanh": torch.nn.RNN}
 #: Shares of the FMA peak and ratios to torch demanded in training, a column a shape.
 TARGET_SHARE = {"lstm": (35, 60, 70, 75, 70), "gru": (30, 50, 60, 70, 65), "rnn_tanh": (30, 50, 60, 70, 65)}
 TARGET_RATIO = {"lstm": (3, 3, 2.5, 1.8, 1.1), "gru": (12, 8, 4.5, 2.8, 2), "rnn_tanh": (12, 8, 4, 2.5, 2)}
-
-
-def cpu_model() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except FileNotFoundError:
-        return platform.processor()
-    return next((line.split(":", 1)[1].strip() for line in lines if line.startswith("model name")), "")
 
 
 def operations(kind: str, time_: int, batch: int, channels: int, hidden: int, training: bool) -> float:
@@ -188,11 +179,7 @@ def main() -> None:
         "torch": torch.__version__,
         "python": platform.python_version(),
     }
-    RESULTS.mkdir(exist_ok=True)
-    with (RESULTS / "kernels.csv").open("w", newline="") as file:
-        writer = csv.DictWriter(file, [*rows[0], *machine])
-        writer.writeheader()
-        writer.writerows({**row, **machine} for row in rows)
+    write_rows("kernels.csv", [{**row, **machine} for row in rows])
     plot(rows, RESULTS / "kernels.svg")
 
 

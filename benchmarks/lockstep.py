@@ -6,22 +6,19 @@ the pure-torch path instead of the C++ kernels.
 """
 
 import argparse
-import csv
 import os
-import platform
 import statistics
 import time
-from pathlib import Path
 
 import numpy as np
 import torch
 from sklearn.model_selection import StratifiedKFold
 
+from recording import cpu_model, write_rows
 from throughtime import SequenceClassifier, load
 from throughtime.estimators import fit_members
 from throughtime.nn.network import Cell
 
-RESULTS = Path(__file__).parent / "results" / "lockstep.csv"
 SIZES: tuple[tuple[Cell, int], ...] = (("gru", 16), ("gru", 32), ("gru", 64), ("lstm", 32), ("lstm", 64), ("rnn", 32))
 
 
@@ -61,16 +58,8 @@ def measure(cell: Cell, hidden_size: int, n_splits: int, epochs: int, repeats: i
 
 def machine() -> dict[str, object]:
     """What the figures were measured on."""
-    cpu = next(
-        (
-            line.split(":", 1)[1].strip()
-            for line in Path("/proc/cpuinfo").read_text().splitlines()
-            if "model name" in line
-        ),
-        platform.processor(),
-    )
     return {
-        "cpu": cpu,
+        "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "torch": torch.__version__,
@@ -93,11 +82,7 @@ def main() -> None:
             f"{row['one_by_one_s']} s one by one, {row['lockstep_s']} s in lockstep",
             flush=True,
         )
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows("lockstep.csv", rows)
 
 
 if __name__ == "__main__":

@@ -5,22 +5,20 @@ divides the growth of the peak resident set by the members added; ``results/memo
 """
 
 import argparse
-import csv
 import os
 import resource
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import torch
 
+from recording import write_rows
 from throughtime import SequenceClassifier, fit_members
 from throughtime.estimators.memory import bytes_a_member
 from throughtime.nn import Architecture
 from throughtime.nn.network import Cell
 
-RESULTS = Path(__file__).parent / "results" / "memory.csv"
 SHAPES: tuple[tuple[Cell, int, int, int], ...] = (
     # cell, units, steps, layers
     ("rnn", 32, 100, 1),
@@ -75,11 +73,7 @@ def main() -> None:
             }
         )
         print({key: rows[-1][key] for key in list(rows[-1])[:8]}, flush=True)
-    RESULTS.parent.mkdir(exist_ok=True)
-    with RESULTS.open("w", newline="") as file:
-        writer = csv.DictWriter(file, rows[0].keys())
-        writer.writeheader()
-        writer.writerows(rows)
+    write_rows("memory.csv", rows)
 
 
 if __name__ == "__main__":
