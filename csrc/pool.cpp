@@ -10,12 +10,44 @@
 #include <process.h>
 #define getpid _getpid
 #else
+#include <dlfcn.h>
 #include <unistd.h>
 #endif
 
 namespace throughtime {
 namespace {
 
+using Task = std::function<void(int64_t, int)>;
+
+// One round of tasks: whoever joins takes the next one until none is left.
+struct Round {
+  const Task& task;
+  const int64_t count;
+  std::atomic<int64_t> next{0};
+  std::atomic<int> joined{0};
+
+  void work() {
+    const int worker = joined.fetch_add(1);
+    for (int64_t i; (i = next.fetch_add(1)) < count;) task(i, worker);
+  }
+};
+
+// GNU OpenMP's entry for a parallel region, as torch's own library is bound to it; null where torch runs on another
+// runtime. Its threads spin for a while after each of torch's operations: a pool beside them would share their cores.
+using Parallel = void (*)(void (*)(void*), void*, unsigned threads, unsigned flags);
+const Parallel torch_parallel = [] {
+  Parallel found = nullptr;
+#if defined(__linux__)
+  if (void* torch = dlopen("libtorch_cpu.so", RTLD_LAZY | RTLD_NOLOAD)) {
+    found = reinterpret_cast<Parallel>(dlsym(torch, "GOMP_parallel"));
+  }
+#endif
+  return found;
+}();
+// OpenMP's threads do not survive a fork, and the child would wait for them.
+const auto process_at_load = getpid();
+
+// Threads of our own.
 class Pool {
  public:
   // A forked child inherits the memory but none of the threads: it leaves its parent's pool alone, locks and all,
@@ -32,65 +64,63 @@ class Pool {
     return *pool;
   }
 
-  void run(int64_t count, int threads, const std::function<void(int64_t, int)>& task) {
-    std::unique_lock<std::mutex> busy(busy_, std::try_to_lock);
-    const int64_t helpers = (threads < count ? threads : count) - 1;
-    if (!busy.owns_lock() || helpers < 1) {
-      for (int64_t i = 0; i < count; ++i) task(i, 0);
-      return;
-    }
+  void run(Round& round, int helpers) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      while (static_cast<int64_t>(workers_) < helpers) {
+      while (workers_ < helpers) {
         std::thread([this, index = ++workers_] { serve(index); }).detach();
       }
-      task_ = &task;
-      count_ = count;
-      next_.store(0);
-      active_ = static_cast<int>(helpers);
-      pending_ = static_cast<int>(helpers);
-      ++round_;
+      round_ = &round;
+      active_ = helpers;
+      pending_ = helpers;
+      ++rounds_;
     }
     wake_.notify_all();
-    work(0);
+    round.work();
     std::unique_lock<std::mutex> lock(mutex_);
     idle_.wait(lock, [this] { return pending_ == 0; });
   }
 
  private:
-  void work(int worker) {
-    for (int64_t i; (i = next_.fetch_add(1)) < count_;) (*task_)(i, worker);
-  }
-
   void serve(int index) {
     uint64_t seen = 0;
     for (;;) {
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [&] { return round_ != seen; });
-        seen = round_;
+        wake_.wait(lock, [&] { return rounds_ != seen; });
+        seen = rounds_;
         if (index > active_) continue;  // this round asked for fewer threads
       }
-      work(index);
+      round_->work();
       std::lock_guard<std::mutex> lock(mutex_);
       if (--pending_ == 0) idle_.notify_one();
     }
   }
 
   const int process_ = getpid();
-  std::mutex busy_, mutex_;
+  std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  const std::function<void(int64_t, int)>* task_ = nullptr;
-  int64_t count_ = 0;
-  std::atomic<int64_t> next_{0};
+  Round* round_ = nullptr;
   int workers_ = 0, active_ = 0, pending_ = 0;
-  uint64_t round_ = 0;
+  uint64_t rounds_ = 0;
 };
+
+// Which process runs a round now, 0 for none: a forked child does not inherit its parent's round.
+std::atomic<int> busy{0};
 
 }  // namespace
 
-void parallel_for(int64_t count, int threads, const std::function<void(int64_t, int)>& task) {
-  Pool::of_this_process().run(count, threads, task);
+void parallel_for(int64_t count, int threads, const Task& task) {
+  Round round{task, count};
+  const int team = static_cast<int>(threads < count ? threads : count), process = getpid();
+  int holder = busy.load();
+  if (team < 2 || holder == process || !busy.compare_exchange_strong(holder, process)) return round.work();
+  if (torch_parallel && process == process_at_load) {
+    torch_parallel([](void* of) { static_cast<Round*>(of)->work(); }, &round, static_cast<unsigned>(team), 0);
+  } else {
+    Pool::of_this_process().run(round, team - 1);
+  }
+  busy.store(0);
 }
 
 }  // namespace throughtime

@@ -17,6 +17,7 @@ from throughtime.kernels.batching import map_backward, map_recurrent
 from throughtime.kernels.derivatives import differentiable_gradients
 from throughtime.kernels.products import kernel_threads
 from throughtime.kernels.reference import GATES
+from throughtime.kernels.transforms import is_watched
 
 try:
     from throughtime.kernels import _native  # type: ignore[attr-defined, unused-ignore]
@@ -43,6 +44,11 @@ def isa_names() -> list[str]:
     return list(extension().isa_names())
 
 
+def _isa() -> str:
+    """Which instruction set was asked for; empty for the best."""
+    return os.environ.get(ISA_VARIABLE, "")
+
+
 def extension() -> Any:
     """Return the extension module, or say why there is none."""
     if _native is None:
@@ -55,8 +61,7 @@ def extension() -> Any:
 
 def supports(x: Tensor) -> bool:
     """Whether the kernels take such a tensor."""
-    wanted = os.environ.get(ISA_VARIABLE) != "reference"
-    return wanted and native_available() and x.device.type == "cpu" and x.dtype in _SUFFIX
+    return native_available() and x.device.type == "cpu" and x.dtype in _SUFFIX and _isa() != "reference"
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -122,7 +127,7 @@ def _forward(
         lengths.data_ptr(),
         [y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(), reserve.data_ptr() if keep else 0],
         kernel_threads(),
-        os.environ.get(ISA_VARIABLE, ""),
+        _isa(),
     )
     return y, h_n, c_n, reserve
 
@@ -179,7 +184,7 @@ def _backward(
         (0, 0, 0) if dy is None else dy.stride()[:3],
         [tensor.data_ptr() if tensor.numel() else 0 for tensor in out],
         kernel_threads(),
-        os.environ.get(ISA_VARIABLE, ""),
+        _isa(),
     )
     return out
 
@@ -200,7 +205,7 @@ def _empty_gradients(
     """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and two squared norms; empty where not asked for."""
 
     def like(tensor: Tensor | None) -> Tensor:
-        return x.new_empty(0 if tensor is None else tensor.shape)
+        return x.new_empty(0) if tensor is None else torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
     steps = x.shape[:3]
     return [
@@ -261,7 +266,9 @@ def _differentiate(
             ctx.kind, tensors, ctx.reverse, ctx.needs_input_grad[1:9], (dy, dh_n, dc_n if ctx.kind == "lstm" else None)
         )
         return (None, *grads, None, None)
-    dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0, _, _ = torch.ops.throughtime.recurrent_backward(
+    watched = is_watched(dy, dh_n, dc_n)
+    backward = torch.ops.throughtime.recurrent_backward if watched else _backward
+    dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0, _, _ = backward(
         ctx.kind,
         dy,
         dh_n,
@@ -292,6 +299,21 @@ def _differentiate(
         None,
         None,
     )
+
+
+class _Recurrent(torch.autograd.Function):
+    """The forward operator and its gradient, past the dispatcher: its bookkeeping costs as much as a small layer."""
+
+    @staticmethod
+    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+        output = _forward(*inputs)
+        _setup_context(ctx, inputs, output)
+        return output[:3]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
+        dy, dh_n, dc_n = grads
+        return _differentiate(ctx, dy, dh_n, dc_n, None)
 
 
 _registry.register_fake("throughtime::recurrent", _forward_fake, lib=_library)
@@ -361,13 +383,15 @@ def recurrent(
     """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
     extension()
-    keep = torch.is_grad_enabled() and any(
-        tensor is not None and tensor.requires_grad for tensor in (x, w_ih, w_hh, b_ih, b_hh, h0, c0)
-    )
-    y, h_n, c_n, _ = torch.ops.throughtime.recurrent(
-        kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0 if kind == "lstm" else None, reverse, keep
-    )
-    return (y, h_n, c_n) if kind == "lstm" else (y, h_n)
+    tensors = (x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0 if kind == "lstm" else None)
+    keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
+    path: Callable[..., tuple[Tensor, ...]]
+    if is_watched(*tensors):
+        path = torch.ops.throughtime.recurrent
+    else:
+        path = _Recurrent.apply if keep else _forward
+    results = path(kind, *tensors, reverse, keep)
+    return results[:3] if kind == "lstm" else results[:2]
 
 
 def delta_norms(

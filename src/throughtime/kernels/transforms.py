@@ -2,6 +2,7 @@
 
 import torch
 from torch import Tensor
+from torch.nn import Parameter
 
 
 def is_hidden(tensor: Tensor) -> bool:
@@ -19,3 +20,13 @@ def is_differentiating() -> bool:
         return False
     vmap = torch._C._functorch.TransformType.Vmap
     return any(level.key() != vmap for level in torch._C._functorch.get_interpreter_stack() or ())
+
+
+def is_watched(*tensors: Tensor | None) -> bool:
+    """Whether anything but autograd stands between a call and its tensors: a compiler, a transform, a subclass."""
+    return (
+        torch.compiler.is_compiling()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+        or torch._C._len_torch_dispatch_stack() > 0
+        or not all(tensor is None or type(tensor) in (Tensor, Parameter) for tensor in tensors)
+    )
