@@ -216,9 +216,15 @@ template <class Real>
 TT_INLINE void pack_inputs(const Real* row, int64_t step, const Cut& cut, int64_t chunk, int64_t k, Real* packed) {
   for (int64_t tile = 0; tile < cut.tiles; ++tile) {
     const int64_t start = cut.start(tile);
-    const int rows = cut.rows(tile);
-    Real* out = packed + start * chunk + k * rows;
-    for (int i = 0; i < rows; ++i) out[i] = row[(start + i) * step];
+    with_constant<outer_rows>(cut.rows(tile), [&](auto n) {
+      constexpr int rows = decltype(n)::value;
+      Real* out = packed + start * chunk + k * rows;
+      if (step == 1) {
+        std::memcpy(out, row + start, rows * sizeof(Real));
+      } else {
+        for (int i = 0; i < rows; ++i) out[i] = row[(start + i) * step];
+      }
+    });
   }
 }
 
@@ -403,15 +409,30 @@ void reduce(const Problem<Real>& p, int64_t member, int64_t piece, const Real* p
   const int64_t ld = range->columns - panel < wide ? range->columns - panel : wide;
   const Real* const first = partials + range->offset + panel * range->inputs + (inside - panel);
 
-  for (int64_t input = 0; input < range->inputs; ++input) {
+  const auto total = [&](int64_t input) {
     const Real* from = first + input * ld;
     Vec<Real> sum = load(from);
     for (int64_t block = 1; block < blocks; ++block) sum += load(from + block * size);
-    const int64_t of = range->input + input;
-    Real* to = of < I ? p.dw_ih + row * I + of : p.dw_hh + row * H + (of - I);
-    const int64_t step = of < I ? I : H;
-    for (int64_t lane = 0; lane < count; ++lane) to[lane * step] = sum[lane];
-  }
+    return sum;
+  };
+  // A row of the result is a unit's, where a row of the partials is an input's.
+  const auto spread = [&](int64_t input, int64_t inputs, Real* to, int64_t length) {
+    for (; inputs >= W && count == W; inputs -= W, input += W, to += W) {
+      Vec<Real> tile[W];
+      TT_UNROLL
+      for (int i = 0; i < W; ++i) tile[i] = total(input + i);
+      transpose<Real>(tile);
+      TT_UNROLL
+      for (int lane = 0; lane < W; ++lane) store(to + lane * length, tile[lane]);
+    }
+    for (; inputs > 0; --inputs, ++input, ++to) {
+      const Vec<Real> sum = total(input);
+      for (int64_t lane = 0; lane < count; ++lane) to[lane * length] = sum[lane];
+    }
+  };
+  const int64_t of_x = range->input == 0 ? I : 0;
+  if (of_x) spread(0, I, p.dw_ih + row * I, I);
+  if (range->inputs > of_x) spread(of_x, H, p.dw_hh + row * H, H);
   const Real* from = partials + ranges.bias + column;
   Vec<Real> sum = load(from);
   for (int64_t block = 1; block < blocks; ++block) sum += load(from + block * size);

@@ -52,18 +52,19 @@ Problem<Real> problem(const std::string& kind, bool reverse, const Strides& shap
 
 template <class Real>
 void forward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
-             const Addresses& weights, uintptr_t lengths, const Addresses& out, int threads, const std::string& isa) {
+             const Addresses& weights, uintptr_t lengths, const Addresses& out, int threads, bool of_torch,
+             const std::string& isa) {
   Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
   p.y = pointer<Real>(out.at(0)), p.h_n = pointer<Real>(out.at(1)), p.c_n = pointer<Real>(out.at(2));
   p.reserve = pointer<Real>(out.at(3));
   nb::gil_scoped_release released;
-  recurrent_forward(p, pointer<const int64_t>(lengths), threads, isa);
+  recurrent_forward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa);
 }
 
 template <class Real>
 void backward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
               const Addresses& weights, uintptr_t lengths, uintptr_t reserve, const Addresses& grads,
-              const Strides& dy_strides, const Addresses& out, int threads, const std::string& isa) {
+              const Strides& dy_strides, const Addresses& out, int threads, bool of_torch, const std::string& isa) {
   Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
   p.reserve = pointer<Real>(reserve);
   p.dy = pointer<const Real>(grads.at(0)), p.dh_n = pointer<const Real>(grads.at(1));
@@ -74,7 +75,7 @@ void backward(const std::string& kind, bool reverse, const Strides& shape, uintp
   p.dh0 = pointer<Real>(out.at(5)), p.dc0 = pointer<Real>(out.at(6));
   p.dh_norms = pointer<Real>(out.at(7)), p.dc_norms = pointer<Real>(out.at(8));
   nb::gil_scoped_release released;
-  recurrent_backward(p, pointer<const int64_t>(lengths), threads, isa);
+  recurrent_backward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa);
 }
 
 // A tensor of bytes on borrowed memory, which goes back when torch frees the storage.
@@ -98,7 +99,7 @@ double fma_peak(int threads, double seconds, const std::string& isa) {
   std::vector<double> done(threads, 0.0);
   const auto begin = std::chrono::steady_clock::now();
   const auto elapsed = [&] { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count(); };
-  parallel_for(threads, threads, [&](int64_t task, int) {
+  parallel_for(threads, {threads, false}, [&](int64_t task, int) {
     while (elapsed() < seconds) done[task] += k.fma_loop(100000);
   });
   double sum = 0;

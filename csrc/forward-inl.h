@@ -60,12 +60,18 @@ int64_t forward_packed(const Problem<Real>& p) {
 // Transpose rows of `weight` (`depth` long, one a unit) into a panel's column; units beyond the last are zero.
 template <class Real>
 TT_INLINE void pack_column(const Real* weight, int64_t depth, int64_t count, Real* panel, int64_t step) {
-  constexpr int64_t tile = 32;  // of k, so that the cache lines written stay in L1
-  for (int64_t k0 = 0; k0 < depth; k0 += tile) {
-    const int64_t k1 = k0 + tile < depth ? k0 + tile : depth;
-    for (int64_t lane = 0; lane < width<Real>; ++lane) {
-      for (int64_t k = k0; k < k1; ++k) panel[k * step + lane] = lane < count ? weight[lane * depth + k] : Real(0);
-    }
+  constexpr int W = width<Real>;
+  int64_t k = 0;
+  for (; count >= W && k + W <= depth; k += W) {
+    Vec<Real> tile[W];
+    TT_UNROLL
+    for (int lane = 0; lane < W; ++lane) tile[lane] = load(weight + lane * depth + k);
+    transpose<Real>(tile);
+    TT_UNROLL
+    for (int i = 0; i < W; ++i) store(panel + (k + i) * step, tile[i]);
+  }
+  for (; k < depth; ++k) {
+    for (int64_t lane = 0; lane < W; ++lane) panel[k * step + lane] = lane < count ? weight[lane * depth + k] : Real(0);
   }
 }
 

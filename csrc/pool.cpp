@@ -1,10 +1,10 @@
 #include "pool.h"
 
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <mutex>
 #include <thread>
-#include <vector>
 
 #if defined(_WIN32)
 #include <process.h>
@@ -33,7 +33,7 @@ struct Round {
 };
 
 // GNU OpenMP's entry for a parallel region, as torch's own library is bound to it; null where torch runs on another
-// runtime. Its threads spin for a while after each of torch's operations: a pool beside them would share their cores.
+// runtime.
 using Parallel = void (*)(void (*)(void*), void*, unsigned threads, unsigned flags);
 const Parallel torch_parallel = [] {
   Parallel found = nullptr;
@@ -47,7 +47,7 @@ const Parallel torch_parallel = [] {
 // OpenMP's threads do not survive a fork, and the child would wait for them.
 const auto process_at_load = getpid();
 
-// Threads of our own.
+// Threads of our own. A round does not wait for one that comes when all is taken: on a busy machine that may be late.
 class Pool {
  public:
   // A forked child inherits the memory but none of the threads: it leaves its parent's pool alone, locks and all,
@@ -68,41 +68,61 @@ class Pool {
     {
       std::lock_guard<std::mutex> lock(mutex_);
       while (workers_ < helpers) {
-        std::thread([this, index = ++workers_] { serve(index); }).detach();
+        std::thread([this] { serve(); }).detach();
+        ++workers_;
       }
-      round_ = &round;
-      active_ = helpers;
-      pending_ = helpers;
-      ++rounds_;
+      open_ = &round;
+      seats_ = helpers;
+      rounds_.fetch_add(1);
     }
     wake_.notify_all();
     round.work();
+    {
+      std::lock_guard<std::mutex> lock(mutex_);
+      open_ = nullptr;
+    }
+    spin([&] { return working_.load() == 0; });
     std::unique_lock<std::mutex> lock(mutex_);
-    idle_.wait(lock, [this] { return pending_ == 0; });
+    idle_.wait(lock, [&] { return working_.load() == 0; });
   }
 
  private:
-  void serve(int index) {
+  // Between the phases of a call, and often between calls, the next round is near: waking up would take as long.
+  template <class Ready>
+  static void spin(const Ready& ready) {
+    const auto until = std::chrono::steady_clock::now() + std::chrono::microseconds(50);
+    while (!ready() && std::chrono::steady_clock::now() < until) {
+    }
+  }
+
+  void serve() {
     uint64_t seen = 0;
     for (;;) {
+      spin([&] { return rounds_.load() != seen; });
+      Round* round;
       {
         std::unique_lock<std::mutex> lock(mutex_);
-        wake_.wait(lock, [&] { return rounds_ != seen; });
-        seen = rounds_;
-        if (index > active_) continue;  // this round asked for fewer threads
+        wake_.wait(lock, [&] { return rounds_.load() != seen; });
+        seen = rounds_.load();
+        if (!open_ || seats_ == 0) continue;
+        round = open_;
+        --seats_;
+        working_.fetch_add(1);
       }
-      round_->work();
+      round->work();
       std::lock_guard<std::mutex> lock(mutex_);
-      if (--pending_ == 0) idle_.notify_one();
+      working_.fetch_sub(1);
+      idle_.notify_one();
     }
   }
 
   const int process_ = getpid();
   std::mutex mutex_;
   std::condition_variable wake_, idle_;
-  Round* round_ = nullptr;
-  int workers_ = 0, active_ = 0, pending_ = 0;
-  uint64_t rounds_ = 0;
+  Round* open_ = nullptr;
+  int workers_ = 0, seats_ = 0;
+  std::atomic<int> working_{0};
+  std::atomic<uint64_t> rounds_{0};
 };
 
 // Which process runs a round now, 0 for none: a forked child does not inherit its parent's round.
@@ -110,15 +130,15 @@ std::atomic<int> busy{0};
 
 }  // namespace
 
-void parallel_for(int64_t count, int threads, const Task& task) {
+void parallel_for(int64_t count, const Team& team, const Task& task) {
   Round round{task, count};
-  const int team = static_cast<int>(threads < count ? threads : count), process = getpid();
+  const int threads = static_cast<int>(team.threads < count ? team.threads : count), process = getpid();
   int holder = busy.load();
-  if (team < 2 || holder == process || !busy.compare_exchange_strong(holder, process)) return round.work();
-  if (torch_parallel && process == process_at_load) {
-    torch_parallel([](void* of) { static_cast<Round*>(of)->work(); }, &round, static_cast<unsigned>(team), 0);
+  if (threads < 2 || holder == process || !busy.compare_exchange_strong(holder, process)) return round.work();
+  if (team.of_torch && torch_parallel && process == process_at_load) {
+    torch_parallel([](void* of) { static_cast<Round*>(of)->work(); }, &round, static_cast<unsigned>(threads), 0);
   } else {
-    Pool::of_this_process().run(round, team - 1);
+    Pool::of_this_process().run(round, threads - 1);
   }
   busy.store(0);
 }

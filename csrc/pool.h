@@ -1,4 +1,4 @@
-// A small persistent pool of threads. Which thread runs a task never shows in its result.
+// Tasks on several threads. Which thread runs a task never shows in its result.
 #pragma once
 
 #include <cstdint>
@@ -6,9 +6,16 @@
 
 namespace throughtime {
 
-// Run task(i, worker) for every i < count on at most `threads` threads, the caller being worker 0. Tasks start in
-// order, so the longest should come first. A call made while another is running (from a second Python thread, or
-// from inside a task) runs on its own thread: more would oversubscribe the machine. Tasks must not throw.
-void parallel_for(int64_t count, int threads, const std::function<void(int64_t task, int worker)>& task);
+struct Team {
+  int threads;
+  // Take torch's own threads. They spin for a while after each of torch's operations, and threads of ours beside them
+  // would share their cores; but on a busy machine a call waits until each of them has had its turn.
+  bool of_torch;
+};
+
+// Run task(i, worker) for every i < count, worker < team.threads. Tasks start in order, so the longest should come
+// first. A call made while another is running (from a second Python thread, or from inside a task) runs on its own
+// thread: more would oversubscribe the machine. Tasks must not throw.
+void parallel_for(int64_t count, const Team& team, const std::function<void(int64_t task, int worker)>& task);
 
 }  // namespace throughtime

@@ -8,7 +8,6 @@
 #include <vector>
 
 #include "dispatch.h"
-#include "pool.h"
 
 namespace throughtime {
 namespace {
@@ -51,6 +50,7 @@ struct Plan {
   std::vector<int64_t> series, length;
   std::vector<Block> blocks;  // member by member
   int64_t blocks_per_member;
+  int64_t cells = 0;  // steps of all series
 
   template <class Real>
   Plan(const Problem<Real>& p, const int64_t* lengths) {
@@ -77,6 +77,7 @@ struct Plan {
           block.cells += steps;
         }
         block.steps = length[at];
+        cells += block.cells;
         blocks.push_back(block);
       }
     }
@@ -91,6 +92,17 @@ struct Plan {
   }
 };
 
+// Numbers read or multiplied and added that take as long as waking up a thread.
+constexpr int64_t worth = 100'000;
+
+Team of_worth(const Team& team, int64_t numbers) { return numbers < worth ? Team{1, false} : team; }
+
+// Multiplications and additions of one step of one series.
+template <class Real>
+int64_t cell_numbers(const Problem<Real>& p) {
+  return weight_gates(p.kind) * p.hidden * (p.channels + p.hidden);
+}
+
 int64_t whole_lines(int64_t count) { return (count + 15) / 16 * 16; }
 
 }  // namespace
@@ -103,29 +115,30 @@ int block_rows(Kind kind, int64_t channels, int64_t hidden, size_t real_bytes) {
 }
 
 template <class Real>
-void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, int threads, const std::string& isa) {
+void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa) {
   const Kernels<Real>& k = kernels<Real>(isa);
   const Plan plan(p, lengths);
   const int64_t rows = block_rows(p.kind, p.channels, p.hidden, sizeof(Real));
   const int64_t panels = k.forward_panels(p), packed_size = whole_lines(k.forward_packed(p));
   const int64_t scratch_size = whole_lines(k.forward_scratch(p, static_cast<int>(rows)));
   Real* const packed =
-      static_cast<Real*>(workspace.ensure((p.members * packed_size + threads * scratch_size) * sizeof(Real)));
+      static_cast<Real*>(workspace.ensure((p.members * packed_size + team.threads * scratch_size) * sizeof(Real)));
   Real* const scratch = packed + p.members * packed_size;
-  parallel_for(p.members * panels, threads, [&](int64_t task, int) {
+  parallel_for(p.members * panels, of_worth(team, p.members * packed_size), [&](int64_t task, int) {
     const int64_t member = task / panels;
     k.pack_forward(p, member, task % panels, packed + member * packed_size);
   });
   const std::vector<int64_t> order = plan.order(0, static_cast<int64_t>(plan.blocks.size()));
-  parallel_for(static_cast<int64_t>(order.size()), threads, [&](int64_t task, int worker) {
-    const Block& block = plan.blocks[order[task]];
-    k.forward(p, block, packed + block.member * packed_size, scratch + worker * scratch_size);
-  });
+  parallel_for(static_cast<int64_t>(order.size()), of_worth(team, plan.cells * cell_numbers(p)),
+               [&](int64_t task, int worker) {
+                 const Block& block = plan.blocks[order[task]];
+                 k.forward(p, block, packed + block.member * packed_size, scratch + worker * scratch_size);
+               });
   workspace.trim();
 }
 
 template <class Real>
-void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, int threads, const std::string& isa) {
+void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa) {
   const Kernels<Real>& k = kernels<Real>(isa);
   const Plan plan(p, lengths);
   const int64_t rows = block_rows(p.kind, p.channels, p.hidden, sizeof(Real));
@@ -134,24 +147,25 @@ void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, int thre
   const int64_t partial_size = k.partial(p), per_member = plan.blocks_per_member, pieces = k.reduce_pieces(p);
   const int64_t member_bytes = (per_member * partial_size + packed_size) * static_cast<int64_t>(sizeof(Real));
   const int64_t at_once = std::clamp(partial_budget / member_bytes, int64_t{1}, p.members);
-  Real* const packed = static_cast<Real*>(
-      workspace.ensure((at_once * (packed_size + per_member * partial_size) + threads * scratch_size) * sizeof(Real)));
+  Real* const packed = static_cast<Real*>(workspace.ensure(
+      (at_once * (packed_size + per_member * partial_size) + team.threads * scratch_size) * sizeof(Real)));
   Real* const partials = packed + at_once * packed_size;
   Real* const scratch = partials + at_once * per_member * partial_size;
   for (int64_t first = 0; first < p.members; first += at_once) {
     const int64_t members = std::min(at_once, p.members - first);
-    parallel_for(members * panels, threads, [&](int64_t task, int) {
+    parallel_for(members * panels, of_worth(team, members * packed_size), [&](int64_t task, int) {
       const int64_t member = task / panels;
       k.pack_backward(p, first + member, task % panels, packed + member * packed_size);
     });
     const std::vector<int64_t> order = plan.order(first * per_member, (first + members) * per_member);
-    parallel_for(static_cast<int64_t>(order.size()), threads, [&](int64_t task, int worker) {
-      const int64_t index = order[task];
-      const Block& block = plan.blocks[index];
-      k.backward(p, block, packed + (block.member - first) * packed_size,
-                 partials + (index - first * per_member) * partial_size, scratch + worker * scratch_size);
-    });
-    parallel_for(members * pieces, threads, [&](int64_t task, int) {
+    parallel_for(static_cast<int64_t>(order.size()), of_worth(team, plan.cells * cell_numbers(p)),
+                 [&](int64_t task, int worker) {
+                   const int64_t index = order[task];
+                   const Block& block = plan.blocks[index];
+                   k.backward(p, block, packed + (block.member - first) * packed_size,
+                              partials + (index - first * per_member) * partial_size, scratch + worker * scratch_size);
+                 });
+    parallel_for(members * pieces, of_worth(team, members * per_member * partial_size), [&](int64_t task, int) {
       const int64_t member = task / pieces;
       k.reduce(p, first + member, task % pieces, partials + member * per_member * partial_size, per_member);
     });
@@ -159,9 +173,9 @@ void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, int thre
   workspace.trim();
 }
 
-template void recurrent_forward<float>(const Problem<float>&, const int64_t*, int, const std::string&);
-template void recurrent_forward<double>(const Problem<double>&, const int64_t*, int, const std::string&);
-template void recurrent_backward<float>(const Problem<float>&, const int64_t*, int, const std::string&);
-template void recurrent_backward<double>(const Problem<double>&, const int64_t*, int, const std::string&);
+template void recurrent_forward<float>(const Problem<float>&, const int64_t*, const Team&, const std::string&);
+template void recurrent_forward<double>(const Problem<double>&, const int64_t*, const Team&, const std::string&);
+template void recurrent_backward<float>(const Problem<float>&, const int64_t*, const Team&, const std::string&);
+template void recurrent_backward<double>(const Problem<double>&, const int64_t*, const Team&, const std::string&);
 
 }  // namespace throughtime

@@ -3,6 +3,7 @@
 
 #include <string>
 
+#include "pool.h"
 #include "problem.h"
 
 namespace throughtime {
@@ -12,8 +13,8 @@ int block_rows(Kind kind, int64_t channels, int64_t hidden, size_t real_bytes);
 
 // `lengths` is [member][batch], each 1 to time; throws std::invalid_argument otherwise.
 template <class Real>
-void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, int threads, const std::string& isa);
+void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa);
 template <class Real>
-void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, int threads, const std::string& isa);
+void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa);
 
 }  // namespace throughtime

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__x86_64__)
 #include <immintrin.h>
@@ -57,8 +58,9 @@ struct Lanes<float> {
   static constexpr float round = 0x1.8p23f;  // adding it rounds to an integer in the low bits
   static constexpr float log2e = 0x1.715476p+0f, ln2_hi = 0x1.62E400p-1f, ln2_lo = 0x1.7F7D1Cp-20f;
   // 2^n must be a normal number: n from -126 to 127.
-  static constexpr float exp_lo = -87.3f, exp_hi = 88.376f, exp_infinite = 88.9f;  // e^exp_infinite: n = 128, r > 0
-  static constexpr float tanh_flat = 10.0f;                                        // tanh rounds to 1 from 9.02 on
+  static constexpr float exp_lo = -87.3f, exp_hi = 88.376f;
+  static constexpr float exp_infinite = 88.9f;  // n = 128, r > 0: the power overflows
+  static constexpr float tanh_flat = 10.0f;     // tanh rounds to 1 from 9.02 on
   // e^r = 1 + r + r^2 q(r), |r| <= ln(2)/2, relative error 1.1e-8 before rounding (Chebyshev nodes).
   static constexpr int degree = 4;
   static constexpr float q[degree + 1] = {0x1p-1f, 0x1.5554dcp-3f, 0x1.555518p-5f, 0x1.120be2p-7f, 0x1.6d117cp-10f};
@@ -74,8 +76,9 @@ struct Lanes<double> {
   static constexpr int mantissa = 52;
   static constexpr double round = 0x1.8p52;
   static constexpr double log2e = 0x1.71547652b82fep+0, ln2_hi = 0x1.62e42fee00000p-1, ln2_lo = 0x1.a39ef35793c76p-33;
-  static constexpr double exp_lo = -708.3, exp_hi = 709.43, exp_infinite = 709.9;  // n = 1024, r > 0
-  static constexpr double tanh_flat = 20.0;                                        // from 19.07 on
+  static constexpr double exp_lo = -708.3, exp_hi = 709.43;
+  static constexpr double exp_infinite = 709.9;  // n = 1024, r > 0
+  static constexpr double tanh_flat = 20.0;      // from 19.07 on
   // Relative error 1.8e-17 before rounding.
   static constexpr int degree = 9;
   static constexpr double q[degree + 1] = {0x1.0000000000001p-1,  0x1.5555555555556p-3,  0x1.5555555553d37p-5,
@@ -142,14 +145,37 @@ TT_INLINE V fma(V a, V b, V c) {
 }
 #endif
 
+// NaN passes both.
+#if defined(__AVX512F__)
+TT_INLINE Vec<float> at_least(Vec<float> x, float low) { return _mm512_max_ps(splat<float>(low), x); }
+TT_INLINE Vec<double> at_least(Vec<double> x, double low) { return _mm512_max_pd(splat<double>(low), x); }
+TT_INLINE Vec<float> at_most(Vec<float> x, float high) { return _mm512_min_ps(splat<float>(high), x); }
+TT_INLINE Vec<double> at_most(Vec<double> x, double high) { return _mm512_min_pd(splat<double>(high), x); }
+#elif defined(__AVX2__)
+TT_INLINE Vec<float> at_least(Vec<float> x, float low) { return _mm256_max_ps(splat<float>(low), x); }
+TT_INLINE Vec<double> at_least(Vec<double> x, double low) { return _mm256_max_pd(splat<double>(low), x); }
+TT_INLINE Vec<float> at_most(Vec<float> x, float high) { return _mm256_min_ps(splat<float>(high), x); }
+TT_INLINE Vec<double> at_most(Vec<double> x, double high) { return _mm256_min_pd(splat<double>(high), x); }
+#else
+template <class V, class Real>
+TT_INLINE V at_least(V x, Real low) {
+  return x < low ? splat<Real>(low) : x;
+}
+template <class V, class Real>
+TT_INLINE V at_most(V x, Real high) {
+  return x > high ? splat<Real>(high) : x;
+}
+#endif
+
 template <class Real>
 struct Reduced {
   Vec<Real> tail;   // e^r - 1
-  Vec<Real> scale;  // 2^n
+  Vec<Real> scale;  // 2^(n + Shift)
 };
 
-// x = n ln 2 + r. Needs exp_lo <= x <= exp_hi, or NaN, which comes out in `tail` whatever `scale` then is.
-template <class Real>
+// x = n ln 2 + r. Needs exp_lo <= x and n + Shift <= 127 (1023), or NaN, which comes out in `tail` whatever `scale`
+// then is. A scale of 2^-127 (2^-1023) reads as 0.
+template <class Real, int Shift = 0>
 TT_INLINE Reduced<Real> reduce_exponent(Vec<Real> x) {
   using L = Lanes<Real>;
   const Vec<Real> shifted = fma(x, splat<Real>(L::log2e), splat<Real>(L::round));
@@ -161,7 +187,7 @@ TT_INLINE Reduced<Real> reduce_exponent(Vec<Real> x) {
   for (int k = L::degree - 1; k >= 0; --k) q = fma(q, r, splat<Real>(L::q[k]));
   typename L::Bits bits;
   std::memcpy(&bits, &shifted, sizeof bits);
-  bits = (bits << L::mantissa) + (L::bias << L::mantissa);
+  bits = (bits << L::mantissa) + ((L::bias + Shift) << L::mantissa);
   Reduced<Real> out;
   out.tail = fma(r * r, q, r);
   std::memcpy(&out.scale, &bits, sizeof bits);
@@ -173,9 +199,7 @@ TT_INLINE Reduced<Real> reduce_exponent(Vec<Real> x) {
 template <class Real>
 TT_INLINE Vec<Real> exp(Vec<Real> x) {
   using L = Lanes<Real>;
-  Vec<Real> inside = x < L::exp_lo ? splat<Real>(L::exp_lo) : x;
-  inside = inside > L::exp_hi ? splat<Real>(L::exp_hi) : inside;
-  const Reduced<Real> e = reduce_exponent<Real>(inside);
+  const Reduced<Real> e = reduce_exponent<Real>(at_most(at_least(x, L::exp_lo), L::exp_hi));
   const Vec<Real> value = fma(e.tail, e.scale, e.scale);
   const Vec<Real> capped = x > L::exp_hi ? splat<Real>(static_cast<Real>(__builtin_inf())) : value;
   return x < L::exp_lo ? Vec<Real>{} : capped;
@@ -185,15 +209,12 @@ TT_INLINE Vec<Real> exp(Vec<Real> x) {
 template <class Real>
 TT_INLINE Vec<Real> sigmoid(Vec<Real> x) {
   using L = Lanes<Real>;
-  // Below exp_lo the 1 swallows the power; above exp_hi it is 2^(bias + 1), which reads as infinity.
-  Vec<Real> y = -x;
-  y = y < L::exp_lo ? splat<Real>(L::exp_lo) : y;
-  y = y > L::exp_hi ? splat<Real>(L::exp_infinite) : y;
-  const Reduced<Real> e = reduce_exponent<Real>(y);
-  return Real(1) / (Real(1) + fma(e.tail, e.scale, e.scale));
+  // Half the power is finite to the end of the range and the power is not. Below exp_lo the 1 swallows it.
+  const Reduced<Real> e = reduce_exponent<Real, -1>(at_most(at_least(-x, L::exp_lo), L::exp_infinite));
+  return Real(1) / fma(splat<Real>(2), fma(e.tail, e.scale, e.scale), splat<Real>(1));
 }
 
-// Within 2.6 ulp. From e^(-2|x|) - 1, whose leading bits do not cancel near 0.
+// Within 2.6 ulp. From 1 - e^(-2|x|), whose leading bits do not cancel near 0.
 template <class Real>
 TT_INLINE Vec<Real> tanh(Vec<Real> x) {
   using L = Lanes<Real>;
@@ -203,15 +224,40 @@ TT_INLINE Vec<Real> tanh(Vec<Real> x) {
   bits &= ~L::sign;
   Vec<Real> magnitude;
   std::memcpy(&magnitude, &bits, sizeof bits);
-  magnitude = magnitude > L::tanh_flat ? splat<Real>(L::tanh_flat) : magnitude;
-  const Reduced<Real> e = reduce_exponent<Real>(magnitude * Real(-2));
-  const Vec<Real> less_one = fma(e.tail, e.scale, e.scale - Real(1));
-  const Vec<Real> value = -less_one / (less_one + Real(2));
+  const Reduced<Real> e = reduce_exponent<Real>(at_most(magnitude, L::tanh_flat) * Real(-2));
+  const Vec<Real> rest = fma(-e.tail, e.scale, Real(1) - e.scale);  // +0 at 0
+  const Vec<Real> value = rest / (Real(2) - rest);
   std::memcpy(&bits, &value, sizeof bits);
-  bits = (bits & ~L::sign) | sign;  // also makes tanh(-0) = -0
+  bits |= sign;  // also makes tanh(-0) = -0
   Vec<Real> out;
   std::memcpy(&out, &bits, sizeof bits);
   return out;
+}
+
+// Lanes of a and b in turn, from the first half of each or from the second.
+template <class Real, int... I>
+TT_INLINE Vec<Real> interleave(Vec<Real> a, Vec<Real> b, bool second, std::integer_sequence<int, I...>) {
+  constexpr int W = width<Real>;
+  return second ? __builtin_shufflevector(a, b, ((I & 1) * W + W / 2 + I / 2)...)
+                : __builtin_shufflevector(a, b, ((I & 1) * W + I / 2)...);
+}
+
+// rows[i][j] becomes rows[j][i]: a perfect shuffle of the rows' elements, once for each bit of an index.
+template <class Real>
+TT_INLINE void transpose(Vec<Real> (&rows)[width<Real>]) {
+  constexpr int W = width<Real>;
+  constexpr std::make_integer_sequence<int, W> lanes{};
+  TT_UNROLL
+  for (int bit = 1; bit < W; bit *= 2) {
+    Vec<Real> shuffled[W];
+    TT_UNROLL
+    for (int i = 0; i < W / 2; ++i) {
+      shuffled[2 * i] = interleave<Real>(rows[i], rows[i + W / 2], false, lanes);
+      shuffled[2 * i + 1] = interleave<Real>(rows[i], rows[i + W / 2], true, lanes);
+    }
+    TT_UNROLL
+    for (int i = 0; i < W; ++i) rows[i] = shuffled[i];
+  }
 }
 
 // Lanes in a fixed order.

@@ -127,6 +127,7 @@ def _forward(
         lengths.data_ptr(),
         [y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(), reserve.data_ptr() if keep else 0],
         kernel_threads(),
+        torch.get_num_threads() > 1,
         _isa(),
     )
     return y, h_n, c_n, reserve
@@ -184,6 +185,7 @@ def _backward(
         (0, 0, 0) if dy is None else dy.stride()[:3],
         [tensor.data_ptr() if tensor.numel() else 0 for tensor in out],
         kernel_threads(),
+        torch.get_num_threads() > 1,
         _isa(),
     )
     return out
