@@ -135,7 +135,8 @@ template <class Real, Kind kind>
 int64_t backward_scratch(const Problem<Real>& p, int rows) {
   const int64_t chunk = chunk_rows<Real, kind>(p, rows), Hv = padded<Real>(p.hidden), W = width<Real>;
   const int64_t stride = reserve_stride(p.hidden, sizeof(Real));
-  return rows * (2 * Hv + 2 * stride + 2 * W) +
+  return rows * (2 * Hv + 2 * stride + 2 * W) + (p.recurrent_mask ? rows * Hv : 0) +
+         BlockNoise<Real>::scratch(p, rows, stride) +
          chunk *
              (BackwardTile<kind>::slots * Hv + p.channels + p.hidden + outer_vectors * W + padded<Real>(p.channels)) +
          64;
@@ -150,6 +151,7 @@ struct Deltas {
   Real* delta;                    // [rows][slots * Hv]
   Real *dh_squares, *dc_squares;  // [rows], or null
   const Real* const* dy;          // a pointer a row, or null
+  StepNoise<Real> noise;
 };
 
 // One vector of units of one series. Whole: no lane is padding, where inf * 0 would be NaN and the padding of a delta
@@ -168,32 +170,49 @@ TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_
   V d = load(at.dh + here);
   if (at.dy) d += Whole ? load(at.dy[r] + u) : load_first(at.dy[r] + u, H - u);
   d = keep(d);
+  dh_square = fma(d, d, dh_square);
+  V stays{};  // what goes on to h_{t-1} past the cell
+  if (at.noise.kept_h) {
+    const V share = load(at.noise.kept_h + kept);
+    stays = d * share;
+    d = d * (one - share);
+  }
+  const V mask = at.noise.candidate ? load(at.noise.candidate + kept) : splat<Real>(1);
   V out[slots];
   if constexpr (kind == Kind::lstm) {
     const V i = load(gates), f = load(gates + at.stride), g = load(gates + 2 * at.stride),
-            o = load(gates + 3 * at.stride), tc = tanh<Real>(load(at.c + kept));
-    const V dc = keep(fma(d * o, one - tc * tc, load(at.dc + here)));
-    out[0] = dc * g * i * (one - i);
-    out[1] = dc * load(at.c_before + kept) * f * (one - f);
-    out[2] = dc * i * (one - g * g);
+            o = load(gates + 3 * at.stride), before = load(at.c_before + kept);
+    V c = load(at.c + kept), of_c = load(at.dc + here), c_stays{};
+    if (at.noise.kept_c) {
+      const V share = load(at.noise.kept_c + kept);
+      c = fma(f, before, i * (g * mask));  // h was made of c before a share of it was kept
+      c_stays = of_c * share;
+      of_c = of_c * (one - share);
+    }
+    const V tc = tanh<Real>(c);
+    const V dc = keep(fma(d * o, one - tc * tc, of_c));
+    out[0] = dc * (g * mask) * i * (one - i);
+    out[1] = dc * before * f * (one - f);
+    out[2] = dc * i * mask * (one - g * g);
     out[3] = d * tc * o * (one - o);
-    store(at.dc + here, keep(dc * f));
+    store(at.dc + here, keep(fma(dc, f, c_stays)));
     dc_square = fma(dc, dc, dc_square);
+    if (at.noise.kept_h) store(at.dh + here, keep(stays));
   } else if constexpr (kind == Kind::gru) {
     const V n = load(gates), rate = load(gates + at.stride), z = load(gates + 2 * at.stride),
             recurrent = load(gates + 3 * at.stride);
-    out[0] = d * (one - z) * (one - n * n);
+    out[0] = d * (one - z) * mask * (one - n * n);
     out[1] = out[0] * recurrent * rate * (one - rate);
-    out[2] = d * (load(at.h_before + kept) - n) * z * (one - z);
+    out[2] = d * (load(at.h_before + kept) - n * mask) * z * (one - z);
     out[3] = out[0] * rate;
-    store(at.dh + here, keep(d * z));
+    store(at.dh + here, keep(fma(d, z, stays)));
   } else {
-    const V h = load(at.h + kept);
+    const V h = load(at.noise.kept_h ? at.gates + kept : at.h + kept);
+    if (at.noise.kept_h) store(at.dh + here, keep(stays));
     if constexpr (kind == Kind::rnn_tanh) out[0] = d * (one - h * h);
     // h <= 0 is false for NaN, whose gradient therefore passes, as in torch.
     if constexpr (kind == Kind::rnn_relu) out[0] = h <= Real(0) ? V{} : d;
   }
-  dh_square = fma(d, d, dh_square);
   TT_UNROLL
   for (int s = 0; s < slots; ++s) store(delta + s * Hv, keep(out[s]));
 }
@@ -299,6 +318,9 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
   Real* const inputs = delta + chunk * ld;
   Real* const columns = inputs + chunk * (I + H);
   Real* const dx = columns + chunk * outer_vectors * W;
+  Real* const masked_dh = dx + chunk * Iv;  // what the product gives, before the mask
+  const BlockNoise<Real> noise(p, b, stride, masked_dh + (p.recurrent_mask ? b.rows * Hv : 0));
+  const Real* const mask = noise.recurrent_mask();
 
   fill(partial, ranges.size);
   fill(dh, b.rows * Hv);
@@ -327,7 +349,7 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
       at.c = kept.c + done * stride;
       at.c_before = step ? kept.c + (done - before) * stride : c_first;
     }
-    at.gates = is_rnn<kind> ? at.h : kept.gates + done * 4 * stride;
+    at.gates = kept.gates ? kept.gates + done * kept.gate_slots * stride : at.h;
     at.stride = stride;
     at.dh = dh;
     at.dc = dc;
@@ -339,18 +361,32 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
       if (p.dy) dy[r] = p.dy + b.member * p.dy_member + t * p.dy_time + b.series[r] * p.dy_batch;
     }
     if (p.dy) at.dy = dy;
+    at.noise = noise.at(step, running);
     deltas<Real, kind>(p, at, running);
+    const Real* const h_product = noise.masked(at.h_before, running);
     for (int64_t r = 0; r < running; ++r) {
       const int64_t t = p.reverse ? b.length[r] - 1 - step : step;
       const int64_t cell = (b.member * p.time + t) * p.batch + b.series[r];
       if (p.dh_norms) p.dh_norms[cell] = dh_squares[r];
       if (has_c && p.dc_norms) p.dc_norms[cell] = dc_squares[r];
-      pack_inputs(at.h_before + r * stride, int64_t(1), of_h, chunk, filled + r, inputs + I * chunk);
+      pack_inputs(h_product + r * stride, int64_t(1), of_h, chunk, filled + r, inputs + I * chunk);
       pack_inputs(p.x + b.member * p.x_member + t * p.x_time + b.series[r] * p.x_batch, p.x_channel, of_x, chunk,
                   filled + r, inputs);
     }
     if (step > 0 || p.dh0) {
-      product(at.delta + Tile::h_slot * Hv, ld, running, packed, depth, H, dh, Hv, kind == Kind::gru);
+      const Real* from = at.delta + Tile::h_slot * Hv;
+      const bool add = kind == Kind::gru || p.kept_h;
+      if (mask) {
+        product(from, ld, running, packed, depth, H, masked_dh, Hv, false);
+        for (int64_t r = 0; r < running; ++r) {
+          for (int64_t u = 0; u < Hv; u += W) {
+            Real* to = dh + r * Hv + u;
+            store(to, fma(load(masked_dh + r * Hv + u), load(mask + r * stride + u), add ? load(to) : Vec<Real>{}));
+          }
+        }
+      } else {
+        product(from, ld, running, packed, depth, H, dh, Hv, add);
+      }
     }
     filled += running;
 

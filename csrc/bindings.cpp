@@ -47,6 +47,8 @@ Problem<Real> problem(const std::string& kind, bool reverse, const Strides& shap
   p.w_ih = pointer<const Real>(weights.at(0)), p.w_hh = pointer<const Real>(weights.at(1));
   p.b_ih = pointer<const Real>(weights.at(2)), p.b_hh = pointer<const Real>(weights.at(3));
   p.h0 = pointer<const Real>(weights.at(4)), p.c0 = pointer<const Real>(weights.at(5));
+  p.recurrent_mask = pointer<const Real>(weights.at(6)), p.candidate_mask = pointer<const Real>(weights.at(7));
+  p.kept_h = pointer<const Real>(weights.at(8)), p.kept_c = pointer<const Real>(weights.at(9));
   return p;
 }
 
@@ -116,7 +118,7 @@ NB_MODULE(_native, m) {
   m.def("backward_f32", &backward<float>);
   m.def("backward_f64", &backward<double>);
   m.def("reserve_stride", &reserve_stride);
-  m.def("reserve_slots", [](const std::string& kind) { return reserve_slots(kind_named(kind)); });
+  m.def("reserve_slots", [](const std::string& kind, bool kept) { return reserve_slots(kind_named(kind), kept); });
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {
     return block_rows(kind_named(kind), channels, hidden, real_bytes);
   });

@@ -107,15 +107,31 @@ void pack_forward(const Problem<Real>& p, int64_t member, int64_t index, Real* p
   }
 }
 
+// The noise of one step in the block's order: [rows][stride], null where there is none.
+template <class Real>
+struct StepNoise {
+  const Real *candidate, *kept_h, *kept_c;
+};
+
 // Where one step's rows lie. `gates` is null when nothing is kept for a backward pass.
 template <class Real>
 struct Step {
   const Real* x;  // [rows][ldx]
   int64_t ldx;
+  const Real* h_product;            // h_before, masked where noise says so
   const Real *h_before, *c_before;  // [rows][stride]
-  Real *h, *c, *gates;              // gates: [rows][4 * stride]
+  Real *h, *c, *gates;              // gates: [rows][4 * stride], an RNN's [rows][stride]
   int64_t stride;
+  StepNoise<Real> noise;
 };
+
+// A share stays as it was.
+template <class Real>
+TT_INLINE Vec<Real> keep_share(const Real* kept, int64_t offset, Vec<Real> before, Vec<Real> fresh) {
+  if (!kept) return fresh;
+  const Vec<Real> share = load(kept + offset);
+  return fma(share, before, (Real(1) - share) * fresh);
+}
 
 template <class Real, Kind kind, int MR>
 TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const Real* panel, int64_t index,
@@ -135,7 +151,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
     }
     constexpr int first_h = kind == Kind::gru ? 1 : 0;
     accumulate<Real, 0, Tile::columns>(acc, at.x + row * at.ldx, at.ldx, of_x, p.channels);
-    accumulate<Real, first_h, Tile::columns>(acc, at.h_before + row * at.stride, at.stride, of_h, p.hidden);
+    accumulate<Real, first_h, Tile::columns>(acc, at.h_product + row * at.stride, at.stride, of_h, p.hidden);
     TT_UNROLL
     for (int r = 0; r < MR; ++r) {
       TT_UNROLL
@@ -151,8 +167,9 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
       const int64_t offset = (row + r) * at.stride + unit;
       const V i = sigmoid<Real>(pre[r][0]), f = sigmoid<Real>(pre[r][1]), g = tanh<Real>(pre[r][2]),
               o = sigmoid<Real>(pre[r][3]);
-      const V c = fma(f, load(at.c_before + offset), i * g);
-      store(at.c + offset, c);
+      const V before = load(at.c_before + offset);
+      const V c = fma(f, before, i * (at.noise.candidate ? g * load(at.noise.candidate + offset) : g));
+      store(at.c + offset, keep_share(at.noise.kept_c, offset, before, c));
       pre[r][0] = c;
       pre[r][3] = o;
       if (at.gates) {
@@ -165,7 +182,11 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
     }
     // A loop of its own: tanh(c) is as long a chain again, and would keep the next row out of the window.
     TT_NO_UNROLL
-    for (int r = 0; r < MR; ++r) store(at.h + (row + r) * at.stride + unit, pre[r][3] * tanh<Real>(pre[r][0]));
+    for (int r = 0; r < MR; ++r) {
+      const int64_t offset = (row + r) * at.stride + unit;
+      const V h = pre[r][3] * tanh<Real>(pre[r][0]);
+      store(at.h + offset, keep_share(at.noise.kept_h, offset, load(at.h_before + offset), h));
+    }
   } else if constexpr (kind == Kind::gru) {
     TT_NO_UNROLL
     for (int r = 0; r < MR; ++r) {
@@ -177,7 +198,10 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
       const int64_t offset = (row + r) * at.stride + unit;
       const V rate = pre[r][1], z = pre[r][2], recurrent = pre[r][3];
       const V n = tanh<Real>(fma(rate, recurrent, pre[r][0]));
-      store(at.h + offset, fma(z, load(at.h_before + offset), (Real(1) - z) * n));
+      const V before = load(at.h_before + offset);
+      const V candidate = at.noise.candidate ? n * load(at.noise.candidate + offset) : n;
+      const V h = fma(z, before, (Real(1) - z) * candidate);
+      store(at.h + offset, keep_share(at.noise.kept_h, offset, before, h));
       if (at.gates) {
         Real* gates = at.gates + (row + r) * 4 * at.stride + unit;
         store(gates, n);
@@ -189,11 +213,13 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
   } else {
     TT_NO_UNROLL
     for (int r = 0; r < MR; ++r) {
-      Real* h = at.h + (row + r) * at.stride + unit;
       for (int v = 0; v < N && unit + v * W < p.hidden; ++v) {
+        const int64_t offset = (row + r) * at.stride + unit + v * W;
         // x < 0 is false for NaN, which therefore passes, as in torch.
         const V a = pre[r][v];
-        store(h + v * W, kind == Kind::rnn_tanh ? tanh<Real>(a) : (a < Real(0) ? V{} : a));
+        const V h = kind == Kind::rnn_tanh ? tanh<Real>(a) : (a < Real(0) ? V{} : a);
+        if (at.noise.kept_h && at.gates) store(at.gates + offset, h);
+        store(at.h + offset, keep_share(at.noise.kept_h, offset, load(at.h_before + offset), h));
       }
     }
   }
@@ -237,22 +263,75 @@ TT_INLINE void gather_state(const Problem<Real>& p, const Block& b, const Real* 
   }
 }
 
-// The block's part of the reserve: h [cells][stride], then c, then the gates [cells][4 * stride]. Rows of the
-// running series only, step by step.
+// The block's part of the reserve: h [cells][stride], then c, then the gates [cells][gate_slots * stride]. Rows of
+// the running series only, step by step.
 template <class Real, Kind kind>
 struct Reserve {
+  static constexpr int gate_slots = is_rnn<kind> ? 1 : 4;
   Real *h, *c, *gates;
   Reserve(const Problem<Real>& p, const Block& b, int64_t stride) {
-    h = p.reserve + (b.member * p.batch + b.first) * p.time * reserve_slots(kind) * stride;
+    h = p.reserve + (b.member * p.batch + b.first) * p.time * reserve_slots(kind, p.kept_h) * stride;
     c = kind == Kind::lstm ? h + b.cells * stride : nullptr;
-    gates = is_rnn<kind> ? nullptr : h + (kind == Kind::lstm ? 2 : 1) * b.cells * stride;
+    gates = is_rnn<kind> && !p.kept_h ? nullptr : h + (kind == Kind::lstm ? 2 : 1) * b.cells * stride;
   }
+};
+
+// The noise of a block, gathered step by step into scratch memory.
+template <class Real>
+class BlockNoise {
+ public:
+  static int64_t scratch(const Problem<Real>& p, int64_t rows, int64_t stride) {
+    return rows * stride *
+           ((p.recurrent_mask ? 2 : 0) + (p.candidate_mask ? 1 : 0) + (p.kept_h ? 1 : 0) + (p.kept_c ? 1 : 0));
+  }
+  BlockNoise(const Problem<Real>& p, const Block& b, int64_t stride, Real* scratch) : p_(p), b_(b), stride_(stride) {
+    const auto take = [&](const Real* asked) -> Real* {
+      if (!asked) return nullptr;
+      Real* const room = scratch;
+      scratch += b.rows * stride;
+      fill(room, b.rows * stride);
+      return room;
+    };
+    mask_ = take(p.recurrent_mask);
+    masked_ = take(p.recurrent_mask);
+    candidate_ = take(p.candidate_mask);
+    kept_h_ = take(p.kept_h);
+    kept_c_ = take(p.kept_c);
+    if (mask_) gather_state(p, b, p.recurrent_mask, mask_, stride);
+  }
+  const Real* recurrent_mask() const { return mask_; }
+
+  StepNoise<Real> at(int64_t step, int64_t running) const {
+    for (int64_t r = 0; r < running; ++r) {
+      const int64_t t = p_.reverse ? b_.length[r] - 1 - step : step;
+      const int64_t from = ((b_.member * p_.time + t) * p_.batch + b_.series[r]) * p_.hidden, to = r * stride_;
+      if (candidate_) copy_row(p_.candidate_mask + from, candidate_ + to, p_.hidden);
+      if (kept_h_) copy_row(p_.kept_h + from, kept_h_ + to, p_.hidden);
+      if (kept_c_) copy_row(p_.kept_c + from, kept_c_ + to, p_.hidden);
+    }
+    return {candidate_, kept_h_, kept_c_};
+  }
+
+  // h as it enters the product.
+  const Real* masked(const Real* h, int64_t running) const {
+    if (!mask_) return h;
+    for (int64_t i = 0; i < running * stride_; i += width<Real>) {
+      store(masked_ + i, load(h + i) * load(mask_ + i));
+    }
+    return masked_;
+  }
+
+ private:
+  const Problem<Real>& p_;
+  const Block& b_;
+  const int64_t stride_;
+  Real *mask_, *masked_, *candidate_, *kept_h_, *kept_c_;
 };
 
 template <class Real, Kind kind>
 int64_t forward_scratch(const Problem<Real>& p, int rows) {
   const int64_t stride = reserve_stride(p.hidden, sizeof(Real));
-  return rows * (p.channels + 5 * stride) + 64;
+  return rows * (p.channels + 5 * stride) + BlockNoise<Real>::scratch(p, rows, stride) + 64;
 }
 
 template <class Real, Kind kind>
@@ -267,8 +346,9 @@ void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* s
   Real* const x = ring + 3 * states;
   gather_state(p, b, p.h0, h_first, stride);
   if (has_c) gather_state(p, b, p.c0, c_first, stride);
+  const BlockNoise<Real> noise(p, b, stride, x + b.rows * p.channels);
 
-  Step<Real> at{x, p.channels, h_first, c_first, nullptr, nullptr, nullptr, stride};
+  Step<Real> at{x, p.channels, nullptr, h_first, c_first, nullptr, nullptr, nullptr, stride, {}};
   const Reserve<Real, kind> kept(p, b, stride);
   int64_t running = b.rows, done = 0;
   for (int64_t step = 0; step < b.steps; ++step) {
@@ -277,11 +357,13 @@ void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* s
     if (p.reserve) {
       at.h = kept.h + done * stride;
       if (has_c) at.c = kept.c + done * stride;
-      if (!is_rnn<kind>) at.gates = kept.gates + done * 4 * stride;
+      if (kept.gates) at.gates = kept.gates + done * kept.gate_slots * stride;
     } else {
       at.h = ring + (step & 1) * states;
       at.c = ring + 2 * states;
     }
+    at.noise = noise.at(step, running);
+    at.h_product = noise.masked(at.h_before, running);
     const Cut cut(running, Tile::rows);
     for (int64_t index = 0; index < panels; ++index) {
       const Real* panel = packed + index * panel_size;

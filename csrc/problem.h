@@ -12,9 +12,11 @@ enum class Kind : int { rnn_tanh, rnn_relu, gru, lstm };
 // The gates whose weights torch stacks: LSTM i f g o, GRU r z n.
 inline int64_t weight_gates(Kind kind) { return kind == Kind::lstm ? 4 : kind == Kind::gru ? 3 : 1; }
 
-// What the backward pass reads again for one unit at one step: the gates (GRU: n r z and the recurrent part of n),
-// c for an LSTM, and h.
-inline int64_t reserve_slots(Kind kind) { return kind == Kind::lstm ? 6 : kind == Kind::gru ? 5 : 1; }
+// What the backward pass reads again for one unit at one step: h; c for an LSTM; the gates (GRU: n r z and the
+// recurrent part of n), or what an RNN wrote before zoneout kept a share of h as it was.
+inline int64_t reserve_slots(Kind kind, bool kept) {
+  return kind == Kind::lstm ? 6 : kind == Kind::gru ? 5 : kept ? 2 : 1;
+}
 
 // Rows of the reserve start on cache lines, whatever the instruction set, so that a forward pass on one level can
 // be followed by a backward pass on another.
@@ -36,6 +38,10 @@ struct Problem {
   const Real* x;  // member time batch channel
   int64_t x_member, x_time, x_batch, x_channel;
   const Real *w_ih, *w_hh, *b_ih, *b_hh, *h0, *c0;
+
+  // Noise. What h is multiplied with where it enters the product: member batch unit; the same for what a gated cell
+  // would write, and the share of h and c that stays as it was: member time batch unit.
+  const Real *recurrent_mask, *candidate_mask, *kept_h, *kept_c;
 
   Real *y, *h_n, *c_n;  // written by the forward pass; y is read by nobody
   Real* reserve;        // written forward, read backward

@@ -1,14 +1,14 @@
 """Problems for the kernel tests, and the float64 oracle's answer to them."""
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import oracle
 import pytest
 import torch
 from torch import Tensor
 
-from throughtime.kernels import native
+from throughtime.kernels import SILENCE, StepNoise, native
 
 KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 DTYPES = (torch.float32, torch.float64)
@@ -31,13 +31,18 @@ class Case:
     kind: str
     arguments: tuple[Tensor | None, ...]
     reverse: bool
+    noise: StepNoise = SILENCE
 
     def to(self, dtype: torch.dtype) -> "Case":
         moved = tuple(t.to(dtype) if t is not None and t.is_floating_point() else t for t in self.arguments)
-        return Case(self.kind, moved, self.reverse)
+        noise = StepNoise(*(None if t is None else t.to(dtype) for t in self.noise))
+        return Case(self.kind, moved, self.reverse, noise)
 
     def members(self, chosen: slice) -> "Case":
-        return Case(self.kind, tuple(None if t is None else t[chosen] for t in self.arguments), self.reverse)
+        arguments, noise = (
+            [None if t is None else t[chosen] for t in tensors] for tensors in (self.arguments, self.noise)
+        )
+        return Case(self.kind, tuple(arguments), self.reverse, StepNoise(*noise))
 
 
 def make(
@@ -52,6 +57,7 @@ def make(
     bias: bool = True,
     states: bool = True,
     ragged: bool = True,
+    noise: bool = False,
     seed: int = 0,
 ) -> Case:
     generator = torch.Generator().manual_seed(seed)
@@ -72,8 +78,26 @@ def make(
         normal(members, batch, hidden) if states else None,
         normal(members, batch, hidden) if states and kind == "lstm" else None,
     )
+    silent = Case(kind, arguments, reverse)
+    drawn = make_noise(kind, members, time, batch, hidden, generator) if noise else SILENCE
     # Rounded to float32 so that both precisions see one problem.
-    return Case(kind, arguments, reverse).to(torch.float32).to(torch.float64)
+    return replace(silent, noise=drawn).to(torch.float32).to(torch.float64)
+
+
+def make_noise(kind: str, members: int, time: int, batch: int, hidden: int, generator: torch.Generator) -> StepNoise:
+    """Masks of zeros and 1.25; shares kept that are 0, 1 or between."""
+
+    def draw(*shape: int) -> Tensor:
+        return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+    steps = (members, time, batch, hidden)
+    kept_h, kept_c = ((1.5 * draw(*steps) - 0.25).clamp(0, 1) for _ in range(2))
+    return StepNoise(
+        recurrent=(draw(members, batch, hidden) > 0.2) * 1.25,
+        candidate=(draw(*steps) > 0.2) * 1.25 if kind in ("gru", "lstm") else None,
+        kept_h=kept_h,
+        kept_c=kept_c if kind == "lstm" else None,
+    )
 
 
 def upstream(results: tuple[Tensor, ...], seed: int = 1) -> list[Tensor]:
@@ -98,7 +122,7 @@ def run(
     leaves = tuple(
         t.detach().requires_grad_() if t is not None and t.is_floating_point() else t for t in case.arguments
     )
-    results = function(case.kind, *leaves, case.reverse)  # type: ignore[operator]
+    results = function(case.kind, *leaves, case.reverse, case.noise)  # type: ignore[operator]
     inputs = [t for t in leaves if t is not None and t.requires_grad]
     gradients = torch.autograd.grad(results, inputs, upstream(results) if grads is None else grads)
     torch.set_num_threads(threads)

@@ -1,6 +1,7 @@
 """The kernels against the float64 oracle: at every size around the vector and the tile, however the inputs lie."""
 
 import random
+from dataclasses import replace
 
 import oracle
 import pytest
@@ -20,7 +21,7 @@ from cases import (
     upstream,
 )
 
-from throughtime.kernels import native
+from throughtime.kernels import SILENCE, native
 
 pytestmark = needs_native
 
@@ -54,6 +55,16 @@ def test_every_size_around_the_vector_and_the_tile_agrees(kind: str, axis: str, 
         assert_agrees(make(kind, 1 + size % 2, **shape, reverse=size % 3 == 0, seed=size))
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_noise_acts_inside_the_steps(kind: str, reverse: bool) -> None:
+    whole = make(kind, 3, 9, 19, 4, 11, reverse=reverse, noise=True)
+    assert_agrees(whole)
+    for name, mask in whole.noise._asdict().items():  # each one alone
+        if mask is not None:
+            assert_agrees(replace(whole, noise=SILENCE._replace(**{name: mask})))
+
+
 @pytest.mark.parametrize("kind", KINDS)
 def test_random_sizes_agree(kind: str) -> None:
     draw = random.Random(kind)
@@ -69,6 +80,7 @@ def test_random_sizes_agree(kind: str) -> None:
             bias=draw.random() < 0.7,
             states=draw.random() < 0.5,
             ragged=draw.random() < 0.7,
+            noise=draw.random() < 0.3,
             seed=seed,
         )
         assert_agrees(case)

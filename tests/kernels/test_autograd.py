@@ -10,6 +10,19 @@ from throughtime.kernels import native
 pytestmark = needs_native
 
 
+@pytest.mark.parametrize("reverse", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_with_noise_the_first_and_second_derivatives_are_those_of_finite_differences(kind: str, reverse: bool) -> None:
+    noise = make(kind, 2, 3, 3, 2, 3, noise=True).noise
+    leaves = _leaves(kind)
+
+    def noisy(*arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
+        return native.recurrent(kind, *arguments, reverse=reverse, noise=noise)
+
+    assert torch.autograd.gradcheck(noisy, leaves)
+    assert torch.autograd.gradgradcheck(noisy, leaves)
+
+
 def _leaves(kind: str, **options: object) -> list[torch.Tensor | None]:
     case = make(kind, 2, 3, 3, 2, 3, **options)  # type: ignore[arg-type]
     return [t.requires_grad_() if t is not None and t.is_floating_point() else t for t in case.arguments]
@@ -48,6 +61,7 @@ def test_the_operators_are_registered_as_torch_demands(kind: str) -> None:
     # Full lengths and eight units: opcheck compares all of the reserve, and of a ragged batch's only a part is written.
     case = make(kind, 2, 3, 3, 2, 8, ragged=False)
     leaves = [t.requires_grad_() if t is not None and t.is_floating_point() else t for t in case.arguments]
+    leaves += make(kind, 2, 3, 3, 2, 8, noise=True).noise
     torch.library.opcheck(torch.ops.throughtime.recurrent.default, (kind, *leaves, False, True))
     y, h_n, c_n, reserve = (t.detach() for t in torch.ops.throughtime.recurrent(kind, *leaves, False, True))
     inputs = [None if t is None else t.detach() for t in leaves]

@@ -115,7 +115,7 @@ def test_in_evaluation_dropout_is_silent_and_zoneout_its_expectation(cls, rates)
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_without_noise_every_path_is_the_op(cls, bidirectional):
     torch.manual_seed(0)
-    layer = cls(3, 5, 3, bidirectional=bidirectional, dtype=torch.float64, zoneout=1e-300).eval()  # steps in torch
+    layer = cls(3, 5, 3, bidirectional=bidirectional, dtype=torch.float64, zoneout=1e-300).eval()
     plain = cls(3, 5, 3, bidirectional=bidirectional, dtype=torch.float64)
     plain.load_state_dict(layer.state_dict())
     x, lengths = torch.randn(7, 4, 3, dtype=torch.float64), torch.tensor([7, 2, 1, 5])

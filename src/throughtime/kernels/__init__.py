@@ -5,6 +5,7 @@ The op has two paths, C++ kernels and the same in plain torch, and the choice be
 
 from throughtime.kernels.dispatch import recurrent
 from throughtime.kernels.native import delta_norms, isa_names, native_available
+from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, one_thread, ordered_sum
 from throughtime.kernels.reference import CHUNK, GATES, Kind
 
@@ -12,7 +13,9 @@ __all__ = [
     "CHUNK",
     "GATES",
     "LANE",
+    "SILENCE",
     "Kind",
+    "StepNoise",
     "delta_norms",
     "isa_names",
     "linear",

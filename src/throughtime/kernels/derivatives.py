@@ -6,6 +6,7 @@ import torch
 from torch import Tensor
 
 from throughtime.kernels import reference
+from throughtime.kernels.noise import StepNoise
 from throughtime.kernels.reference import Kind
 
 
@@ -15,6 +16,7 @@ def differentiable_gradients(
     reverse: bool,
     needed: tuple[bool, ...],
     outer: tuple[Tensor | None, ...],
+    noise: StepNoise,
 ) -> list[Tensor | None]:
     """Run the op again in plain torch, and differentiate that.
 
@@ -26,11 +28,13 @@ def differentiable_gradients(
         Which of them a gradient is wanted of; ``None`` comes back for the others.
     outer
         Gradients of the results, ``None`` for zero.
+    noise
+        What acted inside the steps.
     """
     # Aliases: one input may have been computed from another, and that path is not the op's.
     inputs = [t.view_as(t) if t is not None and need else t for t, need in zip(tensors, needed, strict=True)]
     again: Callable[..., tuple[Tensor, ...]] = reference.recurrent
-    results = again(kind, *inputs, reverse=reverse)
+    results = again(kind, *inputs, reverse=reverse, noise=noise)
     reached = [(result, grad) for result, grad in zip(results, outer, strict=False) if grad is not None]
     wanted = {at: t for at, (t, need) in enumerate(zip(inputs, needed, strict=True)) if t is not None and need}
     found = torch.autograd.grad(

@@ -4,6 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from throughtime.kernels import native, reference
+from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.reference import Kind
 from throughtime.kernels.transforms import is_differentiating
 
@@ -19,6 +20,7 @@ def recurrent(
     h0: Float[Tensor, "member batch unit"] | None = None,
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
+    noise: StepNoise = SILENCE,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -34,6 +36,8 @@ def recurrent(
         Initial states, zero by default; ``c0`` for the LSTM alone.
     reverse
         Run from each series' own end to its start.
+    noise
+        What acts inside the steps.
 
     Returns
     -------
@@ -48,4 +52,4 @@ def recurrent(
         A kind or a length out of range.
     """
     path = native.recurrent if native.supports(x) and not is_differentiating() else reference.recurrent
-    return path(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse)
+    return path(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)

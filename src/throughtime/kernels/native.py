@@ -7,7 +7,7 @@ and hands over addresses; it is the only place where a tensor's memory leaves to
 import math
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,7 @@ from torch import Tensor
 
 from throughtime.kernels.batching import map_backward, map_recurrent
 from throughtime.kernels.derivatives import differentiable_gradients
+from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.products import kernel_threads
 from throughtime.kernels.reference import GATES
 from throughtime.kernels.transforms import is_watched
@@ -72,17 +73,17 @@ def _contiguous(tensor: Tensor | None) -> Tensor | None:
     return None if tensor is None else tensor.contiguous()
 
 
-def _shape(x: Tensor, w_hh: Tensor) -> list[int]:
-    return [*x.shape, w_hh.shape[-1]]
+def _shape(inputs: "Inputs") -> list[int]:
+    return [*inputs.x.shape, inputs.w_hh.shape[-1]]
 
 
-def reserve_numel(kind: str, x: Tensor, hidden: int) -> int:
+def reserve_numel(kind: str, x: Tensor, hidden: int, kept: bool) -> int:
     """Elements that the forward pass keeps for the backward pass; a ragged batch touches only part."""
     # The formulas of problem.h, so that a fake tensor of symbolic size can be described.
     line = 64 // x.element_size()
     stride = (hidden + line - 1) // line * line
     members, time, batch, _ = x.shape
-    return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1)
+    return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1 + kept)
 
 
 def _large(like: Tensor, *shape: int) -> Tensor:
@@ -101,30 +102,45 @@ def release_memory() -> int:
     return idle
 
 
-def _forward(
-    kind: str,
-    x: Tensor,
-    lengths: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    reverse: bool,
-    keep: bool,
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    y, h_n, c_n, reserve = _empty_results(kind, x, w_hh, keep)
-    lengths = lengths.contiguous()
-    weights = [_contiguous(tensor) for tensor in (w_ih, w_hh, b_ih, b_hh, h0, c0)]
+class Inputs(NamedTuple):
+    """The tensors of a call, in the operators' order."""
+
+    x: Tensor
+    lengths: Tensor
+    w_ih: Tensor
+    w_hh: Tensor
+    b_ih: Tensor | None
+    b_hh: Tensor | None
+    h0: Tensor | None
+    c0: Tensor | None
+    recurrent_mask: Tensor | None
+    candidate_mask: Tensor | None
+    kept_h: Tensor | None
+    kept_c: Tensor | None
+
+
+#: How many of them a gradient may be asked of: all but the noise.
+_DIFFERENTIABLE = 8
+
+
+def _contiguous_inputs(inputs: Inputs) -> Inputs:
+    """All but x, which the kernels read by its strides."""
+    return Inputs(inputs.x, *map(_contiguous, inputs[1:]))  # type: ignore[arg-type]
+
+
+def _forward(kind: str, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    *tensors, reverse, keep = arguments
+    inputs = _contiguous_inputs(Inputs(*tensors))
+    x = inputs.x
+    y, h_n, c_n, reserve = _empty_results(kind, inputs, keep)
     getattr(extension(), f"forward_{_SUFFIX[x.dtype]}")(
         kind,
         reverse,
-        _shape(x, w_hh),
+        _shape(inputs),
         x.data_ptr(),
         x.stride(),
-        [_address(tensor) for tensor in weights],
-        lengths.data_ptr(),
+        [_address(tensor) for tensor in inputs[2:]],
+        inputs.lengths.data_ptr(),
         [y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(), reserve.data_ptr() if keep else 0],
         kernel_threads(),
         torch.get_num_threads() > 1,
@@ -134,52 +150,36 @@ def _forward(
 
 
 def _empty_results(
-    kind: str, x: Tensor, w_hh: Tensor, keep: bool, large: Callable[..., Tensor] = _large
+    kind: str, inputs: Inputs, keep: bool, large: Callable[..., Tensor] = _large
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    members, time, batch, _ = x.shape
-    hidden = w_hh.shape[-1]
+    x = inputs.x
+    members, time, batch, _, hidden = _shape(inputs)
     return (
         large(x, members, time, batch, hidden),
         x.new_empty(members, batch, hidden),
         x.new_empty((members, batch, hidden) if kind == "lstm" else (0,)),
-        large(x, reserve_numel(kind, x, hidden)) if keep else x.new_empty(0),
+        large(x, reserve_numel(kind, x, hidden, inputs.kept_h is not None)) if keep else x.new_empty(0),
     )
 
 
-def _backward(
-    kind: str,
-    dy: Tensor | None,
-    dh_n: Tensor | None,
-    dc_n: Tensor | None,
-    x: Tensor,
-    lengths: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    reserve: Tensor,
-    reverse: bool,
-    needs_x: bool,
-    norms: bool,
-) -> list[Tensor]:
+def _backward(kind: str, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, *arguments: Any) -> list[Tensor]:
+    *tensors, reserve, reverse, needs_x, norms = arguments
+    inputs = _contiguous_inputs(Inputs(*tensors))
+    x = inputs.x
     if reserve.numel() == 0:  # a transform hid from the forward pass that it would be differentiated
-        reserve = _forward(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, True)[3]
-    out = _empty_gradients(kind, x, w_ih, w_hh, b_ih, b_hh, h0, c0, needs_x, norms)
+        reserve = _forward(kind, *inputs, reverse, True)[3]
+    out = _empty_gradients(kind, inputs, needs_x, norms)
     if dy is not None and dy.stride(-1) != 1:
         dy = dy.contiguous()
-    lengths = lengths.contiguous()
-    weights = [_contiguous(tensor) for tensor in (w_ih, w_hh, b_ih, b_hh, h0, c0)]
     states = [_contiguous(tensor) for tensor in (dh_n, dc_n)]
     getattr(extension(), f"backward_{_SUFFIX[x.dtype]}")(
         kind,
         reverse,
-        _shape(x, w_hh),
+        _shape(inputs),
         x.data_ptr(),
         x.stride(),
-        [_address(tensor) for tensor in weights],
-        lengths.data_ptr(),
+        [_address(tensor) for tensor in inputs[2:]],
+        inputs.lengths.data_ptr(),
         reserve.data_ptr(),
         [_address(tensor) for tensor in (dy, *states)],
         (0, 0, 0) if dy is None else dy.stride()[:3],
@@ -192,19 +192,10 @@ def _backward(
 
 
 def _empty_gradients(
-    kind: str,
-    x: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    needs_x: bool,
-    norms: bool,
-    large: Callable[..., Tensor] = _large,
+    kind: str, inputs: Inputs, needs_x: bool, norms: bool, large: Callable[..., Tensor] = _large
 ) -> list[Tensor]:
     """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and two squared norms; empty where not asked for."""
+    x = inputs.x
 
     def like(tensor: Tensor | None) -> Tensor:
         return x.new_empty(0) if tensor is None else torch.empty_like(tensor, memory_format=torch.contiguous_format)
@@ -212,21 +203,21 @@ def _empty_gradients(
     steps = x.shape[:3]
     return [
         large(x, *x.shape) if needs_x else like(None),
-        *map(like, (w_ih, w_hh, b_ih, b_hh, h0, c0 if kind == "lstm" else None)),
+        *map(like, inputs[2:_DIFFERENTIABLE]),
         x.new_empty(steps if norms else 0),
         x.new_empty(steps if norms and kind == "lstm" else 0),
     ]
 
 
+_TENSORS = (
+    "Tensor x, Tensor lengths, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? h0, Tensor? c0, "
+    "Tensor? recurrent_mask, Tensor? candidate_mask, Tensor? kept_h, Tensor? kept_c"
+)
 _registry: Any = torch.library  # its functions carry no types
 _library = _registry.Library("throughtime", "DEF")
+_library.define(f"recurrent(str kind, {_TENSORS}, bool reverse, bool keep) -> (Tensor, Tensor, Tensor, Tensor)")
 _library.define(
-    "recurrent(str kind, Tensor x, Tensor lengths, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, "
-    "Tensor? h0, Tensor? c0, bool reverse, bool keep) -> (Tensor, Tensor, Tensor, Tensor)"
-)
-_library.define(
-    "recurrent_backward(str kind, Tensor? dy, Tensor? dh_n, Tensor? dc_n, Tensor x, Tensor lengths, "
-    "Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? h0, Tensor? c0, Tensor reserve, "
+    f"recurrent_backward(str kind, Tensor? dy, Tensor? dh_n, Tensor? dc_n, {_TENSORS}, Tensor reserve, "
     "bool reverse, bool needs_x, bool norms) -> Tensor[]"
 )
 _library.impl("recurrent", _forward, "CPU")
@@ -237,70 +228,40 @@ def _fake_large(like: Tensor, *shape: int) -> Tensor:
     return like.new_empty(shape)
 
 
-def _forward_fake(
-    kind: str, x: Tensor, _lengths: Tensor, _w_ih: Tensor, w_hh: Tensor, *rest: Any
-) -> tuple[Tensor, ...]:
-    return _empty_results(kind, x, w_hh, rest[-1], _fake_large)
+def _forward_fake(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
+    *tensors, _, keep = arguments
+    return _empty_results(kind, Inputs(*tensors), keep, _fake_large)
 
 
-def _backward_fake(kind: str, *arguments: Any) -> list[Tensor]:
-    _, _, _, x, _, w_ih, w_hh, b_ih, b_hh, h0, c0, _, _, needs_x, norms = arguments
-    return _empty_gradients(kind, x, w_ih, w_hh, b_ih, b_hh, h0, c0, needs_x, norms, _fake_large)
+def _backward_fake(kind: str, _dy: Any, _dh_n: Any, _dc_n: Any, *arguments: Any) -> list[Tensor]:
+    *tensors, _, _, needs_x, norms = arguments
+    return _empty_gradients(kind, Inputs(*tensors), needs_x, norms, _fake_large)
 
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, _ = inputs
-    ctx.kind, ctx.reverse = kind, reverse
+    ctx.kind, *tensors, ctx.reverse, _ = inputs
     ctx.set_materialize_grads(False)  # a layer whose last state alone is used has no dy to read
-    ctx.save_for_backward(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, output[3])
+    ctx.save_for_backward(*tensors, output[3])
 
 
 def _differentiate(
     ctx: Any, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, _: Tensor | None
 ) -> tuple[Tensor | None, ...]:
-    x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reserve = ctx.saved_tensors
-    needs_x = ctx.needs_input_grad[1]
-    if dy is None and dh_n is None and dc_n is None:
-        return (None,) * 11
-    if torch.is_grad_enabled():  # the kernels' own gradients cannot be differentiated again
-        tensors = (x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
-        grads = differentiable_gradients(
-            ctx.kind, tensors, ctx.reverse, ctx.needs_input_grad[1:9], (dy, dh_n, dc_n if ctx.kind == "lstm" else None)
-        )
-        return (None, *grads, None, None)
-    watched = is_watched(dy, dh_n, dc_n)
-    backward = torch.ops.throughtime.recurrent_backward if watched else _backward
-    dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0, _, _ = backward(
-        ctx.kind,
-        dy,
-        dh_n,
-        dc_n if ctx.kind == "lstm" else None,
-        x,
-        lengths,
-        w_ih,
-        w_hh,
-        b_ih,
-        b_hh,
-        h0,
-        c0,
-        reserve,
-        ctx.reverse,
-        needs_x,
-        False,
-    )
-    return (
-        None,
-        dx if needs_x else None,
-        None,
-        dw_ih,
-        dw_hh,
-        None if b_ih is None else db_ih,
-        None if b_hh is None else db_hh,
-        None if h0 is None else dh0,
-        None if c0 is None or ctx.kind != "lstm" else dc0,
-        None,
-        None,
-    )
+    *tensors, reserve = ctx.saved_tensors
+    inputs = Inputs(*tensors)
+    needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
+    outer = (dy, dh_n, dc_n if ctx.kind == "lstm" else None)
+    grads: list[Tensor | None] = [None] * _DIFFERENTIABLE
+    if all(grad is None for grad in outer):
+        pass
+    elif torch.is_grad_enabled():  # the kernels' own gradients cannot be differentiated again
+        noise = StepNoise(*inputs[_DIFFERENTIABLE:])
+        grads = differentiable_gradients(ctx.kind, inputs[:_DIFFERENTIABLE], ctx.reverse, needed, outer, noise)
+    else:
+        backward = torch.ops.throughtime.recurrent_backward if is_watched(*outer) else _backward
+        dx, *others, _, _ = backward(ctx.kind, *outer, *inputs, reserve, ctx.reverse, needed[0], False)
+        grads = [grad if need else None for grad, need in zip((dx, None, *others), needed, strict=True)]
+    return (None, *grads, *[None] * (len(inputs) - _DIFFERENTIABLE), None, None)
 
 
 class _Recurrent(torch.autograd.Function):
@@ -335,13 +296,14 @@ def check_arguments(
     b_hh: Tensor | None,
     h0: Tensor | None,
     c0: Tensor | None,
+    noise: StepNoise = SILENCE,
 ) -> None:
     """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
     if kind not in GATES:
         raise ValueError(f"kind needs one of {', '.join(GATES)}, got {kind}")
     if x.dim() != 4 or 0 in x.shape:
         raise RuntimeError(f"x needs four axes (member, time, batch, channel), none empty, got {tuple(x.shape)}")
-    members, _, batch, channels = x.shape
+    members, time, batch, channels = x.shape
     if w_hh.dim() != 3 or 0 in w_hh.shape:
         raise RuntimeError(f"w_hh needs three axes (member, gate_unit, unit), none empty, got {tuple(w_hh.shape)}")
     hidden = w_hh.shape[-1]
@@ -354,6 +316,10 @@ def check_arguments(
         "h0": (h0, (members, batch, hidden)),
         "c0": (c0, (members, batch, hidden)),
     }
+    if noise is not SILENCE:
+        steps = (members, time, batch, hidden)
+        shapes = ((members, batch, hidden), steps, steps, steps)
+        expected |= {name: (noise[at], shapes[at]) for at, name in enumerate(noise._fields)}
     for name, (tensor, shape) in expected.items():
         if tensor is None:
             continue
@@ -381,17 +347,16 @@ def recurrent(
     h0: Float[Tensor, "member batch unit"] | None = None,
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
+    noise: StepNoise = SILENCE,
 ) -> tuple[Tensor, ...]:
     """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
-    check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
+    check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
     extension()
-    tensors = (x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0 if kind == "lstm" else None)
+    c0, kept_c = (c0, noise.kept_c) if kind == "lstm" else (None, None)
+    tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], kept_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
-    path: Callable[..., tuple[Tensor, ...]]
-    if is_watched(*tensors):
-        path = torch.ops.throughtime.recurrent
-    else:
-        path = _Recurrent.apply if keep else _forward
+    direct: Callable[..., tuple[Tensor, ...]] = _Recurrent.apply if keep else _forward
+    path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
     results = path(kind, *tensors, reverse, keep)
     return results[:3] if kind == "lstm" else results[:2]
 
@@ -421,6 +386,6 @@ def delta_norms(
     with torch.no_grad():
         reserve = x.new_empty(0)
         out = torch.ops.throughtime.recurrent_backward(
-            kind, dy, dh_n, dc_n, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reserve, reverse, False, True
+            kind, dy, dh_n, dc_n, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *SILENCE, reserve, reverse, False, True
         )
     return tuple(out[7:]) if kind == "lstm" else (out[7],)

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.products import LANE, pad_to_lane
 from throughtime.kernels.transforms import is_hidden
 
@@ -69,6 +70,7 @@ def recurrent(
     h0: Float[Tensor, "member batch unit"] | None = None,
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
+    noise: StepNoise = SILENCE,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -84,6 +86,8 @@ def recurrent(
         Initial states, zero by default; ``c0`` for the LSTM alone.
     reverse
         Run from each series' own end to its start.
+    noise
+        What acts inside the steps.
 
     Returns
     -------
@@ -113,6 +117,7 @@ def recurrent(
     if shortest < time:  # a NaN there would stay out of the outputs, but 0 * NaN is no gradient
         x = torch.where(running, x, 0)
     cell = CELLS[kind]
+    noise = StepNoise(*(None if mask is None else pad_to_lane(mask, -1, -2) for mask in noise))
 
     outputs: list[Tensor] = [x] * time
     for start in reversed(range(0, time, CHUNK)) if reverse else range(0, time, CHUNK):
@@ -123,8 +128,10 @@ def recurrent(
         product = torch.baddbmm(bias_x[:, None], chunk.reshape(members, CHUNK * rows, -1), w_ih)
         from_x = product.view(members, CHUNK, rows, -1).unbind(1)
         for t in reversed(range(start, stop)) if reverse else range(start, stop):
-            from_h = torch.baddbmm(bias_h[:, None], state[0], w_hh)
-            new = cell(from_x[t - start], from_h, state)
+            h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
+            from_h = torch.baddbmm(bias_h[:, None], h, w_hh)
+            new = cell(from_x[t - start], from_h, state, None if noise.candidate is None else noise.candidate[:, t])
+            new = keep_share(noise, t, state, new)
             if t < shortest:
                 state = new
             else:
@@ -135,6 +142,14 @@ def recurrent(
     if shortest < time:
         y = torch.where(running, y, 0)
     return (y[:, :, :batch, :units], *(end[:, :batch, :units] for end in state))
+
+
+def keep_share(noise: StepNoise, t: int, before: State, fresh: State) -> State:
+    """What zoneout makes of the states of step ``t``."""
+    kept = [None if share is None else share[:, t] for share in (noise.kept_h, noise.kept_c)]
+    return tuple(
+        new if k is None else k * old + (1 - k) * new for k, old, new in zip(kept, before, fresh, strict=False)
+    )
 
 
 def _pad_gates(weight: Tensor, gates: int, pad_columns: bool = False) -> Tensor:

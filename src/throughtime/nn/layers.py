@@ -4,16 +4,15 @@
 """
 
 import math
-from collections.abc import Sequence
 from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import Kind
+from throughtime.kernels import Kind, StepNoise
 from throughtime.nn.arguments import as_lengths, check_axes, check_input, check_rates, check_start, check_time
-from throughtime.nn.noise import Draw, NoiseRates, StepNoise, draw_kept, draw_mask
+from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
 from throughtime.nn.recurrence import ending, layer_directions, trace_layers
 from throughtime.nn.unrolled import States
 
@@ -230,27 +229,25 @@ class RecurrentLayer(nn.Module):
         """What acts inside the steps of each layer and direction."""
         time, batch, _ = x.shape
         recurrent, candidate = (self.recurrent_dropout, self.candidate_dropout) if self.training else (0.0, 0.0)
-        zoneout = (self.zoneout, self.cell_zoneout) if self.mode == "LSTM" else (self.zoneout,)
-        if not (recurrent or candidate or any(zoneout)):
+        cell_zoneout = self.cell_zoneout if self.mode == "LSTM" else 0.0
+        if not (recurrent or candidate or self.zoneout or cell_zoneout):
             return []
         h, c = (1, batch, self.proj_size or self.hidden_size), (1, time, batch, self.hidden_size)
-        steps = ((1, time, *h[1:]), c)
         return [
             StepNoise(
                 recurrent=self.draw(x, h, recurrent) if recurrent else None,
                 candidate=self.draw(x, c, candidate) if candidate else None,
-                kept=self._kept(x, zoneout, steps) if any(zoneout) else (),
+                kept_h=self._kept(x, (1, time, *h[1:]), self.zoneout),
+                kept_c=self._kept(x, c, cell_zoneout),
             )
             for _ in layer_directions(self.num_layers, self.bidirectional)
         ]
 
-    def _kept(self, x: Tensor, rates: Sequence[float], shapes: Sequence[tuple[int, ...]]) -> tuple[Tensor | float, ...]:
-        """Zoneout's share of each state that stays: drawn while training, else its expectation."""
-        if not self.training:
-            return tuple(rates)
-        return tuple(
-            draw_kept(self.draw, x, shape, rate) if rate else 0.0 for rate, shape in zip(rates, shapes, strict=False)
-        )
+    def _kept(self, x: Tensor, shape: tuple[int, ...], rate: float) -> Tensor | None:
+        """Zoneout's share of a state that stays: drawn while training, else its expectation."""
+        if not rate:
+            return None
+        return draw_kept(self.draw, x, shape, rate) if self.training else x.new_tensor(rate).expand(shape)
 
     def extra_repr(self) -> str:
         """What torch prints, and the noise."""

@@ -6,9 +6,8 @@ Zoneout: Krueger et al. (2017), https://arxiv.org/abs/1606.01305.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypedDict
+from typing import TypedDict
 
-from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import dropout
 
@@ -30,24 +29,6 @@ class NoiseRates(TypedDict, total=False):
     candidate_dropout: float
     zoneout: float
     cell_zoneout: float
-
-
-class StepNoise(NamedTuple):
-    """What acts inside the steps of one layer in one direction; ``None`` and an empty ``kept`` are no noise.
-
-    Parameters
-    ----------
-    recurrent
-        What the state is multiplied with where it enters the next step's product.
-    candidate
-        What the candidate state is multiplied with, step by step.
-    kept
-        The share of each state that stays as it was: drawn (0 or 1) step by step, or one rate, its expectation.
-    """
-
-    recurrent: Float[Tensor, "member batch _"] | None = None
-    candidate: Float[Tensor, "member time batch unit"] | None = None
-    kept: tuple[Float[Tensor, "member time batch _"] | float, ...] = ()
 
 
 def draw_mask(like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:

@@ -8,8 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import Kind, recurrent
-from throughtime.nn.noise import StepNoise
+from throughtime.kernels import SILENCE, Kind, StepNoise, recurrent
 from throughtime.nn.unrolled import States, unrolled
 
 #: h is narrower than c where it is projected
@@ -92,14 +91,14 @@ def trace_layers(
             w_hr = weights.get(f"weight_hr{ending(layer, reverse)}")
             initial = () if start is None else tuple(state[:, place] for state in start)
             h0, c0 = (*initial, None, None)[:2]
-            inside = noise[place] if noise else StepNoise()
-            # The op has no room for noise or a projection inside its steps, keeps no c, and refuses an empty batch.
-            if noise or w_hr is not None or cells or x.shape[2] == 0:
+            inside = noise[place] if noise else SILENCE
+            # The op has no room for a projection inside its steps, keeps no c, and refuses an empty batch.
+            if w_hr is not None or cells or x.shape[2] == 0:
                 states, end = unrolled(
                     kind, x, lengths, w_ih, w_hh, b_ih, b_hh, w_hr, start=initial, reverse=reverse, noise=inside
                 )
             else:
-                y, *op_end = recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse)
+                y, *op_end = recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, inside)
                 states, end = (y,), tuple(op_end)
             outputs.append(states[0])
             ends.append(end)

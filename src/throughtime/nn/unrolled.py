@@ -1,16 +1,14 @@
 """The recurrence step by step, open for what the recurrent op has no room for.
 
-Noise inside the steps (see ``noise``), a projected state (Sak, Senior & Beaufays 2014,
-https://arxiv.org/abs/1402.1128), and all states of every step.
+A projected state (Sak, Senior & Beaufays 2014, https://arxiv.org/abs/1402.1128), and all states of every step.
 """
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import CHUNK, Kind, linear, linear_over_time
-from throughtime.kernels.reference import CELLS
-from throughtime.nn.noise import StepNoise
+from throughtime.kernels import CHUNK, SILENCE, Kind, StepNoise, linear, linear_over_time
+from throughtime.kernels.reference import CELLS, keep_share
 
 States = tuple[Tensor, ...]
 
@@ -27,7 +25,7 @@ def unrolled(
     *,
     start: States = (),
     reverse: bool = False,
-    noise: StepNoise = StepNoise(),  # noqa: B008 (immutable)
+    noise: StepNoise = SILENCE,
 ) -> tuple[States, States]:
     """``throughtime.kernels.recurrent`` in plain steps.
 
@@ -61,9 +59,7 @@ def unrolled(
         new = CELLS[kind](from_x[:, t], from_h, state, candidate)
         if w_hr is not None:
             new = (linear(new[0], w_hr, w_hr.new_zeros(w_hr.shape[:2])), *new[1:])
-        if noise.kept:
-            kept = (share if isinstance(share, float) else share[:, t] for share in noise.kept)
-            new = tuple(k * old + (1 - k) * fresh for k, old, fresh in zip(kept, state, new, strict=True))
+        new = keep_share(noise, t, state, new)
         state = tuple(torch.where(running[:, t], fresh, old) for fresh, old in zip(new, state, strict=True))
         found[t] = state
     every = tuple(torch.where(running, torch.stack(states, 1), 0) for states in zip(*found, strict=True))
