@@ -1,0 +1,47 @@
+"""Where a picture is drawn, and what all pictures have alike: colors, the title, the legend above."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter
+
+TRAINING, VALIDATION = "#1f6f8b", "#d1495b"
+OBSERVED, PREDICTED = "#333333", "#d1495b"
+
+
+def canvas(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Give ``ax``, or axes in a new figure of that size in inches that pyplot knows, so that ``plt.show`` shows it."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def entitle(ax: Axes, title: str, *, legend: bool) -> None:
+    """Put a title, and a legend of what has a label, in one line above the axes; end the box at the top and right."""
+    ax.set_title(title, fontsize=10, loc="left")
+    if legend:
+        ax.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def without_legend(ax: Axes) -> None:
+    """Take away the legend that scikit-learn always draws."""
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.remove()
+
+
+class PlainLog(LogFormatter):
+    """Labels where matplotlib puts them on a logarithmic axis, as 0.6 instead of 6 x 10^-1."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Label a value, or leave it blank."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def plain_log(axis: Any) -> None:
+    """Label a logarithmic axis in plain numbers."""
+    axis.set_major_formatter(PlainLog())
+    axis.set_minor_formatter(PlainLog(minor_thresholds=(2, 0.5)))
