@@ -1,5 +1,7 @@
 """The confusion matrix: scikit-learn's numbers, of series and of steps, readable however many classes there are."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -65,7 +67,7 @@ def test_many_classes_stay_readable(n: int, numbered: bool, labels: int) -> None
     assert len(ticks) == len(display.ax_.get_yticklabels()) == labels
     display.figure_.draw_without_rendering()
     boxes = [tick.get_window_extent() for tick in ticks]
-    assert all(left.x1 < right.x0 for left, right in zip(boxes[:-1], boxes[1:], strict=True))
+    assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
 
 
 def test_what_is_asked_for_is_drawn() -> None:
@@ -82,5 +84,5 @@ def test_what_is_asked_for_is_drawn() -> None:
 
 def test_a_regressor_has_no_confusion() -> None:
     for regressor in (SequenceRegressor(), LinearRegression()):
-        with pytest.raises(ValueError, match="ConfusionMatrixDisplay.from_estimator only supports classifiers"):
+        with pytest.raises(ValueError, match=r"ConfusionMatrixDisplay\.from_estimator only supports classifiers"):
             ConfusionMatrixDisplay.from_estimator(regressor, X, NUMBERS)

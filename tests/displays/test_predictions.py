@@ -75,7 +75,7 @@ def test_times_may_come_in_any_order() -> None:
 
 
 def test_classes_and_a_target_a_series_for_step_predictions_are_refused() -> None:
-    with pytest.raises(ValueError, match="PredictionsDisplay.from_estimator only supports regressors"):
+    with pytest.raises(ValueError, match=r"PredictionsDisplay\.from_estimator only supports regressors"):
         PredictionsDisplay.from_estimator(SequenceClassifier(), X, Y)
     with pytest.raises(DataError, match="y_pred needs one value a step"):
         PredictionsDisplay.from_predictions(X, NUMBERS)
