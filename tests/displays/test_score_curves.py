@@ -1,5 +1,6 @@
 """Learning and validation curves: what is drawn is scikit-learn's curve of the same fits, made in lockstep."""
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from pictured_data import NUMBERS, X, Y
 from sklearn.model_selection import StratifiedKFold
 from sklearn.tree import DecisionTreeClassifier
 
-from throughtime import SequenceClassifier, SequenceRegressor
+from throughtime import SequenceClassifier, SequenceRegressor, learning_curve, validation_curve
 from throughtime.displays import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.errors import ParameterError
 from throughtime.generalization import rendezvous
@@ -147,8 +148,31 @@ def test_a_curve_is_drawn_into_axes_that_are_given() -> None:
     assert display.figure_ is ax.figure
 
 
+def test_two_models_in_the_same_axes_have_colors_of_their_own() -> None:
+    ax = plt.subplots()[1]
+    for level in (0.5, 0.7):
+        scores = np.full((2, 2), level)
+        LearningCurveDisplay(train_sizes=np.array([5, 9]), train_scores=scores, test_scores=scores).plot(ax)
+    assert len({line.get_color() for line in ax.get_lines()}) == 4
+
+
 def test_a_single_value_is_no_curve() -> None:
     scores = np.full((1, 2), 0.5)
     display = LearningCurveDisplay(train_sizes=np.array([5]), train_scores=scores, test_scores=scores)
     with pytest.raises(ParameterError, match="at least 2 values for a curve, got 1"):
         display.plot()
+
+
+@pytest.mark.parametrize(
+    ("display", "their_display", "curve"),
+    [
+        (LearningCurveDisplay, theirs.LearningCurveDisplay, learning_curve),
+        (ValidationCurveDisplay, theirs.ValidationCurveDisplay, validation_curve),
+    ],
+)
+def test_every_keyword_of_scikit_learn_is_taken(display: Any, their_display: Any, curve: Any) -> None:
+    def keywords(function: Any) -> set[str]:
+        return set(signature(function).parameters)
+
+    taken = keywords(display.from_estimator) | keywords(curve)
+    assert keywords(their_display.from_estimator) <= taken

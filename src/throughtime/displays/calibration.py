@@ -67,7 +67,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         Bars at the bottom, with their numbers, count the examples in each bin.
         """
         axes = canvas(ax, (5.0, 4.6))
-        colored = {} if ax is not None else {"color": VALIDATION}
+        colored = {} if axes.has_data() else {"color": VALIDATION}
         super().plot(ax=axes, name=name, ref_line=ref_line, **({"marker": "o"} | colored | style))
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
         self.bars_: Any = None

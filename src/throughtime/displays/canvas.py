@@ -6,6 +6,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogFormatter
 
 TRAINING, VALIDATION = "#1f6f8b", "#d1495b"
+#: For what else comes into the same axes.
+FURTHER = ("#edae49", "#66419c", "#57a773", "#8c6a4f")
+#: Inches, from which on a title and a legend stand side by side.
+WIDE = 4.5
 OBSERVED, PREDICTED = "#333333", "#d1495b"
 
 
@@ -19,10 +23,16 @@ def canvas(ax: Axes | None, size: tuple[float, float]) -> Axes:
 
 
 def entitle(ax: Axes, title: str, *, legend: bool) -> None:
-    """Put a title, and a legend of what has a label, in one line above the axes; end the box at the top and right."""
+    """Put a title above the axes, and a legend of what has a label beside it; end the box at the top and right.
+
+    In narrow axes, where both would meet, the legend is where it covers the least.
+    """
     ax.set_title(title, fontsize=10, loc="left")
     if legend:
-        ax.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+        place: dict[str, Any] = {}
+        if ax.get_window_extent().width > WIDE * ax.figure.dpi:
+            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "ncols": 2}
+        ax.legend(frameon=False, handlelength=1.4, columnspacing=1.4, **place)
     ax.spines[["top", "right"]].set_visible(False)
 
 

@@ -9,7 +9,7 @@ from sklearn.model_selection import LearningCurveDisplay as SklearnLearningCurve
 from sklearn.model_selection import ValidationCurveDisplay as SklearnValidationCurveDisplay
 from sklearn.utils._plotting import _validate_score_name
 
-from throughtime.displays.canvas import TRAINING, VALIDATION, canvas, entitle, without_legend
+from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, canvas, entitle, without_legend
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor
 from throughtime.generalization import learning_curve, validation_curve
@@ -186,9 +186,9 @@ def _draw(
         style["std_display_style"] = "errorbar"
         style["errorbar_kw"] = {"linestyle": "none"} | (style.get("errorbar_kw") or {})
     score_type = style.get("score_type", "both")
-    if ax is None:
-        colors = {"train": [TRAINING], "test": [VALIDATION]}
-        axes.set_prop_cycle(color=colors.get(score_type, [TRAINING, VALIDATION]))
+    if not axes.has_data():
+        colors = {"train": [TRAINING], "test": [VALIDATION]}.get(score_type, [TRAINING, VALIDATION])
+        axes.set_prop_cycle(color=[*colors, *FURTHER])
     for part, usual in (
         ("line_kw", {"marker": "o", "markersize": 4}),
         ("errorbar_kw", {"marker": "o", "markersize": 4, "capsize": 3}),
