@@ -54,4 +54,4 @@ class PlainLog(LogFormatter):
 def plain_log(axis: Any) -> None:
     """Label a logarithmic axis in plain numbers."""
     axis.set_major_formatter(PlainLog())
-    axis.set_minor_formatter(PlainLog(minor_thresholds=(2, 0.5)))
+    axis.set_minor_formatter(PlainLog(minor_thresholds=(2, 0.7)))
