@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import torch
+from matplotlib.figure import Figure
 from numpy import ndarray
 
 from throughtime.data import Dataset, describe
@@ -200,5 +201,6 @@ def _picture(table: dict[str, ndarray], data: Dataset) -> PredictionsDisplay:
 
 def _png(display: TrainingCurvesDisplay | PredictionsDisplay) -> bytes:
     buffer = io.BytesIO()
-    display.plot().figure_.savefig(buffer, format="png", dpi=150)
+    figure = Figure(figsize=display.figsize, layout="constrained")  # pyplot would look for a screen, and keep it
+    display.plot(figure.subplots()).figure_.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()

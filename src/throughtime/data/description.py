@@ -8,12 +8,13 @@ from numpy import ndarray
 
 from throughtime.data.dataset import Dataset
 from throughtime.data.sequences import Sequences
+from throughtime.records import Record
 
 _CLASSES = 50  # more different whole numbers than this, or than half the series, are taken for values
 
 
 @dataclass(frozen=True)
-class Spread:
+class Spread(Record):
     """Five quantiles of a number."""
 
     minimum: float
@@ -24,7 +25,7 @@ class Spread:
 
 
 @dataclass(frozen=True)
-class Target:
+class Target(Record):
     """What is to be predicted.
 
     Attributes
@@ -50,7 +51,7 @@ class Target:
 
 
 @dataclass(frozen=True)
-class Description:
+class Description(Record):
     """A data set in plain numbers; ``dataclasses.asdict`` makes it JSON.
 
     Attributes

@@ -1,6 +1,16 @@
-"""Pictures of results, in scikit-learn's style: made from data, drawn by ``plot``."""
+"""Pictures of results, in scikit-learn's style: made from estimators, predictions or records, drawn by ``plot``."""
 
+from throughtime.displays.calibration import CalibrationDisplay
+from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
 from throughtime.displays.predictions import PredictionsDisplay
+from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
 
-__all__ = ["PredictionsDisplay", "TrainingCurvesDisplay"]
+__all__ = [
+    "CalibrationDisplay",
+    "ConfusionMatrixDisplay",
+    "LearningCurveDisplay",
+    "PredictionsDisplay",
+    "TrainingCurvesDisplay",
+    "ValidationCurveDisplay",
+]

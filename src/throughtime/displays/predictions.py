@@ -4,11 +4,15 @@ from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
+from matplotlib.dates import AutoDateLocator, ConciseDateFormatter
 from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
+from sklearn.base import is_regressor
+from sklearn.metrics import r2_score
 
-OBSERVED, PREDICTED = "#333333", "#d1495b"
+from throughtime.data import Sequences
+from throughtime.displays.canvas import OBSERVED, PREDICTED, canvas, entitle
+from throughtime.displays.pairs import pairs, warmup_of
 
 #: A line breaks where nothing was observed for more than so many of the usual steps.
 LONGEST_GAP = 5
@@ -30,6 +34,13 @@ class PredictionsDisplay:
         What the values are, with their unit.
     time
         What times that are numbers count.
+
+    Attributes
+    ----------
+    lines_
+        What ``plot`` drew of observed and of predicted values; or the points of one against the other.
+    ax_, figure_
+        What it drew into.
     """
 
     def __init__(
@@ -45,19 +56,74 @@ class PredictionsDisplay:
         shared = times is None or len(np.unique(times)) < len(times)
         self.times = None if shared else times
 
+    @property
+    def figsize(self) -> tuple[float, float]:
+        """Width and height in inches."""
+        return (5, 4.8) if self.times is None else (9, 3.2)
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, **options: Any) -> Self:
+        """Predict the series of X with a fitted regressor, and draw; ``options`` as `from_predictions` takes them.
+
+        ``X[3:4], y[3:4]`` draws one series over its time.
+
+        Raises
+        ------
+        ValueError
+            For what is no regressor.
+        """
+        if not is_regressor(estimator):
+            raise ValueError(f"{cls.__name__}.from_estimator only supports regressors")
+        return cls._of_pairs(y, estimator.predict(X), warmup_of(estimator), **options)
+
+    @classmethod
+    def from_predictions(cls, y_true: Any, y_pred: Any, **options: Any) -> Self:
+        """Draw what was predicted for which truth, such as what ``cross_val_predict`` gives.
+
+        Parameters
+        ----------
+        y_true, y_pred
+            One number a series, or ``Sequences`` with one a step: the times of ``y_pred`` are then those of the steps,
+            and a single series without times is drawn by step.
+        options
+            ``times``, one each of what is observed; ``target`` and ``time``, what is on the axes, as the class has
+            them; ``ax``.
+        """
+        return cls._of_pairs(y_true, y_pred, 0, **options)
+
+    @classmethod
+    def _of_pairs(
+        cls,
+        y_true: Any,
+        y_pred: Any,
+        warmup: int,
+        *,
+        times: ndarray | None = None,
+        target: str = "target",
+        time: str = "time",
+        ax: Axes | None = None,
+    ) -> Self:
+        truth, predicted, rows = pairs(y_true, y_pred, warmup)
+        if times is None and isinstance(y_pred, Sequences):
+            if y_pred.times is not None:
+                times = y_pred.times[rows]
+            elif len(y_pred) == 1:
+                times, time = rows, "step"
+        return cls(truth, predicted, times, target, time).plot(ax)
+
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a figure of its own."""
-        size = (5, 4.8) if self.times is None else (9, 3.2)
-        self.ax_ = Figure(figsize=size, layout="constrained").subplots() if ax is None else ax
+        self.ax_ = canvas(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
-        if self.times is None:
-            self._scatter()
-        else:
-            self._over_time(self.times)
-        self.ax_.spines[["top", "right"]].set_visible(False)
+        self.lines_ = [self._scatter()] if self.times is None else self._over_time(self.times)
+        n = len(self.observed)
+        title = f"{n} predictions"
+        if n > 1 and np.ptp(self.observed) > 0:  # else there is no R squared
+            title += f", R² {r2_score(self.observed, self.predicted):.2f}"
+        entitle(self.ax_, title, legend=self.times is not None)
         return self
 
-    def _over_time(self, times: ndarray) -> None:
+    def _over_time(self, times: ndarray) -> list[Any]:
         order = np.argsort(times)
         when = times[order]
         steps = np.diff(when)
@@ -65,25 +131,30 @@ class PredictionsDisplay:
         alone = np.append(True, far) & np.append(far, True)
         breaks = np.flatnonzero(far) + 1
         line_times = np.insert(when, breaks, when[breaks - 1])
+        lines = []
         for values, color, name in (
             (self.observed[order], OBSERVED, "observed"),
             (self.predicted[order], PREDICTED, "predicted"),
         ):
             line = np.insert(values.astype(np.float64), breaks, np.nan)
-            self.ax_.plot(line_times, line, color=color, lw=0.9, label=name)
+            lines += self.ax_.plot(line_times, line, color=color, lw=0.9, label=name)
             self.ax_.plot(when[alone], values[alone], ".", color=color, ms=3)
         self.ax_.set(ylabel=self.target)
-        if times.dtype.kind != "M":
+        if times.dtype.kind == "M":
+            locator = AutoDateLocator()  # type: ignore[no-untyped-call]
+            self.ax_.xaxis.set_major_locator(locator)
+            self.ax_.xaxis.set_major_formatter(ConciseDateFormatter(locator))  # type: ignore[no-untyped-call]
+        else:
             self.ax_.set(xlabel=self.time)
         self.ax_.margins(x=0.01)
-        self.ax_.legend(frameon=False, ncols=2, loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0)
+        return lines
 
-    def _scatter(self) -> None:
+    def _scatter(self) -> Any:
         both = np.concatenate([self.observed, self.predicted])
         ends = (both.min(), both.max())
         self.ax_.plot(ends, ends, color=OBSERVED, lw=0.8, ls=":")
         light = len(self.observed) >= MANY
-        self.ax_.plot(
+        (points,) = self.ax_.plot(
             self.observed,
             self.predicted,
             ".",
@@ -96,3 +167,4 @@ class PredictionsDisplay:
         self.ax_.set_aspect("equal", "box")
         for axis in (self.ax_.xaxis, self.ax_.yaxis):
             axis.set_major_locator(MaxNLocator(5))
+        return points

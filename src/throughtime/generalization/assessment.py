@@ -31,7 +31,7 @@ from throughtime.generalization.answers import Answers, answers_from, answers_of
 from throughtime.generalization.baselines import Baseline, baselines
 from throughtime.generalization.folds import Split
 from throughtime.generalization.intervals import Interval, corrected_interval
-from throughtime.records import EpochProgress
+from throughtime.records import EpochProgress, Record
 
 Scorers = Mapping[str, Any]
 
@@ -52,8 +52,8 @@ _SHARES = (
 )
 
 
-@dataclass(frozen=True)
-class ModelScores:
+@dataclass(frozen=True, repr=False)
+class ModelScores(Record):
     """One model's scores by metric: ``validation`` and ``training`` a row a seed and a column a fold, others a seed.
 
     ``pooled`` is the score of all out-of-fold predictions taken together; ``test`` that of the model trained on all
@@ -67,8 +67,8 @@ class ModelScores:
     test: dict[str, list[float]]
 
 
-@dataclass(frozen=True)
-class Assessment:
+@dataclass(frozen=True, repr=False)
+class Assessment(Record):
     """A net's scores, and everything that was trained for them: a row a seed."""
 
     scores: ModelScores

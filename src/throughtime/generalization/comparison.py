@@ -20,10 +20,11 @@ from throughtime.generalization.arguments import arguments_for
 from throughtime.generalization.cross_validation import cross_validate
 from throughtime.generalization.intervals import Interval, corrected_interval
 from throughtime.generalization.rendezvous import lockstep
+from throughtime.records import Record
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Record):
     """First model less second: the mean difference with its interval, and the two-sided p of no difference.
 
     ``p_value`` is ``None`` when there is no interval.

@@ -3,12 +3,14 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from throughtime.records import Record
+
 Verdict = Literal["found", "clear", "not applicable"]
 Severity = Literal["error", "warning"]
 
 
 @dataclass(frozen=True)
-class Finding:
+class Finding(Record):
     """One check's verdict.
 
     ``code`` is stable. ``severity`` is how bad it is if found: an ``error`` makes scores too good to be believed, a
@@ -26,3 +28,7 @@ class Finding:
     source: str
     detail: str
     remedy: str
+
+    def __str__(self) -> str:
+        remedy = f"; {self.remedy}" if self.remedy else ""
+        return f"{self.code} {self.title}: {self.verdict}; {self.detail}{remedy}"

@@ -14,10 +14,11 @@ from numpy.typing import ArrayLike
 from scipy import stats
 
 from throughtime.errors import ParameterError
+from throughtime.records import Record
 
 
 @dataclass(frozen=True)
-class Interval:
+class Interval(Record):
     """A mean score and the interval around it.
 
     ``mean`` is NaN when no split has a score; ``low`` and ``high`` are ``None`` when the splits are too few for an

@@ -18,6 +18,7 @@ from throughtime.data.conversion import as_targets
 from throughtime.generalization.findings import Finding, Severity
 from throughtime.generalization.folds import Split
 from throughtime.generalization.rows import SeriesRows
+from throughtime.records import Records
 
 #: Squared distance of two series, by the mean of all pairs, below which they count as one: noise of 5 % of a channel's
 #: deviation on two recordings of the same thing makes it .05^2 = .0025.
@@ -37,7 +38,7 @@ def leakage_report(
     cv: Any = None,
     warmup: int = 0,
     layout: Any = "ntc",
-) -> tuple[Finding, ...]:
+) -> Records[Finding]:
     """Look for what would let a model know its test series from training.
 
     Parameters
@@ -73,12 +74,14 @@ def leakage_report(
     by = series.groups if groups is None else np.asarray(groups)
     splits = _splits(series, targets, by, cv)
     same = _identities(series)
-    return (
-        _duplicates(same, splits),
-        *_overlaps(series, targets, by, warmup, splits),
-        _shared_groups(by, splits),
-        _shared_times(series, time, splits),
-        _near(series, same, splits),
+    return Records(
+        (
+            _duplicates(same, splits),
+            *_overlaps(series, targets, by, warmup, splits),
+            _shared_groups(by, splits),
+            _shared_times(series, time, splits),
+            _near(series, same, splits),
+        )
     )
 
 

@@ -17,10 +17,11 @@ from sklearn.model_selection import (
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.generalization.splitters import spans
+from throughtime.records import Record
 
 
-@dataclass(frozen=True)
-class ThreeWaySplit:
+@dataclass(frozen=True, repr=False)
+class ThreeWaySplit(Record):
     """Rows of the three parts, each sorted; by time, series left out between them are in none."""
 
     train: Int[ndarray, "train"]

@@ -1,0 +1,57 @@
+"""Where a picture is drawn, and what all pictures have alike: colors, the title, the legend above."""
+
+from typing import Any
+
+from matplotlib.axes import Axes
+from matplotlib.ticker import LogFormatter
+
+TRAINING, VALIDATION = "#1f6f8b", "#d1495b"
+#: For what else comes into the same axes.
+FURTHER = ("#edae49", "#66419c", "#57a773", "#8c6a4f")
+#: Inches, from which on a title and a legend stand side by side.
+WIDE = 4.5
+OBSERVED, PREDICTED = "#333333", "#d1495b"
+
+
+def canvas(ax: Axes | None, size: tuple[float, float]) -> Axes:
+    """Give ``ax``, or axes in a new figure of that size in inches that pyplot knows, so that ``plt.show`` shows it."""
+    if ax is not None:
+        return ax
+    from matplotlib import pyplot as plt
+
+    return plt.subplots(figsize=size, layout="constrained")[1]
+
+
+def entitle(ax: Axes, title: str, *, legend: bool) -> None:
+    """Put a title above the axes, and a legend of what has a label beside it; end the box at the top and right.
+
+    In narrow axes, where both would meet, the legend is where it covers the least.
+    """
+    ax.set_title(title, fontsize=10, loc="left")
+    if legend:
+        place: dict[str, Any] = {}
+        if ax.get_window_extent().width > WIDE * ax.figure.dpi:
+            place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "ncols": 2}
+        ax.legend(frameon=False, handlelength=1.4, columnspacing=1.4, **place)
+    ax.spines[["top", "right"]].set_visible(False)
+
+
+def without_legend(ax: Axes) -> None:
+    """Take away the legend that scikit-learn always draws."""
+    legend = ax.get_legend()
+    if legend is not None:
+        legend.remove()
+
+
+class PlainLog(LogFormatter):
+    """Labels where matplotlib puts them on a logarithmic axis, as 0.6 instead of 6 x 10^-1."""
+
+    def __call__(self, x: float, pos: int | None = None) -> str:
+        """Label a value, or leave it blank."""
+        return f"{x:g}" if super().__call__(x, pos) else ""
+
+
+def plain_log(axis: Any) -> None:
+    """Label a logarithmic axis in plain numbers."""
+    axis.set_major_formatter(PlainLog())
+    axis.set_minor_formatter(PlainLog(minor_thresholds=(2, 0.7)))

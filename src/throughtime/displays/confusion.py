@@ -1,0 +1,111 @@
+"""Which class was taken for which: scikit-learn's confusion matrix, readable with many classes."""
+
+from typing import Any, Self
+
+import numpy as np
+from matplotlib.axes import Axes
+from numpy import ndarray
+from sklearn.base import is_classifier
+from sklearn.metrics import ConfusionMatrixDisplay as SklearnConfusionMatrixDisplay
+
+from throughtime.displays.canvas import canvas
+from throughtime.displays.pairs import pairs, warmup_of
+
+#: With more classes than this, numbers would overlap.
+MOST_NUMBERED = 25
+#: With more classes than this, not each has its label.
+MOST_LABELED = 50
+#: Letters that fit side by side under a matrix.
+LETTERS = 36
+
+_SHARES = {"true": "share of each true class", "pred": "share of each predicted class", "all": "share of all"}
+
+
+class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[misc]
+    """Counts by true and predicted class.
+
+    Parameters, attributes and methods are those of ``sklearn.metrics.ConfusionMatrixDisplay``.  When each step has a
+    target, the observed steps are counted.  The size, the direction of the labels and whether numbers are written
+    follow from the number of classes, unless given.
+    """
+
+    def plot(
+        self,
+        ax: Axes | None = None,
+        *,
+        include_values: bool | None = None,
+        cmap: Any = "Blues",
+        xticks_rotation: str | float | None = None,
+        values_format: str | None = None,
+        colorbar: bool | None = None,
+        im_kw: dict[str, Any] | None = None,
+        text_kw: dict[str, Any] | None = None,
+    ) -> Self:
+        """Draw into ``ax``, or into a figure of its own; the other keywords are scikit-learn's.
+
+        A color bar is drawn where no numbers are.
+        """
+        n = len(self.confusion_matrix)
+        labels = [str(label) for label in (np.arange(n) if self.display_labels is None else self.display_labels)]
+        if include_values is None:
+            include_values = n <= MOST_NUMBERED
+        if xticks_rotation is None:
+            xticks_rotation = "vertical" if sum(len(label) + 1 for label in labels) > LETTERS else "horizontal"
+        counted = np.asarray(self.confusion_matrix).dtype.kind in "iu"
+        if values_format is None and not counted:
+            values_format = ".2f"
+        colorbar = not include_values if colorbar is None else colorbar
+        side = float(np.clip(2 + 0.35 * n, 3.6, 9))
+        super().plot(
+            include_values=include_values,
+            cmap=cmap,
+            xticks_rotation=xticks_rotation,
+            values_format=values_format,
+            ax=canvas(ax, (side + 0.4 + 0.8 * colorbar, side)),
+            colorbar=colorbar,
+            im_kw=im_kw,
+            text_kw={"fontsize": 9 if n <= 12 else 7} | (text_kw or {}),
+        )
+        if self.text_ is not None:  # what is not there shall not hide what is
+            for text in self.text_[np.asarray(self.confusion_matrix) == 0]:
+                text.set_alpha(0.35)
+        every = -(-n // MOST_LABELED)
+        if every > 1:
+            self.ax_.set_xticks(range(0, n, every), labels[::every], rotation=xticks_rotation)
+            self.ax_.set_yticks(range(0, n, every), labels[::every])
+        self.ax_.set(xlabel="predicted class", ylabel="true class")
+        if counted:
+            total = int(np.sum(self.confusion_matrix))
+            right = float(np.trace(self.confusion_matrix)) / max(total, 1)
+            self.ax_.set_title(f"{right:.1%} of {total} right", fontsize=10, loc="left")
+        return self
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, **options: Any) -> Self:
+        """Predict the series of X with a fitted classifier, and draw; ``options`` as `from_predictions` takes them."""
+        if not is_classifier(estimator):
+            raise ValueError(f"{cls.__name__}.from_estimator only supports classifiers")
+        return cls._of_pairs(*pairs(y, estimator.predict(X), warmup_of(estimator)), **options)
+
+    @classmethod
+    def from_predictions(cls, y_true: Any, y_pred: Any, **options: Any) -> Self:
+        """Draw what was predicted for which truth.
+
+        Parameters
+        ----------
+        y_true, y_pred
+            One class a series, or ``Sequences`` with one a step.
+        options
+            scikit-learn's ``labels``, ``sample_weight``, ``normalize``, ``display_labels``, and those of `plot`.
+        """
+        return cls._of_pairs(*pairs(y_true, y_pred), **options)
+
+    @classmethod
+    def _of_pairs(cls, truth: ndarray, predicted: ndarray, rows: ndarray | None, **options: Any) -> Self:
+        if rows is not None:  # a step's class comes as a float
+            truth, predicted = truth.astype(np.int64), predicted.astype(np.int64)
+        chosen = {"include_values": None, "xticks_rotation": None, "cmap": "Blues", "colorbar": None} | options
+        display: Self = super().from_predictions(truth, predicted, **chosen)
+        if (normalize := options.get("normalize")) is not None:
+            display.ax_.set_title(_SHARES[normalize], fontsize=10, loc="left")
+        return display
