@@ -25,8 +25,8 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     With ``horizon=h`` it forecasts: the target of step t is predicted from the channels of X up to step t - h, and from
     those in ``known`` (a calendar, planned prices) up to step t itself.  The target's own past is seen if it is one of
     the channels.  ``predict`` stays aligned with X: the first h steps of each series have no forecast and are NaN;
-    ``score`` leaves them out, and the ``warmup`` after them.  To forecast beyond the data append h rows to a series, NaN
-    in all channels that are not known.  See ``docs/guide/forecasting.md``.
+    ``score`` leaves them out, and the ``warmup`` after them.  To forecast beyond the data append h rows to a series,
+    NaN in all channels that are not known.  See ``docs/guide/forecasting.md``.
 
     Examples
     --------
