@@ -79,9 +79,7 @@ def as_seen(X: Sequences, horizon: int, known: Sequence[int] = ()) -> Sequences:
     return seen.replace(groups=X.groups, static=X.static, channel_names=X.channel_names)
 
 
-def at_own_steps(
-    X: Sequences, values: Float[ndarray, "forecast"], horizon: int
-) -> Float[ndarray, "step"]:
+def at_own_steps(X: Sequences, values: Float[ndarray, "forecast"], horizon: int) -> Float[ndarray, "step"]:
     """Forecasts at the steps they are for, NaN at the first ``horizon`` of each series, which have none."""
     if not horizon:
         return values
