@@ -11,6 +11,7 @@ from numpy import ndarray
 from throughtime.data import Sequences, as_sequences, as_targets
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.features import gather_steps, steps_within
+from throughtime.estimators.forecast import check_longer
 
 #: The way there and back, the lowest value that has one, and that bound in words.
 _TRANSFORMS: dict[str, tuple[Callable[[ndarray], ndarray], Callable[[ndarray], ndarray], float, str]] = {
@@ -59,6 +60,7 @@ def targets_of(y: Any, X: Sequences, warmup: int = 0, horizon: int = 0) -> Targe
         return Targets(y)
     if y.n_channels != 1:
         raise DataError(f"y needs one target a step, got {y.n_channels} channels")
+    check_longer(X, horizon)
     values = y.values[:, 0].copy()
     values[steps_within(y.lengths) < warmup + horizon] = np.nan
     if np.isnan(values).all():
