@@ -10,6 +10,7 @@ from sklearn import get_config
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit, check_cv
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
 
 from throughtime.data import Sequences, as_sequences
 from throughtime.data.conversion import as_targets
@@ -71,6 +72,7 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
     if steps is None:
         return Arguments(X, y, groups, cv, scoring, False)
     series, targets = steps
+    check_consistent_length(series, targets, groups)
     splits = list(check_cv(cv).split(np.zeros(len(series)), None, groups))
     return Arguments(series, targets, groups, splits, _by_step(estimator, scoring), True)
 
