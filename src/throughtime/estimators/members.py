@@ -15,7 +15,7 @@ from throughtime.errors import DataError, ParameterError, ThroughtimeError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import Fit, Outputs
 from throughtime.estimators.features import any_missing, features_of, inputs_of
-from throughtime.estimators.forecast import as_seen
+from throughtime.estimators.forecast import as_seen, check_longer
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, runs
 from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device
@@ -246,8 +246,8 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> Non
     static = 0 if X.static is None else X.static.shape[1]
     if static != estimator.n_static_:
         raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")
-    seen = as_seen(X, *_sight(estimator))
-    if estimator.missing == "error" and any_missing(seen, rows):
+    check_longer(X, estimator.horizon_)
+    if estimator.missing == "error" and any_missing(as_seen(X, *_sight(estimator)), rows):
         raise DataError('X needs every value with missing="error", got NaN')
 
 
