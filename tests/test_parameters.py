@@ -94,6 +94,8 @@ def test_a_value_outside_the_rule_is_refused_in_words_that_name_parameter_and_va
         wrong += [0.5, 2.0] if parameter.type is int else []
     elif parameter.name != "device":
         wrong += ["", "no such word", 1]
+    if parameter.name == "known":  # takes a list of whole numbers
+        wrong[1:2] = [[True], [0.5]]
     for value in wrong:
         with pytest.raises(ParameterError) as refusal:
             check_value(parameter, value)

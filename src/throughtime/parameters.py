@@ -6,9 +6,10 @@ an ``Option``.  Free of torch: ``throughtime --help`` imports this module and mu
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
+from numbers import Integral
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Required, TypedDict, Union, get_args, get_origin, get_type_hints
 
@@ -108,6 +109,15 @@ class RegressorParameters(NetworkParameters, total=False):
     target_transform: Annotated[
         Literal["none", "log", "log1p", "sqrt"],
         Option("none", "the target is learned on this scale and predicted on its own"),
+    ]
+    horizon: Annotated[
+        int,
+        Option(0, "steps ahead that a target each step is forecast: inputs are read up to so many steps before it",
+               at_least=0, at_most=1_000_000_000),
+    ]  # fmt: skip
+    known: Annotated[
+        Sequence[int | str] | None,
+        Option(None, "channels known ahead, by name or number: a forecast reads them up to the step it is for"),
     ]
 
 
@@ -214,6 +224,10 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     if get_origin(kind) is Callable:
         made = hasattr(value, "forward") and not isinstance(value, type)  # a module, where a way to make one is meant
         return None if callable(value) and not made else "a factory (n_channels, n_outputs) -> torch.nn.Module"
+    if get_origin(kind) is Sequence:
+        listed = isinstance(value, list | tuple) and len(value) > 0
+        fits = listed and all(isinstance(part, str | Integral) and not isinstance(part, bool) for part in value)
+        return None if fits else "a list of channels, by name or number"
     # class_weight: a word or a mapping
     allowed = isinstance(value, Mapping) or (isinstance(value, str) and value == "balanced")
     return None if allowed else "'balanced' or a mapping from class to weight"

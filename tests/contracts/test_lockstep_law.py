@@ -200,6 +200,36 @@ def test_a_member_trains_the_same_alone_or_in_company(number, threads, monkeypat
             assert differing(bits(fitted, outputs), solo[m]) == [], f"member {m} of {places}"
 
 
+def ahead(number: int) -> Case | None:
+    """The same case as a forecast, its series longer by the horizon; ``None`` for what cannot be one."""
+    case, rng = draw(number), np.random.default_rng([number, 2])
+    if not isinstance(case.y, list) or isinstance(case.members[0], SequenceClassifier):
+        return None
+    horizon, channels = int(rng.integers(1, 5)), case.arrays[0].shape[1]
+    sight = {"horizon": horizon, "known": one(rng, None, [0], list(range(channels))), "bidirectional": False}
+    before = [rng.normal(2, 3, size=(horizon, channels)).astype(array.dtype) for array in case.arrays]
+    return replace(
+        case,
+        arrays=[np.concatenate(parts) for parts in zip(before, case.arrays, strict=True)],
+        y=[np.concatenate([np.full(horizon, np.nan), steps]) for steps in case.y],
+        members=[clone(member).set_params(**sight) for member in case.members],
+    )
+
+
+AHEAD = [number for number in CASES if ahead(number) is not None]
+
+
+@pytest.mark.parametrize("number", AHEAD)
+def test_a_member_that_forecasts_trains_the_same_alone_or_in_company(number, threads):
+    case = ahead(number)
+    assert case is not None
+    threads(1 + number % 2)
+    solo = [bits(*alone(case, m)) for m in range(len(case.members))]
+    threads(1 + (number // 2) % 2)
+    for m, (fitted, outputs) in enumerate(together(case)):
+        assert differing(bits(fitted, outputs), solo[m]) == [], f"member {m}"
+
+
 def test_the_sample_covers_what_the_law_speaks_of():
     cases = [draw(number) for number in CASES]
     members = [member.get_params() for case in cases for member in case.members]
@@ -213,6 +243,9 @@ def test_the_sample_covers_what_the_law_speaks_of():
         assert {getattr(case, what) is None for case in cases} == {True, False}
     assert {isinstance(case.y, list) for case in cases} == {True, False}
     assert {any(np.isnan(array).any() for array in case.arrays) for case in cases} == {True, False}
+    forecasts = [ahead(number).members for number in AHEAD]
+    assert {len(own) for own in forecasts} == {1, 2, 10}
+    assert {own[0].known is None for own in forecasts} == {True, False}
 
 
 LARGE = 150  # more test series than a batch of evaluation holds

@@ -111,6 +111,26 @@ def test_a_target_that_cannot_be_learned_is_refused_by_series(values, kind, mess
         from_table(changed(y=values), id="unit", time="t", target="y", channels=["heat"], target_kind=kind)
 
 
+@pytest.mark.parametrize("channels", [None, ["flow", "heat"], ["flow"]])
+def test_a_targets_own_past_is_a_channel_when_asked_for_and_the_columns_keep_it(channels):
+    names = {"id": "unit", "time": "t", "static": ["area"], "target": "flow"}
+    table = pa.table({name: ROWS[name] for name in ("unit", "t", "flow", "heat", "area")})
+    data = read(table, **names, channels=channels, own_past=True)
+    assert data.X.channel_names == (("heat", "flow") if channels is None else tuple(channels))
+    flow = data.X.values[:, data.X.channel_names.index("flow")]
+    np.testing.assert_array_equal(flow, data.y.values[:, 0])
+    assert read(table, **vars(data.columns)).X == data.X
+    with pytest.raises(DataError, match=r"^channels \(--channels\) needs columns other than the target, got 'flow'$"):
+        read(table, **names, channels=["flow"])
+
+
+def test_one_target_a_series_has_no_past():
+    with pytest.raises(DataError, match=r"^own_past needs a target at each step, got one a series"):
+        from_table(changed(area=[7.5, 2.5, 7.5, 2.5, 7.5]), id="unit", target="area", channels=["heat"], own_past=True)
+    with pytest.raises(DataError, match=r"^own_past needs a target at each step, got one a series$"):
+        read("japanese-vowels:train", own_past=True)
+
+
 def test_data_to_predict_may_leave_the_target_empty():
     empty = changed(y=[None, 1.0, None, 2.0, None])
     assert from_table(empty, id="unit", target="y", channels=["heat"], require_target=False).y is None

@@ -8,8 +8,11 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, RegressorMixin
 
 from throughtime.data import Sequences, load
-from throughtime.errors import DataError
-from throughtime.generalization.baselines import Climatology, SeriesRegressor, StepRegressor, baselines
+from throughtime.errors import DataError, ParameterError
+from throughtime.estimators import SequenceRegressor
+from throughtime.estimators.forecast import as_seen
+from throughtime.generalization import assess, assess_baselines, scorers_for
+from throughtime.generalization.baselines import Climatology, SeasonalNaive, SeriesRegressor, StepRegressor, baselines
 
 
 def by_name(X: Sequences, y: Any, *, classifier: bool) -> dict[str, Any]:
@@ -201,6 +204,116 @@ def test_a_model_may_be_trained_on_a_part_of_many_steps() -> None:
     mean, ridge, _ = baselines(X, y, classifier=False)
     assert efficiency(y, ridge.fit(X, y).predict(X)) > 0.999  # type: ignore[arg-type]
     np.testing.assert_allclose(mean.fit(X, y).predict(X).values, y.values.mean())  # type: ignore[union-attr]
+
+
+def of_steps(values: NDArray[np.float64]) -> tuple[Sequences, Sequences]:
+    """Series (series, time) as targets, beside inputs that say nothing."""
+    return Sequences.from_arrays(np.zeros((*values.shape, 1))), Sequences.from_arrays(values[:, :, None])
+
+
+@pytest.mark.parametrize("season", [1, 3, 7])
+@pytest.mark.parametrize("horizon", [0, 1, 2, 3, 7, 8, 20])
+def test_what_returns_every_season_is_forecast_without_error(season: int, horizon: int) -> None:
+    period = np.random.default_rng(0).normal(size=(4, season))
+    X, y = of_steps(np.tile(period, 60 // season))
+    naive = SeasonalNaive(horizon, season).fit(X, y)
+    predicted = naive.predict(X, y)
+    lag = season * max(1, int(np.ceil(horizon / season)))
+    for row in range(4):
+        assert np.array_equal(predicted[row][lag:], y[row][lag:])
+    assert naive.name == ("persistence" if season == 1 else f"seasonal naive, {season}")
+
+
+@pytest.mark.parametrize("season", [1, 4])
+@pytest.mark.parametrize("horizon", [1, 3, 4, 5])
+def test_the_naive_forecast_is_the_last_value_of_its_season_that_the_horizon_leaves(season: int, horizon: int) -> None:
+    rng = np.random.default_rng(0)
+    values = rng.normal(size=(3, 30))
+    values[rng.random(values.shape) < 0.4] = np.nan
+    values[:, -1] = 1.0
+    X, y = of_steps(values)
+    naive = SeasonalNaive(horizon, season).fit(X, y)
+    found = naive.predict(X, y)
+    for row in range(3):
+        for t in range(30):
+            past = [s for s in range(t - horizon, -1, -1) if np.isfinite(values[row, s])]
+            own = [s for s in past if (t - s) % season == 0]
+            expected = values[row, (own or past)[0]] if past else np.nanmean(values)
+            assert found[row][t, 0] == expected
+
+
+def test_a_naive_forecast_knows_no_target_within_its_horizon() -> None:
+    values = np.random.default_rng(0).normal(size=(1, 20))
+    X, y = of_steps(values)
+    naive = SeasonalNaive(5, 3).fit(X, y)
+    before = naive.predict(X, y).values[:, 0]
+    for step in range(20):
+        changed = values.copy()
+        changed[0, step] += 1
+        reached = np.flatnonzero(naive.predict(X, of_steps(changed)[1]).values[:, 0] != before)
+        assert (reached >= step + 5).all()
+        assert len(reached) or step + 6 >= 20  # two seasons back, of three steps each
+
+
+@pytest.mark.parametrize("horizon", [1, 4, 10])
+def test_persistence_of_a_random_walk_errs_by_the_variance_of_its_horizons_steps(horizon: int) -> None:
+    rng = np.random.default_rng(horizon)
+    X, y = of_steps(2.0 * rng.normal(size=(2000, horizon + 1)).cumsum(1))
+    predicted = SeasonalNaive(horizon).fit(X, y).predict(X, y)
+    errors = np.array([one[-1, 0] - other[-1, 0] for one, other in zip(y, predicted, strict=True)])
+    # 2000 independent squared errors of a normal: a relative deviation of sqrt(2/2000)
+    assert np.mean(errors**2) == pytest.approx(horizon * 4.0, rel=3 * np.sqrt(2 / 2000))
+
+
+@pytest.mark.parametrize("known", [[], [1]])
+def test_the_baselines_of_a_forecast_see_what_it_sees(known: list[int]) -> None:
+    X, test = ragged(20), ragged(5, seed=1)
+    y = Sequences(X.values[:, :1] + X.values[:, 1:], X.offsets)
+    cut = y.cut(np.arange(20), np.full(20, 2), y.lengths)
+    ahead = {b.name: b for b in baselines(X, y, classifier=False, horizon=2, known=known)}
+    assert list(ahead) == ["mean", "persistence", "ridge on lags", "1-NN on lags"]
+    now = {b.name: b for b in baselines(X, y, classifier=False)}
+    for name in ("ridge on lags", "1-NN on lags"):
+        found = ahead[name].fit(X, y).predict(test)  # type: ignore[call-arg]
+        expected = now[name].fit(as_seen(X, 2, known), cut).predict(as_seen(test, 2, known))  # type: ignore[call-arg]
+        for row in range(5):
+            assert np.isnan(found[row][:2]).all()
+            assert np.array_equal(found[row][2:], expected[row])
+
+
+def test_baselines_and_forecast_are_scored_on_the_same_steps() -> None:
+    X, y = of_steps(np.tile(np.random.default_rng(0).normal(size=(6, 4)), 5))
+    model = SequenceRegressor(hidden_size=2, max_epochs=1, random_state=0, horizon=3, warmup=1)
+    splits = [(np.arange(3), np.arange(3, 6)), (np.arange(3, 6), np.arange(3))]
+    scorers = scorers_for(model, y, ["r2", "neg_mean_squared_error"])
+    found = {one.name: one for one in assess_baselines(model, X, y, splits, scorers, test=(X, y), season=4)}
+    assert list(found) == ["mean", "seasonal naive, 4", "ridge on lags", "1-NN on lags"]
+    naive = found["seasonal naive, 4"]
+    assert naive.validation == {"R2": [[1.0, 1.0]], "neg_mean_squared_error": [[0.0, 0.0]]}
+    assert naive.test == {"R2": [1.0], "neg_mean_squared_error": [0.0]}
+    # the mean of training at every step from the fifth on
+    errors = y.values[y.offsets[3] :, 0].reshape(3, 20)[:, 4:] - y.values[: y.offsets[3]].mean()
+    assert found["mean"].validation["neg_mean_squared_error"][0][0] == pytest.approx(-np.mean(errors**2), rel=1e-12)
+    scores = assess([model], X, y, splits, scorers).scores
+    assert np.isfinite(scores.validation["R2"]).all()
+
+
+def test_a_season_without_a_horizon_adds_the_naive_and_nothing_else() -> None:
+    X = ragged(4)
+    y = Sequences(X.values[:, :1], X.offsets)
+    assert [b.name for b in baselines(X, y, classifier=False, season=3)] == [
+        "mean",
+        "seasonal naive, 3",
+        "ridge on lags",
+        "1-NN on lags",
+    ]
+    with pytest.raises(ParameterError, match=r"^season needs at least 1 step, got 0$"):
+        baselines(X, y, classifier=False, season=0)
+    needs = "^season needs a target of numbers at each step, got "
+    with pytest.raises(ParameterError, match=f"{needs}classes$"):
+        baselines(X, y, classifier=True, season=3)
+    with pytest.raises(ParameterError, match=f"{needs}one target a series$"):
+        baselines(X, np.arange(4.0), classifier=False, season=3)
 
 
 AWKWARD = {

@@ -5,16 +5,17 @@ from typing import Any
 import numpy as np
 import pytest
 from scipy import stats
+from sklearn.base import clone
 from sklearn.dummy import DummyClassifier, DummyRegressor
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import accuracy_score, log_loss, mean_absolute_error, mean_squared_error
-from sklearn.model_selection import KFold
+from sklearn.model_selection import GroupKFold, KFold
 
 from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor, nested_cv_interval
-from throughtime.data import as_sequences
-from throughtime.errors import ParameterError
+from throughtime.data import Sequences, as_sequences
+from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import members
-from throughtime.generalization import naive_interval, nested_interval
+from throughtime.generalization import naive_interval, nested_interval, nested_scores
 
 RNG = np.random.default_rng(5)
 
@@ -131,8 +132,6 @@ def test_a_regressors_scores_are_the_means_that_scikit_learn_calls_so(scoring: s
 
 
 def test_a_classifiers_scores_are_those_of_scikit_learn() -> None:
-    from throughtime.generalization import nested_scores
-
     model = DummyClassifier(strategy="prior").fit(np.zeros((10, 1)), [0] * 7 + [1] * 3)
     y = np.array([0, 1, 1, 0])
     zeros = np.zeros((4, 1))
@@ -200,9 +199,84 @@ def test_the_best_of_twenty_coin_flips_scores_above_a_half_and_nested_folds_do_n
     assert np.mean(honest) == pytest.approx(0.5, abs=3 * 0.05 / np.sqrt(12))
 
 
-def test_step_targets_and_a_regressor_of_ours() -> None:
-    net = SequenceRegressor(hidden_size=2, max_epochs=1, batch_size=8, random_state=0, cell="rnn")
-    interval = nested_cv_interval(net, X, X.mean((1, 2)), n_splits=3, n_repeats=1, random_state=0)
+STEPS: dict[str, Any] = {"hidden_size": 2, "max_epochs": 1, "batch_size": 8, "random_state": 0, "cell": "rnn"}
+RAGGED = Sequences.from_arrays([np.random.default_rng(k).normal(size=(4 + k % 5, 2)) for k in range(12)])
+
+
+def step_targets(*, of_classes: bool = False) -> Sequences:
+    """Every third step unobserved."""
+    values = RAGGED.values.sum(1)
+    values = (values > 0) * 1.0 if of_classes else values
+    return Sequences(np.where(np.arange(len(values)) % 3 == 1, np.nan, values)[:, None], RAGGED.offsets)
+
+
+@pytest.mark.parametrize("ahead", [{}, {"warmup": 1}, {"horizon": 1, "known": [1], "warmup": 1}])
+@pytest.mark.parametrize("grouped", [False, True])
+def test_a_series_counts_as_one_example_by_the_mean_over_its_steps(ahead: dict[str, Any], grouped: bool) -> None:
+    net, y = SequenceRegressor(**STEPS, **ahead), step_targets()
+    groups = np.arange(12) // 2 if grouped else None
+    first = ahead.get("warmup", 0) + ahead.get("horizon", 0)
+    seed = np.random.RandomState(4).randint(2**31)
+    kind = GroupKFold if grouped else KFold
+    folds = [test for _, test in kind(3, shuffle=True, random_state=seed).split(np.zeros(12), groups=groups)]
+
+    def losses(left_out: list[int], scored: int) -> np.ndarray:
+        train = np.setdiff1d(np.arange(12), np.concatenate([folds[k] for k in left_out]))
+        fitted, each = clone(net).fit(RAGGED[train], y[train]), []
+        for row in folds[scored]:
+            errors = (fitted.predict(RAGGED[[row]])[0] - y[int(row)])[first:, 0] ** 2
+            each.append(-np.mean(errors[~np.isnan(errors)]))
+        if groups is None:
+            return np.array(each)
+        return np.array([np.mean(np.array(each)[groups[folds[scored]] == g]) for g in np.unique(groups[folds[scored]])])
+
+    outer = [[losses([k], k) for k in range(3)]]
+    inner = [[[losses([k, j], j) if j != k else None for j in range(3)] for k in range(3)]]
+    expected = nested_interval(outer, inner)
+    found = nested_cv_interval(net, RAGGED, y, n_splits=3, n_repeats=1, random_state=4, groups=groups)
+    np.testing.assert_allclose(
+        (found.mean, found.low, found.high), (expected.mean, expected.low, expected.high), rtol=1e-9
+    )
+    assert found.method == expected.method
+
+
+def test_classes_at_each_step_are_scored_as_scikit_learn_would_each_series() -> None:
+    net, y = SequenceClassifier(**STEPS), step_targets(of_classes=True)
+    seen: list[np.ndarray] = []
+
+    def both(answers: Any, X: Any, truth: np.ndarray) -> np.ndarray:
+        hits = nested_scores._POINTWISE["accuracy"](answers, X, truth)
+        logs = nested_scores._POINTWISE["neg_log_loss"](answers, X, truth)
+        series, _ = answers.steps
+        means = nested_scores.SeriesMeans(lambda *_: hits)(answers, X, truth)
+        for one, mean in zip(np.unique(series), means, strict=True):
+            assert mean == accuracy_score(truth[series == one], answers.predicted[series == one])
+            shares = answers.probabilities[series == one]
+            expected = -log_loss(truth[series == one], shares, labels=[0, 1])
+            assert logs[series == one].mean() == pytest.approx(expected, rel=1e-12)
+        seen.append(truth)
+        return hits
+
+    default = nested_cv_interval(net, RAGGED, y, n_splits=3, n_repeats=1, random_state=0)
+    assert nested_cv_interval(net, RAGGED, y, n_splits=3, n_repeats=1, random_state=0, scoring=both) == default
+    assert 0 <= default.mean <= 1
+    assert len(seen) == 3 + 3 * 2  # three folds alone, and both of three pairs
+
+
+def test_a_series_without_a_step_that_counts_is_named() -> None:
+    y = [np.where(np.arange(len(x)) > (1 if k == 7 else -1), np.nan, 1.0) for k, x in enumerate(RAGGED)]
+    y = [np.where(np.isnan(one) & (k != 7), 1.0, one) for k, one in enumerate(y)]
+    needs = "^nested_cv_interval needs an observed step after horizon and warm-up in every series, series 7 has none$"
+    with pytest.raises(DataError, match=needs):
+        nested_cv_interval(SequenceRegressor(**STEPS, warmup=2), RAGGED, y, n_splits=3)
+    with pytest.raises(ParameterError, match=r"^scoring needs to give a number for each of \d+ steps, got \(\)$"):
+        nested_cv_interval(SequenceRegressor(**STEPS), RAGGED, step_targets(), n_splits=3, scoring=lambda *_: 0.5)
+
+
+def test_targets_at_each_step_need_a_network_of_ours() -> None:
+    interval = nested_cv_interval(
+        SequenceRegressor(**STEPS), X, X.mean((1, 2)), n_splits=3, n_repeats=1, random_state=0
+    )
     assert interval.mean < 0
-    with pytest.raises(ValueError, match=r"^nested_cv_interval needs one target a series, got y of shape"):
-        nested_cv_interval(net, X, X[:, :, 0], n_splits=3)
+    with pytest.raises(DataError, match=r"^nested_cv_interval needs one target a series, got y of shape \(24, 4\)$"):
+        nested_cv_interval(DummyRegressor(), X[:, :, 0], X[:, :, 0], n_splits=3)

@@ -27,6 +27,7 @@ from sklearn.preprocessing import StandardScaler
 import throughtime as ours
 from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor
 from throughtime.data import Sequences, as_sequences
+from throughtime.errors import DivergenceError
 
 RNG = np.random.default_rng(7)
 N = 24
@@ -68,6 +69,10 @@ def failing(estimator: Any, X: Any, y: Any) -> float:  # noqa: ARG001
     if len(y) and 0 in y[:1]:
         raise RuntimeError("no score today")
     return 1.0
+
+
+def never(estimator: Any, X: Any, y: Any) -> float:  # noqa: ARG001
+    raise KeyError("no score at all")
 
 
 def outcome(call: Callable[[], Any]) -> tuple[Any, list[tuple[type, str]]]:
@@ -252,6 +257,100 @@ def _renamed(found: Any) -> Any:
     if isinstance(result, tuple) and isinstance(result[1], str):
         result = result[0], result[1].replace("LockstepSearchCV", "GridSearchCV")
     return result, told
+
+
+# Decay alone moves the weights, by 1 - lr lambda/n a step: 16 series halve what is left, 4 make it five times as much.
+DIVERGING = SequenceRegressor(
+    **NET | {"optimizer": "sgd", "momentum": 0.0, "clip_norm": None, "lr": 1e-3, "weight_decay": 24e3,
+             "lr_schedule": "constant", "batch_size": 4, "max_epochs": 60}
+)  # fmt: skip
+UNEQUAL = [(np.arange(4), np.arange(12, 24)), (np.arange(4, 24), np.arange(4)), (np.arange(16), np.arange(16, 24))]
+PARTED = [(np.arange(4), np.arange(4, 24)), (np.arange(4, 24), np.arange(4))]
+ONE_CLASS = [(np.arange(12, 24), np.arange(12)), (np.arange(3, 15), np.arange(12, 24))]
+
+BAD: dict[str, tuple[Any, Any, dict[str, Any]]] = {
+    "test folds with one class": (CLASSIFIER, np.sort(Y), {"cv": KFold(4)}),
+    "a training fold with one class": (CLASSIFIER, np.sort(Y), {"cv": ONE_CLASS}),
+    "only training folds with one class": (CLASSIFIER, np.sort(Y), {"cv": KFold(2)}),
+    "a member that diverges": (DIVERGING, NUMBERS, {"cv": UNEQUAL}),
+    "more folds than series": (CLASSIFIER, Y, {"cv": KFold(25)}),
+    "more folds than series of a class": (CLASSIFIER, Y, {"cv": 13}),
+    "one fold": (CLASSIFIER, Y, {"cv": 1}),
+    "groups missing": (CLASSIFIER, Y, {"cv": GroupKFold(4)}),
+    "groups of another length": (CLASSIFIER, Y, {"cv": GroupKFold(4), "groups": GROUPS[:-1]}),
+    "more folds than groups": (CLASSIFIER, Y, {"cv": GroupKFold(9), "groups": GROUPS}),
+    "a scorer that raises": (CLASSIFIER, Y, {"cv": KFold(3), "scoring": failing}),
+    "a scorer that raises always": (CLASSIFIER, Y, {"cv": KFold(3), "scoring": never}),
+    "no such scorer": (CLASSIFIER, Y, {"cv": KFold(3), "scoring": "accuracies"}),
+    "a scorer of the other kind": (REGRESSOR, NUMBERS, {"cv": 3, "scoring": "roc_auc"}),
+    "lengths that differ": (CLASSIFIER, Y[:-1], {"cv": 3}),
+    "a target that is not a number": (REGRESSOR, np.where(np.arange(N) == 5, np.nan, NUMBERS), {"cv": 3}),
+}
+ALWAYS_RAISE = "cross_val_predict", "permutation_test_score"
+MORE: dict[str, dict[str, Any]] = {
+    "cross_validate": {"return_train_score": True},
+    "cross_val_score": {},
+    "cross_val_predict": {},
+    "learning_curve": {"train_sizes": [0.5, 1.0]},
+    "validation_curve": {"param_name": "dropout", "param_range": [0.0, 0.5]},
+    "permutation_test_score": {"n_permutations": 2},
+}
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize(
+    ("name", "error_score"),
+    [(name, {}) for name in MORE] + [(name, {"error_score": "raise"}) for name in MORE if name not in ALWAYS_RAISE],
+)
+def test_bad_input_is_answered_as_scikit_learn_answers_it(name: str, error_score: dict[str, Any], bad: str) -> None:
+    estimator, y, options = BAD[bad]
+    options = MORE[name] | options | error_score
+    if name == "cross_val_predict":
+        options.pop("scoring", None)
+        if options["cv"] is UNEQUAL:
+            options["cv"] = PARTED
+    assert_equal_outcomes(name, estimator, CUBE, y, **options)
+
+
+@pytest.mark.parametrize("bad", BAD)
+@pytest.mark.parametrize("error_score", [np.nan, "raise"])
+def test_bad_input_is_answered_by_a_search_as_by_grid_search(bad: str, error_score: Any) -> None:
+    estimator, y, options = BAD[bad]
+    options = dict(options)
+    given = {"groups": options.pop("groups")} if "groups" in options else {}
+    options |= {"param_grid": {"dropout": [0.0, 0.5]}, "error_score": error_score}
+    one = outcome(lambda: searched(LockstepSearchCV(estimator, **options), CUBE, y, **given))
+    other = outcome(lambda: searched(GridSearchCV(estimator, **options), CUBE, y, **given))
+    assert_same(*(_renamed(each) for each in (one, other)))
+
+
+STEP_BAD: dict[str, tuple[Any, dict[str, Any]]] = {
+    "a member that diverges": (DIVERGING, {"cv": UNEQUAL}),
+    "more folds than series": (REGRESSOR, {"cv": KFold(25)}),
+    "groups missing": (REGRESSOR, {"cv": GroupKFold(4)}),
+    "more folds than groups": (REGRESSOR, {"cv": GroupKFold(9), "groups": GROUPS}),
+    "groups of another length": (REGRESSOR, {"cv": GroupKFold(4), "groups": GROUPS[:-1]}),
+    "a bad parameter": (SequenceRegressor(**NET | {"horizon": 3, "known": [9]}), {"cv": 3}),
+}
+
+
+@pytest.mark.parametrize("bad", STEP_BAD)
+@pytest.mark.parametrize("name", ["cross_validate", "cross_val_score", "learning_curve", "validation_curve"])
+def test_bad_input_with_targets_at_each_step_is_answered_as_scikit_learn_answers_it(name: str, bad: str) -> None:
+    estimator, options = STEP_BAD[bad]
+    X = as_sequences(CUBE)
+    y = Sequences(X.values[:, :1], X.offsets)
+    assert_equal_outcomes(name, estimator, X, y, **MORE[name] | options)
+
+
+def test_a_member_that_diverges_leaves_the_others_their_results() -> None:
+    with pytest.warns(theirs._validation.FitFailedWarning, match="1 fits failed out of a total of 3"):
+        found = ours.cross_validate(DIVERGING, CUBE, NUMBERS, cv=UNEQUAL, return_estimator=True)
+    assert np.isnan(found["test_score"]).tolist() == [True, False, False]
+    for score, (train, test) in list(zip(found["test_score"], UNEQUAL, strict=True))[1:]:
+        assert score == clone(DIVERGING).fit(CUBE[train], NUMBERS[train]).score(CUBE[test], NUMBERS[test])
+    with pytest.raises(DivergenceError, match=r"^training needs finite losses and weights, got a loss of"):
+        ours.cross_val_predict(DIVERGING, CUBE, NUMBERS, cv=PARTED)
 
 
 def test_a_sampled_search_draws_what_randomized_search_draws() -> None:

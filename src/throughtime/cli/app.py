@@ -36,7 +36,12 @@ TimeColumn = Annotated[str | None, _of_data("--time", "column that orders the st
 TargetColumn = Annotated[str | None, _of_data("--target", "column to predict")]
 GroupColumn = Annotated[str | None, _of_data("--group", "column of groups that folds keep whole")]
 StaticColumns = Annotated[str | None, _of_data("--static", "columns that hold for a whole series", "A,B,...")]
-ChannelColumns = Annotated[str | None, _of_data("--channels", "input columns [default: all that are left]", "A,B,...")]
+ChannelColumns = Annotated[
+    str | None,
+    _of_data(
+        "--channels", "input columns [default: all that are left; for a forecast also the target's past]", "A,B,..."
+    ),
+]
 TargetKind = Annotated[
     Literal["auto", "series", "step"] | None,
     _of_data("--target-kind", "one target a series or one a step: auto, series, step [default: auto]", "WORD"),
@@ -99,6 +104,10 @@ def _fit(
     scoring: Annotated[
         list[str] | None, _of_validation("--scoring", "a scorer of scikit-learn, as often as wanted", "NAME")
     ] = None,
+    season: Annotated[
+        int | None,
+        _of_validation("--season", "steps of a season, for the naive forecast among the baselines", "INTEGER"),
+    ] = None,
     seeds: Annotated[
         int | None, _of_validation("--seeds", "networks a fold, from as many seeds [default: 1]", "INTEGER")
     ] = None,
@@ -128,7 +137,8 @@ def _fit(
 
     data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
     data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
-    fit(source, data, {"cv": cv, "scoring": scoring or None, "seeds": seeds}, given, task=task, config=config, out=out)
+    validation = {"cv": cv, "scoring": scoring or None, "season": season, "seeds": seeds}
+    fit(source, data, validation, given, task=task, config=config, out=out)
 
 
 app.command("fit")(spoken(with_model_flags(_fit)))

@@ -66,7 +66,7 @@ def fit(
     data
         Columns of ``throughtime.data.read``, and ``test`` or ``split``; ``None`` where nothing was typed.
     validation
-        ``cv``, ``scoring``, ``seeds``, likewise.
+        ``cv``, ``scoring``, ``season``, ``seeds``, likewise.
     flags
         The estimator's parameters as they were typed.
     """
@@ -84,6 +84,8 @@ def fit(
     if test_source is not None and share is not None:
         raise ParameterError("--test and --split both set test series aside; choose one")
     layout = parameters.get("layout", "ntc")
+    if parameters.get("horizon"):
+        columns["own_past"] = True
     train = read(source, **columns, layout=layout)
     model = estimator_for(train, task, parameters)
     refuse_missing(model, train)
@@ -101,6 +103,10 @@ def fit(
     if test is not None and (shared := shared_with(train, test)):
         console().print(f"[yellow]{shared}: the test score will be too good.[/yellow]\n")
 
+    if model.horizon:
+        known = f"; known till then: {', '.join(map(str, model.known))}" if model.known else ""
+        steps = f"{model.horizon} step{'s' if model.horizon > 1 else ''}"
+        console().print(escape(f"forecast {steps} ahead{known}") + "\n", soft_wrap=True)
     y, groups = train.y, train.groups
     assert y is not None
     cv = parse_cv(
@@ -122,6 +128,7 @@ def fit(
             scorers,
             test=held_out,
             groups=groups,
+            season=chosen.get("season"),
             on_model=lambda name: status.update(f"baseline: {name}"),
         )
     begin = time.perf_counter()
@@ -158,6 +165,7 @@ def fit(
         "target": train.target,
         "cv": chosen.get("cv", _default_folds(train)),
         "scoring": metrics,
+        "season": chosen.get("season"),
         "seeds": seeds,
         "parameters": model.get_params(deep=False),
         "seconds": seconds,

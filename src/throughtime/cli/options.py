@@ -2,7 +2,7 @@
 
 import difflib
 import tomllib
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import Signature
 from pathlib import Path
@@ -17,7 +17,7 @@ Task = Literal["classification", "regression"]
 SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
 #: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
 _OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
-_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT"}
+_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Sequence[int | str]: "A,B,..."}
 #: How the arguments of flags that say no begin.
 _NO = "no_"
 
@@ -80,6 +80,9 @@ def parse_value(parameter: Parameter, text: Any) -> Any:
             return None
         if parameter.type in (int, float):
             value = _number(parameter.type, text)
+        elif parameter.type == Sequence[int | str]:
+            words = [word.strip() for word in text.split(",") if word.strip()]
+            value = [int(word) if word.isdecimal() else word for word in words]
         elif parameter.name == "class_weight" and "=" in text:
             value = _class_weights(text)
     check_value(parameter, value)
@@ -111,6 +114,7 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
     class Validation(BaseModel):
         model_config = ConfigDict(extra="forbid", strict=True)
         cv: str | int | None = None
+        season: int | None = None
         scoring: list[str] | None = None
         seeds: int | None = None
 

@@ -37,13 +37,13 @@ def predict(run: Path, source: str, output: Path) -> None:
     storage.write_file(output, table_bytes(columns, kind))
     what = "steps" if model.by_step_ else "series"
     score = _score(model, data, outputs)
-    console().print(f"{len(columns['prediction'])} {what} predicted into {output}{score}", soft_wrap=True)
+    console().print(f"{len(outputs)} {what} predicted into {output}{score}", soft_wrap=True)
 
 
 def read_alike(source: str, settings: dict[str, Any]) -> Dataset:
     """Read a source with the columns of a run; a target is not needed."""
     if not reads_columns(source):
-        return read(source, require_target=False)
+        return read(source, require_target=False, own_past=settings["columns"]["own_past"])
     columns = {name: value for name, value in settings["columns"].items() if value is not None}
     if settings["channels"] is not None:
         columns["channels"] = settings["channels"]

@@ -21,6 +21,7 @@ class Columns:
     static: tuple[str, ...] = ()
     channels: tuple[str, ...] | None = None
     target_kind: TargetKind = "auto"
+    own_past: bool = False
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,6 +7,7 @@ from os import PathLike
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from numpy.typing import DTypeLike
 
 from throughtime.data.archives import read_archive
@@ -31,6 +32,7 @@ def read(
     static: Iterable[str] = (),
     channels: Iterable[str] | None = None,
     target_kind: TargetKind = "auto",
+    own_past: bool = False,
     layout: Layout = "ntc",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
@@ -45,6 +47,9 @@ def read(
         ``name:test`` (a file of that very name is ``./name``).
     id, time, target, group, static, channels, target_kind
         Columns of tables, as `from_table` says; a `Dataset` keeps them in ``columns``.
+    own_past
+        Whether the target, one a step, is a channel too: for a forecast, which sees of it what lies a horizon back.
+        Named ``channels`` of a table are taken as they are.
     layout
         ``"nct"`` for an archive whose ``X`` holds channels before time.
     require_target
@@ -61,7 +66,7 @@ def read(
     """
     statics = (static,) if isinstance(static, str) else tuple(static)
     chosen = (channels,) if isinstance(channels, str) else None if channels is None else tuple(channels)
-    columns = Columns(id, time, target, group, statics, chosen, target_kind)
+    columns = Columns(id, time, target, group, statics, chosen, target_kind, own_past)
     if not isinstance(source, str | PathLike):
         return from_table(
             source,
@@ -72,11 +77,12 @@ def read(
             static=statics,
             channels=chosen,
             target_kind=target_kind,
+            own_past=own_past,
             require_target=require_target,
             dtype=dtype,
         )
     path = Path(source)
-    if not reads_columns(source) and columns != Columns():
+    if not reads_columns(source) and columns != Columns(own_past=own_past):
         given = [
             name
             for name in ("id", "time", "target", "group", "static", "channels", "target_kind")
@@ -87,7 +93,8 @@ def read(
     if built_in is not None:
         data = load_dataset(*built_in)
         y = data.y.astype(dtype) if isinstance(data.y, Sequences) else data.y
-        return replace(data, X=data.X.astype(dtype), y=y)
+        data = replace(data, X=data.X.astype(dtype), y=y)
+        return _with_own_past(data) if own_past else data
     try:
         if path.is_dir():
             return read_directory(path, columns, require_target=require_target, dtype=dtype)
@@ -97,9 +104,11 @@ def read(
         if suffix in SUFFIXES:
             return read_table_file(path, columns, require_target=require_target, dtype=dtype)
         if suffix == ".npz":
-            return read_archive(path, layout=layout, require_target=require_target, dtype=dtype)
+            data = read_archive(path, layout=layout, require_target=require_target, dtype=dtype)
+            return _with_own_past(data) if own_past else data
         if suffix == ".ts":
-            return read_ts(path, require_target=require_target, dtype=dtype)
+            data = read_ts(path, require_target=require_target, dtype=dtype)
+            return _with_own_past(data) if own_past else data
         raise DataError(f"a file needs to be .csv, .parquet, .npz or .ts, got {suffix or 'no suffix'}")
     except DataError as error:
         raise type(error)(f"{source}: {error}") from error
@@ -107,6 +116,24 @@ def read(
         if isinstance(error, ParameterError):
             raise
         raise DataError(f"{source!s:.200}: cannot be opened: {error}") from error
+
+
+def _with_own_past(data: Dataset) -> Dataset:
+    """A data set whose targets, one a step, are a channel more."""
+    if not isinstance(data.y, Sequences):
+        got = "none" if data.y is None else "one a series"
+        raise DataError(f"own_past needs a target at each step, got {got}")
+    X = data.X
+    names = None if X.channel_names is None else [*X.channel_names, data.target or "target"]
+    X = Sequences(
+        np.concatenate([X.values, data.y.values.astype(X.dtype)], axis=1),
+        X.offsets,
+        times=X.times,
+        groups=X.groups,
+        static=X.static,
+        channel_names=names,
+    )
+    return replace(data, X=X, columns=replace(data.columns, own_past=True))
 
 
 def reads_columns(source: Any) -> bool:

@@ -34,6 +34,7 @@ def read_table_file(
         static=columns.static,
         channels=columns.channels,
         target_kind=columns.target_kind,
+        own_past=columns.own_past,
         require_target=require_target,
         dtype=dtype,
         name=path.stem,

@@ -6,7 +6,7 @@ Tables come in through the Arrow C stream: pyarrow's, pandas' and polars' alike.
 import difflib
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -35,6 +35,7 @@ def from_table(
     static: Iterable[str] = (),
     channels: Iterable[str] | None = None,
     target_kind: TargetKind = "auto",
+    own_past: bool = False,
     require_target: bool = True,
     dtype: DTypeLike = "float32",
     name: str = "table",
@@ -63,6 +64,9 @@ def from_table(
         ``"auto"`` takes the target as one a step when it varies within a series, or when it is a float that is null
         on some steps of a series but not on others; ``"series"`` and ``"step"`` settle it. Labels (text, booleans) are
         never one a step; integers and labels may be null on some steps of a series.
+    own_past
+        Whether the target, one a step, is a channel too, the last where ``channels`` does not name it: for a forecast,
+        which sees of it what lies a horizon back.
     require_target
         Whether to refuse a table without the target. When False and the target is missing, for one series even, y is
         None: so the data that a model is to predict are read with the columns that it was trained with.
@@ -78,7 +82,7 @@ def from_table(
         comes twice; inf; a series without a target.
     """
     arrow = _as_arrow(table)
-    columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind)
+    columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind, own_past)
     if id is None:
         raise DataError(
             "id (--id) needs the column that tells series apart, one row being one step, got none; "
@@ -152,7 +156,9 @@ def assemble(
     if has_target:
         assert columns.target is not None
         kind, y = _target(table, columns.target, columns.target_kind, series, X, require_target)
-    frozen = Columns(columns.id, columns.time, columns.target, columns.group, columns.static, names, kind)
+    if columns.own_past and isinstance(y, ndarray):
+        raise DataError("own_past needs a target at each step, got one a series, which would be its own input")
+    frozen = replace(columns, channels=names, target_kind=kind)
     return Dataset(X, y, ids, name, source, X.groups, columns.target, frozen)
 
 
@@ -249,8 +255,10 @@ def _quoted(names: Sequence[str]) -> str:
 def _channel_names(table: "pa.Table", columns: Columns, channels: tuple[str, ...] | None) -> tuple[str, ...]:
     taken = {columns.id, columns.time, columns.target, columns.group, *columns.static}
     names = tuple(name for name in table.column_names if name not in taken) if channels is None else channels
+    if columns.own_past and columns.target is not None and channels is None:
+        names = (*names, columns.target)
     for role, chosen in (("channels", names), ("static", columns.static)):
-        if columns.target is not None and columns.target in chosen:
+        if columns.target is not None and columns.target in chosen and not (columns.own_past and role == "channels"):
             raise DataError(f"{role} (--{role}) needs columns other than the target, got {columns.target!r}")
     odd = [name for name in names if not _is_numeric(_kind(table[name]))]
     if odd:

@@ -1,6 +1,6 @@
 """What the two estimators share: parameters as declared, fitting through the lockstep door, saving and loading."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from inspect import Parameter as Argument
 from inspect import Signature
 from pathlib import Path
@@ -53,6 +53,10 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         Channels; or time steps, when X was two-dimensional and so one channel.
     """
 
+    #: a regressor's parameters alone: nobody else forecasts
+    horizon: int = 0
+    known: Sequence[int | str] | None = None
+
     schema: type
     module_: SequenceNetwork | FactoryModule
     history_: list[EpochRecord]
@@ -65,6 +69,9 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     #: the width that two-dimensional X must have; ``None`` when X was ragged or had three dimensions
     n_steps_: int | None
     by_step_: bool
+    #: the steps that a forecast is ahead, and the numbers of the channels known till then
+    horizon_: int
+    known_: list[int]
 
     def _set(self, given: dict[str, Any]) -> None:
         known = declared(self.schema)

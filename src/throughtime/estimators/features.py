@@ -93,6 +93,12 @@ def gather_steps(
     return own
 
 
+def steps_within(lengths: Int[ndarray, "series"]) -> Int[ndarray, "step"]:
+    """The place of every step in its own series."""
+    places: ndarray = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return places
+
+
 def _steps_since_seen(x: Float[ndarray, "time channel"]) -> Int[ndarray, "time channel"]:
     """Steps since each channel's last value: 0 where it is there; counted from the start before the first."""
     steps = np.arange(len(x))[:, None]

@@ -15,6 +15,7 @@ from throughtime.errors import DataError, ParameterError, ThroughtimeError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import Fit, Outputs
 from throughtime.estimators.features import any_missing, features_of, inputs_of
+from throughtime.estimators.forecast import as_seen, check_longer
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, runs
 from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device
@@ -134,12 +135,13 @@ def fit_calls(
         except Exception as error:
             results[m] = error
         else:
-            key = prepared.net, prepared.recipe, prepared.masked, kind(problem.X)
+            sight = problem.horizon, tuple(problem.known)
+            key = prepared.net, prepared.recipe, prepared.masked, sight, kind(problem.X)
             together[key].append((m, problem.X, prepared))
     groups, places = [], []
-    for (net, recipe, masked, _), group in together.items():
+    for (net, recipe, masked, sight, _), group in together.items():
         X, rows = pooled([own for _, own, _ in group])
-        inputs = inputs_of(features_of(X, masked), recipe.device)
+        inputs = inputs_of(features_of(as_seen(X, *sight), masked), recipe.device)
         members = [_moved(prepared.member, own) for (_, _, prepared), own in zip(group, rows, strict=True)]
         groups.append(_Group(net, recipe, inputs, members))
         places += [(m, prepared) for m, _, prepared in group]
@@ -161,16 +163,17 @@ def predict_members(
 
     Returns
     -------
-    A row a series, or a row a step when the estimator was fitted on a target each step.
+    A row a series, or a row a step when the estimator was fitted on a target each step; without the first ``horizon_``
+    steps of each series, for which there is no forecast.
     """
     outputs: list[ndarray | None] = [None] * len(estimators)
     together: dict[Any, list[int]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
         _check_series(estimator, X, rows[m])
         dtype = next(estimator.module_.parameters()).dtype
-        together[estimator.module_.net, dtype, estimator.masked_, estimator.device].append(m)
-    for (net, dtype, masked, device), places in together.items():
-        cast = X.astype(str(dtype).removeprefix("torch."))
+        together[estimator.module_.net, dtype, estimator.masked_, estimator.device, _sight(estimator)].append(m)
+    for (net, dtype, masked, device, sight), places in together.items():
+        cast = as_seen(X, *sight).astype(str(dtype).removeprefix("torch."))
         inputs = inputs_of(features_of(cast, masked), device)
         longest = int(X.lengths.max(initial=1))
         each = bytes_a_member(net, EVALUATION_ROWS, longest, dtype.itemsize, training=False)
@@ -196,7 +199,8 @@ def predict_calls(
         except Exception as error:
             results[m] = error
         else:
-            together[kind(call.X)].append(m)
+            # together with series that are long enough: the horizon of one call is not another's
+            together[kind(call.X), _sight(call.estimator)].append(m)
     for places in together.values():
         X, rows = pooled([calls[m].X for m in places])
         found = predict_members([calls[m].estimator for m in places], X, rows, memory_budget=memory_budget)
@@ -242,8 +246,14 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> Non
     static = 0 if X.static is None else X.static.shape[1]
     if static != estimator.n_static_:
         raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")
-    if estimator.missing == "error" and any_missing(X, rows):
+    check_longer(X, estimator.horizon_)
+    if estimator.missing == "error" and any_missing(as_seen(X, *_sight(estimator)), rows):
         raise DataError('X needs every value with missing="error", got NaN')
+
+
+def _sight(estimator: SequenceEstimator) -> tuple[int, tuple[int, ...]]:
+    """How far ahead of what it reads an estimator predicts, and the channels it reads up to there."""
+    return estimator.horizon_, tuple(estimator.known_)
 
 
 def _fitted(estimator: E, prepared: Prepared, trained: Trained) -> E:

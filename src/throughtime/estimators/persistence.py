@@ -19,7 +19,8 @@ from throughtime.records import EpochRecord
 
 #: Nothing else is ever made from a file's name for it.
 _KINDS: dict[str, type[SequenceEstimator]] = {"classifier": SequenceClassifier, "regressor": SequenceRegressor}
-_PLAIN = ("random_state_", "masked_", "by_step_", "n_static_", "n_steps_", "n_features_in_", "best_epoch_", "n_iter_")
+_PLAIN = ("random_state_", "masked_", "by_step_", "n_static_", "n_steps_", "n_features_in_", "best_epoch_", "n_iter_",
+          "horizon_", "known_")  # fmt: skip
 _REGRESSOR = ("target_mean_", "target_scale_")
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"

@@ -16,6 +16,7 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.features import Features, any_missing, features_of, inputs_of, scaling, weighted_moments
+from throughtime.estimators.forecast import as_seen, known_channels
 from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
 from throughtime.nn import Architecture, FactoryNetwork, Net
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
@@ -44,14 +45,24 @@ class Problem:
         for estimator in estimators:
             check_values(estimator.schema, estimator.get_params(deep=False))
         first = estimators[0]
-        for name in ("layout", "warmup"):
-            if len({getattr(estimator, name) for estimator in estimators}) > 1:
+        for name in ("layout", "warmup", "horizon", "known"):
+            if any(getattr(estimator, name) != getattr(first, name) for estimator in estimators):
                 raise ParameterError(f"members that share one data set need the same {name}")
         self.X = as_sequences(X, layout=first.layout)
         self.n_steps = _width(X)
         if y is None:
             raise DataError(f"{type(first).__name__} requires y to be passed, but the target y is None")
-        self.targets = targets_of(y, self.X, first.warmup)
+        self.horizon = int(first.horizon)
+        if first.known and not self.horizon:
+            raise ParameterError(
+                f"known needs a horizon of at least 1, got 0 and known={first.known!r}: without a horizon every "
+                "channel is read up to the step that is predicted"
+            )
+        self.known = known_channels(first.known, self.X)
+        self.targets = targets_of(y, self.X, first.warmup, self.horizon)
+        self.seen = as_seen(self.X, self.horizon, self.known)
+        if self.horizon:
+            self.targets = self.targets.after(self.horizon)
         self.weights = _checked_weights(weights, len(self.X))
         self.groups = self.X.groups if groups is None else np.asarray(groups)
         if self.groups is not None and len(self.groups) != len(self.X):
@@ -62,7 +73,7 @@ class Problem:
     def features(self, masked: bool) -> Features:
         """The columns of all series, made once for those who see what is missing and once for the others."""
         if masked not in self._features:
-            self._features[masked] = features_of(self.X, masked)
+            self._features[masked] = features_of(self.seen, masked)
         return self._features[masked]
 
     def inputs(self, masked: bool, device: str) -> Inputs:
@@ -75,7 +86,9 @@ class Problem:
         """Everything of one member that comes from its own training series."""
         p = estimator.get_params(deep=False)
         check_device(p["device"])
-        masked = any_missing(self.X, rows)
+        if self.horizon and p["bidirectional"]:
+            raise ParameterError("horizon needs bidirectional=False: reading back from the end is seeing the future")
+        masked = any_missing(self.seen, rows)
         if masked and p["missing"] == "error":
             raise DataError(f'X needs every value with missing="error", got NaN{self._where_missing(rows)}')
         seed = p["random_state"] if p["random_state"] is not None else int(np.random.default_rng().integers(2**31))
@@ -86,6 +99,7 @@ class Problem:
                 "got none"
             )
         learned: dict[str, Any] = {"random_state_": int(seed), "masked_": masked, "by_step_": own.by_step}
+        learned |= {"horizon_": self.horizon, "known_": self.known}
         if isinstance(estimator, SequenceClassifier):
             learned["classes_"] = classes_of(own)
         else:
@@ -192,9 +206,10 @@ class Problem:
 
     def _where_missing(self, rows: Rows) -> str:
         for row in rows:
-            steps, channels = np.nonzero(np.isnan(self.X[int(row)]))
+            steps, channels = np.nonzero(np.isnan(self.seen[int(row)]))
             if len(steps):
-                return f" at series {row}, step {steps[0]}, channel {channels[0]}"
+                step = steps[0] + (self.horizon if channels[0] in self.known else 0)
+                return f" at series {row}, step {step}, channel {channels[0]}"
         return " in the static features"
 
 

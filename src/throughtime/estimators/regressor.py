@@ -9,6 +9,7 @@ from sklearn.metrics import r2_score
 
 from throughtime.data import Sequences
 from throughtime.estimators.base import SequenceEstimator, takes
+from throughtime.estimators.forecast import at_own_steps
 from throughtime.estimators.targets import observed_pairs, steps_like, untransform
 from throughtime.parameters import RegressorArguments
 
@@ -20,6 +21,12 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     The parameters are those of ``throughtime.parameters.RegressorArguments``, where each is described;
     ``throughtime fit --help`` lists them too.  ``module`` takes a factory of a network of your own: see
     ``throughtime.nn.factory``.
+
+    With ``horizon=h`` it forecasts: the target of step t is predicted from the channels of X up to step t - h, and from
+    those in ``known`` (a calendar, planned prices) up to step t itself.  The target's own past is seen if it is one of
+    the channels.  ``predict`` stays aligned with X: the first h steps of each series have no forecast and are NaN;
+    ``score`` leaves them out, and the ``warmup`` after them.  To forecast beyond the data append h rows to a series,
+    NaN in all channels that are not known.  See ``docs/guide/forecasting.md``.
 
     Examples
     --------
@@ -40,9 +47,9 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         """The prediction for each series, or each step, on the target's own scale."""
         learned = outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
         values = untransform(self.get_params()["target_transform"], learned).astype(outputs.dtype)
-        return steps_like(X, values[:, None]) if self.by_step_ else values
+        return steps_like(X, at_own_steps(X, values, self.horizon_)[:, None]) if self.by_step_ else values
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R squared (in hydrology NSE), over the observed steps after the warm-up when every step has a target."""
+        """R squared (in hydrology NSE); of a target each step, over the observed steps after horizon and warm-up."""
         truth, found, weights = observed_pairs(self, X, y, self.predict(X), sample_weight)
         return float(r2_score(truth, found, sample_weight=weights))

@@ -10,7 +10,8 @@ from numpy import ndarray
 
 from throughtime.data import Sequences, as_sequences, as_targets
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.features import gather_steps
+from throughtime.estimators.features import gather_steps, steps_within
+from throughtime.estimators.forecast import check_longer
 
 #: The way there and back, the lowest value that has one, and that bound in words.
 _TRANSFORMS: dict[str, tuple[Callable[[ndarray], ndarray], Callable[[ndarray], ndarray], float, str]] = {
@@ -41,19 +42,30 @@ class Targets:
         own = self.lengths[rows]
         return Targets(gather_steps(self.values, starts[rows], own), own)
 
+    def after(self, steps: int) -> "Targets":
+        """The targets a step, without the first of each series."""
+        assert self.lengths is not None
+        return Targets(self.values[steps_within(self.lengths) >= steps], self.lengths - steps)
 
-def targets_of(y: Any, X: Sequences, warmup: int = 0) -> Targets:
-    """Check targets against their series; the first ``warmup`` steps of each count as unobserved (NaN)."""
+
+def targets_of(y: Any, X: Sequences, warmup: int = 0, horizon: int = 0) -> Targets:
+    """Check targets against their series; the first steps of each, ``horizon + warmup``, count as unobserved (NaN).
+
+    The warm-up is counted in steps read: the first ``horizon`` steps have no forecast that it could be about.
+    """
     y = as_targets(y, X)
     if not isinstance(y, Sequences):
+        if horizon:
+            raise DataError(f"horizon={horizon} needs a target at each step, got one a series")
         return Targets(y)
     if y.n_channels != 1:
         raise DataError(f"y needs one target a step, got {y.n_channels} channels")
+    check_longer(X, horizon)
     values = y.values[:, 0].copy()
-    within = np.arange(len(values)) - np.repeat(y.offsets[:-1], y.lengths)
-    values[within < warmup] = np.nan
+    values[steps_within(y.lengths) < warmup + horizon] = np.nan
     if np.isnan(values).all():
-        raise DataError(f"y needs an observed target after the first {warmup} steps (warmup), got none")
+        which = f"{warmup + horizon} steps (warmup{' and horizon' if horizon else ''})"
+        raise DataError(f"y needs an observed target after the first {which}, got none")
     return Targets(values, np.asarray(y.lengths))
 
 
@@ -124,7 +136,7 @@ def observed_pairs(
         if isinstance(truth, Sequences):
             raise ParameterError("this estimator was fitted on a target a series and needs the same to score")
         return truth, np.asarray(found), weights
-    targets = targets_of(y, series, estimator.warmup)
+    targets = targets_of(y, series, estimator.warmup, estimator.horizon_)
     if not targets.by_step:
         raise ParameterError("this estimator was fitted on a target each step and needs the same to score")
     seen = ~np.isnan(targets.values)

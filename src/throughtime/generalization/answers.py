@@ -88,7 +88,7 @@ def answers_from(
     classes: ndarray | None = None,
 ) -> Answers:
     """Predictions on X of any model, one a series or one a step as ``model`` makes them."""
-    targets = targets_of(y, X, model.warmup)
+    targets = targets_of(y, X, model.warmup, model.horizon)
     if not targets.by_step:
         return Answers(model, targets.values, np.asarray(predicted), probabilities, classes)
     seen = ~np.isnan(targets.values)

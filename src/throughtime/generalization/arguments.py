@@ -10,6 +10,7 @@ from sklearn import get_config
 from sklearn.metrics import check_scoring
 from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit, check_cv
 from sklearn.pipeline import Pipeline
+from sklearn.utils import check_consistent_length
 
 from throughtime.data import Sequences, as_sequences
 from throughtime.data.conversion import as_targets
@@ -67,15 +68,23 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
                 UserWarning,
                 stacklevel=3,
             )
-    network = _network_of(estimator)
-    if network is None or not _maybe_by_step(y):
+    steps = in_steps(estimator, X, y)
+    if steps is None:
         return Arguments(X, y, groups, cv, scoring, False)
-    series = as_sequences(X, layout=network.layout)
-    targets = as_targets(y, series)
-    if not isinstance(targets, Sequences):
-        return Arguments(X, y, groups, cv, scoring, False)
+    series, targets = steps
+    check_consistent_length(series, targets, groups)
     splits = list(check_cv(cv).split(np.zeros(len(series)), None, groups))
     return Arguments(series, targets, groups, splits, _by_step(estimator, scoring), True)
+
+
+def in_steps(estimator: Any, X: Any, y: Any) -> tuple[Sequences, Sequences] | None:
+    """Series and targets when each step has one and a network of ours is to predict it; else ``None``."""
+    network = network_of(estimator)
+    if network is None or not _maybe_by_step(y):
+        return None
+    series = as_sequences(X, layout=network.layout)
+    targets = as_targets(y, series)
+    return (series, targets) if isinstance(targets, Sequences) else None
 
 
 def takes_groups(cv: Any) -> bool:
@@ -112,7 +121,7 @@ def _by_step(estimator: Any, scoring: Any) -> Any:
     return {name: ObservedSteps(check_scoring(estimator, scoring=name)) for name in scoring}
 
 
-def _network_of(estimator: Any) -> SequenceEstimator | None:
+def network_of(estimator: Any) -> SequenceEstimator | None:
     """The network that gives an estimator's answers, when it is ours."""
     while not isinstance(estimator, SequenceEstimator):
         if isinstance(estimator, Pipeline) and estimator.steps:

@@ -27,8 +27,9 @@ from throughtime.data import Sequences
 from throughtime.data.reasons import reason
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
+from throughtime.estimators.forecast import known_channels
 from throughtime.generalization.answers import Answers, answers_from, answers_of, observed_targets, pooled, take
-from throughtime.generalization.baselines import Baseline, baselines
+from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines
 from throughtime.generalization.folds import Split
 from throughtime.generalization.intervals import Interval, corrected_interval
 from throughtime.records import EpochProgress, Record
@@ -177,6 +178,7 @@ def assess_baselines(
     *,
     test: tuple[Sequences, Any] | None = None,
     groups: ndarray | None = None,
+    season: int | None = None,
     on_model: Callable[[str], None] | None = None,
 ) -> list[ModelScores]:
     """Score the baselines on the same folds and test series.
@@ -184,13 +186,18 @@ def assess_baselines(
     Parameters
     ----------
     model
-        The net they stand beside, unfitted: what it predicts, they do.
+        The net they stand beside, unfitted: what it predicts, they do; what it may not see of a forecast's future, they
+        do not either.
+    season
+        Steps after which a season comes again: `SeasonalNaive` looks back by whole seasons. Without one, it gives the
+        last value that a forecast knows.
     on_model
         Told the name of each before it is trained.
     """
     classifier = isinstance(model, SequenceClassifier)
     found = []
-    for baseline in baselines(X, y, classifier=classifier):
+    known = known_channels(model.known, X)
+    for baseline in baselines(X, y, classifier=classifier, horizon=model.horizon, known=known, season=season):
         if on_model is not None:
             on_model(baseline.name)
         held = []
@@ -255,7 +262,9 @@ def _answers(
     ]
 
 
-def _baseline_answers(model: SequenceEstimator, baseline: Baseline, X: Sequences, y: Any) -> Answers:
+def _baseline_answers(model: SequenceEstimator, baseline: Baseline | SeasonalNaive, X: Sequences, y: Any) -> Answers:
+    if isinstance(baseline, SeasonalNaive):
+        return answers_from(model, X, y, baseline.predict(X, y))
     predicted = baseline.predict(X)
     if not hasattr(baseline, "predict_proba"):
         return answers_from(model, X, y, predicted)

@@ -1,4 +1,4 @@
-"""What a recurrent net must beat: models that know nothing, a linear one, the nearest neighbor.
+"""What a recurrent net must beat: models that know nothing, the last season, a linear model, the nearest neighbor.
 
 Every choice they leave open (a penalty, how far to look back) is made by folds inside the training series.
 """
@@ -20,7 +20,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from throughtime.data import Sequences
-from throughtime.errors import DataError
+from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.forecast import as_seen, at_own_steps
 from throughtime.generalization.rows import SeriesRows, StepRows
 
 Targets = Shaped[ndarray, "series"] | Sequences
@@ -52,7 +53,15 @@ class Baseline(Protocol):
         ...
 
 
-def baselines(X: Sequences, y: Targets, *, classifier: bool) -> tuple[Baseline, ...]:
+def baselines(
+    X: Sequences,
+    y: Targets,
+    *,
+    classifier: bool,
+    horizon: int = 0,
+    known: Sequence[int] = (),
+    season: int | None = None,
+) -> "tuple[Baseline | SeasonalNaive, ...]":
     """Choose the baselines that fit the data; none is trained yet.
 
     Parameters
@@ -61,14 +70,29 @@ def baselines(X: Sequences, y: Targets, *, classifier: bool) -> tuple[Baseline, 
         The data, for what they are: one target a series or one a step, dated or not.
     classifier
         Whether the targets are classes.
+    horizon, known
+        What a forecast sees, as ``SequenceRegressor`` has it; channels by number.
+    season
+        Steps after which a season comes again.
 
     Returns
     -------
     Simplest first.  One target a series: majority class or mean; a linear model (logistic, ridge) on each series
     resampled in time, with summaries of its channels; 1-NN on the resampled series.  One a step: majority class,
     or climatology (the mean where there are no dates); a linear model and, for numbers, 1-NN on the inputs now
-    and before.
+    and before.  Of a forecast, or where there is a season, `SeasonalNaive` comes second.
+
+    Raises
+    ------
+    ParameterError
+        For a season of what is not one number a step, or of less than a step.
     """
+    if season is not None:
+        if classifier or not isinstance(y, Sequences):
+            what = "classes" if classifier else "one target a series"
+            raise ParameterError(f"season needs a target of numbers at each step, got {what}")
+        if season < 1:
+            raise ParameterError(f"season needs at least 1 step, got {season}")
     # Separable classes take lbfgs minutes on 500 columns, Newton's method seconds.
     logistic = [_scaled(LogisticRegression(C=inverse, solver="newton-cg")) for inverse in _INVERSE_PENALTIES]
     ridge = [_scaled(Ridge(penalty)) for penalty in _PENALTIES]
@@ -93,10 +117,14 @@ def baselines(X: Sequences, y: Targets, *, classifier: bool) -> tuple[Baseline, 
             )
         case _:
             dated = X.times is not None and X.times.dtype.kind == "M"
-            return (
-                Climatology() if dated else StepRegressor("mean", None, [DummyRegressor()]),
+            informed = (
                 StepRegressor("ridge on lags", StepRows(), ridge),
                 StepRegressor("1-NN on lags", StepRows(), [_scaled(KNeighborsRegressor(1))]),
+            )
+            return (
+                Climatology() if dated else StepRegressor("mean", None, [DummyRegressor()]),
+                *([SeasonalNaive(horizon, season or 1)] if horizon or season else []),
+                *(Ahead(model, horizon, known) if horizon else model for model in informed),
             )
 
 
@@ -235,6 +263,76 @@ class Climatology:
     def predict(self, X: Sequences) -> Sequences:
         """Give every step its day's mean."""
         return Sequences(self.mean_of_day_[_day_of_year(X)][:, None], X.offsets)
+
+
+class Ahead:
+    """A baseline that reads what a forecast may see; at the first steps of a series, without a forecast, it is NaN."""
+
+    def __init__(self, baseline: StepRegressor, horizon: int, known: Sequence[int]) -> None:
+        self.name = baseline.name
+        self.baseline, self.horizon, self.known = baseline, horizon, known
+
+    def fit(self, X: Sequences, y: Targets, groups: Shaped[ndarray, "series"] | None = None) -> Self:
+        """Train on the steps that have a forecast."""
+        later = Sequences(_steps_of(y)[:, None], X.offsets)
+        later = later.cut(np.arange(len(X)), np.full(len(X), self.horizon), X.lengths)
+        self.baseline.fit(as_seen(X, self.horizon, self.known), later, groups)
+        return self
+
+    def predict(self, X: Sequences) -> Sequences:
+        """Predict at every step that has a forecast."""
+        found = self.baseline.predict(as_seen(X, self.horizon, self.known)).values[:, 0]
+        return Sequences(at_own_steps(X, found, self.horizon)[:, None], X.offsets)
+
+
+class SeasonalNaive:
+    """The target a whole number of seasons before: the last that is over at the time of the forecast.
+
+    With seasons of m steps and a horizon h that is y(t - m ceil(h/m)); with m = 1 it is persistence, the last value
+    known.  Where it was not observed, the season before counts; then the last value known at all; then the training
+    mean.
+
+    Reference: Hyndman & Athanasopoulos (2021), Forecasting: Principles and Practice, 3rd edition, section 5.2.
+
+    Parameters
+    ----------
+    horizon
+        Steps ahead; 0 counts as 1, since the target of the step itself is what is asked for.
+    season
+        Steps of a season.
+    """
+
+    def __init__(self, horizon: int, season: int = 1) -> None:
+        self.horizon, self.season = max(horizon, 1), season
+        self.name = "persistence" if season == 1 else f"seasonal naive, {season}"
+
+    def fit(self, X: Sequences, y: Targets, groups: Shaped[ndarray, "series"] | None = None) -> Self:  # noqa: ARG002
+        """Keep the mean of the observed steps, for series of which nothing is known yet."""
+        targets = _steps_of(y)
+        self.mean_ = float(targets[_observed(targets)].mean())
+        return self
+
+    def predict(self, X: Sequences, y: Targets) -> Sequences:
+        """Predict every step of X from the targets y before it, a horizon away at the least."""
+        parts = [self._series(steps) for steps in Sequences(_steps_of(y)[:, None], X.offsets)]
+        return Sequences(np.concatenate(parts)[:, None], X.offsets)
+
+    def _series(self, y: Float[ndarray, "time 1"]) -> Float[ndarray, "time"]:
+        predicted = np.full(len(y), self.mean_)
+        for season in (1, self.season):  # what a season says wins over persistence
+            lag = season * -(-self.horizon // season)
+            last = _last_observed(y[:, 0], season)[: max(len(y) - lag, 0)]
+            predicted[lag:] = np.where(np.isnan(last), predicted[lag:], last)
+        return predicted
+
+
+def _last_observed(y: Float[ndarray, "time"], season: int) -> Float[ndarray, "time"]:
+    """At each step its value, or where there is none that of the same step in the last season that has one."""
+    seasons = np.full((-(-len(y) // season), season), np.nan)
+    seasons.ravel()[: len(y)] = y
+    seen = np.maximum.accumulate(np.where(np.isnan(seasons), 0, np.arange(len(seasons))[:, None]), 0)
+    last: ndarray = np.take_along_axis(seasons, seen, 0).ravel()[: len(y)]
+    return last
 
 
 def _scaled(model: Any) -> Any:

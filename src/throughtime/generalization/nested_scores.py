@@ -16,13 +16,34 @@ from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
 
+from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators.targets import targets_of
+from throughtime.generalization.answers import Answers
+from throughtime.generalization.arguments import ObservedSteps, in_steps, network_of
 from throughtime.generalization.intervals import Interval, nested_interval
 from throughtime.generalization.rendezvous import lockstep
 
 #: A score of each example, by the name of scikit-learn's scorer that is its mean.
 Pointwise = Callable[[Any, Any, ndarray], Float[ndarray, "example"]]
+
+
+class SeriesMeans:
+    """A score of each observed step as one of each series: the mean over its steps."""
+
+    def __init__(self, score: Pointwise) -> None:
+        self.score = score
+
+    def __call__(self, answers: Answers, X: Any, y: ndarray) -> Float[ndarray, "series"]:
+        """Score answers on series each of which has an observed step."""
+        scores = np.asarray(self.score(answers, X, y), dtype=float)
+        if scores.shape != y.shape:
+            raise ParameterError(f"scoring needs to give a number for each of {len(y)} steps, got {scores.shape}")
+        assert answers.steps is not None
+        series, _ = answers.steps
+        means: ndarray = np.bincount(series, scores) / np.bincount(series)
+        return means
 
 
 def _accuracy(estimator: Any, X: Any, y: ndarray) -> ndarray:
@@ -75,11 +96,12 @@ def nested_cv_interval(
     Parameters
     ----------
     y
-        One target a series.
+        One target a series; or one a step, and then a series counts as one example, by the mean over its observed
+        steps after horizon and warm-up.
     scoring
         ``accuracy`` (a classifier's default), ``neg_log_loss``, ``neg_mean_squared_error`` (a regressor's default),
-        ``neg_mean_absolute_error``, or a callable ``(estimator, X, y)`` that gives a score of each example: the
-        interval is for means over examples, and for others there is `bootstrap_interval`.
+        ``neg_mean_absolute_error``, or a callable ``(estimator, X, y)`` that gives a score of each example, or each
+        observed step: the interval is for means over examples, and for others there is `bootstrap_interval`.
     n_splits, n_repeats
         Folds, and times that they are drawn anew; more repeats make the width, not the training sets, less noisy.
     groups
@@ -91,6 +113,8 @@ def nested_cv_interval(
     ------
     ParameterError
         For a score that is no mean over examples, or fewer than three folds.
+    DataError
+        For a series without an observed step that counts, or targets at each step of another estimator than ours.
     """
     if not n_splits >= 3 or not n_repeats >= 1:
         raise ParameterError(f"nested folds need 3 folds and 1 repeat at the least, got {n_splits} and {n_repeats}")
@@ -101,10 +125,17 @@ def nested_cv_interval(
             f"scoring needs a mean over examples, one of {', '.join(_POINTWISE)}, got {scoring!r}; bootstrap_interval "
             "is for the others"
         )
-    score = _POINTWISE[scoring] if isinstance(scoring, str) else scoring
-    targets = np.asarray(y)
-    if targets.ndim != 1:
-        raise DataError(f"nested_cv_interval needs one target a series, got y of shape {targets.shape}")
+    score: Any = _POINTWISE[scoring] if isinstance(scoring, str) else scoring
+    steps = in_steps(estimator, X, y)
+    targets: ndarray | Sequences
+    if steps is not None:
+        X, targets = steps
+        _refuse_unscored(estimator, X, targets)
+        score = ObservedSteps(SeriesMeans(score))
+    else:
+        targets = np.asarray(y)
+        if targets.ndim != 1:
+            raise DataError(f"nested_cv_interval needs one target a series, got y of shape {targets.shape}")
     by = getattr(X, "groups", None) if groups is None else np.asarray(groups)
     rng = check_random_state(random_state)
     repeats = [_folds(estimator, targets, by, n_splits, rng.randint(2**31)) for _ in range(n_repeats)]
@@ -130,18 +161,32 @@ def _left_out(n_splits: int) -> list[tuple[int, ...]]:
     return [(k,) for k in range(n_splits)] + list(combinations(range(n_splits), 2))
 
 
-def _folds(estimator: Any, y: ndarray, groups: ndarray | None, n_splits: int, seed: int) -> list[ndarray]:
-    classifier = is_classifier(estimator)
+def _folds(estimator: Any, y: ndarray | Sequences, groups: ndarray | None, n_splits: int, seed: int) -> list[ndarray]:
+    labels = None if isinstance(y, Sequences) else y
+    stratified = is_classifier(estimator) and labels is not None
     if groups is None:
-        kind = StratifiedKFold if classifier else KFold
+        kind = StratifiedKFold if stratified else KFold
     else:
-        kind = StratifiedGroupKFold if classifier else GroupKFold
+        kind = StratifiedGroupKFold if stratified else GroupKFold
     splitter = kind(n_splits, shuffle=True, random_state=seed)
-    return [test for _, test in splitter.split(np.zeros(len(y)), y, groups)]
+    return [test for _, test in splitter.split(np.zeros(len(y)), labels, groups)]
+
+
+def _refuse_unscored(estimator: Any, X: Sequences, y: Sequences) -> None:
+    """Name the first series that none of its steps could give a score."""
+    network = network_of(estimator)
+    assert network is not None
+    seen = ~np.isnan(targets_of(y, X, network.warmup, network.horizon).values)
+    counts = np.add.reduceat(seen.astype(np.intp), X.offsets[:-1])
+    if not counts.all():
+        raise DataError(
+            f"nested_cv_interval needs an observed step after horizon and warm-up in every series, series "
+            f"{int(counts.argmin())} has none"
+        )
 
 
 def _scores(
-    estimator: Any, X: Any, y: ndarray, groups: ndarray | None, left_out: list[ndarray], score: Pointwise
+    estimator: Any, X: Any, y: ndarray | Sequences, groups: ndarray | None, left_out: list[ndarray], score: Any
 ) -> list[ndarray]:
     """Train without some folds, and score the examples of each."""
     train = np.setdiff1d(np.arange(len(y)), np.concatenate(left_out))
