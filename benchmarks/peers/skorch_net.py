@@ -25,6 +25,7 @@ class Network(nn.Module):
 
     def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
         """Logits; skorch's classifier is given a criterion that takes them."""
+        x = x.transpose(0, 1)  # skorch counts along the first axis
         if self.packed:
             _, end = self.recurrent(pack_padded_sequence(x, lengths, enforce_sorted=False))
             h = (end[0] if isinstance(end, tuple) else end)[-1]
@@ -34,9 +35,9 @@ class Network(nn.Module):
 
 
 def collate(batch: list[tuple[dict[str, Any], Any]]) -> tuple[dict[str, Tensor], Tensor]:
-    """One padded batch, time first; every series is padded to the longest of all beforehand, and cut here."""
+    """One padded batch; every series is padded to the longest of all beforehand, and cut here."""
     lengths = torch.tensor([int(one["lengths"]) for one, _ in batch])
-    x = torch.from_numpy(np.stack([one["x"] for one, _ in batch], 1)[: int(lengths.max())])
+    x = torch.from_numpy(np.stack([one["x"] for one, _ in batch])[:, : int(lengths.max())])
     return {"x": x, "lengths": lengths}, torch.tensor([int(y) for _, y in batch])
 
 
