@@ -191,7 +191,7 @@ def plot(rows: list[Row], path: Path) -> None:
         panel.set_xticks(hidden, [str(h) for h in hidden])
         panel.minorticks_off()
     panels[0].set_ylabel("training, % of the FMA peak")
-    panels[0].legend()
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center", ncols=4)
     figure.savefig(path)
 
 

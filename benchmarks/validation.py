@@ -11,6 +11,7 @@ import resource
 import statistics
 import subprocess
 import sys
+from functools import partial
 from importlib.metadata import version
 from itertools import product
 from typing import Any
@@ -130,13 +131,13 @@ def main() -> None:
         contest = Contest(cell, units, epochs)
         y = contest.y
         folds = list(StratifiedKFold(10, shuffle=True, random_state=0).split(y, y))
-        add("10 folds", contest, lambda c=contest, f=folds: c.ours(f), folds, 1, target)
+        add("10 folds", contest, partial(contest.ours, folds), folds, 1, target)
     contest = Contest("gru", 32, min(5, epochs))
     left_out = list(LeaveOneOut().split(contest.y))
     # every tenth series, of all classes
-    add("leave one out", contest, lambda: contest.ours(left_out), left_out[::10], 10, 40)
+    add("leave one out", contest, partial(contest.ours, left_out), left_out[::10], 10, 40)
     grid = Contest("gru", 32, epochs)
-    add("grid of 9, 10 folds", grid, lambda: grid.search(folds), folds, 9, 20)
+    add("grid of 9, 10 folds", grid, partial(grid.search, folds), folds, 9, 20)
     for members in MEMBERS[:2] if options.quick else MEMBERS:
         command = [sys.executable, __file__, "--many", str(members)]
         taken, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()
