@@ -1,0 +1,1 @@
+"""What the benchmarks measure against, written as its own users would for speed."""
