@@ -33,9 +33,11 @@ def gather(
     if inputs.static is not None:
         static = inputs.static[torch.from_numpy(np.maximum(rows, 0)).to(device)]
         x = torch.cat([x, static[:, None].expand(-1, x.shape[1], -1, -1)], -1)
-    # A padding row counts as long as the longest: nothing it holds has weight, and no step need be masked for it.
-    padded_lengths = torch.from_numpy(np.where(padding, len(steps), lengths)).to(device)
-    return Batch(standardize(x, padded_lengths, shift, scale), padded_lengths, positions, inside)
+    # A padding row has the one step that the kernels ask for.
+    padded_lengths = torch.from_numpy(np.where(padding, 1, lengths)).to(device)
+    missing_beyond = inputs.static is None  # the steps taken there are
+    x = standardize(x, None if missing_beyond else padded_lengths, shift, scale)
+    return Batch(x, padded_lengths, positions, inside)
 
 
 def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, "member ..."]]:

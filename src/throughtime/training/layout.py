@@ -1,6 +1,6 @@
 """All of a member's weights in one row, so that an optimizer's step is a few operations for all members."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import torch
 from jaxtyping import Float
@@ -30,6 +30,11 @@ class Layout:
     def flatten(self, tensors: Sequence[Float[Tensor, "member ..."]]) -> Float[Tensor, "member weight"]:
         """Rows from one tensor a name, in the layout's order; the room between them is zero."""
         flat = tensors[0].new_zeros(len(tensors[0]), self.width)
-        for view, tensor in zip(self.views(flat).values(), tensors, strict=True):
-            view.copy_(tensor)
+        copy_all(tensors, self.views(flat).values())
         return flat
+
+
+def copy_all(tensors: Iterable[Tensor], views: Iterable[Tensor]) -> None:
+    """Each tensor into its view."""
+    for view, tensor in zip(views, tensors, strict=True):
+        view.copy_(tensor)

@@ -20,7 +20,7 @@ from throughtime.nn import Net, forward, initial_weights, is_bias, weight_shapes
 from throughtime.records import EpochProgress, EpochRecord
 from throughtime.training.batches import dropout_masks, epoch_order, gather, observations
 from throughtime.training.clipping import clip_by_norm
-from throughtime.training.layout import Layout
+from throughtime.training.layout import Layout, copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import (
     Batch,
@@ -185,7 +185,9 @@ class _Group:
         loss_sums, weight_sums, norm_sums, clip_sums = (
             torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device) for _ in range(4)
         )
-        names = list(self.layout.shapes)
+        leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()}
+        flat = torch.zeros_like(self.weights)
+        places = list(self.layout.views(flat).values())
         for step in range(int(steps.max())):
             batch = gather(
                 self.inputs,
@@ -196,7 +198,6 @@ class _Group:
             )
             targets, weights = observations(self.samples["train"], batch)
             masks = dropout_masks(self.net, self.members, epoch, step, batch.x.shape[1], size, self.weights)
-            leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()}
             outputs = forward(self.net, leaves, batch.x, batch.lengths, masks)
             losses = elementwise(self.recipe.loss, outputs, targets)
 
@@ -204,8 +205,7 @@ class _Group:
             share = weights / weight.clamp(min=torch.finfo(torch.float64).tiny).view(-1, *[1] * (losses.dim() - 1))
             # Handing the shares to autograd keeps the batch mean, a sum whose order could change, out of the graph.
             weighted = share.to(losses.dtype)
-            grads = torch.autograd.grad(losses, [leaves[n] for n in names], weighted, materialize_grads=True)
-            flat = self.layout.flatten(grads)
+            copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
             norms = clip_by_norm(flat, self.clip_norms)
             active = torch.from_numpy(step < steps).to(self.weights.device)
             self.optimizer.step(self.weights, flat, rates, active)

@@ -59,18 +59,19 @@ class Optimizer:
             moved = weights * (1 - rate * self.decay)
         else:
             moved = weights
-            grads = grads + self.decay * weights
+            grads = (self.decay * weights).add_(grads)
         if self.name == "sgd":
-            new["first"] = before["first"] * self.momentum[:, None] + grads
-            moved = moved - rate * new["first"]
+            new["first"] = (before["first"] * self.momentum[:, None]).add_(grads)
+            moved = moved - new["first"] * rate
         else:
-            new["first"] = before["first"] * BETA1 + grads * (1 - BETA1)
-            new["second"] = before["second"] * BETA2 + grads * grads * (1 - BETA2)
+            new["first"] = (before["first"] * BETA1).add_(grads * (1 - BETA1))
+            new["second"] = (before["second"] * BETA2).add_((grads * grads).mul_(1 - BETA2))
             # Powers one by one: torch's differ in the last bit by a member's place among the others.
             taken = steps.tolist()
             rise1 = weights.new_tensor([1 - BETA1**n for n in taken])[:, None]
             rise2 = weights.new_tensor([(1 - BETA2**n) ** 0.5 for n in taken])[:, None]
-            moved = moved - rate / rise1 * (new["first"] / (new["second"].sqrt() / rise2 + EPSILON))
+            spread = new["second"].sqrt().div_(rise2).add_(EPSILON)
+            moved = moved - torch.div(new["first"], spread, out=spread).mul_(rate / rise1)
         if not active.all():
             moved = torch.where(active[:, None], moved, weights)
             for name, value in new.items():
