@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from scipy import stats
 from sklearn.model_selection import ParameterGrid
 
@@ -28,7 +29,8 @@ _FOR_ALL = ("layout", "warmup", "device", "verbose")
 class Grid:
     """Tables of what to try: by parameter a list of values or a distribution of scipy's.
 
-    ``n_iter`` settings are drawn, or every combination is tried where it is ``None``; ``written`` is the file's content.
+    ``n_iter`` settings are drawn, or, where it is ``None``, every combination is tried; ``written`` is the file's
+    content.
     """
 
     path: Path
@@ -99,7 +101,8 @@ def _by_class(path: Path, choice: Any, data: Dataset) -> Any:
     if not isinstance(choice, list):
         return choice
     try:
-        return [by_class(value, observed_targets(data.y)) if isinstance(value, dict) else value for value in choice]
+        classes = np.unique(observed_targets(data.y))
+        return [by_class(value, classes) if isinstance(value, dict) else value for value in choice]
     except ParameterError as error:
         raise ParameterError(f"{path}: {error}") from error
 
@@ -173,6 +176,8 @@ def _choice(path: Path, name: str, choice: Any) -> Any:
     if not choice:
         raise ParameterError(f"{path}: {name} needs at least one value, got []; leave it out to keep its default")
     values = [_value(path, known[name], value) for value in choice]
+    if name == "random_state" and None in values:
+        raise ParameterError(f"{path}: random_state needs seeds, got none; a search has to be repeatable")
     for place, value in enumerate(values):
         if value in values[:place]:
             raise ParameterError(f"{path}: {name} needs each value once, got {_short(value)} twice")

@@ -2,5 +2,6 @@
 
 from throughtime.displays.curves import TrainingCurvesDisplay
 from throughtime.displays.predictions import PredictionsDisplay
+from throughtime.displays.search import SearchDisplay
 
-__all__ = ["PredictionsDisplay", "TrainingCurvesDisplay"]
+__all__ = ["PredictionsDisplay", "SearchDisplay", "TrainingCurvesDisplay"]
