@@ -57,12 +57,11 @@ def compare(first: Path, second: Path) -> dict[str, Comparison]:
     _print_method(found, one)
     _print_folds(metrics[0], found[metrics[0]], one)
     _print_settings(one, other)
-    for scored in (one, other):
-        if chosen := scored.settings.get("search"):
+    for run, settings in {scored.run: scored.settings for scored in (one, other)}.items():
+        if chosen := settings.get("search"):
             console().print(
-                f"[yellow]The setting of {_plain(scored.run)} was chosen among {chosen['n_settings']} on these very "
-                "folds: its scores are optimistic, and so is the difference.[/yellow]",
-                soft_wrap=True,
+                f"\n[yellow]The setting of {_plain(run)} was chosen among {chosen['n_settings']} on these very folds: "
+                "its scores are optimistic, and a difference in its favor with them.[/yellow]"
             )
     return found
 
@@ -185,7 +184,7 @@ def _print_difference(metric: str, comparison: Comparison) -> None:
             told += f"the {'first' if difference.mean > 0 else 'second'} does better"
         else:
             told += "these folds cannot tell them apart"
-    console().print(f"{told}.", soft_wrap=True)
+    console().print(f"{told}.")
 
 
 def _print_method(found: Mapping[str, Comparison], one: Scored) -> None:
@@ -193,16 +192,12 @@ def _print_method(found: Mapping[str, Comparison], one: Scored) -> None:
     if method.startswith("no interval"):
         console().print(f"{method}.\n", style="dim", soft_wrap=True)
         return
-    units = (
-        "series" if [fold["n_test"] for fold in one.folds] == [len(fold["test"]) for fold in one.folds] else "groups"
-    )
-    told = (
-        f"in brackets: {method}; p of the same test, two-sided. It takes the folds' differences for about normal and "
-    )
-    told += f"their correlation for the share of {units} in the test fold, and speaks of networks trained anew"
+    units = "series" if all(fold["n_test"] == len(fold["test"]) for fold in one.folds) else "groups"
+    told = f"in brackets: {method}; p: of the same test, two-sided. It takes the folds' differences for about normal, "
+    told += f"and their correlation for the test's share of the {units}."
     if len(found) > 1:
-        told += f"; of {len(found)} scores one may differ by chance, p is not corrected for that"
-    console().print(f"{told}.\n", style="dim", soft_wrap=True)
+        told += f" p is not corrected for there being {len(found)} scores."
+    console().print(f"{told}\n", style="dim")
 
 
 def _print_folds(metric: str, comparison: Comparison, one: Scored) -> None:
@@ -226,7 +221,8 @@ def _print_settings(one: Scored, other: Scored) -> None:
     mine, its = _what_was_set(one), _what_was_set(other)
     differing = [name for name in {**mine, **its} if mine.get(name) != its.get(name)]
     if not differing:
-        console().print("No setting differs.")
+        same = one.run.resolve() == other.run.resolve()
+        console().print("First and second are the same run." if same else "No setting differs.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("setting", no_wrap=True)

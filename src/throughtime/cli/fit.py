@@ -103,10 +103,10 @@ def studied(plan: Plan, memory_budget: float | None = DEFAULT_BUDGET) -> Study:
         )
     for failed in [one for one in found.refits if isinstance(one, Exception)]:
         raise failed
-    settings = plan.settings | {
-        "parameters": model.get_params(deep=False),
-        "seconds": time.perf_counter() - begin,
-    }
+    parameters = model.get_params(deep=False)
+    if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, as is what was typed
+        parameters["class_weight"] = {str(label): weight for label, weight in parameters["class_weight"].items()}
+    settings = plan.settings | {"parameters": parameters, "seconds": time.perf_counter() - begin}
     return Study(train, test, splits, baselines, found, plan.metrics, settings)
 
 

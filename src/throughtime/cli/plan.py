@@ -10,7 +10,7 @@ import numpy as np
 
 from throughtime import storage
 from throughtime.cli.model import estimator_for, first_seed
-from throughtime.cli.options import Task, given, read_config
+from throughtime.cli.options import OWN_DEFAULTS, Task, given, read_config
 from throughtime.cli.screen import console, print_description
 from throughtime.cli.sources import read_like, refuse_missing, set_aside, shared_with
 from throughtime.data import Dataset, Sequences, describe, read
@@ -63,7 +63,7 @@ def plan_of(
     tables = {"model": {}, "data": {}, "validation": {}} if config is None else read_config(config)
     columns = tables["data"] | {name: value for name, value in data.items() if value is not None}
     chosen = tables["validation"] | {name: value for name, value in validation.items() if value is not None}
-    parameters = tables["model"] | given(flags)
+    parameters = {"verbose": OWN_DEFAULTS["verbose"]} | tables["model"] | given(flags)
     seeds = chosen.get("seeds", 1)
     parameters["random_state"] = first_seed(parameters, seeds)
     check_device(parameters.get("device", "cpu"))

@@ -40,6 +40,8 @@ Refit = Literal["best", "one-standard-error"]
 _MOST_SETTINGS = 20
 #: More parameters than these have no column each.
 _MOST_COLUMNS = 3
+#: Columns of a terminal from which on settings in words leave room for intervals.
+_WIDE = 100
 
 
 @dataclass(frozen=True)
@@ -98,8 +100,7 @@ def search(
     _print_ranking(plan, found, refit)
     chosen = plan.model.set_params(**found.results["params"][found.chosen])
     console().print(
-        f"Trained with the setting chosen ({_told(found.settings[found.chosen])}), beside what it must beat:\n",
-        soft_wrap=True,
+        f"Trained with the setting chosen ({_told(found.settings[found.chosen])}), beside what it must beat:\n"
     )
     study = studied(replace(plan, model=chosen), budget)
     print_study(study)
@@ -231,7 +232,8 @@ def _print_ranking(plan: Plan, found: Found, refit: Refit) -> None:
     each = len(varied) <= _MOST_COLUMNS
     for name in varied if each else ["setting"]:
         table.add_column(name, overflow="fold", justify="right" if each else "left")
-    for name in (metric, "SE", "95 % interval", "fit s"):
+    wide = each or console().width >= _WIDE
+    for name in (metric, "SE", *(["95 % interval"] if wide else []), "fit s"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("", no_wrap=True)
     for index in shown:
@@ -242,7 +244,7 @@ def _print_ranking(plan: Plan, found: Found, refit: Refit) -> None:
             *([escape(_word(value)) for value in setting.values()] if each else [escape(_told(setting))]),
             number(interval.mean),
             number(float(found.errors[index])),
-            "-" if low is None or high is None else f"{number(low)} to {number(high)}",
+            *([] if not wide else ["-" if low is None or high is None else f"{number(low)} to {number(high)}"]),
             f"{found.results['mean_fit_time'][index]:.2f}",
             _mark(index, found),
             style="bold" if index == found.chosen else None,
@@ -253,8 +255,11 @@ def _print_ranking(plan: Plan, found: Found, refit: Refit) -> None:
     constant = {name: value for name, value in found.settings[0].items() if name not in varied}
     if constant:
         console().print(f"all with {escape(_told(constant))}", style="dim", soft_wrap=True)
-    told = f"{metric}: mean over {len(plan.splits)} folds; SE: its standard error, and the interval, corrected for "
-    told += "training sets that overlap (Nadeau & Bengio 2003); fit s: a network's share of the time, in seconds."
+    told = (
+        f"{metric}: mean over {len(plan.splits)} folds; SE: its standard error, {'and the interval, ' if wide else ''}"
+    )
+    told += "corrected for training sets that overlap (Nadeau & Bengio 2003); fit s: a network's share of the time, in "
+    told += "seconds."
     if found.simplest is not None:
         told += " 1-SE: the simplest setting within one SE of the best"
         told += "." if refit != "best" else "; --refit one-standard-error chooses it."

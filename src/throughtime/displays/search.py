@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib import colormaps
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 from numpy import ndarray
 
 from throughtime.errors import ParameterError
@@ -75,7 +76,7 @@ class SearchDisplay:
             own = np.array([value == kind for value in other]) & np.isfinite(self.means)
             order = np.flatnonzero(own)[np.argsort(places[own], kind="stable")]
             errors = np.nan_to_num(self.errors[order])
-            label = "mean, and its standard error" if kind is None else f"{self.names[-1]} {_word(kind)}"
+            label = "mean, and its standard error" if len(self.names) == 1 else f"{self.names[-1]} {_word(kind)}"
             self.ax_.errorbar(
                 places[order],
                 self.means[order],
@@ -115,15 +116,11 @@ class SearchDisplay:
         )
 
     def _legend(self) -> None:
-        self.ax_.legend(
-            frameon=False,
-            ncols=3,
-            fontsize=8,
-            loc="lower left",
-            bbox_to_anchor=(0, 1),
-            borderaxespad=0,
-            handlelength=1.5,
-        )
+        handles, labels = self.ax_.get_legend_handles_labels()
+        order = sorted(range(len(labels)), key=lambda place: labels[place] in (LINE, "chosen"))
+        place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0, "handlelength": 1.5}
+        shown = [handles[k] for k in order], [labels[k] for k in order]
+        self.ax_.legend(*shown, frameon=False, ncols=3, fontsize=8, **place)
 
     def _axis(self, which: str, name: str) -> ndarray:
         """Where each setting stands on an axis: by its number, or in a row of words."""
@@ -133,10 +130,14 @@ class SearchDisplay:
         if all(_is_number(value) for value in values):
             wide = max(values) >= _WIDE * min(values)
             if not wide or min(values) > 0:
+                axis = self.ax_.xaxis if which == "x" else self.ax_.yaxis
                 if wide:
                     self.ax_.set(**{f"{which}scale": "log"})
+                    few = max(values) < 1_000 * min(values)
+                    axis.set_major_locator(LogLocator(subs=(1, 2, 5) if few else (1,)))
+                    axis.set_major_formatter("{x:g}")
+                    axis.set_minor_formatter(NullFormatter())
                 if len(distinct) <= _MOST_LINES:
-                    axis = self.ax_.xaxis if which == "x" else self.ax_.yaxis
                     axis.set_ticks(distinct, [_word(value) for value in distinct])
                     axis.set_ticks([], minor=True)
                 return np.array(values, dtype=float)
