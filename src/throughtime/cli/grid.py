@@ -126,9 +126,11 @@ def _content(path: Path) -> Any:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         again = "overwrite" in str(error) or "twice" in str(error)
-        if again and (found := re.search(r"at line (\d+)", str(error))):
-            line = text.splitlines()[int(found[1]) - 1].strip()
-            raise ParameterError(_twice(path, f"{line!r} again in line {found[1]}")) from error
+        if again:
+            lines = text.splitlines()
+            found = re.search(r"at line (\d+)", str(error))  # else at the end of the document
+            number = int(found[1]) if found else len(lines)
+            raise ParameterError(_twice(path, f"{lines[number - 1].strip()!r} again in line {number}")) from error
         raise ParameterError(f"{path} needs TOML, got {error}") from error
 
 
@@ -155,7 +157,7 @@ def _tables(path: Path, written: Any) -> list[dict[str, Any]]:
     if not isinstance(tables, list) or not tables or not all(isinstance(table, dict) and table for table in tables):
         raise ParameterError(
             f"{path} needs a table of parameters with the values to try, such as lr = [0.01, 0.03], or several under "
-            f"[[grid]], got {_short(tables)}"
+            f"[[grid]], got {_short(written)}"
         )
     return tables
 

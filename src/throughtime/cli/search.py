@@ -255,9 +255,8 @@ def _print_ranking(plan: Plan, found: Found, refit: Refit) -> None:
     constant = {name: value for name, value in found.settings[0].items() if name not in varied}
     if constant:
         console().print(f"all with {escape(_told(constant))}", style="dim", soft_wrap=True)
-    told = (
-        f"{metric}: mean over {len(plan.splits)} folds; SE: its standard error, {'and the interval, ' if wide else ''}"
-    )
+    told = f"{metric}: mean over {len(plan.splits)} folds; SE: its standard error, "
+    told += "and the interval, " if wide else ""
     told += "corrected for training sets that overlap (Nadeau & Bengio 2003); fit s: a network's share of the time, in "
     told += "seconds."
     if found.simplest is not None:
