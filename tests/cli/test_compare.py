@@ -92,7 +92,7 @@ def test_groups_are_what_the_correction_counts(few: Labeled, tmp_path: Path) -> 
     rows = long_table(*few)
     rows["who"] = rows["series"].str[1:].astype(int) // 4
     rows.to_csv(tmp_path / "grouped.csv", index=False)
-    run_ = fit(tmp_path / "grouped.csv", tmp_path / "run", "--hidden-size", "3", "--group", "who", "--cv", "kfold:2")
+    run_ = fit(tmp_path / "grouped.csv", tmp_path / "run", "--hidden-size", "3", "--group", "who", "--cv", "group:2")
     folds = read_run(run_).json("folds.json")
     assert [(fold["n_train"], fold["n_test"]) for fold in folds] == [(3, 3), (3, 3)]
 

@@ -79,6 +79,7 @@ def _of_validation(flag: str, told: str, metavar: str) -> Any:
     return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Validation")
 
 
+_SCORES = "[default: accuracy, with two classes AUROC and AUPRC too; R2 of numbers]"
 TestSource = Annotated[str | None, _of_validation("--test", "another source, never trained on, for a test", "SOURCE")]
 TestShare = Annotated[
     float | None, _of_validation("--split", "share of the series, or groups, set aside for a test", "NUMBER")
@@ -112,7 +113,7 @@ def _fit(
     split: TestShare = None,
     cv: Folds = None,
     scoring: Annotated[
-        list[str] | None, _of_validation("--scoring", "a scorer of scikit-learn, as often as wanted", "NAME")
+        list[str] | None, _of_validation("--scoring", f"a scorer of scikit-learn, as often as wanted {_SCORES}", "NAME")
     ] = None,
     seeds: Annotated[
         int | None, _of_validation("--seeds", "networks a fold, from as many seeds [default: 1]", "INTEGER")
@@ -176,7 +177,9 @@ def _search(
     cv: Folds = None,
     scoring: Annotated[
         list[str] | None,
-        _of_validation("--scoring", "a scorer of scikit-learn, as often as wanted; the first decides", "NAME"),
+        _of_validation(
+            "--scoring", f"a scorer of scikit-learn, as often as wanted; the first decides {_SCORES}", "NAME"
+        ),
     ] = None,
     task: TaskName = None,
     id: IdColumn = None,  # noqa: A002
