@@ -16,6 +16,7 @@ from vowels import COLUMNS, run
 from throughtime import LockstepSearchCV, SequenceClassifier, one_standard_error
 from throughtime.cli.grid import read_grid
 from throughtime.data import Sequences
+from throughtime.generalization import corrected_interval
 from throughtime.storage import read_run
 
 GRID = {"lr": [0.001, 0.05], "hidden_size": [3, 5]}
@@ -68,6 +69,21 @@ def test_the_network_of_a_search_is_the_best_estimator_refitted(
     )
     assert run("predict", directory, table, "-o", tmp_path / "p.csv")[0] == 0
     assert pd.read_csv(tmp_path / "p.csv")["prediction"].tolist() == in_python.predict(few[0]).tolist()
+
+
+def test_the_table_has_the_corrected_interval_of_every_setting(
+    searched: tuple[Path, str], in_python: LockstepSearchCV
+) -> None:
+    results = in_python.cv_results_
+    for index in range(4):
+        scores = [results[f"split{fold}_test_score"][index] for fold in range(3)]
+        interval = corrected_interval(scores, 16, 8)
+        assert interval.low is not None
+        assert interval.high is not None
+        error = np.sqrt(np.var(scores, ddof=1) * (1 / 3 + 8 / 16))
+        # no accuracy is below 0 or above 1
+        row = f"{np.mean(scores):.3f} {error:.3f} {max(interval.low, 0):.3f} to {min(interval.high, 1):.3f}"
+        assert any(row in " ".join(line.split()) for line in searched[1].splitlines())
 
 
 def test_the_folds_of_the_chosen_setting_have_the_scores_it_was_chosen_for(
