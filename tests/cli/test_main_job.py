@@ -10,50 +10,13 @@ import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score
-from typer.testing import CliRunner
+from vowels import COLUMNS, run
 
-from throughtime.cli.app import app
-from throughtime.data import Sequences, load
+from throughtime.data import Sequences
 from throughtime.estimators import SequenceClassifier
 from throughtime.storage import read_run
 
 QUICK = ["--hidden-size", "4", "--max-epochs", "2", "--cv", "2"]
-
-
-def run(*arguments: str | Path) -> tuple[int, str, str]:
-    """Exit code, standard output and standard error of a command."""
-    result = CliRunner().invoke(app, [str(argument) for argument in arguments])
-    if result.exception is not None and not isinstance(result.exception, SystemExit):
-        raise result.exception
-    return result.exit_code, result.stdout, result.stderr
-
-
-def long_table(X: Sequences, labels: np.ndarray) -> pd.DataFrame:
-    """One row a step."""
-    rows = pd.DataFrame(X.values, columns=[f"c{k}" for k in range(X.n_channels)])
-    rows.insert(0, "series", np.repeat([f"s{k:03d}" for k in range(len(X))], X.lengths))
-    rows.insert(1, "step", np.concatenate([np.arange(length) for length in X.lengths]))
-    rows["label"] = np.repeat(labels, X.lengths)
-    return rows
-
-
-@pytest.fixture(scope="module")
-def few() -> tuple[Sequences, np.ndarray]:
-    """Some series of three of the nine speakers, the classes in turn."""
-    X, y = load("japanese-vowels", split="train")
-    assert isinstance(y, np.ndarray)
-    rows = np.concatenate([np.flatnonzero(y == speaker)[:8] for speaker in (1, 2, 3)])
-    return X[rows], y[rows]
-
-
-@pytest.fixture(scope="module")
-def table(few: tuple[Sequences, np.ndarray], tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("data") / "vowels.csv"
-    long_table(*few).to_csv(path, index=False)
-    return path
-
-
-COLUMNS = ["--id", "series", "--time", "step", "--target", "label"]
 
 
 @pytest.fixture(scope="module")
@@ -64,10 +27,11 @@ def fitted(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
-def test_help_answers_without_what_takes_long_to_import() -> None:
+@pytest.mark.parametrize("command", ["fit", "search", "compare", "predict", "data", "demo"])
+def test_help_answers_without_what_takes_long_to_import(command: str) -> None:
     program = (
         "import sys\nfrom throughtime.cli.app import app\n"
-        "try:\n    app(['fit', '--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
+        f"try:\n    app(['{command}', '--help'])\nexcept SystemExit as end:\n    assert not end.code\n"
         "heavy = {'torch', 'sklearn', 'pyarrow', 'scipy', 'matplotlib'} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
     )
@@ -160,6 +124,15 @@ def test_a_target_each_step_is_scored_over_the_observed_steps(tmp_path: Path) ->
     assert len(out_of_fold) == 12 * 15
     assert run("predict", tmp_path / "run", tmp_path / "steps.csv", "-o", tmp_path / "p.csv")[0] == 0
     assert len(pd.read_csv(tmp_path / "p.csv")) == 12 * 20
+
+
+def test_weights_of_numbered_classes_are_kept_in_the_run(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    np.savez(tmp_path / "two.npz", X=rng.normal(size=(12, 5, 1)), y=np.tile([1, 2], 6))
+    code, _, error = run("fit", tmp_path / "two.npz", *QUICK, "--class-weight", "1=2,2=1", "--out", tmp_path / "run")
+    assert code == 0, error
+    assert read_run(tmp_path / "run").json("config.json")["parameters"]["class_weight"] == {"1": 2.0, "2": 1.0}
+    assert SequenceClassifier.load(tmp_path / "run").class_weight == {1: 2.0, 2: 1.0}
 
 
 MISTAKES = {

@@ -84,25 +84,41 @@ def _of_validation(flag: str, told: str, metavar: str) -> Any:
     return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Validation")
 
 
+_SCORES = "[default: accuracy, with two classes AUROC and AUPRC too; R2 of numbers]"
+TestSource = Annotated[str | None, _of_validation("--test", "another source, never trained on, for a test", "SOURCE")]
+TestShare = Annotated[
+    float | None, _of_validation("--split", "share of the series, or groups, set aside for a test", "NUMBER")
+]
+Folds = Annotated[
+    str | None,
+    _of_validation(
+        "--cv",
+        "10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5,gap=3, "
+        "purged:5,purge=30 [default: 5]",
+        "FOLDS",
+    ),
+]
+TaskName = Annotated[
+    Task | None,
+    _of_data("--task", "what the target is, where its type does not tell: classification, regression", "WORD"),
+]
+Config = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE", help="TOML with [model], [data], [validation]; flags win over it", show_default=False),
+]
+Out = Annotated[
+    Path | None,
+    typer.Option(metavar="DIR", help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False),
+]
+
+
 def _fit(
     source: Source,
-    test: Annotated[
-        str | None, _of_validation("--test", "another source, never trained on, for a test", "SOURCE")
-    ] = None,
-    split: Annotated[
-        float | None, _of_validation("--split", "share of the series, or groups, set aside for a test", "NUMBER")
-    ] = None,
-    cv: Annotated[
-        str | None,
-        _of_validation(
-            "--cv",
-            "10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5,gap=3, "
-            "purged:5,purge=30 [default: 5]",
-            "FOLDS",
-        ),
-    ] = None,
+    test: TestSource = None,
+    split: TestShare = None,
+    cv: Folds = None,
     scoring: Annotated[
-        list[str] | None, _of_validation("--scoring", "a scorer of scikit-learn, as often as wanted", "NAME")
+        list[str] | None, _of_validation("--scoring", f"a scorer of scikit-learn, as often as wanted {_SCORES}", "NAME")
     ] = None,
     season: Annotated[
         int | None,
@@ -111,10 +127,7 @@ def _fit(
     seeds: Annotated[
         int | None, _of_validation("--seeds", "networks a fold, from as many seeds [default: 1]", "INTEGER")
     ] = None,
-    task: Annotated[
-        Task | None,
-        _of_data("--task", "what the target is, where its type does not tell: classification, regression", "WORD"),
-    ] = None,
+    task: TaskName = None,
     id: IdColumn = None,  # noqa: A002
     time: TimeColumn = None,
     target: TargetColumn = None,
@@ -122,14 +135,8 @@ def _fit(
     static: StaticColumns = None,
     channels: ChannelColumns = None,
     target_kind: TargetKind = None,
-    config: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="TOML with [model], [data], [validation]; flags win over it"),
-    ] = None,
-    out: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False),
-    ] = None,
+    config: Config = None,
+    out: Out = None,
     **given: Any,
 ) -> None:
     """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
@@ -142,6 +149,98 @@ def _fit(
 
 
 app.command("fit")(spoken(with_model_flags(_fit)))
+
+
+def _of_search(flag: str, told: str, metavar: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Search")
+
+
+def _search(
+    source: Source,
+    grid: Annotated[
+        Path,
+        _of_search(
+            "--grid",
+            "TOML or JSON: by parameter a list of values, as lr = [0.01, 0.03]; several tables as [[grid]]; with "
+            "--n-iter also {loguniform = [a, b]}, {uniform = [a, b]} or, whole numbers below b, {randint = [a, b]}",
+            "FILE",
+        ),
+    ],
+    n_iter: Annotated[
+        int | None, _of_search("--n-iter", "settings to draw by --random-state [default: all are tried]", "INTEGER")
+    ] = None,
+    refit: Annotated[
+        Literal["best", "one-standard-error"],
+        _of_search(
+            "--refit",
+            "setting to train on all series: best, that of the best mean score; one-standard-error, the simplest "
+            "within one standard error of it [default: best]",
+            "WORD",
+        ),
+    ] = "best",
+    memory_budget: Annotated[
+        float,
+        _of_search("--memory-budget", "GiB that networks training at a time may take [default: 2]", "NUMBER"),
+    ] = 2.0,
+    test: TestSource = None,
+    split: TestShare = None,
+    cv: Folds = None,
+    scoring: Annotated[
+        list[str] | None,
+        _of_validation(
+            "--scoring", f"a scorer of scikit-learn, as often as wanted; the first decides {_SCORES}", "NAME"
+        ),
+    ] = None,
+    task: TaskName = None,
+    id: IdColumn = None,  # noqa: A002
+    time: TimeColumn = None,
+    target: TargetColumn = None,
+    group: GroupColumn = None,
+    static: StaticColumns = None,
+    channels: ChannelColumns = None,
+    target_kind: TargetKind = None,
+    config: Config = None,
+    out: Out = None,
+    **given: Any,
+) -> None:
+    """Try every setting of a grid on all folds in lockstep, rank them, and write the run of the chosen one."""
+    from throughtime.cli.search import search
+
+    data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
+    data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
+    search(
+        source,
+        grid,
+        data,
+        {"cv": cv, "scoring": scoring or None},
+        given,
+        n_iter=n_iter,
+        refit=refit,
+        memory_gib=memory_budget,
+        task=task,
+        config=config,
+        out=out,
+    )
+
+
+app.command("search")(spoken(with_model_flags(_search)))
+
+
+@app.command("compare")
+@spoken
+def _compare(
+    first: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    second: Annotated[Path, typer.Argument(metavar="RUN", help="another, of the same series, folds and scores")],
+) -> None:
+    """Compare two runs that were validated on the same folds, fold by fold: the difference, its interval and p value.
+
+    The test is the two-sided corrected resampled t test (Nadeau & Bengio 2003). It takes the folds' differences for
+    about normal, and their correlation for the test's share of the series, since training sets overlap. Seeds are
+    averaged within a fold.
+    """
+    from throughtime.cli.compare import compare
+
+    compare(first, second)
 
 
 @app.command("predict")

@@ -38,12 +38,12 @@ def estimator_for(data: Dataset, task: Task | None, parameters: Mapping[str, Any
         raise ParameterError(f"{other[0]} is not a parameter for {task}; --task says which the target is")
     parameters = dict(parameters)
     if isinstance(parameters.get("class_weight"), Mapping):
-        parameters["class_weight"] = _by_class(parameters["class_weight"], np.unique(values[values == values]))
+        parameters["class_weight"] = by_class(parameters["class_weight"], np.unique(values[values == values]))
     check_values(schema, parameters)
     return SequenceClassifier(**parameters) if task == "classification" else SequenceRegressor(**parameters)
 
 
-def _by_class(weights: Mapping[str, float], classes: ndarray) -> dict[Any, float]:
+def by_class(weights: Mapping[str, float], classes: ndarray) -> dict[Any, float]:
     """Weights by the classes themselves, from what they are called on the command line or in TOML."""
     called = {str(name): name for name in classes.tolist()}
     if classes.dtype.kind == "f":

@@ -16,7 +16,7 @@ from throughtime.parameters import ClassifierParameters, Parameter, RegressorPar
 Task = Literal["classification", "regression"]
 SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
 #: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
-_OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
+OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Sequence[int | str]: "A,B,..."}
 #: How the arguments of flags that say no begin.
 _NO = "no_"
@@ -49,7 +49,7 @@ def _flags(parameter: Parameter) -> Iterator[tuple[str, Any]]:
     """The typer annotations of one parameter by their names: one, or two for what is true or false."""
     option = parameter.option
     flag = f"--{parameter.name.replace('_', '-')}"
-    default = _OWN_DEFAULTS.get(parameter.name, option.default)
+    default = OWN_DEFAULTS.get(parameter.name, option.default)
     told = option.help
     if parameter.choices:  # in the help, where they can be wrapped between words
         told += f": {', '.join(parameter.choices)}"

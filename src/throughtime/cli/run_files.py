@@ -1,7 +1,9 @@
 """The files of a run: what was asked, what was found, the networks, the predictions, the pictures."""
 
+import hashlib
 import io
 import platform
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
@@ -13,11 +15,11 @@ import torch
 from matplotlib.figure import Figure
 from numpy import ndarray
 
-from throughtime.data import Dataset, describe
+from throughtime.data import Dataset, Sequences, describe
 from throughtime.displays import PredictionsDisplay, TrainingCurvesDisplay
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
-from throughtime.generalization import Answers, interval_of
+from throughtime.generalization import Answers, fold_sizes, interval_of
 from throughtime.storage import arrays_to_bytes, json_to_bytes
 
 if TYPE_CHECKING:
@@ -31,15 +33,21 @@ def run_files(study: "Study") -> dict[str, bytes]:
     members, arrays = _members(study)
     files = {
         "config.json": json_to_bytes(study.settings),
-        "data.json": json_to_bytes({"train": describe(study.train), "test": study.test and describe(study.test)}),
-        "folds.json": json_to_bytes([{"train": train, "test": test} for train, test in study.splits]),
+        "data.json": json_to_bytes(
+            {
+                "train": describe(study.train),
+                "test": study.test and describe(study.test),
+                "fingerprint": fingerprint(study.train),
+            }
+        ),
+        "folds.json": json_to_bytes(_folds(study)),
         "metrics.json": json_to_bytes(_metrics(study)),
         FACTS: json_to_bytes(model),
         WEIGHTS: arrays_to_bytes(weights),
         "members.json": json_to_bytes(members),
         "members.safetensors": arrays_to_bytes(arrays),
         "curves.csv": table_bytes(_curves(study), "csv"),
-        "curves.png": _png(
+        "curves.png": picture_bytes(
             TrainingCurvesDisplay(
                 [member.history_ for seed in found.folds for member in _living(seed)]
                 or [_living(found.refits)[0].history_],
@@ -54,8 +62,38 @@ def run_files(study: "Study") -> dict[str, bytes]:
         if table is not None:
             files[f"{name}.csv"] = table_bytes(table, "csv")
             if not _classifies(study):
-                files[f"{name}.png"] = _png(_picture(table, study.train))
+                files[f"{name}.png"] = picture_bytes(_picture(table, study.train))
     return files
+
+
+def fingerprint(data: Dataset) -> dict[str, str]:
+    """What tells data sets apart: ``targets``, with series' names, lengths and groups, and ``inputs``; SHA-256."""
+    y = data.y.values if isinstance(data.y, Sequences) else data.y
+    own = {
+        "targets": [np.array(data.ids), data.X.lengths, y, data.groups],
+        "inputs": [*data.X, data.X.static],
+    }
+    return {name: _digest(parts) for name, parts in own.items()}
+
+
+def _digest(parts: Sequence[Any]) -> str:
+    digest = hashlib.sha256()
+    for part in parts:
+        array = np.asarray("none" if part is None else part)
+        if array.dtype.kind == "O":
+            array = array.astype(str)
+        # the shape too, so that no value can pass for one of its neighbor's
+        digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+    return digest.hexdigest()
+
+
+def _folds(study: "Study") -> list[dict[str, Any]]:
+    """The series on either side of every fold, and how many units these are: series, or groups."""
+    sizes = zip(*fold_sizes(study.splits, study.train.groups), strict=True)
+    return [
+        {"train": train, "test": test, "n_train": n_train, "n_test": n_test}
+        for (train, test), (n_train, n_test) in zip(study.splits, sizes, strict=True)
+    ]
 
 
 def run_facts(model: SequenceEstimator) -> dict[str, Any]:
@@ -70,7 +108,15 @@ def run_facts(model: SequenceEstimator) -> dict[str, Any]:
     }
 
 
-def table_bytes(columns: dict[str, ndarray], kind: str) -> bytes:
+def picture_bytes(display: Any) -> bytes:
+    """What a display draws, as PNG."""
+    buffer = io.BytesIO()
+    figure = Figure(figsize=display.figsize, layout="constrained")  # pyplot would look for a screen, and keep it
+    display.plot(figure.subplots()).figure_.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def table_bytes(columns: Mapping[str, Any], kind: str) -> bytes:
     """A table as CSV or Parquet."""
     table = pa.table({name: pa.array(values) for name, values in columns.items()})
     buffer = io.BytesIO()
@@ -197,10 +243,3 @@ def _picture(table: dict[str, ndarray], data: Dataset) -> PredictionsDisplay:
         data.target or "target",
         data.columns.time or "time",
     )
-
-
-def _png(display: TrainingCurvesDisplay | PredictionsDisplay) -> bytes:
-    buffer = io.BytesIO()
-    figure = Figure(figsize=display.figsize, layout="constrained")  # pyplot would look for a screen, and keep it
-    display.plot(figure.subplots()).figure_.savefig(buffer, format="png", dpi=150)
-    return buffer.getvalue()

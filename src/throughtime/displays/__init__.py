@@ -5,12 +5,14 @@ from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
 from throughtime.displays.predictions import PredictionsDisplay
 from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
+from throughtime.displays.search import SearchDisplay
 
 __all__ = [
     "CalibrationDisplay",
     "ConfusionMatrixDisplay",
     "LearningCurveDisplay",
     "PredictionsDisplay",
+    "SearchDisplay",
     "TrainingCurvesDisplay",
     "ValidationCurveDisplay",
 ]

@@ -28,6 +28,7 @@ from throughtime.data.reasons import reason
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
 from throughtime.estimators.forecast import known_channels
+from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.answers import Answers, answers_from, answers_of, observed_targets, pooled, take
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines
 from throughtime.generalization.folds import Split
@@ -128,6 +129,7 @@ def assess(
     test: tuple[Sequences, Any] | None = None,
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
+    memory_budget: float | None = DEFAULT_BUDGET,
 ) -> Assessment:
     """Train one member a fold and seed, and one a seed on all series, in lockstep; score them.
 
@@ -139,6 +141,8 @@ def assess(
         The folds, as rows of X.
     test
         Series and targets that no member trains on.
+    memory_budget
+        As `fit_members` takes it.
     """
     everything = np.arange(len(X))
     n_folds = len(splits)
@@ -151,6 +155,7 @@ def assess(
         watch_rows=[held for _ in estimators for _, held in splits] + [None] * len(estimators),
         groups=groups,
         on_epoch=on_epoch,
+        memory_budget=memory_budget,
     )
     folds = [fitted[s * n_folds : (s + 1) * n_folds] for s in range(len(estimators))]
     refits = fitted[len(estimators) * n_folds :]
@@ -228,12 +233,18 @@ def interval_of(scores: ModelScores, metric: str, splits: Sequence[Split], group
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RuntimeWarning)  # a fold without any score stays NaN and is left out
         by_fold = np.nanmean(np.array(scores.validation[metric], dtype=float), axis=0)
-    sizes = [[len(rows) if groups is None else len(np.unique(groups[rows])) for rows in split] for split in splits]
-    interval = corrected_interval(by_fold, [train for train, _ in sizes], [test for _, test in sizes])
+    interval = corrected_interval(by_fold, *fold_sizes(splits, groups))
     if interval.low is None or interval.high is None:
         return interval
     lowest, highest = _bounds(metric)
     return replace(interval, low=max(interval.low, lowest), high=min(interval.high, highest))
+
+
+def fold_sizes(splits: Sequence[Split], groups: ndarray | None = None) -> tuple[list[int], list[int]]:
+    """How many series, or groups where there are groups, are on the training and on the test side of every fold."""
+    sides = zip(*splits, strict=True)
+    train, test = ([len(rows if groups is None else np.unique(groups[rows])) for rows in side] for side in sides)
+    return train, test
 
 
 def _bounds(metric: str) -> tuple[float, float]:
