@@ -54,19 +54,18 @@ Problem<Real> problem(const std::string& kind, bool reverse, const Strides& shap
 
 template <class Real>
 void forward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
-             const Addresses& weights, uintptr_t lengths, const Addresses& out, int threads, bool of_torch,
-             const std::string& isa) {
+             const Addresses& weights, uintptr_t lengths, const Addresses& out, int threads, bool of_torch) {
   Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
   p.y = pointer<Real>(out.at(0)), p.h_n = pointer<Real>(out.at(1)), p.c_n = pointer<Real>(out.at(2));
   p.reserve = pointer<Real>(out.at(3));
   nb::gil_scoped_release released;
-  recurrent_forward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa);
+  recurrent_forward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa_wanted());
 }
 
 template <class Real>
 void backward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
               const Addresses& weights, uintptr_t lengths, uintptr_t reserve, const Addresses& grads,
-              const Strides& dy_strides, const Addresses& out, int threads, bool of_torch, const std::string& isa) {
+              const Strides& dy_strides, const Addresses& out, int threads, bool of_torch) {
   Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
   p.reserve = pointer<Real>(reserve);
   p.dy = pointer<const Real>(grads.at(0)), p.dh_n = pointer<const Real>(grads.at(1));
@@ -77,7 +76,7 @@ void backward(const std::string& kind, bool reverse, const Strides& shape, uintp
   p.dh0 = pointer<Real>(out.at(5)), p.dc0 = pointer<Real>(out.at(6));
   p.dh_norms = pointer<Real>(out.at(7)), p.dc_norms = pointer<Real>(out.at(8));
   nb::gil_scoped_release released;
-  recurrent_backward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa);
+  recurrent_backward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa_wanted());
 }
 
 // A tensor of bytes on borrowed memory, which goes back when torch frees the storage.

@@ -1,5 +1,6 @@
 #include "dispatch.h"
 
+#include <cstdlib>
 #include <stdexcept>
 
 namespace throughtime {
@@ -67,6 +68,11 @@ struct Levels {
 }  // namespace
 
 const std::vector<std::string>& isa_names() { return Levels::usable().names; }
+
+std::string isa_wanted() {
+  const char* name = std::getenv("THROUGHTIME_ISA");
+  return name ? name : "";
+}
 
 template <>
 const Kernels<float>& kernels<float>(const std::string& isa) {

@@ -45,11 +45,6 @@ def isa_names() -> list[str]:
     return list(extension().isa_names())
 
 
-def _isa() -> str:
-    """Which instruction set was asked for; empty for the best."""
-    return os.environ.get(ISA_VARIABLE, "")
-
-
 def extension() -> Any:
     """Return the extension module, or say why there is none."""
     if _native is None:
@@ -62,7 +57,8 @@ def extension() -> Any:
 
 def supports(x: Tensor) -> bool:
     """Whether the kernels take such a tensor."""
-    return native_available() and x.device.type == "cpu" and x.dtype in _SUFFIX and _isa() != "reference"
+    wanted = os.environ.get(ISA_VARIABLE) != "reference"
+    return wanted and native_available() and x.is_cpu and x.dtype in _SUFFIX
 
 
 def _address(tensor: Tensor | None) -> int:
@@ -144,7 +140,6 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor
         [y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(), reserve.data_ptr() if keep else 0],
         kernel_threads(),
         torch.get_num_threads() > 1,
-        _isa(),
     )
     return y, h_n, c_n, reserve
 
@@ -186,7 +181,6 @@ def _backward(kind: str, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | 
         [tensor.data_ptr() if tensor.numel() else 0 for tensor in out],
         kernel_threads(),
         torch.get_num_threads() > 1,
-        _isa(),
     )
     return out
 
@@ -308,29 +302,30 @@ def check_arguments(
         raise RuntimeError(f"w_hh needs three axes (member, gate_unit, unit), none empty, got {tuple(w_hh.shape)}")
     hidden = w_hh.shape[-1]
     rows = GATES[kind] * hidden
-    expected = {
-        "w_ih": (w_ih, (members, rows, channels)),
-        "w_hh": (w_hh, (members, rows, hidden)),
-        "b_ih": (b_ih, (members, rows)),
-        "b_hh": (b_hh, (members, rows)),
-        "h0": (h0, (members, batch, hidden)),
-        "c0": (c0, (members, batch, hidden)),
-    }
-    if noise is not SILENCE:
-        steps = (members, time, batch, hidden)
-        shapes = ((members, batch, hidden), steps, steps, steps)
-        expected |= {name: (noise[at], shapes[at]) for at, name in enumerate(noise._fields)}
-    for name, (tensor, shape) in expected.items():
+    steps, state = (members, time, batch, hidden), (members, batch, hidden)
+    expected = (
+        ("w_ih", w_ih, (members, rows, channels)),
+        ("w_hh", w_hh, (members, rows, hidden)),
+        ("b_ih", b_ih, (members, rows)),
+        ("b_hh", b_hh, (members, rows)),
+        ("h0", h0, state),
+        ("c0", c0, state),
+        ("noise.recurrent", noise.recurrent, state),
+        ("noise.candidate", noise.candidate, steps),
+        ("noise.kept_h", noise.kept_h, steps),
+        ("noise.kept_c", noise.kept_c, steps),
+    )
+    dtype, device = x.dtype, x.device
+    for name, tensor, shape in expected:
         if tensor is None:
             continue
-        if tuple(tensor.shape) != shape:
+        if tensor.shape != shape:
             raise RuntimeError(f"{name} needs shape {shape}, got {tuple(tensor.shape)}")
-        if tensor.dtype != x.dtype or tensor.device != x.device:
+        if tensor.dtype != dtype or tensor.device != device:
             raise RuntimeError(
-                f"{name} needs the dtype and device of x, {x.dtype} on {x.device}, "
-                f"got {tensor.dtype} on {tensor.device}"
+                f"{name} needs the dtype and device of x, {dtype} on {device}, got {tensor.dtype} on {tensor.device}"
             )
-    if tuple(lengths.shape) != (members, batch):
+    if lengths.shape != (members, batch):
         raise RuntimeError(f"lengths needs shape {(members, batch)}, got {tuple(lengths.shape)}")
     if lengths.dtype != torch.int64 or lengths.device != x.device:
         raise RuntimeError(f"lengths needs int64 on {x.device}, got {lengths.dtype} on {lengths.device}")

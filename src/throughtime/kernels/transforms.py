@@ -4,6 +4,8 @@ import torch
 from torch import Tensor
 from torch.nn import Parameter
 
+_PLAIN = frozenset({Tensor, Parameter, type(None)})
+
 
 def is_hidden(tensor: Tensor) -> bool:
     """Whether asking for the tensor's values would fail, or break a compiled graph in two."""
@@ -16,7 +18,7 @@ def is_hidden(tensor: Tensor) -> bool:
 
 def is_differentiating() -> bool:
     """Whether ``grad``, ``jacrev``, ``jvp`` or the like is under way: they see through plain torch alone."""
-    if torch.compiler.is_compiling():
+    if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return False
     vmap = torch._C._functorch.TransformType.Vmap
     return any(level.key() != vmap for level in torch._C._functorch.get_interpreter_stack() or ())
@@ -28,5 +30,5 @@ def is_watched(*tensors: Tensor | None) -> bool:
         torch.compiler.is_compiling()
         or torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._len_torch_dispatch_stack() > 0
-        or not all(tensor is None or type(tensor) in (Tensor, Parameter) for tensor in tensors)
+        or not _PLAIN.issuperset(map(type, tensors))
     )

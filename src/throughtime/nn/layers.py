@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import Kind, StepNoise
+from throughtime.kernels import Kind, StepNoise, recurrent
 from throughtime.nn.arguments import as_lengths, check_axes, check_input, check_rates, check_start, check_time
 from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
 from throughtime.nn.recurrence import ending, layer_directions, trace_layers
@@ -82,6 +82,8 @@ class RecurrentLayer(nn.Module):
         # torch's own layer, without memory: it has refused what torch refuses, and tells what it calls its weights
         for name in OPTIONS:
             setattr(self, name, getattr(twin, name))
+        #: torch's names of all weights, in torch's order
+        self.weight_names = tuple(name for name, _ in twin.named_parameters())
         for name, weight in twin.named_parameters():
             self.register_parameter(name, nn.Parameter(torch.empty(weight.shape, device=device, dtype=dtype)))
         for name in NoiseRates.__annotations__:
@@ -99,14 +101,7 @@ class RecurrentLayer(nn.Module):
     def all_weights(self) -> list[list[nn.Parameter]]:
         """The parameters of each layer and direction."""
         ends = [ending(*place) for place in layer_directions(self.num_layers, self.bidirectional)]
-        return [[getattr(self, name) for name in self._weight_names() if name.endswith(end)] for end in ends]
-
-    def _weight_names(self) -> list[str]:
-        """torch's names of all weights, in torch's order."""
-        parts = ["weight_ih", "weight_hh", *(["bias_ih", "bias_hh"] if self.bias else [])]
-        parts += ["weight_hr"] if self.proj_size else []
-        ends = [ending(*place) for place in layer_directions(self.num_layers, self.bidirectional)]
-        return [part + end for end in ends for part in parts]
+        return [[getattr(self, name) for name in self.weight_names if name.endswith(end)] for end in ends]
 
     def flatten_parameters(self) -> None:
         """Accepted and not needed: the op packs its weights itself."""
@@ -182,23 +177,31 @@ class RecurrentLayer(nn.Module):
     ) -> tuple[Tensor, States, States]:
         """The layers on (time, batch, channel), in torch's axis order."""
         time, batch, _ = x.shape
-        weights = {name: getattr(self, name) for name in self._weight_names()}
+        names = self.weight_names
+        weights = [getattr(self, name).unsqueeze(0) for name in names]
         if start is not None:
             check_start(start, self._start_sizes(batch), x)
         check_time(x, time, self.weight_ih_l0)
         x = x.to(self.weight_ih_l0.dtype)  # of another only under autocast
         lengths = as_lengths(lengths, time, batch, x)
         x, masks = self._silence(x)
+        noise = self._noise(x)
+        if self.num_layers == 1 and not (self.bidirectional or self.proj_size or every or noise) and batch:
+            # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
+            biases = () if self.bias else (None, None)
+            states = () if start is None else tuple(state.to(x.dtype) for state in start)
+            y, *end = recurrent(self.kind, x.unsqueeze(0), lengths.unsqueeze(0), *weights, *biases, *states)
+            return y.squeeze(0), tuple(end), ()
         run = trace_layers(
             self.kind,
-            {name: weight[None] for name, weight in weights.items()},
-            x[None],
-            lengths[None],
+            dict(zip(names, weights, strict=True)),
+            x.unsqueeze(0),
+            lengths.unsqueeze(0),
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
-            start=None if start is None else [state[None].to(x.dtype) for state in start],
+            start=None if start is None else [state.unsqueeze(0).to(x.dtype) for state in start],
             masks=masks,
-            noise=self._noise(x),
+            noise=noise,
             cells=every and self.mode == "LSTM",
         )
         steps = tuple(torch.stack([s[0] for s in states]) for states in zip(*run.steps, strict=True)) if every else ()

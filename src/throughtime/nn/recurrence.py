@@ -106,6 +106,8 @@ def trace_layers(
         x = torch.cat(outputs, -1) if bidirectional else outputs[0]
         if layer < len(masks) and (mask := masks[layer]) is not None:
             x = x * mask
+    if len(ends) == 1:
+        return Run(x, tuple(state.unsqueeze(1) for state in ends[0]), steps)
     return Run(x, tuple(torch.stack(states, 1) for states in zip(*ends, strict=True)), steps)
 
 
