@@ -29,6 +29,9 @@ from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor
 from throughtime.data import Sequences, as_sequences
 from throughtime.errors import DivergenceError
 
+# Some thousand fits: checking the types of each call's calls would take three times as long as the calls.
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 RNG = np.random.default_rng(7)
 N = 24
 FLAT = RNG.normal(size=(N, 6)).astype("float32")
