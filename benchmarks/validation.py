@@ -157,7 +157,7 @@ def main() -> None:
         return
     machine = {"cpu": cpu_model(), "cores": os.cpu_count(), "isa": torch.backends.cpu.get_cpu_capability()}
     versions = {name: version(name) for name in ("torch", "scikit-learn", "skorch")}
-    write_rows("validation.csv", [{"peak_gib": ""} | one | machine | versions for one in rows])
+    write_rows("validation.csv", [one | {"peak_gib": one.get("peak_gib", "")} | machine | versions for one in rows])
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """torch's recurrent layers in JAX: ``jax.lax.scan``, compiled.
 
-What was tried on the shapes of ``kernels.py``: unrolling the scan by 2, 4 or 8 steps was never faster than not at all,
+What was tried on the shapes of ``kernels.py``: unrolling the scan by 2, 4 or 8 steps was not faster beyond the noise,
 and XLA on one thread or with oneDNN no faster than its default. Whether the products with the inputs belong before the
 loop depends on the shape, so both are offered.
 """
