@@ -153,7 +153,7 @@ def forward(
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
-    same: Sequence[Float[Tensor, "member 1 batch feature"]] = (),
+    same: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output each step.
@@ -179,7 +179,7 @@ def _(
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
-    same: Sequence[Float[Tensor, "member 1 batch feature"]] = (),
+    same: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
 ) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
