@@ -44,6 +44,30 @@ class NetworkParameters(TypedDict, total=False):
         Option(0.0, "share of a layer's outputs silenced while training, before the next layer and the read-out",
                at_least=0, below=1),
     ]  # fmt: skip
+    variational_dropout: Annotated[
+        float,
+        Option(0.0, "share of each layer's inputs silenced while training, the same ones at every step (Gal & "
+               "Ghahramani 2016)", at_least=0, below=1),
+    ]  # fmt: skip
+    recurrent_dropout: Annotated[
+        float,
+        Option(0.0, "share of the state silenced while training where it enters the next step, the same units at every "
+               "step (Gal & Ghahramani 2016)", at_least=0, below=1),
+    ]  # fmt: skip
+    candidate_dropout: Annotated[
+        float,
+        Option(0.0, "share silenced while training of what a gru or lstm would write into its state (Semeniuta et al. "
+               "2016)", at_least=0, below=1),
+    ]  # fmt: skip
+    zoneout: Annotated[
+        float,
+        Option(0.0, "share of the state that stays as it was one step before; in prediction its expectation (Krueger "
+               "et al. 2017)", at_least=0, below=1),
+    ]  # fmt: skip
+    cell_zoneout: Annotated[
+        float,
+        Option(0.0, "zoneout of an lstm's c, which has a share of its own (Krueger et al. 2017)", at_least=0, below=1),
+    ]
     weight_decay: Annotated[
         float,
         Option(0.0, "lambda of the objective: mean loss + lambda/(2n) |weights|^2 with n the training size; with "
@@ -140,7 +164,8 @@ class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
 
 
 #: What a module of the user's own decides itself.
-BUILT_IN_ONLY = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "init")
+BUILT_IN_ONLY = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "variational_dropout",
+                 "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout", "init")  # fmt: skip
 
 
 @dataclass(frozen=True)

@@ -60,6 +60,13 @@ def one(rng: np.random.Generator, *choices: Any) -> Any:
     return choices[rng.integers(len(choices))]
 
 
+def noise_rates(rng: np.random.Generator, cell: str) -> dict[str, float]:
+    """Noise inside the layers, of the kinds that the cell has a place for; of each, some members have none."""
+    names = ["variational_dropout", "recurrent_dropout", "zoneout"]
+    names += {"rnn": [], "gru": ["candidate_dropout"], "lstm": ["candidate_dropout", "cell_zoneout"]}[cell]
+    return {name: one(rng, 0.0, 0.0, 0.15, 0.4) for name in names}
+
+
 def draw(number: int) -> Case:
     rng = np.random.default_rng(number)
     n, channels, classes = int(rng.integers(12, 45)), int(rng.integers(1, 8)), int(rng.integers(2, 5))
@@ -91,6 +98,8 @@ def draw(number: int) -> Case:
     }
     sizes = rng.integers(1, 36, 2)
     members, train, test = [], [], []
+    of_noise = np.random.default_rng([number, 3])  # apart, so that the cases stay what they were without
+    noisy = of_noise.random() < 0.5
     for _ in range(one(rng, 1, 2, 10)):
         own = {
             "hidden_size": int(sizes[int(rng.random() < 0.2)]),
@@ -109,6 +118,7 @@ def draw(number: int) -> Case:
             own["target_transform"] = one(rng, "none", "none", "sqrt", "log1p")
         elif not by_step:
             own["class_weight"] = one(rng, None, "balanced", {"a": 2.0, "b": 0.25})
+        own |= noise_rates(of_noise, shared["cell"]) if noisy else {}
         members.append((SequenceRegressor if regression else SequenceClassifier)(**shared, **own))
         order = rng.permutation(n)
         size = int(rng.integers(max(6, n // 4), n))
@@ -243,6 +253,8 @@ def test_the_sample_covers_what_the_law_speaks_of():
         assert {getattr(case, what) is None for case in cases} == {True, False}
     assert {isinstance(case.y, list) for case in cases} == {True, False}
     assert {any(np.isnan(array).any() for array in case.arrays) for case in cases} == {True, False}
+    for name in ("variational_dropout", "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout"):
+        assert any(len({member.get_params()[name] for member in case.members}) > 2 for case in cases)
     forecasts = [ahead(number).members for number in AHEAD]
     assert {len(own) for own in forecasts} == {1, 2, 10}
     assert {own[0].known is None for own in forecasts} == {True, False}

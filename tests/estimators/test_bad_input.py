@@ -97,6 +97,12 @@ def test_a_warm_up_that_leaves_no_target_is_refused():
         ({"hidden_size": 0}, "hidden_size needs a whole number of at least 1 and of at most 1,000,000, got 0"),
         ({"hidden_size": 8.0}, "hidden_size needs a whole number of at least 1 and of at most 1,000,000, got 8.0"),
         ({"dropout": 1.0}, "dropout needs a finite number of at least 0 and below 1, got 1.0"),
+        ({"zoneout": 1.0}, "zoneout needs a finite number of at least 0 and below 1, got 1.0"),
+        (
+            {"candidate_dropout": 0.1, "cell": "rnn"},
+            "candidate_dropout needs a gated cell, gru or lstm, got cell='rnn'",
+        ),
+        ({"cell_zoneout": 0.1}, "cell_zoneout needs an lstm's c, got cell='gru'"),
         ({"lr": 0}, "lr needs a finite number above 0, got 0"),
         ({"lr": "fast"}, "lr needs a finite number above 0, got 'fast'"),
         ({"clip_norm": -1}, "clip_norm needs a finite number above 0 or None, got -1"),

@@ -40,6 +40,9 @@ FITTED = {
     "two dimensions": lambda: SequenceRegressor(**SMALL).fit(np.stack([x[:3, 0] for x in ragged()]), values()),
     "missing values": lambda: SequenceRegressor(**SMALL, clip_norm=None).fit(gappy(), values()),
     "static": lambda: SequenceRegressor(**SMALL).fit(series(static=np.ones((N, 2))), values()),
+    "zoneout": lambda: SequenceRegressor(
+        **SMALL, cell="lstm", zoneout=0.2, cell_zoneout=np.float64(0.5), recurrent_dropout=0.1
+    ).fit(ragged(), values()),
     "all at once": lambda: SequenceClassifier(
         **SMALL, num_layers=2, bidirectional=True, pooling="mean", dropout=0.25, early_stopping=True, optimizer="adamw"
     ).fit(ragged(), classes()),
@@ -143,6 +146,9 @@ def changed(facts: dict, *path: str, to: object) -> dict:
         (("architecture", "hidden_size"), 6),
         (("architecture", "cell"), "mlp"),
         (("architecture", "surprise"), 1),
+        (("noise", "surprise"), 0.5),
+        (("noise", "zoneout"), "much"),
+        (("noise",), None),
         (("learned",), {}),
         (("classes", "dtype"), "no dtype"),
         (("classes",), None),

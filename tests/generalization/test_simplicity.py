@@ -44,6 +44,8 @@ def test_of_equally_simple_settings_the_better_is_chosen() -> None:
         ({"num_layers": 1, "hidden_size": 8}, {"num_layers": 2, "hidden_size": 4}),
         ({"weight_decay": 10.0}, {"weight_decay": 1.0}),
         ({"dropout": 0.5}, {"dropout": 0.0}),
+        ({"recurrent_dropout": 0.5, "hidden_size": 4}, {"recurrent_dropout": 0.0, "hidden_size": 4}),
+        ({"zoneout": 0.5}, {"zoneout": 0.0}),
         ({"net__weight_decay": 1.0, "scale": 3}, {"net__weight_decay": 0.1, "scale": 1}),
     ],
 )

@@ -156,6 +156,7 @@ class Counting(Net):
         ({"module": "lstm"}, "module needs a factory"),
         ({"module": Net, "hidden_size": 8}, "module brings a network of its own and needs hidden_size at its default"),
         ({"module": Net, "dropout": 0.1}, "needs dropout at its default, got 0.1"),
+        ({"module": Net, "zoneout": 0.1}, "needs zoneout at its default, got 0.1"),
         ({"module": lambda *_: 5}, r"module needs a factory that gives a torch\.nn\.Module, got int"),
         (
             {"module": lambda n, k: Net(n, k + 1)},

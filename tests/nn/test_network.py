@@ -6,7 +6,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from throughtime.kernels import StepNoise
 from throughtime.nn import Architecture, SequenceNetwork, forward, is_bias, standardize, weight_shapes
+from throughtime.nn.noise import draw_mask
 
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 #: float64 keeps 16 digits; two layers and 9 steps of sums of 10 terms of order 1 lose three of them
@@ -147,6 +149,45 @@ def test_dropout_masks_act_after_each_layer_the_last_before_the_readout(pooling)
     y, _ = layers[1](layers[0](x[0])[0] * between[0])
     features = {"last": y[-1], "mean": y.mean(0), "max": y.amax(0), "steps": y}[pooling]
     torch.testing.assert_close(found[0], network.readout(features * last[0]), **EXACT)
+
+
+RATES = {"variational_dropout": 0.3, "recurrent_dropout": 0.4, "zoneout": 0.2}
+
+
+@each_net
+def test_noise_handed_in_acts_as_the_layers_own(net):
+    rates = RATES | ({} if net.cell == "rnn" else {"candidate_dropout": 0.25})
+    rates |= {"cell_zoneout": 0.4} if net.cell == "lstm" else {}
+    network = SequenceNetwork(net, dtype=torch.float64, noise=rates).train()
+    drawn: list[Tensor] = []
+
+    def draw(like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
+        drawn.append(draw_mask(like, shape, rate))
+        return drawn[-1]
+
+    network.recurrent.draw = draw
+    x = batch()
+    expected = network(x, LENGTHS)
+    # the layers draw for their inputs first, then for each layer and direction
+    same = [drawn.pop(0).unsqueeze(1) if layer == 0 else drawn.pop(0) for layer in range(net.num_layers)]
+    noise = []
+    for _ in range(net.num_layers * (1 + net.bidirectional)):
+        fields = {"recurrent": drawn.pop(0)}
+        if "candidate_dropout" in rates:
+            fields["candidate"] = drawn.pop(0)
+        for name in ("kept_h", "kept_c")[: 1 + ("cell_zoneout" in rates)]:
+            fields[name] = (drawn.pop(0) == 0).double()
+        noise.append(StepNoise(**fields))
+    assert not drawn
+    weights = {name: weight[None] for name, weight in network.named_parameters()}
+    scaled = standardize(x.transpose(0, 1)[None], LENGTHS[None], network.shift[None], network.scale[None])
+    found = forward(net, weights, scaled, LENGTHS[None], [], same, noise)[0]
+    found = found.transpose(0, 1) if net.pooling == "steps" else found
+    torch.testing.assert_close(found, expected, **EXACT)
+    between = [torch.full_like(same[-1], 2.0)] * (net.num_layers - 1)  # dropout besides multiplies
+    halved = [same[0], *(mask / 2 for mask in same[1:])]
+    both = forward(net, weights, scaled, LENGTHS[None], [*between, None], halved, noise)[0]
+    torch.testing.assert_close(both.transpose(0, 1) if net.pooling == "steps" else both, expected, **EXACT)
 
 
 def test_a_modules_dropout_silences_while_training_and_keeps_the_expected_value():

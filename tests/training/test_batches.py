@@ -1,12 +1,15 @@
 """Batches of every member: the series' own values, targets, weights and random draws."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from throughtime.kernels import SILENCE
 from throughtime.nn import Architecture
 from throughtime.training import Inputs, Member, Sample
-from throughtime.training.batches import dropout_masks, epoch_order, gather, observations
+from throughtime.training.batches import dropout_masks, epoch_order, expected_noise, gather, noise_masks, observations
 from throughtime.training.members import stack_samples, training_size
 
 LENGTHS = np.array([4, 1, 7, 3, 5, 2])
@@ -146,3 +149,75 @@ def test_a_members_masks_are_its_own_in_any_company_and_time_and_new_at_each_ste
 
 def test_without_dropout_no_masks_are_drawn():
     assert dropout_masks(NET, [member(3), member(3)], 0, 0, 6, 8, LIKE) == []
+
+
+RATES = {
+    "variational_dropout": 0.1,
+    "recurrent_dropout": 0.5,
+    "candidate_dropout": 0.3,
+    "zoneout": 0.2,
+    "cell_zoneout": 0.7,
+}
+DEEP = Architecture("lstm", 40, 50, 2, True, "last", 1)
+
+
+def noisy(seed: int, **rates: float) -> Member:
+    return replace(member(3, seed=seed), noise=rates)
+
+
+def test_each_noise_has_the_stated_share_and_one_mask_through_time_where_its_paper_says():
+    same, inside = noise_masks(DEEP, [noisy(1, **RATES)], 0, 0, 12, 8, LIKE)
+    assert [mask.shape for mask in same] == [(1, 1, 8, 40), (1, 1, 8, 100)]
+    assert len(inside) == 4
+    for own in inside:
+        assert [mask.shape for mask in own] == [(1, 8, 50), *[(1, 12, 8, 50)] * 3]
+    by_kind = {
+        "variational_dropout": same,
+        **dict(zip(list(RATES)[1:], zip(*inside, strict=True), strict=True)),
+    }
+    every = [mask.flatten() for masks in by_kind.values() for mask in masks]
+    for name, masks in by_kind.items():
+        rate, whole = RATES[name], torch.cat([mask.flatten() for mask in masks])
+        on, off = (1.0, 0.0) if "zoneout" in name else (0.0, 1 / (1 - rate))
+        assert set(whole.unique().tolist()) == {on, off}
+        share = (whole == on).double().mean().item()
+        assert abs(share - rate) < 4 * (rate * (1 - rate) / len(whole)) ** 0.5
+    # no two draws are of the same stream: at the same rate they would be the same mask
+    same, inside = noise_masks(DEEP, [noisy(1, **dict.fromkeys(RATES, 0.5))], 0, 0, 1, 8, LIKE)
+    every = [*same, *(own.recurrent for own in inside), *(own.candidate for own in inside)]
+    every += [1 - own.kept_h for own in inside] + [1 - own.kept_c for own in inside]
+    assert len({tuple(mask.flatten()[:320].gt(0).tolist()) for mask in every}) == 2 + 4 * 4
+
+
+def test_a_members_noise_is_its_own_in_any_company_and_time_and_new_at_each_step():
+    one, other = noisy(4, **RATES), noisy(5, zoneout=0.4)
+
+    def drawn(members: list[Member], epoch: int, step: int, time: int) -> list[torch.Tensor]:
+        same, inside = noise_masks(DEEP, members, epoch, step, time, 8, LIKE)
+        return [*same, *(mask for own in inside for mask in own)]
+
+    alone, longer = drawn([one], 2, 1, 6), drawn([one], 2, 1, 9)
+    company, others = drawn([other, member(3), one], 2, 1, 6), [drawn([one], 3, 1, 6), drawn([one], 2, 2, 6)]
+    for place, mask in enumerate(alone):
+        assert torch.equal(mask[0], company[place][2])
+        silent = 0.0 if set(mask.unique().tolist()) == {0.0, 1.0} else 1.0
+        assert (company[place][1] == silent).all()  # ones where a member is multiplied, zeros where it keeps
+        by_step = mask.dim() == 4 and mask.shape[1] > 1
+        assert torch.equal(mask, longer[place][:, :6] if by_step else longer[place])
+        assert not any(torch.equal(mask, later[place]) for later in others)
+
+
+def test_without_noise_nothing_is_drawn_and_with_one_kind_nothing_else():
+    assert noise_masks(DEEP, [member(3), member(3, dropout=0.5)], 0, 0, 6, 8, LIKE) == ([], [])
+    same, inside = noise_masks(DEEP, [noisy(1, zoneout=0.5)], 0, 0, 6, 8, LIKE)
+    assert same == []
+    assert all(own._replace(kept_h=None) == SILENCE for own in inside)
+
+
+def test_outside_training_zoneout_is_each_members_own_rate_and_all_else_silent():
+    x = LIKE.new_zeros(3, 6, 8, 40)
+    for own in expected_noise(DEEP, [RATES, {}, {"zoneout": 0.4}], x):
+        assert own.recurrent is own.candidate is None
+        assert torch.equal(own.kept_h, LIKE.new_tensor([0.2, 0.0, 0.4]).view(3, 1, 1, 1).expand(3, 6, 8, 50))
+        assert torch.equal(own.kept_c, LIKE.new_tensor([0.7, 0.0, 0.0]).view(3, 1, 1, 1).expand(3, 6, 8, 50))
+    assert expected_noise(DEEP, [{}, {}], x[:2]) == expected_noise(DEEP, (), x) == []

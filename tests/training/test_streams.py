@@ -36,6 +36,7 @@ def test_purposes_keep_their_numbers_because_results_depend_on_them():
         "SHUFFLE": 1,
         "DROPOUT": 2,
         "INNER_SPLIT": 3,
+        "NOISE": 4,
     }
 
 

@@ -181,7 +181,8 @@ def predict_members(
             states = [estimators[m].module_.state_dict() for m in run]
             stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
             shift, scale = stacked.pop("shift"), stacked.pop("scale")
-            found = predict(net, stacked, inputs, [rows[m] for m in run], shift, scale)
+            noise = [estimators[m].module_.noise for m in run]
+            found = predict(net, stacked, inputs, [rows[m] for m in run], shift, scale, noise)
             for m, own in zip(run, found, strict=True):
                 outputs[m] = own
     return outputs  # type: ignore[return-value]
@@ -257,7 +258,7 @@ def _sight(estimator: SequenceEstimator) -> tuple[int, tuple[int, ...]]:
 
 
 def _fitted(estimator: E, prepared: Prepared, trained: Trained) -> E:
-    module = plain_module(prepared.net, prepared.member.dropout, prepared.recipe.dtype)
+    module = plain_module(prepared.net, prepared.member.dropout, prepared.member.noise, prepared.recipe.dtype)
     scaling = {"shift": prepared.member.shift, "scale": prepared.member.scale}
     state = {name: torch.from_numpy(np.asarray(value)).to(prepared.recipe.dtype) for name, value in scaling.items()}
     module.load_state_dict(module.state_dict() | trained.weights | state)

@@ -50,6 +50,7 @@ def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, nd
         "kind": kind,
         "parameters": parameters,
         "architecture": _architecture(estimator.module_.net),
+        "noise": estimator.module_.noise,
         "learned": {name: getattr(estimator, name) for name in _PLAIN + (_REGRESSOR if kind == "regressor" else ())},
         "history": estimator.history_,
     }
@@ -85,7 +86,7 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
             estimator.classes_ = np.array(facts["classes"]["values"], dtype=np.dtype(facts["classes"]["dtype"]))
         shapes = facts["architecture"]
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
-        network = plain_module(net, parameters["dropout"], torch.from_numpy(arrays["shift"]).dtype)
+        network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(arrays["shift"]).dtype)
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
         estimator.module_ = network.eval()  # type: ignore[assignment]
         estimator.history_ = [EpochRecord(**record) for record in facts["history"]]

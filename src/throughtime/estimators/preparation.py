@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from numbers import Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -18,7 +18,7 @@ from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.features import Features, any_missing, features_of, inputs_of, scaling, weighted_moments
 from throughtime.estimators.forecast import as_seen, known_channels
 from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
-from throughtime.nn import Architecture, FactoryNetwork, Net
+from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, derived_seed
 from throughtime.training.members import observed
@@ -131,6 +131,7 @@ class Problem:
             batch_size=int(p["batch_size"]),
             dtype=torch.float64 if self.X.dtype == np.float64 else torch.float32,
             device=p["device"],
+            masks_state=p["recurrent_dropout"] > 0,
         )
         member = Member(
             seed=int(seed),
@@ -146,6 +147,7 @@ class Problem:
             patience=int(p["patience"]) if p["early_stopping"] else None,
             validation=None if inner is None else encode_rows(rows[inner[1]]),
             watched=None if watched is None else encode_rows(watched),
+            noise=_noise(p),
         )
         learned |= {"n_static_": 0 if self.X.static is None else self.X.static.shape[1], "n_steps_": self.n_steps}
         learned["n_features_in_"] = self.X.n_channels if self.n_steps is None else self.n_steps
@@ -231,6 +233,15 @@ def _net(p: dict[str, Any], n_inputs: int, n_outputs: int, by_step: bool) -> Net
         pooling="steps" if by_step else p["pooling"],
         n_outputs=n_outputs,
     )
+
+
+def _noise(p: dict[str, Any]) -> NoiseRates:
+    """The rates above zero of noise in the layers, where the cell has a place for it."""
+    if p["candidate_dropout"] and p["cell"] == "rnn":
+        raise ParameterError("candidate_dropout needs a gated cell, gru or lstm, got cell='rnn'")
+    if p["cell_zoneout"] and p["cell"] != "lstm":
+        raise ParameterError(f"cell_zoneout needs an lstm's c, got cell={p['cell']!r}")
+    return cast(NoiseRates, {name: float(p[name]) for name in NoiseRates.__annotations__ if p[name]})
 
 
 def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | None:

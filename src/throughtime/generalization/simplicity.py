@@ -19,6 +19,11 @@ _SIMPLER = {
     "hidden_size": -1,
     "weight_decay": 1,
     "dropout": 1,
+    "variational_dropout": 1,
+    "recurrent_dropout": 1,
+    "candidate_dropout": 1,
+    "zoneout": 1,
+    "cell_zoneout": 1,
     "max_epochs": -1,
     "lr": -1,
 }
@@ -45,8 +50,8 @@ def one_standard_error(
         Series of test by series of training in a split; 1/(K-1), that of K folds, by default.
     complexity
         A number, or a tuple to compare, for a setting's parameters; the smallest is the simplest. By default fewer
-        layers, then fewer units, more weight decay, more dropout, fewer epochs, a smaller learning rate: what the
-        search did not vary has no say.
+        layers, then fewer units, more weight decay, more dropout of any kind, more zoneout, fewer epochs, a smaller
+        learning rate: what the search did not vary has no say.
 
     Returns
     -------

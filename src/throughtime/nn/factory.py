@@ -15,8 +15,10 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
+from throughtime.kernels import StepNoise
 from throughtime.nn.initializers import Init
 from throughtime.nn.network import Net, forward, initial_weights, plain_module, standardize, weight_shapes
+from throughtime.nn.noise import NoiseRates
 from throughtime.nn.stacking import call_members, keyed
 
 Factory = Callable[[int, int], nn.Module]
@@ -55,6 +57,7 @@ class FactoryModule(nn.Module):
 
     shift: Tensor
     scale: Tensor
+    noise: NoiseRates = NoiseRates()
 
     def __init__(self, net: FactoryNetwork, dtype: torch.dtype | None = None) -> None:
         super().__init__()
@@ -95,6 +98,7 @@ def _(
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
+    *_noise: Sequence[Tensor | StepNoise],
 ) -> Tensor:
     """All members' outputs; the one mask, while training, holds the members' keys."""
     members, time, batch, _ = x.shape
@@ -114,7 +118,7 @@ def _(
 
 
 @plain_module.register(FactoryNetwork)
-def _(net: FactoryNetwork, _dropout: float, dtype: torch.dtype) -> nn.Module:
+def _(net: FactoryNetwork, _dropout: float, _noise: NoiseRates, dtype: torch.dtype) -> nn.Module:
     return FactoryModule(net, dtype)
 
 

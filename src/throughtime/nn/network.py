@@ -6,15 +6,17 @@ Its weights carry a member axis while they train; one member's weights make a pl
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import singledispatch
+from itertools import zip_longest
 from typing import Literal
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from throughtime.kernels import CHUNK, GATES, Kind, linear, linear_over_time, ordered_sum
+from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, linear, linear_over_time, ordered_sum
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
 from throughtime.nn.layers import GRU, LSTM, RNN
+from throughtime.nn.noise import NoiseRates
 from throughtime.nn.recurrence import run_layers, weight_names
 
 Cell = Literal["rnn", "gru", "lstm"]
@@ -151,6 +153,8 @@ def forward(
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
+    same: Sequence[Float[Tensor, "member 1 batch _"]] = (),
+    noise: Sequence[StepNoise] = (),
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output each step.
 
@@ -160,6 +164,10 @@ def forward(
         Standardized inputs.
     masks
         Dropout already drawn: one a layer, the last on what is handed to the read-out.
+    same
+        Variational dropout already drawn: what each layer's inputs are multiplied with, the same at every step.
+    noise
+        What acts inside the steps, for each layer and direction.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -171,8 +179,14 @@ def _(
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
+    same: Sequence[Float[Tensor, "member 1 batch _"]] = (),
+    noise: Sequence[StepNoise] = (),
 ) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
+    between = list(masks[: net.num_layers - 1])
+    if same:
+        x = x * same[0]
+        between = [own if mask is None else mask * own for mask, own in zip_longest(between, same[1:])]
     y, (h_n, *_) = run_layers(
         _KINDS[net.cell],
         layers,
@@ -180,7 +194,8 @@ def _(
         lengths,
         num_layers=net.num_layers,
         bidirectional=net.bidirectional,
-        masks=masks[: net.num_layers - 1],
+        masks=between,
+        noise=noise,
     )
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     if masks and (mask := masks[-1]) is not None:
@@ -198,11 +213,15 @@ class SequenceNetwork(nn.Module):
         The shapes.
     dropout
         Share silenced in training mode, after each layer.
+    noise
+        The rates of the layers' other noise; zoneout acts in evaluation too.
     """
 
-    def __init__(self, net: Architecture, dropout: float = 0.0, dtype: torch.dtype | None = None) -> None:
+    def __init__(
+        self, net: Architecture, dropout: float = 0.0, dtype: torch.dtype | None = None, noise: NoiseRates | None = None
+    ) -> None:
         super().__init__()
-        self.net = net
+        self.net, self.noise = net, noise or NoiseRates()
         self.recurrent = _LAYERS[net.cell](
             net.n_inputs,
             net.hidden_size,
@@ -211,6 +230,7 @@ class SequenceNetwork(nn.Module):
             dropout=dropout if net.num_layers > 1 else 0.0,  # between layers; torch warns where there is no between
             bidirectional=net.bidirectional,
             dtype=dtype,
+            **self.noise,
         )
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(net.hidden_size * (1 + net.bidirectional), net.n_outputs, dtype=dtype)
@@ -248,11 +268,11 @@ class SequenceNetwork(nn.Module):
 
 
 @singledispatch
-def plain_module(net: Net, dropout: float, dtype: torch.dtype | None) -> nn.Module:
+def plain_module(net: Net, dropout: float, noise: NoiseRates, dtype: torch.dtype | None) -> nn.Module:
     """One member's network as a module of its own; its weights are still to be loaded."""
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
 
 @plain_module.register(Architecture)
-def _(net: Architecture, dropout: float, dtype: torch.dtype | None) -> nn.Module:
-    return SequenceNetwork(net, dropout, dtype)
+def _(net: Architecture, dropout: float, noise: NoiseRates, dtype: torch.dtype | None) -> nn.Module:
+    return SequenceNetwork(net, dropout, dtype, noise)

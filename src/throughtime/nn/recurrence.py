@@ -121,6 +121,7 @@ def run_layers(
     bidirectional: bool,
     start: Start | None = None,
     masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
+    noise: Sequence[StepNoise] = (),
 ) -> tuple[Tensor, States]:
     """Outputs and final states of ``trace_layers``, which see."""
     run = trace_layers(
@@ -132,5 +133,6 @@ def run_layers(
         bidirectional=bidirectional,
         start=start,
         masks=masks,
+        noise=noise,
     )
     return run.outputs, run.ends

@@ -1,6 +1,7 @@
 """Batches of every member at once: series gathered from the one shared copy, padded, standardized."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import torch
@@ -8,9 +9,14 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.nn import Architecture, Net, standardize
+from throughtime.kernels import StepNoise
+from throughtime.nn import Architecture, Net, NoiseRates, standardize
+from throughtime.nn.recurrence import layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
 from throughtime.training.streams import Purpose, stream
+
+#: Each kind's part of the key of its draws; the numbers are part of the result and never change.
+_KINDS = {"variational_dropout": 0, "recurrent_dropout": 1, "candidate_dropout": 2, "zoneout": 3, "cell_zoneout": 4}
 
 
 def gather(
@@ -69,20 +75,82 @@ def dropout_masks(
     if not isinstance(net, Architecture):  # draws its own, from a key of each member
         keys = [int(stream(member.seed, Purpose.DROPOUT, epoch, step).integers(2**62)) for member in members]
         return [torch.tensor(keys, device=like.device)]
-    if not any(member.dropout for member in members):
+    rates = [member.dropout for member in members]
+    if not any(rates):
         return []
     width = net.hidden_size * (1 + net.bidirectional)
     masks: list[Tensor | None] = []
     for layer in range(net.num_layers):
         by_step = layer < net.num_layers - 1 or net.pooling == "steps"
         shape = (time, batch, width) if by_step else (batch, width)
-        mask = np.ones((len(members), *shape), dtype=np.float64 if like.dtype == torch.float64 else np.float32)
-        for m, member in enumerate(members):
-            if member.dropout:
-                draws = stream(member.seed, Purpose.DROPOUT, epoch, step, layer).random(shape, dtype=np.float32)
-                mask[m] = np.where(draws >= member.dropout, 1 / (1 - member.dropout), 0)
-        masks.append(torch.from_numpy(mask).to(like))
+        masks.append(_masks(members, rates, like, shape, Purpose.DROPOUT, epoch, step, layer))
     return masks
+
+
+def noise_masks(
+    net: Net, members: Sequence[Member], epoch: int, step: int, time: int, batch: int, like: Tensor
+) -> tuple[list[Tensor], list[StepNoise]]:
+    """What each layer's inputs are multiplied with, and what acts inside the steps of each layer and direction.
+
+    As ``dropout_masks``, each member's from its own stream and time first. Without noise two empty lists.
+    """
+    if not isinstance(net, Architecture) or not any(member.noise for member in members):
+        return [], []
+
+    def drawn(name: str, place: int, *shape: int) -> Tensor | None:
+        rates = _rates([member.noise for member in members], name)
+        if not any(rates):
+            return None
+        return _masks(members, rates, like, shape, Purpose.NOISE, epoch, step, _KINDS[name], place)
+
+    def kept(name: str, place: int) -> Tensor | None:
+        mask = drawn(name, place, time, batch, units)
+        return None if mask is None else (mask == 0).to(like)
+
+    units, width = net.hidden_size, net.hidden_size * (1 + net.bidirectional)
+    widths = [net.n_inputs] + [width] * (net.num_layers - 1)
+    same = [drawn("variational_dropout", layer, 1, batch, columns) for layer, columns in enumerate(widths)]
+    inside = [
+        StepNoise(
+            recurrent=drawn("recurrent_dropout", place, batch, units),
+            candidate=drawn("candidate_dropout", place, time, batch, units),
+            kept_h=kept("zoneout", place),
+            kept_c=kept("cell_zoneout", place),
+        )
+        for place, _ in enumerate(layer_directions(net.num_layers, net.bidirectional))
+    ]
+    return [mask for mask in same if mask is not None], inside
+
+
+def expected_noise(
+    net: Net, rates: Sequence[NoiseRates], x: Float[Tensor, "member time batch channel"]
+) -> list[StepNoise]:
+    """What stays of noise outside training: of each member's zoneout the expectation, its rate as the share kept."""
+    if not isinstance(net, Architecture) or not any(rates):
+        return []
+
+    def share(name: str) -> Tensor | None:
+        own = _rates(rates, name)
+        return x.new_tensor(own).view(-1, 1, 1, 1).expand(*x.shape[:3], net.hidden_size) if any(own) else None
+
+    inside = StepNoise(kept_h=share("zoneout"), kept_c=share("cell_zoneout"))
+    return [inside for _ in layer_directions(net.num_layers, net.bidirectional)]
+
+
+def _rates(noise: Sequence[NoiseRates], name: str) -> list[float]:
+    return [cast(dict[str, float], own).get(name, 0.0) for own in noise]
+
+
+def _masks(
+    members: Sequence[Member], rates: Sequence[float], like: Tensor, shape: tuple[int, ...], purpose: Purpose, *key: int
+) -> Tensor:
+    """One mask a member, of zeros, a share of its own rate, among 1/(1-rate); of ones without a rate."""
+    mask = np.ones((len(members), *shape), dtype=np.float64 if like.dtype == torch.float64 else np.float32)
+    for m, (member, rate) in enumerate(zip(members, rates, strict=True)):
+        if rate:
+            draws = stream(member.seed, purpose, *key).random(shape, dtype=np.float32)
+            mask[m] = np.where(draws >= rate, 1 / (1 - rate), 0)
+    return torch.from_numpy(mask).to(like)
 
 
 def epoch_order(members: Sequence[Member], epoch: int, batch_size: int) -> Int[ndarray, "member position"]:

@@ -16,9 +16,16 @@ from torch import Tensor
 
 from throughtime.errors import DivergenceError
 from throughtime.kernels import LANE, one_thread
-from throughtime.nn import Net, forward, initial_weights, is_bias, weight_shapes
+from throughtime.nn import Net, NoiseRates, forward, initial_weights, is_bias, weight_shapes
 from throughtime.records import EpochProgress, EpochRecord
-from throughtime.training.batches import dropout_masks, epoch_order, gather, observations
+from throughtime.training.batches import (
+    dropout_masks,
+    epoch_order,
+    expected_noise,
+    gather,
+    noise_masks,
+    observations,
+)
 from throughtime.training.clipping import clip_by_norm
 from throughtime.training.layout import Layout, copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
@@ -197,8 +204,10 @@ class _Group:
                 self.scale,
             )
             targets, weights = observations(self.samples["train"], batch)
-            masks = dropout_masks(self.net, self.members, epoch, step, batch.x.shape[1], size, self.weights)
-            outputs = forward(self.net, leaves, batch.x, batch.lengths, masks)
+            where = epoch, step, batch.x.shape[1], size
+            masks = dropout_masks(self.net, self.members, *where, self.weights)
+            noise = noise_masks(self.net, self.members, *where, self.weights)
+            outputs = forward(self.net, leaves, batch.x, batch.lengths, masks, *noise)
             losses = elementwise(self.recipe.loss, outputs, targets)
 
             weight = totals(weights)
@@ -224,8 +233,9 @@ class _Group:
             return [None] * len(self.members)
         loss_sums = torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device)
         weight_sums = torch.zeros_like(loss_sums)
+        noise = [member.noise for member in self.members]
         for batch, outputs in evaluate(
-            self.net, self.layout.views(self.weights), self.inputs, samples, self.shift, self.scale
+            self.net, self.layout.views(self.weights), self.inputs, samples, self.shift, self.scale, noise
         ):
             targets, weights = observations(samples, batch)
             loss_sums += weighted_totals(elementwise(self.recipe.loss, outputs, targets), weights)
@@ -276,15 +286,17 @@ def evaluate(
     samples: Samples,
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
+    noise: Sequence[NoiseRates] = (),
 ) -> Iterator[tuple[Batch, Tensor]]:
-    """Run every member over its own sample, batch by batch, without dropout or gradients."""
+    """Run every member over its own sample, batch by batch, without gradients or noise but zoneout's expectation."""
     most = int(samples.sizes.max())
     rows = min(EVALUATION_ROWS, max(1, -(-most // LANE)) * LANE)
     for begin in range(0, most, rows):
         at = np.arange(begin, begin + rows)
         positions = np.where(at < samples.sizes[:, None], at, -1)
         batch = gather(inputs, samples, positions, shift, scale)
-        yield batch, forward(net, weights, batch.x, batch.lengths)
+        inside = expected_noise(net, noise, batch.x)
+        yield batch, forward(net, weights, batch.x, batch.lengths, (), (), inside)
 
 
 def predict(
@@ -294,13 +306,17 @@ def predict(
     rows: Sequence[Int[ndarray, "_"]],
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
+    noise: Sequence[NoiseRates] = (),
 ) -> list[Float[ndarray, "_ output"]]:
-    """Outputs of every member on series of its own: a row a series, or a row a step, the series one after the other."""
+    """Outputs of every member on series of its own: a row a series, or a row a step, the series one after the other.
+
+    ``noise`` holds the rates that each member was trained with: zoneout acts as its expectation.
+    """
     none = np.zeros(0)
     samples = stack_samples([Sample(own, np.zeros(len(own)), np.zeros(len(own))) for own in rows], inputs, False)
     parts: list[list[ndarray]] = [[none.reshape(0, net.n_outputs)] for _ in rows]
     with one_thread():
-        for batch, outputs in evaluate(net, weights, inputs, samples, shift, scale):
+        for batch, outputs in evaluate(net, weights, inputs, samples, shift, scale, noise):
             found = outputs.cpu().numpy()
             for m, positions in enumerate(batch.positions):
                 if net.pooling == "steps":  # batch before time, so that a series' steps lie together

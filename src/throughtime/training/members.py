@@ -1,7 +1,7 @@
 """What the loop trains on: the inputs all members share, and what each member brings of its own."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.nn import Init
+from throughtime.nn import Init, NoiseRates
 from throughtime.records import EpochRecord
 from throughtime.training.optimizers import OptimizerName
 from throughtime.training.schedules import ScheduleName
@@ -69,6 +69,8 @@ class Member:
     patience: int | None = None
     validation: Sample | None = None
     watched: Sample | None = None
+    #: only the rates above zero
+    noise: NoiseRates = field(default_factory=NoiseRates)
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class Recipe:
     batch_size: int
     dtype: torch.dtype
     device: str
+    #: whether members have recurrent dropout: the kernels add up a masked state's gradient in another order
+    masks_state: bool = False
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ class Purpose(IntEnum):
     SHUFFLE = 1
     DROPOUT = 2
     INNER_SPLIT = 3
+    NOISE = 4
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:
