@@ -92,3 +92,15 @@ else:
     raise AssertionError
 """
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+@needs_native
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("kept", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_reserve_is_as_large_as_the_kernels_take_it_to_be(kind: str, kept: bool, dtype: torch.dtype) -> None:
+    kernels = native.extension()
+    for hidden in (1, 8, 15, 16, 17, 33):
+        x = torch.empty(2, 3, 5, 4, dtype=dtype)
+        rows = 2 * 3 * 5 * kernels.reserve_stride(hidden, x.element_size())
+        assert native.reserve_numel(kind, x, hidden, kept) == rows * kernels.reserve_slots(kind, kept)
