@@ -19,7 +19,7 @@ import torch
 
 from recording import RESULTS, cpu_model, write_rows
 from throughtime import nn
-from throughtime.kernels import GATES, native, recurrent
+from throughtime.kernels import GATES, extension, recurrent
 from timing import Call, paired, ratio, settle, warm_seconds
 
 SHAPES = ((100, 32, 8, 32), (100, 32, 16, 64), (200, 64, 16, 128), (100, 64, 64, 256), (50, 64, 256, 512))
@@ -76,8 +76,8 @@ def cases(quick: bool) -> list[Case]:
 def peak(threads: int) -> float:
     """Operations a second of fused multiply-adds on registers, the best of three short loops."""
     settle()
-    isa = os.environ.get(native.ISA_VARIABLE, "")
-    return max(float(native.extension().fma_peak_f32(threads, 0.2, isa)) for _ in range(3))
+    isa = os.environ.get(extension.ISA_VARIABLE, "")
+    return max(float(extension.compiled().fma_peak_f32(threads, 0.2, isa)) for _ in range(3))
 
 
 def sides(case: Case, threads: int, lengths: torch.Tensor | None = None) -> dict[str, Call]:
@@ -213,14 +213,14 @@ def main() -> None:
     print(f"ragged/padded={ragged:.2f}")
     if options.quick:
         return
-    isa = os.environ.get(native.ISA_VARIABLE, "")
+    isa = os.environ.get(extension.ISA_VARIABLE, "")
     machine = {
         "ragged_over_padded": round(ragged, 2),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "threads": options.threads,
-        "cpu_isa": native.isa_names()[0],
-        "isa": isa or native.isa_names()[0],
+        "cpu_isa": extension.isa_names()[0],
+        "isa": isa or extension.isa_names()[0],
         "torch_isa": torch.backends.cpu.get_cpu_capability(),
         **{name: version(name) for name in ("torch", "jax", "jaxlib", "onnxruntime")},
         "python": platform.python_version(),

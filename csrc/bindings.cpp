@@ -2,6 +2,7 @@
 // nothing here knows of torch, so one build serves every version of it.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
@@ -9,6 +10,7 @@
 #include <stdexcept>
 
 #include "dispatch.h"
+#include "lockstep.h"
 #include "memory.h"
 #include "pool.h"
 #include "recurrent.h"
@@ -79,6 +81,45 @@ void backward(const std::string& kind, bool reverse, const Strides& shape, uintp
   recurrent_backward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa_wanted());
 }
 
+Rule rule_named(const std::string& name) {
+  if (name == "adam") return Rule::adam;
+  if (name == "adamw") return Rule::adamw;
+  if (name == "sgd") return Rule::sgd;
+  throw std::invalid_argument("rule needs one of adam, adamw, sgd, got " + name);
+}
+
+template <class Real>
+void step(const std::string& rule, const Strides& shape, const std::array<double, 3>& constants,
+          const Addresses& tensors, int threads, bool of_torch) {
+  Update<Real> u{};
+  u.rule = rule_named(rule);
+  u.members = shape.at(0), u.width = shape.at(1);
+  u.beta1 = constants[0], u.beta2 = constants[1], u.epsilon = constants[2];
+  u.weights = pointer<Real>(tensors.at(0));
+  u.grads = pointer<const Real>(tensors.at(1)), u.decay = pointer<const Real>(tensors.at(2));
+  u.first = pointer<Real>(tensors.at(3)), u.second = pointer<Real>(tensors.at(4));
+  u.steps = pointer<double>(tensors.at(5));
+  u.lr = pointer<const Real>(tensors.at(6)), u.momentum = pointer<const Real>(tensors.at(7));
+  u.max_norm = pointer<const Real>(tensors.at(8)), u.active = pointer<const uint8_t>(tensors.at(9));
+  u.norms = pointer<Real>(tensors.at(10));
+  nb::gil_scoped_release released;
+  take_step(u, {threads, of_torch}, isa_wanted());
+}
+
+template <class Real>
+void fetch(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
+  Gather<Real> g{};
+  g.members = shape.at(0), g.time = shape.at(1), g.batch = shape.at(2), g.channels = shape.at(3),
+  g.columns = shape.at(4);
+  g.values = pointer<const Real>(tensors.at(0)), g.constants = pointer<const Real>(tensors.at(1));
+  g.begins = pointer<const int64_t>(tensors.at(2)), g.lengths = pointer<const int64_t>(tensors.at(3));
+  g.series = pointer<const int64_t>(tensors.at(4));
+  g.shift = pointer<const Real>(tensors.at(5)), g.scale = pointer<const Real>(tensors.at(6));
+  g.x = pointer<Real>(tensors.at(7));
+  nb::gil_scoped_release released;
+  gather(g, {threads, of_torch}, isa_wanted());
+}
+
 // A tensor of bytes on borrowed memory, which goes back when torch frees the storage.
 nb::ndarray<nb::pytorch, uint8_t, nb::ndim<1>> borrow_bytes(size_t bytes) {
   void* memory = borrow(bytes);
@@ -116,6 +157,10 @@ NB_MODULE(_native, m) {
   m.def("forward_f64", &forward<double>);
   m.def("backward_f32", &backward<float>);
   m.def("backward_f64", &backward<double>);
+  m.def("step_f32", &step<float>);
+  m.def("step_f64", &step<double>);
+  m.def("gather_f32", &fetch<float>);
+  m.def("gather_f64", &fetch<double>);
   m.def("reserve_stride", &reserve_stride);
   m.def("reserve_slots", [](const std::string& kind, bool kept) { return reserve_slots(kind_named(kind), kept); });
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {

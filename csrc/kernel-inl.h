@@ -2,6 +2,7 @@
 #pragma once
 
 #include "backward-inl.h"
+#include "lockstep-inl.h"
 
 namespace throughtime {
 namespace TT_ISA {
@@ -82,6 +83,9 @@ Kernels<Real> table() {
   k.reduce = [](P p, int64_t member, int64_t piece, const Real* partials, int64_t blocks) {
     TT_BY_KIND((reduce<Real, kind>(p, member, piece, partials, blocks)))
   };
+  k.square_sum = square_sum<Real>;
+  k.update = update<Real>;
+  k.gather = gather<Real>;
   k.activation = activation<Real>;
   k.fma_loop = fma_loop<Real>;
   return k;

@@ -13,6 +13,10 @@ struct Team {
   bool of_torch;
 };
 
+// The team, or one thread where there is less to do, in numbers read or multiplied and added, than waking up another
+// takes.
+inline Team of_worth(const Team& team, int64_t numbers) { return numbers < 100'000 ? Team{1, false} : team; }
+
 // Run task(i, worker) for every i < count, worker < team.threads. Tasks start in order, so the longest should come
 // first. A call made while another is running (from a second Python thread, or from inside a task) runs on its own
 // thread: more would oversubscribe the machine. Tasks must not throw.

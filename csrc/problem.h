@@ -5,6 +5,8 @@
 #include <cstddef>
 #include <cstdint>
 
+#include "lockstep.h"
+
 namespace throughtime {
 
 enum class Kind : int { rnn_tanh, rnn_relu, gru, lstm };
@@ -82,6 +84,10 @@ struct Kernels {
   void (*backward)(const Problem<Real>&, const Block&, const Real* packed, Real* partial, Real* scratch);
   int64_t (*reduce_pieces)(const Problem<Real>&);
   void (*reduce)(const Problem<Real>&, int64_t member, int64_t piece, const Real* partials, int64_t blocks);
+
+  double (*square_sum)(const Real*, int64_t count);
+  void (*update)(const Update<Real>&, const Factors<Real>&, int64_t begin, int64_t end);
+  void (*gather)(const Gather<Real>&, int64_t member, int64_t step);
 
   void (*activation)(int name, const Real* in, Real* out, int64_t count);
   double (*fma_loop)(int64_t iterations);  // returns the floating point operations done

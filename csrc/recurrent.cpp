@@ -92,11 +92,6 @@ struct Plan {
   }
 };
 
-// Numbers read or multiplied and added that take as long as waking up a thread.
-constexpr int64_t worth = 100'000;
-
-Team of_worth(const Team& team, int64_t numbers) { return numbers < worth ? Team{1, false} : team; }
-
 // Multiplications and additions of one step of one series.
 template <class Real>
 int64_t cell_numbers(const Problem<Real>& p) {

@@ -1,17 +1,17 @@
 import pytest
 import torch
 
-from throughtime.kernels import native
+from throughtime.kernels import extension
 
 
 def _levels() -> list[str]:
-    return native.isa_names() if native.native_available() else ["none"]
+    return extension.isa_names() if extension.native_available() else ["none"]
 
 
 @pytest.fixture(params=_levels())
 def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each instruction set of this machine in turn, forced."""
-    monkeypatch.setenv(native.ISA_VARIABLE, request.param)
+    monkeypatch.setenv(extension.ISA_VARIABLE, request.param)
     return str(request.param)
 
 

@@ -7,7 +7,7 @@ import pytest
 from cases import SOAK, needs_native
 from numpy.typing import NDArray
 
-from throughtime.kernels import native
+from throughtime.kernels import extension
 
 pytestmark = needs_native
 
@@ -23,7 +23,7 @@ EXACT = {
 
 def apply(name: str, x: NDArray[np.floating], isa: str) -> NDArray[np.floating]:
     out = np.empty_like(x)
-    function = getattr(native.extension(), f"activation_{'f32' if x.dtype == np.float32 else 'f64'}")
+    function = getattr(extension.compiled(), f"activation_{'f32' if x.dtype == np.float32 else 'f64'}")
     function(name, x.ctypes.data, out.ctypes.data, x.size, isa)
     return out
 

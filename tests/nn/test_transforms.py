@@ -6,7 +6,7 @@ from pairs import EXACT, PAIRS, assert_same, pair, start_of, tensors
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call, grad, jacrev, stack_module_state, vmap
 
-from throughtime.kernels import native
+from throughtime.kernels import extension
 from throughtime.nn import GRU, LSTM
 
 pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
@@ -20,8 +20,8 @@ def path(request, monkeypatch):
     torch.manual_seed(0)
     torch._dynamo.reset()  # a compiled graph keeps the way it was traced on
     if request.param == "plain torch":
-        monkeypatch.setenv(native.ISA_VARIABLE, "reference")
-    elif not native.native_available():
+        monkeypatch.setenv(extension.ISA_VARIABLE, "reference")
+    elif not extension.native_available():
         pytest.skip("built without a compiler")
 
 

@@ -14,6 +14,8 @@ from throughtime.training.members import stack_samples, training_size
 
 LENGTHS = np.array([4, 1, 7, 3, 5, 2])
 STARTS = np.cumsum(LENGTHS) - LENGTHS
+#: shift and scale that change nothing
+PLAIN = torch.tensor([0.0, 1.0], dtype=torch.float64).view(2, 1, 1).expand(2, 2, 2).contiguous()
 ROWS = [np.array([5, 0, 2]), np.array([1, 2, 3, 4])]
 
 
@@ -31,6 +33,7 @@ def member(n: int, seed: int = 0, dropout: float = 0.0) -> Member:
     return Member(seed, sample, np.zeros(2), np.ones(2), 0.1, 0.0, 0.0, dropout, np.inf, 1)
 
 
+@pytest.mark.usefixtures("either_path")
 @pytest.mark.parametrize("static", [False, True])
 def test_a_batch_holds_each_members_own_series_standardized_its_own_way(static):
     given = inputs(static)
@@ -61,7 +64,7 @@ def test_targets_and_weights_are_each_series_own_and_padding_weighs_nothing():
     own = [Sample(ROWS[0], np.array([7.0, np.nan, 9.0]), np.array([1.0, 2.0, 3.0]))]
     own.append(Sample(ROWS[1], np.arange(4.0), np.full(4, 0.5)))
     samples = stack_samples(own, given, False)
-    batch = gather(given, samples, np.array([[2, 1, -1], [0, 3, 2]]), torch.zeros(2, 2), torch.ones(2, 2))
+    batch = gather(given, samples, np.array([[2, 1, -1], [0, 3, 2]]), *PLAIN[:, :2])
     targets, weights = observations(samples, batch)
     assert targets.tolist() == [[9, 0, 7], [0, 3, 2]]
     assert weights.tolist() == [[3, 0, 0], [0.5, 0.5, 0.5]]
@@ -72,7 +75,7 @@ def test_a_class_below_zero_is_not_observed():
     given = inputs()
     sample = Sample(ROWS[0], np.array([1, -1, 0]), np.array([1.0, 2.0, 4.0]))
     samples = stack_samples([sample], given, False)
-    batch = gather(given, samples, np.array([[0, 1, 2]]), torch.zeros(1, 2), torch.ones(1, 2))
+    batch = gather(given, samples, np.array([[0, 1, 2]]), *PLAIN[:, :1])
     assert observations(samples, batch)[1].tolist() == [[1, 0, 4]]
     assert training_size(sample, given) == 5.0
 
@@ -84,7 +87,7 @@ def test_targets_each_step_follow_their_series_and_weigh_as_it_does():
     own = [Sample(rows, y, np.arange(1.0, len(rows) + 1)) for rows, y in zip(ROWS, steps, strict=True)]
     samples = stack_samples(own, given, True)
     positions = np.array([[1, -1, 0], [1, 0, 3]])
-    batch = gather(given, samples, positions, torch.zeros(2, 2), torch.ones(2, 2))
+    batch = gather(given, samples, positions, *PLAIN[:, :2])
     targets, weights = observations(samples, batch)
     for m, at in np.ndindex(2, 3):
         if positions[m, at] < 0:

@@ -10,6 +10,7 @@ from throughtime.training.optimizers import Optimizer
 EXACT = {"rtol": 1e-12, "atol": 1e-14}
 MEMBERS, WEIGHTS, BIASES, STEPS = 3, 7, 4, 20
 
+pytestmark = pytest.mark.usefixtures("either_path")
 each_rule = pytest.mark.parametrize("name", ["adam", "adamw", "sgd"])
 
 
@@ -20,6 +21,7 @@ def tensor(*values: float) -> Tensor:
 LR = tensor(0.1, 0.003, 1.0)
 DECAY = tensor(0.5, 0.0, 0.01)
 MOMENTUM = tensor(0.9, 0.0, 0.5)
+NO_LIMIT = tensor(torch.inf, torch.inf, torch.inf)
 
 
 def decays(decay: Tensor) -> Tensor:
@@ -51,7 +53,7 @@ def test_each_member_moves_as_under_torch_optim_with_its_own_rate_and_decay(name
     others = [torchs(name, m, weights[m]) for m in range(MEMBERS)]
     optimizer = Optimizer(name, decays(DECAY), MOMENTUM)
     for grads in gradients():
-        optimizer.step(weights, grads, LR, torch.ones(MEMBERS, dtype=torch.bool))
+        optimizer.step(weights, grads.clone(), LR, NO_LIMIT, torch.ones(MEMBERS, dtype=torch.bool))
         for m, (parts, rule) in enumerate(others):
             for part, grad in zip(parts, grads[m].split([WEIGHTS, BIASES]), strict=True):
                 part.grad = grad
@@ -68,7 +70,7 @@ def test_an_inactive_member_keeps_its_weights_and_its_state_and_counts_no_step(n
     for step, grads in enumerate(gradients()):
         active = torch.tensor([True, step % 3 == 0, True])
         before = weights[1].clone(), {key: value[1].clone() for key, value in optimizer.state.items()}
-        optimizer.step(weights, torch.where(active[:, None], grads, torch.nan), LR, active)
+        optimizer.step(weights, torch.where(active[:, None], grads, torch.nan), LR, NO_LIMIT, active)
         if active[1]:
             for part, grad in zip(parts, grads[1].split([WEIGHTS, BIASES]), strict=True):
                 part.grad = grad
@@ -89,13 +91,13 @@ def test_a_members_bits_do_not_depend_on_its_place_among_others(name, dtype, wid
     torch.manual_seed(0)
     start = torch.randn(members, width, dtype=dtype)
     grads = torch.randn(steps, members, width, dtype=dtype)
-    lr, decay, momentum = (torch.rand(members, dtype=dtype) for _ in range(3))
+    lr, decay, momentum, limit = (torch.rand(members, dtype=dtype) for _ in range(4))
 
     def run(rows: list[int]) -> Tensor:
         weights = start[rows].clone()
         optimizer = Optimizer(name, decay[rows, None].expand(-1, width).clone(), momentum[rows])
         for each in grads:
-            optimizer.step(weights, each[rows], lr[rows] * 0.01, torch.ones(len(rows), dtype=torch.bool))
+            optimizer.step(weights, each[rows], lr[rows] * 0.01, limit[rows], torch.ones(len(rows), dtype=torch.bool))
         return weights
 
     together = run(list(range(members)))
@@ -111,9 +113,9 @@ def test_taking_some_members_takes_their_state_along(name):
     optimizer = Optimizer(name, decays(DECAY), MOMENTUM)
     everyone = torch.ones(MEMBERS, dtype=torch.bool)
     first, second = gradients()[:2]
-    optimizer.step(weights, first, LR, everyone)
+    optimizer.step(weights, first.clone(), LR, NO_LIMIT, everyone)
     keep = torch.tensor([2, 0])
     some, fewer = optimizer.take(keep), weights[keep].clone()
-    optimizer.step(weights, second, LR, everyone)
-    some.step(fewer, second[keep], LR[keep], everyone[keep])
+    optimizer.step(weights, second.clone(), LR, NO_LIMIT, everyone)
+    some.step(fewer, second[keep], LR[keep], NO_LIMIT[keep], everyone[keep])
     assert torch.equal(fewer, weights[keep])

@@ -4,7 +4,9 @@ The op has two paths, C++ kernels and the same in plain torch, and the choice be
 """
 
 from throughtime.kernels.dispatch import recurrent
-from throughtime.kernels.native import delta_norms, isa_names, native_available
+from throughtime.kernels.extension import isa_names, native_available, supports
+from throughtime.kernels.lockstep import gather_standardized, take_step
+from throughtime.kernels.native import delta_norms
 from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, one_thread, ordered_sum
 from throughtime.kernels.reference import CHUNK, GATES, Kind
@@ -17,6 +19,7 @@ __all__ = [
     "Kind",
     "StepNoise",
     "delta_norms",
+    "gather_standardized",
     "isa_names",
     "linear",
     "linear_over_time",
@@ -24,4 +27,6 @@ __all__ = [
     "one_thread",
     "ordered_sum",
     "recurrent",
+    "supports",
+    "take_step",
 ]

@@ -4,6 +4,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from throughtime.kernels import native, reference
+from throughtime.kernels.extension import supports
 from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.reference import Kind
 from throughtime.kernels.transforms import is_differentiating
@@ -51,5 +52,5 @@ def recurrent(
     ValueError
         A kind or a length out of range.
     """
-    path = native.recurrent if native.supports(x) and not is_differentiating() else reference.recurrent
+    path = native.recurrent if supports(x) and not is_differentiating() else reference.recurrent
     return path(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)

@@ -1,11 +1,9 @@
 """The C++ kernels as torch operators: ``throughtime::recurrent`` and ``throughtime::recurrent_backward``.
 
 The extension knows nothing of torch. This file checks shapes, makes contiguous what must be, allocates results
-and hands over addresses; it is the only place where a tensor's memory leaves torch's sight.
+and hands over addresses.
 """
 
-import math
-import os
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -15,54 +13,10 @@ from torch import Tensor
 
 from throughtime.kernels.batching import map_backward, map_recurrent
 from throughtime.kernels.derivatives import differentiable_gradients
+from throughtime.kernels.extension import SUFFIX, address, compiled, large_tensor, team
 from throughtime.kernels.noise import SILENCE, StepNoise
-from throughtime.kernels.products import kernel_threads
 from throughtime.kernels.reference import GATES
 from throughtime.kernels.transforms import is_watched
-
-try:
-    from throughtime.kernels import _native  # type: ignore[attr-defined, unused-ignore]
-except ImportError as error:  # built without a compiler
-    _native = None
-    _missing: ImportError | None = error
-else:
-    _missing = None
-
-#: Force an instruction set: x86-64-v4, x86-64-v3, x86-64-v2 or portable; or the plain-torch path: reference. Meant
-#: for tests and for comparing.
-ISA_VARIABLE = "THROUGHTIME_ISA"
-
-_SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
-
-
-def native_available() -> bool:
-    """Whether the C++ kernels were built with this installation."""
-    return _native is not None
-
-
-def isa_names() -> list[str]:
-    """Instruction sets that this build holds and this machine runs, the best (the default) first."""
-    return list(extension().isa_names())
-
-
-def extension() -> Any:
-    """Return the extension module, or say why there is none."""
-    if _native is None:
-        raise ImportError(
-            "the C++ kernels need a C++ compiler when throughtime is installed, "
-            "got an installation without them; install g++ or clang, then throughtime again"
-        ) from _missing
-    return _native
-
-
-def supports(x: Tensor) -> bool:
-    """Whether the kernels take such a tensor."""
-    wanted = os.environ.get(ISA_VARIABLE) != "reference"
-    return wanted and native_available() and x.is_cpu and x.dtype in _SUFFIX
-
-
-def _address(tensor: Tensor | None) -> int:
-    return 0 if tensor is None else tensor.data_ptr()
 
 
 def _contiguous(tensor: Tensor | None) -> Tensor | None:
@@ -80,22 +34,6 @@ def reserve_numel(kind: str, x: Tensor, hidden: int, kept: bool) -> int:
     stride = (hidden + line - 1) // line * line
     members, time, batch, _ = x.shape
     return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1 + kept)
-
-
-def _large(like: Tensor, *shape: int) -> Tensor:
-    """An uninitialized tensor, on memory used before where that saves page faults."""
-    count = math.prod(shape)
-    if count * like.element_size() < 1 << 18:  # from here on the C library asks the system for fresh pages
-        return like.new_empty(shape)
-    taken: Tensor = extension().borrow_bytes(count * like.element_size())
-    return taken.view(like.dtype).view(shape)
-
-
-def release_memory() -> int:
-    """Give the memory that waits for the next call back to the system; returns its bytes, 512 MiB at most."""
-    idle = int(extension().idle_bytes())
-    extension().release_idle()
-    return idle
 
 
 class Inputs(NamedTuple):
@@ -129,23 +67,22 @@ def _forward(kind: str, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor
     inputs = _contiguous_inputs(Inputs(*tensors))
     x = inputs.x
     y, h_n, c_n, reserve = _empty_results(kind, inputs, keep)
-    getattr(extension(), f"forward_{_SUFFIX[x.dtype]}")(
+    getattr(compiled(), f"forward_{SUFFIX[x.dtype]}")(
         kind,
         reverse,
         _shape(inputs),
         x.data_ptr(),
         x.stride(),
-        [_address(tensor) for tensor in inputs[2:]],
+        [address(tensor) for tensor in inputs[2:]],
         inputs.lengths.data_ptr(),
         [y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(), reserve.data_ptr() if keep else 0],
-        kernel_threads(),
-        torch.get_num_threads() > 1,
+        *team(),
     )
     return y, h_n, c_n, reserve
 
 
 def _empty_results(
-    kind: str, inputs: Inputs, keep: bool, large: Callable[..., Tensor] = _large
+    kind: str, inputs: Inputs, keep: bool, large: Callable[..., Tensor] = large_tensor
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x = inputs.x
     members, time, batch, _, hidden = _shape(inputs)
@@ -167,26 +104,25 @@ def _backward(kind: str, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | 
     if dy is not None and dy.stride(-1) != 1:
         dy = dy.contiguous()
     states = [_contiguous(tensor) for tensor in (dh_n, dc_n)]
-    getattr(extension(), f"backward_{_SUFFIX[x.dtype]}")(
+    getattr(compiled(), f"backward_{SUFFIX[x.dtype]}")(
         kind,
         reverse,
         _shape(inputs),
         x.data_ptr(),
         x.stride(),
-        [_address(tensor) for tensor in inputs[2:]],
+        [address(tensor) for tensor in inputs[2:]],
         inputs.lengths.data_ptr(),
         reserve.data_ptr(),
-        [_address(tensor) for tensor in (dy, *states)],
+        [address(tensor) for tensor in (dy, *states)],
         (0, 0, 0) if dy is None else dy.stride()[:3],
         [tensor.data_ptr() if tensor.numel() else 0 for tensor in out],
-        kernel_threads(),
-        torch.get_num_threads() > 1,
+        *team(),
     )
     return out
 
 
 def _empty_gradients(
-    kind: str, inputs: Inputs, needs_x: bool, norms: bool, large: Callable[..., Tensor] = _large
+    kind: str, inputs: Inputs, needs_x: bool, norms: bool, large: Callable[..., Tensor] = large_tensor
 ) -> list[Tensor]:
     """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and two squared norms; empty where not asked for."""
     x = inputs.x
@@ -346,7 +282,7 @@ def recurrent(
 ) -> tuple[Tensor, ...]:
     """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
-    extension()
+    compiled()
     c0, kept_c = (c0, noise.kept_c) if kind == "lstm" else (None, None)
     tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], kept_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
@@ -377,7 +313,7 @@ def delta_norms(
     Totals: what reaches a state along every path. Zero beyond a series' own end.
     """
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
-    extension()
+    compiled()
     with torch.no_grad():
         reserve = x.new_empty(0)
         out = torch.ops.throughtime.recurrent_backward(

@@ -113,19 +113,14 @@ def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str,
 
 def standardize(
     x: Float[Tensor, "member time batch channel"],
-    lengths: Int[Tensor, "member batch"] | None,
+    lengths: Int[Tensor, "member batch"],
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
 ) -> Float[Tensor, "member time batch channel"]:
-    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean.
-
-    Without lengths everything beyond is taken to be missing.
-    """
+    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean."""
     x = (x - shift[:, None, None]).div_(scale[:, None, None])
-    nothing = x.isnan()
-    if lengths is not None:
-        nothing |= (torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]).unsqueeze(-1)
-    return x.masked_fill_(nothing, 0)
+    beyond = torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]
+    return x.masked_fill_(x.isnan() | beyond.unsqueeze(-1), 0)
 
 
 def pool(

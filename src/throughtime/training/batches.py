@@ -9,7 +9,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import StepNoise
+from throughtime.kernels import StepNoise, gather_standardized, supports
 from throughtime.nn import Architecture, Net, NoiseRates, standardize
 from throughtime.nn.recurrence import layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
@@ -30,20 +30,30 @@ def gather(
     padding = positions < 0
     rows = np.take_along_axis(samples.rows, np.maximum(positions, 0), 1)
     lengths = np.where(padding, 0, inputs.lengths[rows])
-    steps = np.arange(lengths.max())[:, None]
-    inside = steps < lengths[:, None]
+    # A padding row has the one step that the kernels ask for.
+    padded_lengths = torch.from_numpy(np.where(padding, 1, lengths)).to(inputs.values.device)
+    if supports(inputs.values):
+        begins, own_steps, series = (torch.from_numpy(own) for own in (inputs.starts[rows], lengths, rows))
+        x = gather_standardized(
+            int(lengths.max()), inputs.values, inputs.static, begins, own_steps, series, shift, scale
+        )
+    else:
+        x = standardize(_gathered(inputs, rows, lengths), padded_lengths, shift, scale)
+    return Batch(x, padded_lengths, positions, lengths)
 
-    step_rows = np.where(inside, inputs.starts[rows][:, None] + steps, len(inputs.values) - 1)
+
+def _gathered(
+    inputs: Inputs, rows: Int[ndarray, "member batch"], lengths: Int[ndarray, "member batch"]
+) -> Float[Tensor, "member time batch channel"]:
+    """The series as they are, on any device; what lies beyond a series' end is missing in its channels."""
+    steps = np.arange(lengths.max())[:, None]
+    step_rows = np.where(steps < lengths[:, None], inputs.starts[rows][:, None] + steps, len(inputs.values) - 1)
     device = inputs.values.device
     x = inputs.values.index_select(0, torch.from_numpy(step_rows.ravel()).to(device)).view(*step_rows.shape, -1)
-    if inputs.static is not None:
-        static = inputs.static[torch.from_numpy(np.maximum(rows, 0)).to(device)]
-        x = torch.cat([x, static[:, None].expand(-1, x.shape[1], -1, -1)], -1)
-    # A padding row has the one step that the kernels ask for.
-    padded_lengths = torch.from_numpy(np.where(padding, 1, lengths)).to(device)
-    missing_beyond = inputs.static is None  # the steps taken there are
-    x = standardize(x, None if missing_beyond else padded_lengths, shift, scale)
-    return Batch(x, padded_lengths, positions, inside)
+    if inputs.static is None:
+        return x
+    static = inputs.static[torch.from_numpy(rows).to(device)]
+    return torch.cat([x, static[:, None].expand(-1, x.shape[1], -1, -1)], -1)
 
 
 def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, "member ..."]]:
@@ -54,9 +64,10 @@ def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, 
         targets = np.take_along_axis(samples.targets, at, 1)
     else:
         begin = np.take_along_axis(samples.target_starts, at, 1)
-        steps = np.arange(batch.inside.shape[1])[:, None]
-        targets = samples.targets[np.where(batch.inside, begin[:, None] + steps, 0)]
-        weights = np.where(batch.inside, weights[:, None], 0.0)
+        inside = batch.inside
+        steps = np.arange(inside.shape[1])[:, None]
+        targets = samples.targets[np.where(inside, begin[:, None] + steps, 0)]
+        weights = np.where(inside, weights[:, None], 0.0)
     seen = observed(targets)
     device = batch.x.device
     return (

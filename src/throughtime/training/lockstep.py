@@ -26,7 +26,6 @@ from throughtime.training.batches import (
     noise_masks,
     observations,
 )
-from throughtime.training.clipping import clip_by_norm
 from throughtime.training.layout import Layout, copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import (
@@ -215,9 +214,8 @@ class _Group:
             # Handing the shares to autograd keeps the batch mean, a sum whose order could change, out of the graph.
             weighted = share.to(losses.dtype)
             copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
-            norms = clip_by_norm(flat, self.clip_norms)
             active = torch.from_numpy(step < steps).to(self.weights.device)
-            self.optimizer.step(self.weights, flat, rates, active)
+            norms = self.optimizer.step(self.weights, flat, rates, self.clip_norms, active)
 
             loss_sums += weighted_totals(losses.detach(), weights)
             weight_sums += weight
@@ -318,9 +316,10 @@ def predict(
     with one_thread():
         for batch, outputs in evaluate(net, weights, inputs, samples, shift, scale, noise):
             found = outputs.cpu().numpy()
+            inside = batch.inside
             for m, positions in enumerate(batch.positions):
                 if net.pooling == "steps":  # batch before time, so that a series' steps lie together
-                    parts[m].append(found[m].swapaxes(0, 1)[batch.inside[m].T])
+                    parts[m].append(found[m].swapaxes(0, 1)[inside[m].T])
                 else:
                     parts[m].append(found[m][positions >= 0])
     return [np.concatenate(own[1:] or own) for own in parts]

@@ -105,8 +105,14 @@ class Batch:
     x: Float[Tensor, "member time batch channel"]
     lengths: Int[Tensor, "member batch"]
     positions: Int[ndarray, "member batch"]
-    #: which steps are a series' own
-    inside: Bool[ndarray, "member time batch"]
+    #: steps of each series, none for padding
+    own_steps: Int[ndarray, "member batch"]
+
+    @property
+    def inside(self) -> Bool[ndarray, "member time batch"]:
+        """Which steps are a series' own."""
+        within: ndarray = np.arange(self.x.shape[1])[:, None] < self.own_steps[:, None]
+        return within
 
 
 @dataclass(frozen=True)

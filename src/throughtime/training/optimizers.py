@@ -12,6 +12,9 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
+from throughtime.kernels import supports, take_step
+from throughtime.training.clipping import clip_by_norm
+
 OptimizerName = Literal["adam", "adamw", "sgd"]
 
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -48,9 +51,25 @@ class Optimizer:
         weights: Float[Tensor, "member weight"],
         grads: Float[Tensor, "member weight"],
         lr: Float[Tensor, "member"],
+        max_norm: Float[Tensor, "member"],
         active: Bool[Tensor, "member"],
-    ) -> None:
-        """Update the weights in place; a member that is not active keeps its weights and its state."""
+    ) -> Float[Tensor, "member"]:
+        """Clip the gradients and update the weights in place; a member that is not active keeps weights and state.
+
+        Returns
+        -------
+        The gradients' norms before clipping; the gradients themselves are used up.
+        """
+        if supports(weights):
+            first, second, taken = self.state["first"], self.state.get("second"), self.state["steps"]
+            state = self.decay, first, second, taken, lr, self.momentum
+            return take_step(self.name, (BETA1, BETA2, EPSILON), weights, grads, *state, max_norm, active)
+        norms = clip_by_norm(grads, max_norm)
+        self._update(weights, grads, lr, active)
+        return norms
+
+    def _update(self, weights: Tensor, grads: Tensor, lr: Tensor, active: Tensor) -> None:
+        """The rule in torch's operations."""
         rate = lr[:, None]
         before = dict(self.state)
         steps = before["steps"] + 1

@@ -1,0 +1,91 @@
+// The training loop's passes over memory. Plain loops that the compiler vectorizes: with -ffp-contract=off and IEEE
+// division and roots, each element is rounded alike in a vector and behind the last one.
+#pragma once
+
+#include "lockstep.h"
+#include "simd-inl.h"
+
+namespace throughtime {
+namespace TT_ISA {
+
+// Eight sums side by side, folded in order: which of them takes an element follows from its index alone.
+template <class Real>
+double square_sum(const Real* values, int64_t count) {
+  constexpr int lanes = 8;
+  double sums[lanes] = {};
+  int64_t i = 0;
+  for (; i + lanes <= count; i += lanes) {
+    for (int lane = 0; lane < lanes; ++lane) sums[lane] += static_cast<double>(values[i + lane] * values[i + lane]);
+  }
+  for (int lane = 0; i < count; ++i, ++lane) sums[lane] += static_cast<double>(values[i] * values[i]);
+  double sum = 0;
+  for (const double one : sums) sum += one;
+  return sum;
+}
+
+// Weights begin..end of a member.
+template <class Real, Rule rule>
+void update(const Update<Real>& u, const Factors<Real>& f, int64_t begin, int64_t end) {
+  Real* const __restrict weights = u.weights;
+  Real* const __restrict first = u.first;
+  Real* const __restrict second = u.second;
+  const Real* const __restrict grads = u.grads;
+  const Real* const __restrict decay = u.decay;
+  for (int64_t i = begin; i < end; ++i) {
+    const Real weight = weights[i], clipped = grads[i] * f.clip;
+    if constexpr (rule == Rule::sgd) {
+      first[i] = first[i] * f.momentum + (decay[i] * weight + clipped);
+      weights[i] = weight - first[i] * f.rate;
+    } else {
+      const Real grad = rule == Rule::adamw ? clipped : decay[i] * weight + clipped;
+      const Real moved = rule == Rule::adamw ? weight * (1 - f.rate * decay[i]) : weight;
+      first[i] = first[i] * f.beta1 + grad * f.rest1;
+      second[i] = second[i] * f.beta2 + grad * grad * f.rest2;
+      const Real spread = (sizeof(Real) == 4 ? __builtin_sqrtf(second[i]) : __builtin_sqrt(second[i])) / f.rise2;
+      weights[i] = moved - first[i] / (spread + f.epsilon) * f.ratio;
+    }
+  }
+}
+
+template <class Real>
+void update(const Update<Real>& u, const Factors<Real>& f, int64_t begin, int64_t end) {
+  switch (u.rule) {
+    case Rule::adam:
+      return update<Real, Rule::adam>(u, f, begin, end);
+    case Rule::adamw:
+      return update<Real, Rule::adamw>(u, f, begin, end);
+    default:
+      return update<Real, Rule::sgd>(u, f, begin, end);
+  }
+}
+
+// (value - shift) / scale, a missing one at zero.
+template <class Real>
+TT_INLINE void standardize(const Real* values, const Real* shift, const Real* scale, int64_t count, Real* out) {
+  for (int64_t i = 0; i < count; ++i) {
+    const Real z = (values[i] - shift[i]) / scale[i];
+    out[i] = z == z ? z : Real(0);
+  }
+}
+
+template <class Real>
+void gather(const Gather<Real>& g, int64_t member, int64_t step) {
+  const int64_t width = g.channels + g.columns;
+  const Real *shift = g.shift + member * width, *scale = g.scale + member * width;
+  Real* out = g.x + (member * g.time + step) * g.batch * width;
+  for (int64_t b = 0; b < g.batch; ++b, out += width) {
+    const int64_t at = member * g.batch + b;
+    if (step < g.lengths[at]) {
+      standardize(g.values + (g.begins[at] + step) * g.channels, shift, scale, g.channels, out);
+      if (g.columns) {
+        standardize(g.constants + g.series[at] * g.columns, shift + g.channels, scale + g.channels, g.columns,
+                    out + g.channels);
+      }
+    } else {
+      for (int64_t i = 0; i < width; ++i) out[i] = 0;
+    }
+  }
+}
+
+}  // namespace TT_ISA
+}  // namespace throughtime

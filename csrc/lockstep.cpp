@@ -1,0 +1,73 @@
+#include "lockstep.h"
+
+#include <algorithm>
+#include <cmath>
+#include <vector>
+
+#include "dispatch.h"
+
+namespace throughtime {
+namespace {
+
+// Weights that one task takes. A constant: the squares are summed piece by piece.
+constexpr int64_t piece = 4096;
+
+template <class Real>
+Factors<Real> factors(const Update<Real>& u, int64_t member, Real norm) {
+  Factors<Real> f{};
+  f.rule = u.rule;
+  // A norm of zero gives inf and leaves the gradient, one of inf gives zero; a gradient that is not finite stays so.
+  f.clip = u.max_norm[member] / norm;
+  if (f.clip > 1) f.clip = 1;
+  f.rate = u.lr[member], f.momentum = u.momentum[member];
+  f.beta1 = static_cast<Real>(u.beta1), f.rest1 = static_cast<Real>(1 - u.beta1);
+  f.beta2 = static_cast<Real>(u.beta2), f.rest2 = static_cast<Real>(1 - u.beta2);
+  f.epsilon = static_cast<Real>(u.epsilon);
+  const double taken = u.steps[member];
+  f.rise2 = static_cast<Real>(std::pow(1 - std::pow(u.beta2, taken), 0.5));
+  f.ratio = f.rate / static_cast<Real>(1 - std::pow(u.beta1, taken));
+  return f;
+}
+
+}  // namespace
+
+template <class Real>
+void take_step(const Update<Real>& u, const Team& team, const std::string& isa) {
+  const Kernels<Real>& k = kernels<Real>(isa);
+  const int64_t pieces = (u.width + piece - 1) / piece;
+  const Team enough = of_worth(team, u.members * u.width);
+  std::vector<double> sums(u.members * pieces);
+  parallel_for(u.members * pieces, enough, [&](int64_t task, int) {
+    const int64_t member = task / pieces, begin = task % pieces * piece;
+    sums[task] = k.square_sum(u.grads + member * u.width + begin, std::min(piece, u.width - begin));
+  });
+  std::vector<Factors<Real>> each(u.members);
+  for (int64_t member = 0; member < u.members; ++member) {
+    double sum = 0;
+    for (int64_t i = 0; i < pieces; ++i) sum += sums[member * pieces + i];
+    u.norms[member] = std::sqrt(static_cast<Real>(sum));
+    if (!u.active[member]) continue;
+    u.steps[member] += 1;
+    each[member] = factors(u, member, u.norms[member]);
+  }
+  parallel_for(u.members * pieces, enough, [&](int64_t task, int) {
+    const int64_t member = task / pieces, begin = task % pieces * piece;
+    if (!u.active[member]) return;
+    k.update(u, each[member], member * u.width + begin, member * u.width + std::min(begin + piece, u.width));
+  });
+}
+
+template <class Real>
+void gather(const Gather<Real>& g, const Team& team, const std::string& isa) {
+  const Kernels<Real>& k = kernels<Real>(isa);
+  const int64_t numbers = g.members * g.time * g.batch * (g.channels + g.columns);
+  parallel_for(g.members * g.time, of_worth(team, numbers),
+               [&](int64_t task, int) { k.gather(g, task / g.time, task % g.time); });
+}
+
+template void take_step<float>(const Update<float>&, const Team&, const std::string&);
+template void take_step<double>(const Update<double>&, const Team&, const std::string&);
+template void gather<float>(const Gather<float>&, const Team&, const std::string&);
+template void gather<double>(const Gather<double>&, const Team&, const std::string&);
+
+}  // namespace throughtime

@@ -1,0 +1,55 @@
+// What the training loop does to all members' numbers between two calls of the op: fetch a batch, take a step of the
+// optimizer. A member's results do not depend on its company or on the number of threads.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "pool.h"
+
+namespace throughtime {
+
+enum class Rule : int { adam, adamw, sgd };
+
+// Pointers are contiguous, the member axis first.
+template <class Real>
+struct Update {
+  Rule rule;
+  int64_t members, width;
+  double beta1, beta2, epsilon;
+
+  Real* weights;  // member weight
+  const Real *grads, *decay;
+  Real *first, *second;                  // moments, kept from step to step; sgd has the first alone
+  double* steps;                         // member: taken so far
+  const Real *lr, *momentum, *max_norm;  // member
+  const uint8_t* active;                 // member: whether it takes this step
+  Real* norms;                           // member: written for all, of the gradient before clipping
+};
+
+// One member's update in single numbers.
+template <class Real>
+struct Factors {
+  Rule rule;
+  Real clip, rate, momentum;
+  Real beta1, rest1, beta2, rest2, epsilon;
+  Real rise2, ratio;  // of the bias corrections: what the root of the second moment is divided by, rate / rise1
+};
+
+template <class Real>
+struct Gather {
+  int64_t members, time, batch, channels, columns;
+
+  const Real* values;                        // step channel
+  const Real* constants;                     // series column: they follow the channels at each step
+  const int64_t *begins, *lengths, *series;  // member batch: first step, steps (0: padding), row of constants
+  const Real *shift, *scale;                 // member channel + column
+  Real* x;                                   // member time batch channel + column: (value - shift) / scale, else zero
+};
+
+template <class Real>
+void take_step(const Update<Real>& u, const Team& team, const std::string& isa);
+template <class Real>
+void gather(const Gather<Real>& g, const Team& team, const std::string& isa);
+
+}  // namespace throughtime

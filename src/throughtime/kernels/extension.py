@@ -1,0 +1,80 @@
+"""The C++ extension: whether it is there, what it runs on, and what a call hands over.
+
+The extension knows nothing of torch: it is given addresses. Only here and in the files that call it does a tensor's
+memory leave torch's sight.
+"""
+
+import math
+import os
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from throughtime.kernels.products import kernel_threads
+
+try:
+    from throughtime.kernels import _native  # type: ignore[attr-defined, unused-ignore]
+except ImportError as error:  # built without a compiler
+    _native = None
+    _missing: ImportError | None = error
+else:
+    _missing = None
+
+#: Force an instruction set: x86-64-v4, x86-64-v3, x86-64-v2 or portable; or the plain-torch path: reference. Meant
+#: for tests and for comparing.
+ISA_VARIABLE = "THROUGHTIME_ISA"
+
+SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+
+
+def native_available() -> bool:
+    """Whether the C++ kernels were built with this installation."""
+    return _native is not None
+
+
+def isa_names() -> list[str]:
+    """Instruction sets that this build holds and this machine runs, the best (the default) first."""
+    return list(compiled().isa_names())
+
+
+def compiled() -> Any:
+    """Return the extension module, or say why there is none."""
+    if _native is None:
+        raise ImportError(
+            "the C++ kernels need a C++ compiler when throughtime is installed, "
+            "got an installation without them; install g++ or clang, then throughtime again"
+        ) from _missing
+    return _native
+
+
+def supports(x: Tensor) -> bool:
+    """Whether the kernels take such a tensor."""
+    wanted = os.environ.get(ISA_VARIABLE) != "reference"
+    return wanted and native_available() and x.is_cpu and x.dtype in SUFFIX
+
+
+def address(tensor: Tensor | None) -> int:
+    """Where a contiguous tensor begins; 0 for none."""
+    return 0 if tensor is None else tensor.data_ptr()
+
+
+def team() -> tuple[int, bool]:
+    """Threads for a call, and whether to take torch's own: not inside ``one_thread``, where torch has one."""
+    return kernel_threads(), torch.get_num_threads() > 1
+
+
+def large_tensor(like: Tensor, *shape: int) -> Tensor:
+    """An uninitialized tensor, on memory used before where that saves page faults."""
+    count = math.prod(shape)
+    if count * like.element_size() < 1 << 18:  # from here on the C library asks the system for fresh pages
+        return like.new_empty(shape)
+    taken: Tensor = compiled().borrow_bytes(count * like.element_size())
+    return taken.view(like.dtype).view(shape)
+
+
+def release_memory() -> int:
+    """Give the memory that waits for the next call back to the system; returns its bytes, 512 MiB at most."""
+    idle = int(compiled().idle_bytes())
+    compiled().release_idle()
+    return idle
