@@ -25,7 +25,7 @@ double square_sum(const Real* values, int64_t count) {
 
 // Weights begin..end of a member.
 template <class Real, Rule rule>
-void update(const Update<Real>& u, const Factors<Real>& f, int64_t begin, int64_t end) {
+void update(const Update<Real>& u, const Factors<Real> f, int64_t begin, int64_t end) {
   Real* const __restrict weights = u.weights;
   Real* const __restrict first = u.first;
   Real* const __restrict second = u.second;

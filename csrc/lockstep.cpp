@@ -35,7 +35,7 @@ template <class Real>
 void take_step(const Update<Real>& u, const Team& team, const std::string& isa) {
   const Kernels<Real>& k = kernels<Real>(isa);
   const int64_t pieces = (u.width + piece - 1) / piece;
-  const Team enough = of_worth(team, u.members * u.width);
+  const Team enough = of_worth(team, 5 * u.members * u.width);
   std::vector<double> sums(u.members * pieces);
   parallel_for(u.members * pieces, enough, [&](int64_t task, int) {
     const int64_t member = task / pieces, begin = task % pieces * piece;

@@ -5,7 +5,7 @@ from typing import cast
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
@@ -28,7 +28,7 @@ def gather(
 ) -> Batch:
     """The series at some positions of each member's sample; a position below 0 is padding."""
     padding = positions < 0
-    rows = np.take_along_axis(samples.rows, np.maximum(positions, 0), 1)
+    rows = _each(samples.rows, positions)
     lengths = np.where(padding, 0, inputs.lengths[rows])
     # A padding row has the one step that the kernels ask for.
     padded_lengths = torch.from_numpy(np.where(padding, 1, lengths)).to(inputs.values.device)
@@ -58,12 +58,11 @@ def _gathered(
 
 def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, "member ..."]]:
     """A batch's targets, and their weights in float64: zero for padding and for what was not observed."""
-    at = np.maximum(batch.positions, 0)
-    weights = np.where(batch.positions < 0, 0.0, np.take_along_axis(samples.weights, at, 1))
+    weights = np.where(batch.positions < 0, 0.0, _each(samples.weights, batch.positions))
     if samples.target_starts is None:
-        targets = np.take_along_axis(samples.targets, at, 1)
+        targets = _each(samples.targets, batch.positions)
     else:
-        begin = np.take_along_axis(samples.target_starts, at, 1)
+        begin = _each(samples.target_starts, batch.positions)
         inside = batch.inside
         steps = np.arange(inside.shape[1])[:, None]
         targets = samples.targets[np.where(inside, begin[:, None] + steps, 0)]
@@ -74,6 +73,12 @@ def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, 
         torch.from_numpy(np.where(seen, targets, 0)).to(device),
         torch.from_numpy(np.where(seen, weights, 0.0)).to(device),
     )
+
+
+def _each(values: ndarray, positions: Int[ndarray, "member batch"]) -> Shaped[ndarray, "member batch"]:
+    """What each member has at its own positions; for padding, anything."""
+    own: ndarray = values[np.arange(len(values))[:, None], positions]
+    return own
 
 
 def dropout_masks(

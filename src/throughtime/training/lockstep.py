@@ -15,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from throughtime.errors import DivergenceError
-from throughtime.kernels import LANE, one_thread
+from throughtime.kernels import LANE, one_thread, ordered_sum
 from throughtime.nn import Net, NoiseRates, forward, initial_weights, is_bias, weight_shapes
 from throughtime.records import EpochProgress, EpochRecord
 from throughtime.training.batches import (
@@ -188,9 +188,10 @@ class _Group:
         size = self.recipe.batch_size
         order = epoch_order(self.members, epoch, size)
         steps = -(-self.samples["train"].sizes // size)
-        loss_sums, weight_sums, norm_sums, clip_sums = (
-            torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device) for _ in range(4)
-        )
+        active = torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(self.weights.device)
+        loss_sums = torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device)
+        weight_sums = torch.zeros_like(loss_sums)
+        norms = []
         leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()}
         flat = torch.zeros_like(self.weights)
         places = list(self.layout.views(flat).values())
@@ -214,14 +215,14 @@ class _Group:
             # Handing the shares to autograd keeps the batch mean, a sum whose order could change, out of the graph.
             weighted = share.to(losses.dtype)
             copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
-            active = torch.from_numpy(step < steps).to(self.weights.device)
-            norms = self.optimizer.step(self.weights, flat, rates, self.clip_norms, active)
+            norms.append(self.optimizer.step(self.weights, flat, rates, self.clip_norms, active[step]))
 
             loss_sums += weighted_totals(losses.detach(), weights)
             weight_sums += weight
-            norm_sums += torch.where(active, norms.double(), 0)
-            clip_sums += torch.where(active, (norms > self.clip_norms).double(), 0)
-        taken = torch.from_numpy(steps).to(self.weights.device)
+        taken = active.sum(0)
+        each = torch.stack(norms)
+        norm_sums = ordered_sum(torch.where(active, each.double(), 0), 0)
+        clip_sums = ordered_sum((active & (each > self.clip_norms)).double(), 0)
         return loss_sums / weight_sums, norm_sums / taken, clip_sums / taken
 
     def _losses(self, which: str) -> list[float | None]:
