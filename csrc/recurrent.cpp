@@ -60,15 +60,15 @@ struct Plan {
     length.resize(p.members * p.batch);
     blocks.reserve(p.members * blocks_per_member);
     for (int64_t member = 0; member < p.members; ++member) {
-      const int64_t* of_member = lengths + member * p.batch;
+      const auto steps_of = [&](int64_t at) { return lengths ? lengths[member * p.batch + at] : p.time; };
       for (int64_t first = 0; first < p.batch; first += rows) {
         const int64_t count = std::min(rows, p.batch - first), at = member * p.batch + first;
         const auto begin = series.begin() + at;
         std::iota(begin, begin + count, first);
-        std::stable_sort(begin, begin + count, [&](int64_t a, int64_t b) { return of_member[a] > of_member[b]; });
+        std::stable_sort(begin, begin + count, [&](int64_t a, int64_t b) { return steps_of(a) > steps_of(b); });
         Block block{member, first, static_cast<int>(count), &series[at], &length[at], 0, 0};
         for (int64_t r = 0; r < count; ++r) {
-          const int64_t steps = of_member[series[at + r]];
+          const int64_t steps = steps_of(series[at + r]);
           if (steps < 1 || steps > p.time) {
             throw std::invalid_argument("lengths needs values from 1 to " + std::to_string(p.time) + ", got " +
                                         std::to_string(steps));

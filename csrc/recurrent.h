@@ -11,7 +11,7 @@ namespace throughtime {
 // How many series a task carries: a function of the layer's shape alone, or results would depend on company.
 int block_rows(Kind kind, int64_t channels, int64_t hidden, size_t real_bytes);
 
-// `lengths` is [member][batch], each 1 to time; throws std::invalid_argument otherwise.
+// `lengths` is [member][batch], each 1 to time; throws std::invalid_argument otherwise. Null: all of them time.
 template <class Real>
 void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa);
 template <class Real>

@@ -6,7 +6,7 @@ The op has two paths, C++ kernels and the same in plain torch, and the choice be
 from throughtime.kernels.dispatch import recurrent
 from throughtime.kernels.extension import isa_names, native_available, supports
 from throughtime.kernels.lockstep import gather_standardized, take_step
-from throughtime.kernels.native import delta_norms
+from throughtime.kernels.native import delta_norms, forward_alone, takes_alone
 from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, one_thread, ordered_sum
 from throughtime.kernels.reference import CHUNK, GATES, Kind
@@ -19,6 +19,7 @@ __all__ = [
     "Kind",
     "StepNoise",
     "delta_norms",
+    "forward_alone",
     "gather_standardized",
     "isa_names",
     "linear",
@@ -29,4 +30,5 @@ __all__ = [
     "recurrent",
     "supports",
     "take_step",
+    "takes_alone",
 ]

@@ -4,7 +4,7 @@ The extension knows nothing of torch. This file checks shapes, makes contiguous 
 and hands over addresses.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from throughtime.kernels.batching import map_backward, map_recurrent
 from throughtime.kernels.derivatives import differentiable_gradients
-from throughtime.kernels.extension import SUFFIX, address, compiled, large_tensor, team
+from throughtime.kernels.extension import SUFFIX, address, compiled, large_tensor, supports, team
 from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.reference import GATES
 from throughtime.kernels.transforms import is_watched
@@ -290,6 +290,59 @@ def recurrent(
     path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
     results = path(kind, *tensors, reverse, keep)
     return results[:3] if kind == "lstm" else results[:2]
+
+
+def takes_alone(*tensors: Tensor) -> bool:
+    """Whether ``forward_alone`` may be used: nothing differentiates or watches, and the kernels take such tensors."""
+    first = tensors[0]
+    return (
+        not torch.is_grad_enabled()
+        and supports(first)
+        and not is_watched(*tensors)
+        and all(tensor.dtype == first.dtype and tensor.is_cpu for tensor in tensors)
+    )
+
+
+def forward_alone(
+    kind: str,
+    x: Float[Tensor, "time batch channel"],
+    weights: Sequence[Float[Tensor, "gate_unit *_"]],
+    start: Sequence[Float[Tensor, "1 batch unit"]],
+) -> tuple[Tensor, ...]:
+    """One layer outside training, on torch's own shapes: the way round by a member axis costs as much as a step.
+
+    Parameters
+    ----------
+    weights
+        w_ih and w_hh, with biases b_ih and b_hh; shapes are not checked.
+    start
+        h0, for an LSTM h0 and c0, or nothing.
+
+    Returns
+    -------
+    y (time, batch, unit), h_n and for an LSTM c_n (1, batch, unit).
+    """
+    time, batch, channels = x.shape
+    hidden = weights[1].shape[1]
+    y = large_tensor(x, time, batch, hidden)
+    ends = [x.new_empty(1, batch, hidden) for _ in range(2 if kind == "lstm" else 1)]
+    # held by name until the call is over: their addresses alone would not keep copies alive
+    tensors = [tensor.contiguous() for tensor in (*weights, *start)]
+    places = [tensor.data_ptr() for tensor in tensors]
+    inputs = places[: len(weights)] + [0] * (4 - len(weights)) + places[len(weights) :]
+    outputs = [y.data_ptr(), *(end.data_ptr() for end in ends)]
+    getattr(compiled(), f"forward_{SUFFIX[x.dtype]}")(
+        kind,
+        False,
+        (1, time, batch, channels, hidden),
+        x.data_ptr(),
+        (0, *x.stride()),
+        inputs + [0] * (10 - len(inputs)),
+        0,
+        outputs + [0] * (4 - len(outputs)),
+        *team(),
+    )
+    return y, *ends
 
 
 def delta_norms(

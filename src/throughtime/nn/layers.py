@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import Kind, StepNoise, recurrent
+from throughtime.kernels import Kind, StepNoise, forward_alone, recurrent, takes_alone
 from throughtime.nn.arguments import as_lengths, check_axes, check_input, check_rates, check_start, check_time
 from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
 from throughtime.nn.recurrence import ending, layer_directions, trace_layers
@@ -178,15 +178,20 @@ class RecurrentLayer(nn.Module):
         """The layers on (time, batch, channel), in torch's axis order."""
         time, batch, _ = x.shape
         names = self.weight_names
-        weights = [getattr(self, name).unsqueeze(0) for name in names]
+        own = [getattr(self, name) for name in names]
         if start is not None:
             check_start(start, self._start_sizes(batch), x)
-        check_time(x, time, self.weight_ih_l0)
+        check_time(x, time, own[0])
+        one_layer = self.num_layers == 1 and not (self.bidirectional or self.proj_size or every) and batch > 0
+        if one_layer and lengths is None and not self._noisy() and takes_alone(x, *own, *(start or ())):
+            y, *end = forward_alone(self.kind, x, own, start or ())
+            return y, tuple(end), ()
+        weights = [weight.unsqueeze(0) for weight in own]
         x = x.to(self.weight_ih_l0.dtype)  # of another only under autocast
         lengths = as_lengths(lengths, time, batch, x)
         x, masks = self._silence(x)
         noise = self._noise(x)
-        if self.num_layers == 1 and not (self.bidirectional or self.proj_size or every or noise) and batch:
+        if one_layer and not noise:
             # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
             biases = () if self.bias else (None, None)
             states = () if start is None else tuple(state.to(x.dtype) for state in start)
@@ -206,6 +211,11 @@ class RecurrentLayer(nn.Module):
         )
         steps = tuple(torch.stack([s[0] for s in states]) for states in zip(*run.steps, strict=True)) if every else ()
         return run.outputs[0], tuple(state[0] for state in run.ends), steps
+
+    def _noisy(self) -> bool:
+        """Whether anything but the weights acts on a single layer."""
+        training = self.training and (self.variational_dropout or self.recurrent_dropout or self.candidate_dropout)
+        return bool(training or self.zoneout or self.cell_zoneout)
 
     def _start_sizes(self, batch: int) -> list[tuple[int, int, int]]:
         places = self.num_layers * (1 + self.bidirectional)
