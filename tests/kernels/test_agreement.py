@@ -21,7 +21,7 @@ from cases import (
     upstream,
 )
 
-from throughtime.kernels import SILENCE, native
+from throughtime.kernels import SILENCE, extension, native
 
 pytestmark = needs_native
 
