@@ -23,7 +23,7 @@ double square_sum(const Real* values, int64_t count) {
   return sum;
 }
 
-// Weights begin..end of a member.
+// Weights begin..end of a member. Its factors come by value: no store can be thought to change them.
 template <class Real, Rule rule>
 void update(const Update<Real>& u, const Factors<Real> f, int64_t begin, int64_t end) {
   Real* const __restrict weights = u.weights;

@@ -15,7 +15,6 @@ constexpr int64_t piece = 4096;
 template <class Real>
 Factors<Real> factors(const Update<Real>& u, int64_t member, Real norm) {
   Factors<Real> f{};
-  f.rule = u.rule;
   // A norm of zero gives inf and leaves the gradient, one of inf gives zero; a gradient that is not finite stays so.
   f.clip = u.max_norm[member] / norm;
   if (f.clip > 1) f.clip = 1;

@@ -30,7 +30,6 @@ struct Update {
 // One member's update in single numbers.
 template <class Real>
 struct Factors {
-  Rule rule;
   Real clip, rate, momentum;
   Real beta1, rest1, beta2, rest2, epsilon;
   Real rise2, ratio;  // of the bias corrections: what the root of the second moment is divided by, rate / rise1

@@ -29,3 +29,14 @@ def types_unchecked() -> Iterator[None]:
     jaxtyping.config.update("jaxtyping_disable", True)
     yield
     jaxtyping.config.update("jaxtyping_disable", False)
+
+
+@pytest.fixture(params=["native", "reference"])
+def either_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The C++ path and the path of other devices."""
+    from throughtime.kernels import extension  # not before the hook
+
+    if request.param == "reference":
+        monkeypatch.setenv(extension.ISA_VARIABLE, "reference")
+    elif not extension.native_available():
+        pytest.skip("installed without the C++ kernels")

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from throughtime import nn
 from throughtime.kernels import native, native_available
+from throughtime.nn.noise import NoiseRates
 
 pytestmark = pytest.mark.skipif(not native_available(), reason="installed without the C++ kernels")
 
@@ -76,3 +77,12 @@ def test_what_the_short_way_cannot_do_takes_the_long_one(options, monkeypatch):
         stacked = torch.vmap(nn.GRU(3, 4), in_dims=1)(x)
     assert y.shape[:2] == ragged.shape[:2] == (5, 2)
     assert stacked[0].shape == (2, 5, 4)
+
+
+@pytest.mark.parametrize("rate", NoiseRates.__annotations__)
+def test_a_layer_with_noise_of_any_kind_takes_the_long_way(rate, monkeypatch):
+    layer = nn.LSTM(3, 4, **{rate: 0.5})
+    monkeypatch.setattr("throughtime.nn.layers.forward_alone", None)
+    with torch.no_grad():
+        y, _ = layer(torch.randn(5, 2, 3))
+    assert y.shape == (5, 2, 4)

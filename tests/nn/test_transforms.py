@@ -6,23 +6,20 @@ from pairs import EXACT, PAIRS, assert_same, pair, start_of, tensors
 from torch.autograd import gradcheck, gradgradcheck
 from torch.func import functional_call, grad, jacrev, stack_module_state, vmap
 
-from throughtime.kernels import extension
 from throughtime.nn import GRU, LSTM
 
-pytestmark = pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN")
+pytestmark = [
+    pytest.mark.usefixtures("either_path"),
+    pytest.mark.filterwarnings("ignore:LSTM with projections is not supported with oneDNN"),
+]
 each_cell = pytest.mark.parametrize("cell", PAIRS)
 LENGTHS = torch.tensor([[5, 3, 1], [1, 5, 5], [2, 2, 4], [5, 5, 5]])
 
 
-@pytest.fixture(params=["kernels", "plain torch"], autouse=True)
-def path(request, monkeypatch):
-    """Both ways that the op can take."""
+@pytest.fixture(autouse=True)
+def fresh():
     torch.manual_seed(0)
     torch._dynamo.reset()  # a compiled graph keeps the way it was traced on
-    if request.param == "plain torch":
-        monkeypatch.setenv(extension.ISA_VARIABLE, "reference")
-    elif not extension.native_available():
-        pytest.skip("built without a compiler")
 
 
 def layers(cell, **options):

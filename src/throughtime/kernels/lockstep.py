@@ -5,11 +5,13 @@ small network. The formulas are those of ``training.optimizers``, ``training.cli
 remain the path of other devices; every operation is rounded once, as IEEE has it (torch's own root of a vector is not).
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from throughtime.kernels.extension import SUFFIX, address, compiled, team
+from throughtime.kernels.extension import SUFFIX, address, compiled, large_tensor, team
 
 
 def take_step(
@@ -41,9 +43,10 @@ def take_step(
     """
     norms = torch.empty_like(lr)
     tensors = (weights, grads, decay, first, second, steps, lr, momentum, max_norm, active, norms)
-    _check(tensors, weights.dtype, (steps, active))
+    real = weights.dtype
+    dtypes = (*[real] * 5, torch.float64, *[real] * 3, torch.bool, real)
     getattr(compiled(), f"step_{SUFFIX[weights.dtype]}")(
-        rule, weights.shape, constants, [address(tensor) for tensor in tensors], *team()
+        rule, weights.shape, constants, _addresses(tensors, dtypes), *team()
     )
     return norms
 
@@ -70,22 +73,21 @@ def gather_standardized(
         Its row of ``static``, whose columns follow the channels at every step.
     """
     columns = 0 if static is None else static.shape[1]
-    x = values.new_empty(len(begins), time, begins.shape[1], values.shape[1] + columns)
+    x = large_tensor(values, len(begins), time, begins.shape[1], values.shape[1] + columns)
     tensors = (values, static, begins, lengths, series, shift, scale, x)
-    _check(tensors, values.dtype, (begins, lengths, series))
+    real = values.dtype
+    dtypes = (real, real, *[torch.int64] * 3, *[real] * 3)
     shape = (*x.shape[:3], values.shape[1], columns)
-    getattr(compiled(), f"gather_{SUFFIX[values.dtype]}")(shape, [address(tensor) for tensor in tensors], *team())
+    getattr(compiled(), f"gather_{SUFFIX[values.dtype]}")(shape, _addresses(tensors, dtypes), *team())
     return x
 
 
-def _check(tensors: tuple[Tensor | None, ...], dtype: torch.dtype, others: tuple[Tensor, ...]) -> None:
-    """Refuse what the extension would read wrongly: all but the ``others`` are of the same type, none has gaps."""
-    for place, tensor in enumerate(tensors):
-        if tensor is None:
-            continue
-        own = any(tensor is other for other in others)
-        if not tensor.is_contiguous() or not tensor.is_cpu or (tensor.dtype != dtype and not own):
+def _addresses(tensors: Sequence[Tensor | None], dtypes: Sequence[torch.dtype]) -> list[int]:
+    """Where the tensors lie; refuses what the extension would read wrongly."""
+    for place, (tensor, dtype) in enumerate(zip(tensors, dtypes, strict=True)):
+        if tensor is not None and not (tensor.is_contiguous() and tensor.is_cpu and tensor.dtype == dtype):
             raise RuntimeError(
                 f"argument {place} needs a contiguous CPU tensor of {dtype}, got one of {tensor.dtype} on "
                 f"{tensor.device} with strides {tensor.stride()} for shape {tuple(tensor.shape)}"
             )
+    return [address(tensor) for tensor in tensors]

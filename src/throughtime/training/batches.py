@@ -76,8 +76,8 @@ def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, 
 
 
 def _each(values: ndarray, positions: Int[ndarray, "member batch"]) -> Shaped[ndarray, "member batch"]:
-    """What each member has at its own positions; for padding, anything."""
-    own: ndarray = values[np.arange(len(values))[:, None], positions]
+    """What each member has at its own positions; for padding, what it has first."""
+    own: ndarray = values[np.arange(len(values))[:, None], np.maximum(positions, 0)]
     return own
 
 

@@ -317,10 +317,10 @@ def predict(
     with one_thread():
         for batch, outputs in evaluate(net, weights, inputs, samples, shift, scale, noise):
             found = outputs.cpu().numpy()
-            inside = batch.inside
-            for m, positions in enumerate(batch.positions):
-                if net.pooling == "steps":  # batch before time, so that a series' steps lie together
-                    parts[m].append(found[m].swapaxes(0, 1)[inside[m].T])
-                else:
-                    parts[m].append(found[m][positions >= 0])
+            if net.pooling == "steps":  # batch before time, so that a series' steps lie together
+                found, own = found.swapaxes(1, 2), batch.inside.swapaxes(1, 2)
+            else:
+                own = batch.positions >= 0
+            for m, part in enumerate(parts):
+                part.append(found[m][own[m]])
     return [np.concatenate(own[1:] or own) for own in parts]
