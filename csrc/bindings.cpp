@@ -9,10 +9,12 @@
 #include <chrono>
 #include <stdexcept>
 
+#include "descent.h"
 #include "dispatch.h"
 #include "lockstep.h"
 #include "memory.h"
 #include "pool.h"
+#include "readout.h"
 #include "recurrent.h"
 
 namespace nb = nanobind;
@@ -88,20 +90,28 @@ Rule rule_named(const std::string& name) {
   throw std::invalid_argument("rule needs one of adam, adamw, sgd, got " + name);
 }
 
+// What an optimizer's step reads and writes but for the gradients, in kernels/lockstep.py's order.
 template <class Real>
-void step(const std::string& rule, const Strides& shape, const std::array<double, 3>& constants,
-          const Addresses& tensors, int threads, bool of_torch) {
+Update<Real> update_of(const std::string& rule, const Strides& shape, const std::array<double, 3>& constants,
+                       const Addresses& tensors) {
   Update<Real> u{};
   u.rule = rule_named(rule);
   u.members = shape.at(0), u.width = shape.at(1);
   u.beta1 = constants[0], u.beta2 = constants[1], u.epsilon = constants[2];
-  u.weights = pointer<Real>(tensors.at(0));
-  u.grads = pointer<const Real>(tensors.at(1)), u.decay = pointer<const Real>(tensors.at(2));
-  u.first = pointer<Real>(tensors.at(3)), u.second = pointer<Real>(tensors.at(4));
-  u.steps = pointer<double>(tensors.at(5));
-  u.lr = pointer<const Real>(tensors.at(6)), u.momentum = pointer<const Real>(tensors.at(7));
-  u.max_norm = pointer<const Real>(tensors.at(8)), u.active = pointer<const uint8_t>(tensors.at(9));
-  u.norms = pointer<Real>(tensors.at(10));
+  u.weights = pointer<Real>(tensors.at(0)), u.decay = pointer<const Real>(tensors.at(1));
+  u.first = pointer<Real>(tensors.at(2)), u.second = pointer<Real>(tensors.at(3));
+  u.steps = pointer<double>(tensors.at(4));
+  u.lr = pointer<const Real>(tensors.at(5)), u.momentum = pointer<const Real>(tensors.at(6));
+  u.max_norm = pointer<const Real>(tensors.at(7));
+  return u;
+}
+
+template <class Real>
+void step(const std::string& rule, const Strides& shape, const std::array<double, 3>& constants,
+          const Addresses& update, const Addresses& tensors, int threads, bool of_torch) {
+  Update<Real> u = update_of<Real>(rule, shape, constants, update);
+  u.grads = pointer<const Real>(tensors.at(0)), u.active = pointer<const uint8_t>(tensors.at(1));
+  u.norms = pointer<Real>(tensors.at(2));
   nb::gil_scoped_release released;
   take_step(u, {threads, of_torch}, isa_wanted());
 }
@@ -118,6 +128,60 @@ void fetch(const Strides& shape, const Addresses& tensors, int threads, bool of_
   g.x = pointer<Real>(tensors.at(7));
   nb::gil_scoped_release released;
   gather(g, {threads, of_torch}, isa_wanted());
+}
+
+Loss loss_named(const std::string& name) {
+  if (name == "cross_entropy") return Loss::cross_entropy;
+  if (name == "squared_error") return Loss::squared_error;
+  throw std::invalid_argument("loss needs one of cross_entropy, squared_error, got " + name);
+}
+
+template <class Real, bool backwards>
+void readout(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
+  Readout<Real> r{};
+  r.members = shape.at(0), r.rows = shape.at(1), r.inputs = shape.at(2), r.outputs = shape.at(3);
+  r.x = pointer<const Real>(tensors.at(0)), r.weight = pointer<const Real>(tensors.at(1));
+  r.bias = pointer<const Real>(tensors.at(2));
+  r.y = pointer<Real>(tensors.at(3)), r.dy = pointer<const Real>(tensors.at(4));
+  r.dx = pointer<Real>(tensors.at(5)), r.dweight = pointer<Real>(tensors.at(6));
+  r.dbias = pointer<Real>(tensors.at(7));
+  nb::gil_scoped_release released;
+  (backwards ? readout_backward<Real> : readout_forward<Real>)(r, {threads, of_torch}, isa_wanted());
+}
+
+template <class Real, bool backwards>
+void loss(const std::string& name, const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
+  Losses<Real> l{};
+  l.loss = loss_named(name);
+  l.rows = shape.at(0), l.outputs = shape.at(1);
+  l.y = pointer<const Real>(tensors.at(0)), l.targets = pointer<const double>(tensors.at(1));
+  l.losses = pointer<Real>(tensors.at(2)), l.share = pointer<const Real>(tensors.at(3));
+  l.dy = pointer<Real>(tensors.at(4));
+  nb::gil_scoped_release released;
+  (backwards ? loss_backward<Real> : loss_forward<Real>)(l, {threads, of_torch}, isa_wanted());
+}
+
+template <class Real>
+void descend(const std::string& kind, const std::string& loss, const std::string& rule, const Strides& shape,
+             const Strides& update_shape, const std::array<double, 3>& constants, const std::array<int64_t, 6>& places,
+             const Addresses& update, const Addresses& tensors, int threads, bool of_torch) {
+  Descent<Real> d{};
+  d.kind = kind_named(kind), d.loss = loss_named(loss);
+  d.channels = shape.at(0), d.columns = shape.at(1), d.hidden = shape.at(2), d.outputs = shape.at(3);
+  d.rows = shape.at(4), d.positions = shape.at(5), d.sample_size = shape.at(6);
+  d.first_step = shape.at(7), d.steps = shape.at(8);
+  d.places = {places[0], places[1], places[2], places[3], places[4], places[5]};
+  d.values = pointer<const Real>(tensors.at(0)), d.constants = pointer<const Real>(tensors.at(1));
+  d.starts = pointer<const int64_t>(tensors.at(2)), d.lengths = pointer<const int64_t>(tensors.at(3));
+  d.series = pointer<const int64_t>(tensors.at(4));
+  d.targets = pointer<const double>(tensors.at(5)), d.weights = pointer<const double>(tensors.at(6));
+  d.order = pointer<const int64_t>(tensors.at(7));
+  d.shift = pointer<const Real>(tensors.at(8)), d.scale = pointer<const Real>(tensors.at(9));
+  d.loss_sums = pointer<double>(tensors.at(10)), d.weight_sums = pointer<double>(tensors.at(11));
+  d.update = update_of<Real>(rule, update_shape, constants, update);
+  d.update.norms = pointer<Real>(tensors.at(12));
+  nb::gil_scoped_release released;
+  train_steps(d, {threads, of_torch}, isa_wanted());
 }
 
 // A tensor of bytes on borrowed memory, which goes back when torch frees the storage.
@@ -161,6 +225,16 @@ NB_MODULE(_native, m) {
   m.def("step_f64", &step<double>);
   m.def("gather_f32", &fetch<float>);
   m.def("gather_f64", &fetch<double>);
+  m.def("readout_forward_f32", &readout<float, false>);
+  m.def("readout_forward_f64", &readout<double, false>);
+  m.def("readout_backward_f32", &readout<float, true>);
+  m.def("readout_backward_f64", &readout<double, true>);
+  m.def("loss_forward_f32", &loss<float, false>);
+  m.def("loss_forward_f64", &loss<double, false>);
+  m.def("loss_backward_f32", &loss<float, true>);
+  m.def("loss_backward_f64", &loss<double, true>);
+  m.def("train_steps_f32", &descend<float>);
+  m.def("train_steps_f64", &descend<double>);
   m.def("reserve_stride", &reserve_stride);
   m.def("reserve_slots", [](const std::string& kind, bool kept) { return reserve_slots(kind_named(kind), kept); });
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {

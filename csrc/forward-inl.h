@@ -376,7 +376,7 @@ void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* s
     for (int64_t r = 0; r < running; ++r) {
       const int64_t t = p.reverse ? b.length[r] - 1 - step : step, series = b.series[r];
       const Real* h = at.h + r * stride;
-      copy_row(h, p.y + ((b.member * p.time + t) * p.batch + series) * H, H);
+      if (p.y) copy_row(h, p.y + ((b.member * p.time + t) * p.batch + series) * H, H);
       if (b.length[r] == step + 1) {
         copy_row(h, p.h_n + (b.member * p.batch + series) * H, H);
         if (has_c) copy_row(at.c + r * stride, p.c_n + (b.member * p.batch + series) * H, H);
@@ -386,7 +386,7 @@ void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* s
     at.c_before = at.c;
     done += running;
   }
-  for (int64_t r = 0; r < b.rows; ++r) {
+  for (int64_t r = 0; p.y && r < b.rows; ++r) {
     for (int64_t t = b.length[r]; t < p.time; ++t) {
       fill(p.y + ((b.member * p.time + t) * p.batch + b.series[r]) * H, H);
     }

@@ -3,6 +3,7 @@
 
 #include "backward-inl.h"
 #include "lockstep-inl.h"
+#include "readout-inl.h"
 
 namespace throughtime {
 namespace TT_ISA {
@@ -86,6 +87,10 @@ Kernels<Real> table() {
   k.square_sum = square_sum<Real>;
   k.update = update<Real>;
   k.gather = gather<Real>;
+  k.readout_forward = readout_forward<Real>;
+  k.readout_backward = readout_backward<Real>;
+  k.loss_forward = loss_forward<Real>;
+  k.loss_backward = loss_backward<Real>;
   k.activation = activation<Real>;
   k.fma_loop = fma_loop<Real>;
   return k;

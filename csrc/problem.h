@@ -6,6 +6,7 @@
 #include <cstdint>
 
 #include "lockstep.h"
+#include "readout.h"
 
 namespace throughtime {
 
@@ -45,7 +46,7 @@ struct Problem {
   // would write, and the share of h and c that stays as it was: member time batch unit.
   const Real *recurrent_mask, *candidate_mask, *kept_h, *kept_c;
 
-  Real *y, *h_n, *c_n;  // written by the forward pass; y is read by nobody
+  Real *y, *h_n, *c_n;  // written by the forward pass; y, which may be null, is read by nobody
   Real* reserve;        // written forward, read backward
 
   const Real* dy;  // member time batch unit, unit stride 1
@@ -88,6 +89,11 @@ struct Kernels {
   double (*square_sum)(const Real*, int64_t count);
   void (*update)(const Update<Real>&, const Factors<Real>&, int64_t begin, int64_t end);
   void (*gather)(const Gather<Real>&, int64_t member, int64_t step);
+
+  void (*readout_forward)(const Readout<Real>&, int64_t member);
+  void (*readout_backward)(const Readout<Real>&, int64_t member);
+  void (*loss_forward)(const Losses<Real>&, int64_t begin, int64_t end);
+  void (*loss_backward)(const Losses<Real>&, int64_t begin, int64_t end);
 
   void (*activation)(int name, const Real* in, Real* out, int64_t count);
   double (*fma_loop)(int64_t iterations);  // returns the floating point operations done

@@ -6,7 +6,7 @@ import torch
 from cases import needs_native
 from torch import Tensor
 
-from throughtime.kernels import gather_standardized, one_thread, take_step
+from throughtime.kernels import Update, gather_standardized, one_thread, take_step
 from throughtime.nn import standardize
 from throughtime.training.optimizers import BETA1, BETA2, EPSILON, Optimizer
 
@@ -159,9 +159,10 @@ def test_tensors_that_would_be_read_wrongly_are_refused():
 
     def step(grad: Tensor) -> None:
         first, steps = torch.zeros_like(weights), torch.zeros(2, dtype=torch.float64)
-        take_step("sgd", (0.9, 0.99, 1e-8), weights, grad, first, first, None, steps, each, each, each, everyone)
+        update = Update("sgd", (0.9, 0.99, 1e-8), weights, first, first, None, steps, each, each, each)
+        take_step(update, grad, everyone)
 
     step(grads[0])
     for wrong in (grads[0].double(), grads[0].T.contiguous().T):
-        with pytest.raises(RuntimeError, match=r"argument 1 needs a contiguous CPU tensor of torch\.float32"):
+        with pytest.raises(RuntimeError, match=r"argument 0 needs a contiguous CPU tensor of torch\.float32"):
             step(wrong)

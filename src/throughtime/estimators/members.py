@@ -22,7 +22,7 @@ from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows,
 from throughtime.nn import Net, plain_module
 from throughtime.records import EpochProgress
 from throughtime.training import Inputs, Member, Recipe, Trained, predict, train
-from throughtime.training.lockstep import EVALUATION_ROWS
+from throughtime.training.evaluation import EVALUATION_ROWS
 from throughtime.training.progress import Report, shown
 
 E = TypeVar("E", bound=SequenceEstimator)

@@ -5,10 +5,11 @@ The op has two paths, C++ kernels and the same in plain torch, and the choice be
 
 from throughtime.kernels.dispatch import recurrent
 from throughtime.kernels.extension import isa_names, native_available, supports
-from throughtime.kernels.lockstep import gather_standardized, take_step
+from throughtime.kernels.lockstep import Course, Pass, Update, gather_standardized, take_step, train_steps
 from throughtime.kernels.native import delta_norms, forward_alone, takes_alone
 from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, one_thread, ordered_sum
+from throughtime.kernels.readout import losses, readout
 from throughtime.kernels.reference import CHUNK, GATES, Kind
 
 __all__ = [
@@ -16,19 +17,25 @@ __all__ = [
     "GATES",
     "LANE",
     "SILENCE",
+    "Course",
     "Kind",
+    "Pass",
     "StepNoise",
+    "Update",
     "delta_norms",
     "forward_alone",
     "gather_standardized",
     "isa_names",
     "linear",
     "linear_over_time",
+    "losses",
     "native_available",
     "one_thread",
     "ordered_sum",
+    "readout",
     "recurrent",
     "supports",
     "take_step",
     "takes_alone",
+    "train_steps",
 ]

@@ -6,6 +6,7 @@ memory leave torch's sight.
 
 import math
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -57,6 +58,17 @@ def supports(x: Tensor) -> bool:
 def address(tensor: Tensor | None) -> int:
     """Where a contiguous tensor begins; 0 for none."""
     return 0 if tensor is None else tensor.data_ptr()
+
+
+def addresses(tensors: Sequence[Tensor | None], dtypes: Sequence[torch.dtype]) -> list[int]:
+    """Where the tensors lie; refuses what the extension would read wrongly."""
+    for place, (tensor, dtype) in enumerate(zip(tensors, dtypes, strict=True)):
+        if tensor is not None and not (tensor.is_contiguous() and tensor.is_cpu and tensor.dtype == dtype):
+            raise RuntimeError(
+                f"argument {place} needs a contiguous CPU tensor of {dtype}, got one of {tensor.dtype} on "
+                f"{tensor.device} with strides {tensor.stride()} for shape {tuple(tensor.shape)}"
+            )
+    return [address(tensor) for tensor in tensors]
 
 
 def team() -> tuple[int, bool]:

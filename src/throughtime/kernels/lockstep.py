@@ -1,53 +1,67 @@
-"""The training loop's passes over memory, for all members at once, on the C++ path.
+"""The training loop on the C++ path: its passes over memory, for all members at once, or whole steps.
 
-In torch each is a dozen operations on one thread (``one_thread``), which take as long as the recurrence itself in a
-small network. The formulas are those of ``training.optimizers``, ``training.clipping`` and ``nn.standardize``, which
+In torch each pass is a dozen operations on one thread (``one_thread``), which take as long as the recurrence itself in
+a small network. The formulas are those of ``training.optimizers``, ``training.clipping`` and ``nn.standardize``, which
 remain the path of other devices; every operation is rounded once, as IEEE has it (torch's own root of a vector is not).
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from throughtime.kernels.extension import SUFFIX, address, compiled, large_tensor, team
+from throughtime.kernels.extension import SUFFIX, addresses, compiled, large_tensor, team
 
 
-def take_step(
-    rule: str,
-    constants: tuple[float, float, float],
-    weights: Float[Tensor, "member weight"],
-    grads: Float[Tensor, "member weight"],
-    decay: Float[Tensor, "member weight"],
-    first: Float[Tensor, "member weight"],
-    second: Float[Tensor, "member weight"] | None,
-    steps: Float[Tensor, "member"],
-    lr: Float[Tensor, "member"],
-    momentum: Float[Tensor, "member"],
-    max_norm: Float[Tensor, "member"],
-    active: Bool[Tensor, "member"],
-) -> Float[Tensor, "member"]:
-    """Clip every member's gradient by its own norm and update weights and state, in place, of those that are active.
+class Update(NamedTuple):
+    """What a step of the optimizer changes, in place, and what it goes by.
 
     Parameters
     ----------
     rule, constants
         ``adam``, ``adamw`` or ``sgd``; beta1, beta2 and epsilon.
+    first, second
+        The moments; ``sgd`` has the first alone.
     steps
         Taken so far, float64.
+    max_norm
+        The largest norm of a member's gradient.
+    """
+
+    rule: str
+    constants: tuple[float, float, float]
+    weights: Float[Tensor, "member weight"]
+    decay: Float[Tensor, "member weight"]
+    first: Float[Tensor, "member weight"]
+    second: Float[Tensor, "member weight"] | None
+    steps: Float[Tensor, "member"]
+    lr: Float[Tensor, "member"]
+    momentum: Float[Tensor, "member"]
+    max_norm: Float[Tensor, "member"]
+
+    @property
+    def addresses(self) -> list[int]:
+        """Where its tensors lie."""
+        real = self.weights.dtype
+        return addresses(self[2:], (*[real] * 4, torch.float64, *[real] * 3))
+
+
+def take_step(
+    update: Update, grads: Float[Tensor, "member weight"], active: Bool[Tensor, "member"]
+) -> Float[Tensor, "member"]:
+    """Clip every member's gradient by its own norm and update weights and state of those that are active.
 
     Returns
     -------
     The norms before clipping.
     """
-    norms = torch.empty_like(lr)
-    tensors = (weights, grads, decay, first, second, steps, lr, momentum, max_norm, active, norms)
-    real = weights.dtype
-    dtypes = (*[real] * 5, torch.float64, *[real] * 3, torch.bool, real)
-    getattr(compiled(), f"step_{SUFFIX[weights.dtype]}")(
-        rule, weights.shape, constants, _addresses(tensors, dtypes), *team()
-    )
+    norms = torch.empty_like(update.lr)
+    real = update.weights.dtype
+    tensors = addresses((grads, active, norms), (real, torch.bool, real))
+    step = getattr(compiled(), f"step_{SUFFIX[real]}")
+    step(update.rule, update.weights.shape, update.constants, update.addresses, tensors, *team())
     return norms
 
 
@@ -78,16 +92,94 @@ def gather_standardized(
     real = values.dtype
     dtypes = (real, real, *[torch.int64] * 3, *[real] * 3)
     shape = (*x.shape[:3], values.shape[1], columns)
-    getattr(compiled(), f"gather_{SUFFIX[values.dtype]}")(shape, _addresses(tensors, dtypes), *team())
+    getattr(compiled(), f"gather_{SUFFIX[values.dtype]}")(shape, addresses(tensors, dtypes), *team())
     return x
 
 
-def _addresses(tensors: Sequence[Tensor | None], dtypes: Sequence[torch.dtype]) -> list[int]:
-    """Where the tensors lie; refuses what the extension would read wrongly."""
-    for place, (tensor, dtype) in enumerate(zip(tensors, dtypes, strict=True)):
-        if tensor is not None and not (tensor.is_contiguous() and tensor.is_cpu and tensor.dtype == dtype):
-            raise RuntimeError(
-                f"argument {place} needs a contiguous CPU tensor of {dtype}, got one of {tensor.dtype} on "
-                f"{tensor.device} with strides {tensor.stride()} for shape {tuple(tensor.shape)}"
-            )
-    return [address(tensor) for tensor in tensors]
+class Course(NamedTuple):
+    """What the members train on: the series, one copy for all, and each member's own sample of them.
+
+    Parameters
+    ----------
+    starts, lengths
+        Where each series begins in ``values``, and its steps.
+    rows
+        The series of a member's sample.
+    targets, weights
+        One a series of the sample, float64; weight zero where the target was not observed.
+    """
+
+    values: Float[Tensor, "step own_channel"]
+    static: Float[Tensor, "series column"] | None
+    starts: Int[Tensor, "series"]
+    lengths: Int[Tensor, "series"]
+    rows: Int[Tensor, "member position"]
+    targets: Float[Tensor, "member position"]
+    weights: Float[Tensor, "member position"]
+    shift: Float[Tensor, "member channel"]
+    scale: Float[Tensor, "member channel"]
+
+
+class Pass(NamedTuple):
+    """What comes of every member's steps over its series.
+
+    Parameters
+    ----------
+    loss_sums, weight_sums
+        Of all its series, the losses weighted; float64.
+    norms
+        Of the gradients before clipping; zero where a member has no such step.
+    """
+
+    loss_sums: Float[Tensor, "member"]
+    weight_sums: Float[Tensor, "member"]
+    norms: Float[Tensor, "step member"]
+
+
+def train_steps(
+    kind: str,
+    loss: str,
+    hidden: int,
+    outputs: int,
+    places: Sequence[int],
+    update: Update,
+    course: Course,
+    order: Int[Tensor, "member place"],
+    batch: int,
+    steps: range,
+    result: Pass,
+) -> None:
+    """Take some steps of a network of one layer with one output a series: gather, forward, backward, clip, update.
+
+    Each member runs through its steps by itself, so nothing waits between them; the bits are those of the same passes
+    one by one.
+
+    Parameters
+    ----------
+    kind, hidden
+        The layer's, without noise.
+    loss, outputs
+        ``cross_entropy`` of so many classes, or ``squared_error`` of one output.
+    places
+        Where w_ih, w_hh, b_ih, b_hh and the read-out's weight and bias begin in a member's row of weights.
+    order
+        Positions of the samples in the order of the pass, in whole batches filled with -1.
+    batch
+        Series a step.
+    steps
+        Which of the pass to take.
+    result
+        Its sums are added to, its norms of these steps written.
+    """
+    weights, real = update.weights, update.weights.dtype
+    columns = 0 if course.static is None else course.static.shape[1]
+    net = course.values.shape[1], columns, hidden, outputs
+    pass_ = batch, order.shape[1], course.rows.shape[1], steps.start, len(steps)
+    whole, double = torch.int64, torch.float64
+    tensors = addresses(
+        (*course[:7], order, *course[7:], *result),
+        (real, real, whole, whole, whole, double, double, whole, real, real, double, double, real),
+    )
+    run = getattr(compiled(), f"train_steps_{SUFFIX[real]}")
+    rule = update.rule, (*net, *pass_), weights.shape, update.constants
+    run(kind, loss, *rule, places, update.addresses, tensors, *team())

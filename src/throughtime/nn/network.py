@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, linear, linear_over_time, ordered_sum
+from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, linear_over_time, ordered_sum, readout
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
 from throughtime.nn.layers import GRU, LSTM, RNN
 from throughtime.nn.noise import NoiseRates
@@ -52,6 +52,11 @@ class Architecture(Net):
     pooling: Pooling
     n_outputs: int
 
+    @property
+    def kind(self) -> Kind:
+        """The op's name of the cell."""
+        return _KINDS[self.cell]
+
 
 @singledispatch
 def weight_shapes(net: Net) -> dict[str, tuple[int, ...]]:
@@ -61,7 +66,7 @@ def weight_shapes(net: Net) -> dict[str, tuple[int, ...]]:
 
 @weight_shapes.register(Architecture)
 def _(net: Architecture) -> dict[str, tuple[int, ...]]:
-    rows = GATES[_KINDS[net.cell]] * net.hidden_size
+    rows = GATES[net.kind] * net.hidden_size
     width = net.hidden_size * (1 + net.bidirectional)
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(net.num_layers):
@@ -96,7 +101,7 @@ def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict
 @initial_weights.register(Architecture)
 def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     generator = generator_of(seed)
-    gates = GATES[_KINDS[net.cell]]
+    gates = GATES[net.kind]
     weights = {}
     for name, shape in weight_shapes(net).items():
         # drawn in float64, so that float32 and float64 networks start at the same place
@@ -183,7 +188,7 @@ def _(
         x = x * same[0]
         between = [own if mask is None else mask * own for mask, own in zip_longest(between, same[1:])]
     y, (h_n, *_) = run_layers(
-        _KINDS[net.cell],
+        net.kind,
         layers,
         x,
         lengths,
@@ -195,8 +200,8 @@ def _(
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
-    readout = weights["readout.weight"], weights["readout.bias"]
-    return linear_over_time(features, *readout, CHUNK) if net.pooling == "steps" else linear(features, *readout)
+    last = weights["readout.weight"], weights["readout.bias"]
+    return linear_over_time(features, *last, CHUNK) if net.pooling == "steps" else readout(features, *last)
 
 
 class SequenceNetwork(nn.Module):

@@ -1,6 +1,7 @@
 """The lockstep loop and what it is made of: members, streams, optimizers, schedules, clipping, progress."""
 
-from throughtime.training.lockstep import predict, train
+from throughtime.training.evaluation import predict
+from throughtime.training.lockstep import train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained
 from throughtime.training.streams import Purpose, derived_seed, stream
 

@@ -9,7 +9,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import StepNoise, gather_standardized, supports
+from throughtime.kernels import Course, StepNoise, gather_standardized, supports
 from throughtime.nn import Architecture, Net, NoiseRates, standardize
 from throughtime.nn.recurrence import layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
@@ -72,6 +72,27 @@ def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, 
     return (
         torch.from_numpy(np.where(seen, targets, 0)).to(device),
         torch.from_numpy(np.where(seen, weights, 0.0)).to(device),
+    )
+
+
+def course(
+    inputs: Inputs,
+    samples: Samples,
+    shift: Float[Tensor, "member channel"],
+    scale: Float[Tensor, "member channel"],
+) -> Course:
+    """What the kernels train on where they take whole steps; one target a series."""
+    seen = observed(samples.targets)
+    return Course(
+        inputs.values,
+        inputs.static,
+        torch.tensor(inputs.starts),  # a copy: the arrays of a data set cannot be written to, and torch warns of it
+        torch.tensor(inputs.lengths),
+        torch.from_numpy(samples.rows),
+        torch.from_numpy(np.where(seen, samples.targets, 0).astype(np.float64)),
+        torch.from_numpy(np.where(seen, samples.weights, 0.0)),
+        shift,
+        scale,
     )
 
 

@@ -1,6 +1,7 @@
 """All of a member's weights in one row, so that an optimizer's step is a few operations for all members."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
 import torch
 from jaxtyping import Float
@@ -18,14 +19,15 @@ class Layout:
         self.sizes = {name: torch.Size(shape).numel() for name, shape in self.shapes.items()}
         self.rooms = {name: -(-size // ALIGNMENT) * ALIGNMENT for name, size in self.sizes.items()}
         self.width = sum(self.rooms.values())
+        ends = accumulate(self.rooms.values())
+        self.places = {name: end - self.rooms[name] for name, end in zip(self.rooms, ends, strict=True)}
 
     def views(self, flat: Float[Tensor, "member weight"]) -> dict[str, Float[Tensor, "member ..."]]:
         """The named tensors, sharing memory with the rows."""
-        named, begin = {}, 0
-        for name, shape in self.shapes.items():
-            named[name] = flat[:, begin : begin + self.sizes[name]].view(-1, *shape)
-            begin += self.rooms[name]
-        return named
+        return {
+            name: flat[:, begin : begin + self.sizes[name]].view(-1, *self.shapes[name])
+            for name, begin in self.places.items()
+        }
 
     def flatten(self, tensors: Sequence[Float[Tensor, "member ..."]]) -> Float[Tensor, "member weight"]:
         """Rows from one tensor a name, in the layout's order; the room between them is zero."""

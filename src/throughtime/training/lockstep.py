@@ -5,36 +5,35 @@ lane, sums in order, random streams keyed by the member's own seed, and nothing 
 """
 
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
 from throughtime.errors import DivergenceError
-from throughtime.kernels import LANE, one_thread, ordered_sum
-from throughtime.nn import Net, NoiseRates, forward, initial_weights, is_bias, weight_shapes
+from throughtime.kernels import Pass, one_thread, ordered_sum, supports, train_steps
+from throughtime.nn import Architecture, Net, forward, initial_weights, is_bias, weight_shapes
 from throughtime.records import EpochProgress, EpochRecord
 from throughtime.training.batches import (
+    course,
     dropout_masks,
     epoch_order,
-    expected_noise,
     gather,
     noise_masks,
     observations,
 )
+from throughtime.training.evaluation import evaluate
 from throughtime.training.layout import Layout, copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import (
-    Batch,
     Inputs,
     Member,
     Recipe,
     Sample,
-    Samples,
     Trained,
     stack_samples,
     training_size,
@@ -43,8 +42,8 @@ from throughtime.training.optimizers import Optimizer
 from throughtime.training.schedules import Schedule
 from throughtime.training.streams import Purpose, derived_seed
 
-#: Rows of a batch that only runs forward; a row's bits do not depend on it.
-EVALUATION_ROWS = 64
+#: Multiplications and additions that one call of the kernels may take: some tenths of a second.
+CALL_WORK = 20_000_000_000
 
 
 def train(
@@ -189,13 +188,67 @@ class _Group:
         order = epoch_order(self.members, epoch, size)
         steps = -(-self.samples["train"].sizes // size)
         active = torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(self.weights.device)
+        if self.in_kernels:
+            loss_sums, weight_sums, norms = self._whole_steps(order, int(steps.max()), rates)
+        else:
+            loss_sums, weight_sums, norms = self._steps_by_autograd(order, epoch, active, rates)
+        taken = active.sum(0)
+        norm_sums = ordered_sum(torch.where(active, norms.double(), 0), 0)
+        clip_sums = ordered_sum((active & (norms > self.clip_norms)).double(), 0)
+        return loss_sums / weight_sums, norm_sums / taken, clip_sums / taken
+
+    @property
+    def in_kernels(self) -> bool:
+        """Whether C++ can take whole steps: one layer and one direction, an output a series, and no noise."""
+        net = self.net
+        return (
+            isinstance(net, Architecture)
+            and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
+            and supports(self.weights)
+            and not any(member.dropout or member.noise for member in self.members)
+        )
+
+    def _whole_steps(self, order: Int[ndarray, "member place"], steps: int, rates: Float[Tensor, "member"]) -> Pass:
+        """The pass in C++, in calls short enough for Ctrl-C to be heard between them."""
+        net, size = self.net, self.recipe.batch_size
+        assert isinstance(net, Architecture)
+        samples, inputs = self.samples["train"], self.inputs
+        step_work = 6 * self.weights.numel() * size * int(inputs.lengths[samples.rows].max())
+        at_once = max(1, CALL_WORK // step_work)
+        sums = self.weights.new_zeros(2, len(self.members), dtype=torch.float64)
+        result = Pass(sums[0], sums[1], self.weights.new_zeros(steps, len(self.members)))
+        for first in range(0, steps, at_once):
+            train_steps(
+                net.kind,
+                self.recipe.loss,
+                net.hidden_size,
+                net.n_outputs,
+                list(self.layout.places.values()),
+                self.optimizer.update(self.weights, rates, self.clip_norms),
+                self.course,
+                torch.from_numpy(order),
+                size,
+                range(first, min(first + at_once, steps)),
+                result,
+            )
+        return result
+
+    def _steps_by_autograd(
+        self,
+        order: Int[ndarray, "member place"],
+        epoch: int,
+        active: Bool[Tensor, "step member"],
+        rates: Float[Tensor, "member"],
+    ) -> Pass:
+        """The pass of any network, on any device, all members a step at a time."""
+        size = self.recipe.batch_size
         loss_sums = torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device)
         weight_sums = torch.zeros_like(loss_sums)
         norms = []
         leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()}
         flat = torch.zeros_like(self.weights)
         places = list(self.layout.views(flat).values())
-        for step in range(int(steps.max())):
+        for step in range(len(active)):
             batch = gather(
                 self.inputs,
                 self.samples["train"],
@@ -219,11 +272,7 @@ class _Group:
 
             loss_sums += weighted_totals(losses.detach(), weights)
             weight_sums += weight
-        taken = active.sum(0)
-        each = torch.stack(norms)
-        norm_sums = ordered_sum(torch.where(active, each.double(), 0), 0)
-        clip_sums = ordered_sum((active & (each > self.clip_norms)).double(), 0)
-        return loss_sums / weight_sums, norm_sums / taken, clip_sums / taken
+        return Pass(loss_sums, weight_sums, torch.stack(norms))
 
     def _losses(self, which: str) -> list[float | None]:
         """Every member's mean loss on its validation or watched sample; ``None`` where it has none."""
@@ -272,55 +321,8 @@ class _Group:
             own = [getattr(member, which) for member in self.members]
             if any(sample is not None for sample in own):
                 self.samples[which] = stack_samples([sample or nothing for sample in own], self.inputs, by_step)
+        if self.in_kernels:
+            self.course = course(self.inputs, self.samples["train"], self.shift, self.scale)
 
     def _tensor(self, values: Sequence[float] | Sequence[ndarray]) -> Tensor:
         return torch.from_numpy(np.array(values)).to(device=self.recipe.device, dtype=self.recipe.dtype)
-
-
-@torch.no_grad()
-def evaluate(
-    net: Net,
-    weights: Mapping[str, Float[Tensor, "member ..."]],
-    inputs: Inputs,
-    samples: Samples,
-    shift: Float[Tensor, "member channel"],
-    scale: Float[Tensor, "member channel"],
-    noise: Sequence[NoiseRates] = (),
-) -> Iterator[tuple[Batch, Tensor]]:
-    """Run every member over its own sample, batch by batch, without gradients or noise but zoneout's expectation."""
-    most = int(samples.sizes.max())
-    rows = min(EVALUATION_ROWS, max(1, -(-most // LANE)) * LANE)
-    for begin in range(0, most, rows):
-        at = np.arange(begin, begin + rows)
-        positions = np.where(at < samples.sizes[:, None], at, -1)
-        batch = gather(inputs, samples, positions, shift, scale)
-        inside = expected_noise(net, noise, batch.x)
-        yield batch, forward(net, weights, batch.x, batch.lengths, (), (), inside)
-
-
-def predict(
-    net: Net,
-    weights: Mapping[str, Float[Tensor, "member ..."]],
-    inputs: Inputs,
-    rows: Sequence[Int[ndarray, "_"]],
-    shift: Float[Tensor, "member channel"],
-    scale: Float[Tensor, "member channel"],
-    noise: Sequence[NoiseRates] = (),
-) -> list[Float[ndarray, "_ output"]]:
-    """Outputs of every member on series of its own: a row a series, or a row a step, the series one after the other.
-
-    ``noise`` holds the rates that each member was trained with: zoneout acts as its expectation.
-    """
-    none = np.zeros(0)
-    samples = stack_samples([Sample(own, np.zeros(len(own)), np.zeros(len(own))) for own in rows], inputs, False)
-    parts: list[list[ndarray]] = [[none.reshape(0, net.n_outputs)] for _ in rows]
-    with one_thread():
-        for batch, outputs in evaluate(net, weights, inputs, samples, shift, scale, noise):
-            found = outputs.cpu().numpy()
-            if net.pooling == "steps":  # batch before time, so that a series' steps lie together
-                found, own = found.swapaxes(1, 2), batch.inside.swapaxes(1, 2)
-            else:
-                own = batch.positions >= 0
-            for m, part in enumerate(parts):
-                part.append(found[m][own[m]])
-    return [np.concatenate(own[1:] or own) for own in parts]

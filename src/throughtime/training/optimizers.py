@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from throughtime.kernels import supports, take_step
+from throughtime.kernels import Update, supports, take_step
 from throughtime.training.clipping import clip_by_norm
 
 OptimizerName = Literal["adam", "adamw", "sgd"]
@@ -61,14 +61,20 @@ class Optimizer:
         The gradients' norms before clipping; the gradients themselves are used up.
         """
         if supports(weights):
-            first, second, taken = self.state["first"], self.state.get("second"), self.state["steps"]
-            state = self.decay, first, second, taken, lr, self.momentum
-            return take_step(self.name, (BETA1, BETA2, EPSILON), weights, grads, *state, max_norm, active)
+            return take_step(self.update(weights, lr, max_norm), grads, active)
         norms = clip_by_norm(grads, max_norm)
-        self._update(weights, grads, lr, active)
+        self._follow(weights, grads, lr, active)
         return norms
 
-    def _update(self, weights: Tensor, grads: Tensor, lr: Tensor, active: Tensor) -> None:
+    def update(
+        self, weights: Float[Tensor, "member weight"], lr: Float[Tensor, "member"], max_norm: Float[Tensor, "member"]
+    ) -> Update:
+        """What the kernels need to take the step."""
+        first, second, taken = self.state["first"], self.state.get("second"), self.state["steps"]
+        constants = BETA1, BETA2, EPSILON
+        return Update(self.name, constants, weights, self.decay, first, second, taken, lr, self.momentum, max_norm)
+
+    def _follow(self, weights: Tensor, grads: Tensor, lr: Tensor, active: Tensor) -> None:
         """The rule in torch's operations."""
         rate = lr[:, None]
         before = dict(self.state)

@@ -1,0 +1,233 @@
+#include "descent.h"
+
+#include <algorithm>
+#include <exception>
+#include <limits>
+#include <memory>
+#include <mutex>
+#include <utility>
+#include <vector>
+
+#include "memory.h"
+#include "recurrent.h"
+
+namespace throughtime {
+namespace {
+
+// What one member's step leaves for the next stage of it; made once a thread and used for every member it takes.
+template <class Real>
+class Room {
+ public:
+  Room(const Descent<Real>& d, int64_t time) {
+    const int64_t cells = time * d.rows, width = d.channels + d.columns;
+    const std::pair<Real**, int64_t> parts[] = {
+        {&x, cells * width},
+        {&reserve, cells * reserve_stride(d.hidden, sizeof(Real)) * reserve_slots(d.kind, false)},
+        {&h_n, d.rows * d.hidden},
+        {&c_n, d.rows * d.hidden},
+        {&dh_n, d.rows * d.hidden},
+        {&y, d.rows * d.outputs},
+        {&dy, d.rows * d.outputs},
+        {&losses, d.rows},
+        {&share, d.rows},
+        {&grads, d.update.width},
+    };
+    constexpr int64_t line = 64 / sizeof(Real);
+    const auto whole_lines = [](int64_t count) { return (count + line - 1) / line * line; };
+    int64_t total = 0;
+    for (const auto& [place, count] : parts) total += whole_lines(count);
+    memory_ = static_cast<Real*>(borrow(total * sizeof(Real)));
+    Real* next = memory_;
+    for (const auto& [place, count] : parts) {
+      *place = next;
+      next += whole_lines(count);
+    }
+    std::fill(grads, grads + d.update.width, Real(0));  // between the tensors it stays so
+    for (std::vector<int64_t>* each : {&series, &begins, &own_steps, &lengths}) each->resize(d.rows);
+    for (std::vector<double>* each : {&targets, &weights}) each->resize(d.rows);
+  }
+  ~Room() { give_back(memory_); }
+  Room(const Room&) = delete;
+  Room& operator=(const Room&) = delete;
+
+  Real *x, *reserve, *h_n, *c_n, *dh_n, *y, *dy, *losses, *share, *grads;
+  std::vector<int64_t> series, begins, own_steps, lengths;
+  std::vector<double> targets, weights;
+
+ private:
+  Real* memory_;
+};
+
+template <class Real>
+class Member {
+ public:
+  Member(const Descent<Real>& d, int64_t member, Room<Real>& room, const Team& team, const std::string& isa)
+      : d_(d), member_(member), room_(room), team_(team), isa_(isa) {}
+
+  void take_steps() {
+    for (int64_t step = 0; step < d_.steps; ++step) {
+      const int64_t first = (d_.first_step + step) * d_.rows;
+      if (first >= d_.positions || order()[first] < 0) return;  // a smaller sample than its neighbors'
+      const int64_t time = look_up(order() + first);
+      fetch(time);
+      descend(time);
+      update(step);
+    }
+  }
+
+ private:
+  const int64_t* order() const { return d_.order + member_ * d_.positions; }
+
+  // Which series the batch holds. Returns the steps of the longest.
+  int64_t look_up(const int64_t* positions) {
+    int64_t longest = 1;
+    for (int64_t row = 0; row < d_.rows; ++row) {
+      const bool padding = positions[row] < 0;
+      const int64_t at = member_ * d_.sample_size + (padding ? 0 : positions[row]), series = d_.series[at];
+      room_.series[row] = series;
+      room_.begins[row] = d_.starts[series];
+      room_.own_steps[row] = padding ? 0 : d_.lengths[series];
+      room_.lengths[row] = padding ? 1 : d_.lengths[series];  // the kernels ask for a step
+      room_.targets[row] = d_.targets[at];
+      room_.weights[row] = padding ? 0 : d_.weights[at];
+      longest = std::max(longest, room_.own_steps[row]);
+    }
+    return longest;
+  }
+
+  void fetch(int64_t time) {
+    const int64_t width = d_.channels + d_.columns;
+    Gather<Real> g{};
+    g.members = 1, g.time = time, g.batch = d_.rows, g.channels = d_.channels, g.columns = d_.columns;
+    g.values = d_.values, g.constants = d_.constants;
+    g.begins = room_.begins.data(), g.lengths = room_.own_steps.data(), g.series = room_.series.data();
+    g.shift = d_.shift + member_ * width, g.scale = d_.scale + member_ * width;
+    g.x = room_.x;
+    gather(g, team_, isa_);
+  }
+
+  void descend(int64_t time) {
+    const Real* weights = d_.update.weights + member_ * d_.update.width;
+    const Places& at = d_.places;
+    Problem<Real> p{};
+    p.kind = d_.kind;
+    p.members = 1, p.time = time, p.batch = d_.rows, p.channels = d_.channels + d_.columns, p.hidden = d_.hidden;
+    p.x = room_.x, p.x_time = p.batch * p.channels, p.x_batch = p.channels, p.x_channel = 1;
+    p.w_ih = weights + at.w_ih, p.w_hh = weights + at.w_hh, p.b_ih = weights + at.b_ih, p.b_hh = weights + at.b_hh;
+    p.h_n = room_.h_n, p.c_n = room_.c_n, p.reserve = room_.reserve;
+    recurrent_forward(p, room_.lengths.data(), team_, isa_);
+
+    Readout<Real> r{};
+    r.members = 1, r.rows = d_.rows, r.inputs = d_.hidden, r.outputs = d_.outputs;
+    r.x = room_.h_n, r.weight = weights + at.readout_weight, r.bias = weights + at.readout_bias, r.y = room_.y;
+    readout_forward(r, team_, isa_);
+
+    Losses<Real> l{};
+    l.loss = d_.loss, l.rows = d_.rows, l.outputs = d_.outputs, l.y = room_.y, l.targets = room_.targets.data();
+    l.losses = room_.losses, l.share = room_.share, l.dy = room_.dy;
+    loss_forward(l, team_, isa_);
+    weigh();
+    loss_backward(l, team_, isa_);
+
+    r.dy = room_.dy, r.dx = room_.dh_n;
+    r.dweight = room_.grads + at.readout_weight, r.dbias = room_.grads + at.readout_bias;
+    readout_backward(r, team_, isa_);
+    p.dh_n = room_.dh_n;
+    p.dw_ih = room_.grads + at.w_ih, p.dw_hh = room_.grads + at.w_hh;
+    p.db_ih = room_.grads + at.b_ih, p.db_hh = room_.grads + at.b_hh;
+    recurrent_backward(p, room_.lengths.data(), team_, isa_);
+  }
+
+  // Each row's share of the mean, and the sums of the pass.
+  void weigh() {
+    double weight = 0, loss = 0;
+    for (int64_t row = 0; row < d_.rows; ++row) {
+      const double own = room_.weights[row];
+      weight += own;
+      if (own > 0) loss += static_cast<double>(room_.losses[row]) * own;
+    }
+    const double least = std::max(weight, std::numeric_limits<double>::min());
+    for (int64_t row = 0; row < d_.rows; ++row) room_.share[row] = static_cast<Real>(room_.weights[row] / least);
+    d_.loss_sums[member_] += loss;
+    d_.weight_sums[member_] += weight;
+  }
+
+  void update(int64_t step) {
+    const uint8_t active = 1;
+    const int64_t row = member_ * d_.update.width;
+    Update<Real> u = d_.update;
+    u.norms += (d_.first_step + step) * u.members + member_;
+    u.members = 1;
+    u.weights += row, u.decay += row, u.first += row;
+    if (u.second) u.second += row;
+    u.grads = room_.grads, u.active = &active;
+    u.steps += member_, u.lr += member_, u.momentum += member_, u.max_norm += member_;
+    take_step(u, team_, isa_);
+  }
+
+  const Descent<Real>& d_;
+  const int64_t member_;
+  Room<Real>& room_;
+  const Team team_;
+  const std::string& isa_;
+};
+
+template <class Real>
+int64_t longest_series(const Descent<Real>& d) {
+  int64_t longest = 1;
+  for (int64_t member = 0; member < d.update.members; ++member) {
+    const int64_t* order = d.order + member * d.positions;
+    const int64_t end = std::min((d.first_step + d.steps) * d.rows, d.positions);
+    for (int64_t i = d.first_step * d.rows; i < end; ++i) {
+      if (order[i] >= 0) longest = std::max(longest, d.lengths[d.series[member * d.sample_size + order[i]]]);
+    }
+  }
+  return longest;
+}
+
+// The first exception of several threads, thrown again in the caller's.
+class Failure {
+ public:
+  template <class Call>
+  void keep(const Call& call) {
+    try {
+      call();
+    } catch (...) {
+      const std::lock_guard<std::mutex> lock(mutex_);
+      if (!first_) first_ = std::current_exception();
+    }
+  }
+  void rethrow() const {
+    if (first_) std::rethrow_exception(first_);
+  }
+
+ private:
+  std::mutex mutex_;
+  std::exception_ptr first_;
+};
+
+}  // namespace
+
+template <class Real>
+void train_steps(const Descent<Real>& d, const Team& team, const std::string& isa) {
+  const int64_t members = d.update.members, time = longest_series(d);
+  // Members that no full round of threads is left for take the threads one after the other.
+  const int64_t side_by_side = members / team.threads * team.threads;
+  std::vector<std::unique_ptr<Room<Real>>> rooms;
+  for (int64_t i = 0; i < std::min<int64_t>(team.threads, members); ++i) {
+    rooms.push_back(std::make_unique<Room<Real>>(d, time));
+  }
+  Failure failure;
+  parallel_for(side_by_side, team, [&](int64_t member, int worker) {
+    failure.keep([&] { Member<Real>(d, member, *rooms[worker], {1, false}, isa).take_steps(); });
+  });
+  failure.rethrow();
+  for (int64_t member = side_by_side; member < members; ++member) {
+    Member<Real>(d, member, *rooms[0], team, isa).take_steps();
+  }
+}
+
+template void train_steps<float>(const Descent<float>&, const Team&, const std::string&);
+template void train_steps<double>(const Descent<double>&, const Team&, const std::string&);
+
+}  // namespace throughtime

@@ -1,0 +1,49 @@
+// What follows the recurrence: a linear read-out of each series, its loss, and both their gradients. A row's numbers
+// do not depend on the other rows, and sums over rows run in their order.
+#pragma once
+
+#include <cstdint>
+#include <string>
+
+#include "pool.h"
+
+namespace throughtime {
+
+// Pointers are contiguous, the member axis first.
+template <class Real>
+struct Readout {
+  int64_t members, rows, inputs, outputs;
+
+  const Real *x, *weight, *bias;  // member row input, member output input, member output
+  Real* y;                        // member row output: written forward
+
+  const Real* dy;  // member row output: read backward
+  Real *dx, *dweight, *dbias;
+};
+
+enum class Loss : int { cross_entropy, squared_error };
+
+template <class Real>
+struct Losses {
+  Loss loss;
+  int64_t rows, outputs;
+
+  const Real* y;          // row output: logits, or the one value
+  const double* targets;  // row: a class number, or a value
+  Real* losses;           // row: written forward
+
+  const Real* share;  // row: what each loss is multiplied with in the objective; read backward
+  Real* dy;           // row output: zero in a row without a share, whatever it holds
+};
+
+template <class Real>
+void readout_forward(const Readout<Real>& r, const Team& team, const std::string& isa);
+template <class Real>
+void readout_backward(const Readout<Real>& r, const Team& team, const std::string& isa);
+// Throws std::invalid_argument where a class number is not one of the outputs.
+template <class Real>
+void loss_forward(const Losses<Real>& l, const Team& team, const std::string& isa);
+template <class Real>
+void loss_backward(const Losses<Real>& l, const Team& team, const std::string& isa);
+
+}  // namespace throughtime

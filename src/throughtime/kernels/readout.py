@@ -1,0 +1,110 @@
+"""What follows the recurrence, on the C++ path: the linear read-out of each series, and the losses.
+
+The same in torch is ``products.linear`` and ``training.losses``, which remain the path of other devices.
+``train_steps`` runs these very functions, so that a network trains to the same bits whichever way its steps are taken.
+"""
+
+from typing import Any
+
+import torch
+from jaxtyping import Float, Shaped
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from throughtime.kernels.extension import SUFFIX, addresses, compiled, supports, team
+from throughtime.kernels.products import linear
+from throughtime.kernels.transforms import is_watched
+
+
+class _Readout(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
+        ctx.save_for_backward(x, weight)
+        y = x.new_empty(*x.shape[:2], weight.shape[1])
+        _run_readout("forward", x, weight, bias, y, *[None] * 4)
+        return y
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
+        x, weight = ctx.saved_tensors
+        grads = torch.empty_like(x), torch.empty_like(weight), x.new_empty(weight.shape[:2])
+        _run_readout("backward", x, weight, None, None, dy.contiguous(), *grads)
+        return grads
+
+
+def _run_readout(way: str, x: Tensor, weight: Tensor, *others: Tensor | None) -> None:
+    members, rows, inputs = x.shape
+    tensors = addresses((x, weight, *others), [x.dtype] * 8)
+    run = getattr(compiled(), f"readout_{way}_{SUFFIX[x.dtype]}")
+    run((members, rows, inputs, weight.shape[1]), tensors, *team())
+
+
+def readout(
+    x: Float[Tensor, "member row input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+) -> Float[Tensor, "member row output"]:
+    """``x @ weight.T + bias``, each member with its own weights; differentiable once.
+
+    Raises
+    ------
+    RuntimeError
+        Shapes that do not fit.
+    """
+    if not supports(x) or is_watched(x, weight, bias):
+        return linear(x, weight, bias)
+    members, _, inputs = x.shape
+    outputs = weight.shape[1]
+    if weight.shape != (members, outputs, inputs) or bias.shape != (members, outputs):
+        raise RuntimeError(
+            f"the read-out of features {tuple(x.shape)} needs weights {(members, outputs, inputs)} and biases "
+            f"{(members, outputs)}, got {tuple(weight.shape)} and {tuple(bias.shape)}"
+        )
+    return _Readout.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
+
+
+class _Losses(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx: Any, name: str, outputs: Tensor, targets: Tensor) -> Tensor:
+        outputs, targets = outputs.contiguous(), targets.double().contiguous()
+        ctx.name = name
+        ctx.save_for_backward(outputs, targets)
+        losses = outputs.new_empty(outputs.shape[:-1])
+        _run_losses("forward", name, outputs, targets, losses, None, None)
+        return losses
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, share: Tensor) -> tuple[None, Tensor, None]:
+        outputs, targets = ctx.saved_tensors
+        grads = torch.empty_like(outputs)
+        _run_losses("backward", ctx.name, outputs, targets, None, share.contiguous(), grads)
+        return None, grads, None
+
+
+def _run_losses(way: str, name: str, outputs: Tensor, targets: Tensor, *others: Tensor | None) -> None:
+    real = outputs.dtype
+    tensors = addresses((outputs, targets, *others), (real, torch.float64, real, real, real))
+    run = getattr(compiled(), f"loss_{way}_{SUFFIX[real]}")
+    run(name, (targets.numel(), outputs.shape[-1]), tensors, *team())
+
+
+def losses(
+    name: str, outputs: Float[Tensor, "*shape output"], targets: Shaped[Tensor, "*shape"]
+) -> Float[Tensor, "*shape"]:
+    """Cross-entropy of logits in nats, the target a class number, or the squared error of the one output.
+
+    Differentiable once. An element of no weight in the objective gives no gradient, whatever its outputs.
+
+    Raises
+    ------
+    RuntimeError
+        Shapes that do not fit.
+    ValueError
+        A class number that is not one of the outputs.
+    """
+    if outputs.shape[:-1] != targets.shape or outputs.shape[-1] == 0:
+        raise RuntimeError(f"a loss of outputs {tuple(outputs.shape)} needs a target each, got {tuple(targets.shape)}")
+    return _Losses.apply(name, outputs, targets)  # type: ignore[no-any-return, no-untyped-call]
