@@ -20,7 +20,8 @@ import torch
 from recording import RESULTS, cpu_model, write_rows
 from throughtime import nn
 from throughtime.kernels import GATES, extension, recurrent
-from timing import Call, paired, ratio, settle, warm_seconds
+from timing import Call, paired, ratio, warm_seconds
+from timing.peak import peak
 
 SHAPES = ((100, 32, 8, 32), (100, 32, 16, 64), (200, 64, 16, 128), (100, 64, 64, 256), (50, 64, 256, 512))
 #: Ours and torch's.
@@ -71,13 +72,6 @@ def cases(quick: bool) -> list[Case]:
         found += [Case(kind, "train", 10, *shape) for shape in SHAPES[: 1 if quick else 2]]
         found += [Case(kind, "infer", 1, steps, batch, 16, 128) for batch in (1, 64) for steps in (1, 100)]
     return found
-
-
-def peak(threads: int) -> float:
-    """Operations a second of fused multiply-adds on registers, the best of three short loops."""
-    settle()
-    isa = os.environ.get(extension.ISA_VARIABLE, "")
-    return max(float(extension.compiled().fma_peak_f32(threads, 0.2, isa)) for _ in range(3))
 
 
 def sides(case: Case, threads: int, lengths: torch.Tensor | None = None) -> dict[str, Call]:

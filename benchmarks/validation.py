@@ -24,9 +24,12 @@ from sklearn.model_selection import cross_validate as one_by_one
 from peers.skorch_net import arrays, classifier
 from recording import cpu_model, write_rows
 from throughtime import LockstepSearchCV, SequenceClassifier, cross_validate, fit_members, load
+from throughtime.kernels import GATES, Kind
 from throughtime.nn.network import Cell
 from timing import Call, paired, ratios, rested_seconds, seconds
+from timing.peak import peak
 
+KINDS: dict[Cell, Kind] = {"gru": "gru", "lstm": "lstm"}
 #: cell, units, how many times faster than skorch
 FOLDS: tuple[tuple[Cell, int, float], ...] = (("gru", 32, 20), ("gru", 64, 15), ("lstm", 64, 6))
 GRID = {"lr": [0.003, 0.01, 0.03], "weight_decay": [0.0, 0.1, 1.0]}
@@ -58,6 +61,14 @@ class Contest:
         at_peers_setting = found.cv_results_["params"].index({"lr": 0.01, "weight_decay": 0.0})
         self.accuracy["ours"] = float(found.cv_results_["mean_test_score"][at_peers_setting])
 
+    def operations(self, splits: list[Any]) -> float:
+        """Multiplications and additions of the matrix products of training alone, without gradients of x."""
+        steps = sum(int(self.X.lengths[train].sum()) for train, _ in splits)
+        hidden = int(self.model.hidden_size)
+        rows = 2.0 * self.model.max_epochs * steps * GATES[KINDS[self.model.cell]] * hidden
+        found: float = rows * (2 * self.X.n_channels + 3 * hidden)
+        return found
+
     def theirs(self, splits: list[Any], setting: tuple[bool, int, int]) -> None:
         """Cross-validate one after the other, or in two processes."""
         packed, n_jobs, threads = setting
@@ -76,11 +87,22 @@ class Contest:
         return min(settings, key=lambda setting: seconds(lambda: self.theirs(splits, setting)))
 
 
-def row(task: str, contest: Contest, ours: Call, splits: list[Any], scale: float, target: float, rounds: int) -> Row:
+def row(
+    task: str,
+    contest: Contest,
+    ours: Call,
+    splits: list[Any],
+    scale: float,
+    target: float,
+    operations: float,
+    rounds: int,
+) -> Row:
     """Pairs of both sides; the peer's seconds are multiplied with what it was spared."""
     setting = contest.best_setting(splits[:4])
     ours()
+    best = peak(os.cpu_count() or 1)
     mine, other = paired(ours, lambda: contest.theirs(splits, setting), rounds, rested_seconds)
+    best = max(best, peak(os.cpu_count() or 1))
     other = [scale * one for one in other]
     found = ratios(mine, other)
     return {
@@ -94,6 +116,9 @@ def row(task: str, contest: Contest, ours: Call, splits: list[Any], scale: float
         "ratio_lowest": f"{min(found):.2f}",
         "ratio_highest": f"{max(found):.2f}",
         "target": target,
+        "peak_gflops": f"{best / 1e9:.1f}",
+        "ours_percent": f"{100 * operations / statistics.median(mine) / best:.1f}",
+        "ratio_at_peak": f"{statistics.median(other) * best / operations:.1f}",
         "theirs_scaled_by": scale,
         "ours_accuracy": f"{contest.accuracy['ours']:.4f}",
         "theirs_accuracy": f"{contest.accuracy['theirs']:.4f}",
@@ -123,21 +148,24 @@ def main() -> None:
     rounds, epochs = (1, 2) if options.quick else (3, 20)
     rows = []
 
-    def add(task: str, contest: Contest, ours: Call, splits: list[Any], scale: float, target: float) -> None:
-        rows.append(row(task, contest, ours, splits, scale, target, rounds))
+    def add(
+        task: str, contest: Contest, ours: Call, splits: list[Any], scale: float, target: float, operations: float
+    ) -> None:
+        rows.append(row(task, contest, ours, splits, scale, target, operations, rounds))
         print(" ".join(f"{key}={value}" for key, value in rows[-1].items()), flush=True)
 
     for cell, units, target in FOLDS:
         contest = Contest(cell, units, epochs)
         y = contest.y
         folds = list(StratifiedKFold(10, shuffle=True, random_state=0).split(y, y))
-        add("10 folds", contest, partial(contest.ours, folds), folds, 1, target)
+        add("10 folds", contest, partial(contest.ours, folds), folds, 1, target, contest.operations(folds))
     contest = Contest("gru", 32, min(5, epochs))
     left_out = list(LeaveOneOut().split(contest.y))
     # every tenth series, of all classes
-    add("leave one out", contest, partial(contest.ours, left_out), left_out[::10], 10, 40)
+    work = contest.operations(left_out)
+    add("leave one out", contest, partial(contest.ours, left_out), left_out[::10], 10, 40, work)
     grid = Contest("gru", 32, epochs)
-    add("grid of 9, 10 folds", grid, partial(grid.search, folds), folds, 9, 20)
+    add("grid of 9, 10 folds", grid, partial(grid.search, folds), folds, 9, 20, 9 * grid.operations(folds))
     for members in MEMBERS[:2] if options.quick else MEMBERS:
         command = [sys.executable, __file__, "--many", str(members)]
         taken, peak = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()

@@ -38,7 +38,8 @@ struct Descent {
   const int64_t* order;             // position of the sample, or below zero: padding
   const Real *shift, *scale;        // channel + column
 
-  Update<Real> update;  // its grads and active are not read; norms: step of the pass, member; written where it takes one
+  // Its grads and active are not read. Norms: step of the pass, member; written where a member takes the step.
+  Update<Real> update;
   double *loss_sums, *weight_sums;  // member: added to
 };
 

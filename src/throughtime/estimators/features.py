@@ -73,11 +73,13 @@ def weighted_moments(
 ) -> tuple[Float[ndarray, "column"], Float[ndarray, "column"]]:
     """Mean and standard deviation of each column in float64, NaN left out; a deviation of zero becomes one."""
     x = x.astype(np.float64)
-    w = np.where(np.isnan(x), 0.0, weights[:, None])
+    missing = np.isnan(x)
+    w = np.where(missing, 0.0, weights[:, None])
+    x[missing] = 0
     total = w.sum(0)
     total[total == 0] = 1.0
-    mean = (w * np.nan_to_num(x)).sum(0) / total
-    centered = np.nan_to_num(x - mean)
+    mean = (w * x).sum(0) / total
+    centered = x - mean
     deviation = np.sqrt((w * centered * centered).sum(0) / total)
     # What rounding leaves of a constant column is no variation.
     deviation[deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)] = 1.0

@@ -4,10 +4,11 @@ Its weights carry a member axis while they train; one member's weights make a pl
 """
 
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass
-from functools import singledispatch
+from functools import lru_cache, singledispatch
 from itertools import zip_longest
-from typing import Literal
+from typing import Literal, cast
 
 import torch
 from jaxtyping import Float, Int
@@ -275,4 +276,15 @@ def plain_module(net: Net, dropout: float, noise: NoiseRates, dtype: torch.dtype
 
 @plain_module.register(Architecture)
 def _(net: Architecture, dropout: float, noise: NoiseRates, dtype: torch.dtype | None) -> nn.Module:
-    return SequenceNetwork(net, dropout, dtype, noise)
+    pattern = _pattern(net, dropout, tuple(sorted(noise.items())), dtype)
+    # a member of many is a copy: to build a module anew takes twice as long, as its weights are drawn first
+    memo: dict[int, object] = {id(weight): nn.Parameter(torch.empty_like(weight)) for weight in pattern.parameters()}
+    return deepcopy(pattern, memo)
+
+
+@lru_cache(maxsize=32)
+def _pattern(
+    net: Architecture, dropout: float, rates: tuple[tuple[str, object], ...], dtype: torch.dtype | None
+) -> SequenceNetwork:
+    with torch.random.fork_rng(devices=[]):  # the weights are not wanted, nor is torch's generator to move on
+        return SequenceNetwork(net, dropout, dtype, cast(NoiseRates, dict(rates)))

@@ -1,0 +1,13 @@
+"""What the machine can do at most."""
+
+import os
+
+from throughtime.kernels import extension
+from timing import settle
+
+
+def peak(threads: int) -> float:
+    """Operations a second of fused multiply-adds on registers, the best of three short loops."""
+    settle()
+    isa = os.environ.get(extension.ISA_VARIABLE, "")
+    return max(float(extension.compiled().fma_peak_f32(threads, 0.2, isa)) for _ in range(3))
