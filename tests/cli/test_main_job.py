@@ -42,7 +42,9 @@ def test_a_run_holds_everything_it_says(fitted: Path) -> None:
     names = set(read_run(fitted).manifest.files)
     expected = {"config.json", "data.json", "folds.json", "metrics.json", "curves.csv", "curves.png"}
     expected |= {"model.json", "model.safetensors", "members.json", "members.safetensors"}
-    assert expected | {"out_of_fold.csv", "test_predictions.csv"} <= names
+    for held in ("out_of_fold", "test_predictions"):
+        expected |= {f"{held}.csv", f"{held}.png", f"{held}_calibration.png"}
+    assert expected == names
     members = read_run(fitted).json("members.json")
     assert [(member["seed"], member["fold"]) for member in members] == [
         (seed, fold) for seed in (0, 1) for fold in (0, 1, None)

@@ -1,5 +1,6 @@
 """The network that the estimators train, member by member and as a plain module."""
 
+import pickle
 from itertools import pairwise
 
 import pytest
@@ -7,7 +8,16 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.kernels import StepNoise
-from throughtime.nn import Architecture, SequenceNetwork, forward, is_bias, standardize, weight_shapes
+from throughtime.nn import (
+    Architecture,
+    NoiseRates,
+    SequenceNetwork,
+    forward,
+    is_bias,
+    plain_module,
+    standardize,
+    weight_shapes,
+)
 from throughtime.nn.noise import draw_mask
 
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
@@ -213,3 +223,28 @@ def test_a_missing_value_reads_as_the_channels_mean():
     filled[2, 4, 1] = network.shift[1]
     assert torch.equal(network(x, LENGTHS), network(filled, LENGTHS))
     assert not any(torch.equal(one, other) for one, other in pairwise(network(x, LENGTHS)))
+
+
+@pytest.mark.parametrize("pooling", ["last", "steps"])
+def test_plain_modules_share_nothing_and_leave_torchs_generator_alone(pooling):
+    net = Architecture("gru", 3, 5, 2, True, pooling, 2)
+    before = torch.get_rng_state()
+    one, other = (plain_module(net, 0.25, NoiseRates(zoneout=0.1), torch.float64) for _ in range(2))
+    assert torch.equal(torch.get_rng_state(), before)
+    built = SequenceNetwork(net, 0.25, torch.float64, NoiseRates(zoneout=0.1))
+    assert repr(one) == repr(built)
+    assert [(n, w.shape, w.dtype) for n, w in one.state_dict().items()] == [
+        (n, w.shape, w.dtype) for n, w in built.state_dict().items()
+    ]
+    places = [tensor.data_ptr() for own in (one, other, built) for tensor in (*own.parameters(), *own.buffers())]
+    assert len(set(places)) == len(places)
+    one.load_state_dict(built.state_dict())
+    other.load_state_dict({name: torch.zeros_like(w) for name, w in built.state_dict().items()})
+    x = torch.randn(2, 5, net.n_inputs, dtype=torch.float64)
+    assert torch.equal(one.eval()(x), built.eval()(x))
+    assert torch.equal(pickle.loads(pickle.dumps(one))(x), built(x))
+    one.register_forward_hook(lambda *_: None)
+    one.recurrent.draw = None
+    assert not other._forward_hooks
+    assert other.recurrent.draw is not None
+    assert all(w.requires_grad and w.is_leaf for w in one.parameters())

@@ -3,8 +3,9 @@
 import hashlib
 import io
 import platform
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,11 +13,12 @@ import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet
 import torch
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
 
 from throughtime.data import Dataset, Sequences, describe
-from throughtime.displays import PredictionsDisplay, TrainingCurvesDisplay
+from throughtime.displays import CalibrationDisplay, ConfusionMatrixDisplay, PredictionsDisplay, TrainingCurvesDisplay
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
 from throughtime.generalization import Answers, fold_sizes, interval_of
@@ -61,8 +63,7 @@ def run_files(study: "Study") -> dict[str, bytes]:
     for name, table in held.items():
         if table is not None:
             files[f"{name}.csv"] = table_bytes(table, "csv")
-            if not _classifies(study):
-                files[f"{name}.png"] = picture_bytes(_picture(table, study.train))
+            files |= _class_pictures(name, table, study) if _classifies(study) else _value_pictures(name, table, study)
     return files
 
 
@@ -110,9 +111,15 @@ def run_facts(model: SequenceEstimator) -> dict[str, Any]:
 
 def picture_bytes(display: Any) -> bytes:
     """What a display draws, as PNG."""
+    return _drawn(display.plot, display.figsize)
+
+
+def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:
+    """A picture of some inches, as PNG."""
     buffer = io.BytesIO()
-    figure = Figure(figsize=display.figsize, layout="constrained")  # pyplot would look for a screen, and keep it
-    display.plot(figure.subplots()).figure_.savefig(buffer, format="png", dpi=150)
+    figure = Figure(figsize=size, layout="constrained")  # pyplot would look for a screen, and keep it
+    draw(figure.subplots())
+    figure.savefig(buffer, format="png", dpi=150)
     return buffer.getvalue()
 
 
@@ -232,14 +239,35 @@ def _stacked(parts: list[dict[str, ndarray]]) -> dict[str, ndarray] | None:
     }
 
 
-def _picture(table: dict[str, ndarray], data: Dataset) -> PredictionsDisplay:
-    """The first seed's predictions."""
+def _value_pictures(name: str, table: dict[str, ndarray], study: "Study") -> dict[str, bytes]:
+    """The first seed's predictions beside the truth."""
     first = table["seed"] == table["seed"][0]
     times = table.get("time")
-    return PredictionsDisplay(
+    display = PredictionsDisplay(
         table["truth"][first],
         table["prediction"][first],
         None if times is None else times[first],
-        data.target or "target",
-        data.columns.time or "time",
+        study.train.target or "target",
+        study.train.columns.time or "time",
     )
+    return {f"{name}.png": picture_bytes(display)}
+
+
+def _class_pictures(name: str, table: dict[str, ndarray], study: "Study") -> dict[str, bytes]:
+    """Which class the first seed took for which, and whether its probabilities can be believed."""
+    first = table["seed"] == table["seed"][0]
+    truth, predicted = table["truth"][first], table["prediction"][first]
+    columns = {column: values[first] for column, values in table.items() if column.startswith("probability_")}
+    # A fold that does not know a class gives it no probability.
+    probabilities = np.nan_to_num(np.column_stack(list(columns.values())))
+    by_name = {f"probability_{label}": label for label in _living(study.assessment.refits)[0].classes_.tolist()}
+    classes = np.array([by_name[column] for column in columns])
+    order = np.argsort(classes)
+    draw_matrix = partial(ConfusionMatrixDisplay.from_predictions, truth, predicted, labels=classes[order])
+    draw_curve = partial(
+        CalibrationDisplay.from_predictions, truth, probabilities[:, order], labels=classes[order], name="network"
+    )
+    return {
+        f"{name}.png": _drawn(lambda ax: draw_matrix(ax=ax), ConfusionMatrixDisplay.size_of(len(classes))),
+        f"{name}_calibration.png": _drawn(lambda ax: draw_curve(ax=ax), CalibrationDisplay.figsize),
+    }

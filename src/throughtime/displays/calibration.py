@@ -45,6 +45,9 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         What ``plot`` drew.
     """
 
+    #: Inches, of a figure of its own.
+    figsize = 5.0, 4.6
+
     def __init__(
         self,
         prob_true: ndarray,
@@ -66,7 +69,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
 
         Bars at the bottom, with their numbers, count the examples in each bin.
         """
-        axes = canvas(ax, (5.0, 4.6))
+        axes = canvas(ax, self.figsize)
         colored = {} if axes.has_data() else {"color": VALIDATION}
         super().plot(ax=axes, name=name, ref_line=ref_line, **({"marker": "o"} | colored | style))
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))

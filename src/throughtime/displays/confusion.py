@@ -55,13 +55,12 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         if values_format is None and not counted:
             values_format = ".2f"
         colorbar = not include_values if colorbar is None else colorbar
-        side = float(np.clip(2 + 0.35 * n, 3.6, 9))
         super().plot(
             include_values=include_values,
             cmap=cmap,
             xticks_rotation=xticks_rotation,
             values_format=values_format,
-            ax=canvas(ax, (side + 0.4 + 0.8 * colorbar, side)),
+            ax=canvas(ax, self.size_of(n, colorbar)),
             colorbar=colorbar,
             im_kw=im_kw,
             text_kw={"fontsize": 9 if n <= 12 else 7} | (text_kw or {}),
@@ -79,6 +78,12 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
             right = float(np.trace(self.confusion_matrix)) / max(total, 1)
             self.ax_.set_title(f"{right:.1%} of {total} right", fontsize=10, loc="left")
         return self
+
+    @staticmethod
+    def size_of(n_classes: int, colorbar: bool | None = None) -> tuple[float, float]:
+        """Inches that a figure of so many classes takes."""
+        side = float(np.clip(2 + 0.35 * n_classes, 3.6, 9))
+        return side + 0.4 + 0.8 * (n_classes > MOST_NUMBERED if colorbar is None else colorbar), side
 
     @classmethod
     def from_estimator(cls, estimator: Any, X: Any, y: Any, **options: Any) -> Self:
