@@ -55,7 +55,7 @@ build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/k
 sanitize: build/sanitize/venv.stamp  ## the kernels' tests under AddressSanitizer and UndefinedBehaviorSanitizer
 	@LD_PRELOAD="$$($${CXX:-g++} -print-file-name=libasan.so) $$($${CXX:-g++} -print-file-name=libstdc++.so)" \
 		ASAN_OPTIONS=detect_leaks=0 UBSAN_OPTIONS=print_stacktrace=1 \
-		build/sanitize/venv/bin/python -m pytest tests/kernels
+		build/sanitize/venv/bin/python -m pytest tests/kernels tests/training/test_whole_steps.py
 
 bench: .venv/bench.stamp  ## every speed claim, peers side by side
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done

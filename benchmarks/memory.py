@@ -9,6 +9,7 @@ import os
 import resource
 import subprocess
 import sys
+from typing import Literal
 
 import numpy as np
 import torch
@@ -19,51 +20,66 @@ from throughtime.estimators.memory import bytes_a_member
 from throughtime.nn import Architecture
 from throughtime.nn.network import Cell
 
-SHAPES: tuple[tuple[Cell, int, int, int], ...] = (
-    # cell, units, steps, layers
-    ("rnn", 32, 100, 1),
-    ("gru", 16, 100, 1),
-    ("gru", 32, 30, 1),
-    ("gru", 64, 100, 1),
-    ("lstm", 32, 100, 1),
-    ("lstm", 64, 30, 1),
-    ("gru", 32, 100, 2),
+Pooled = Literal["last", "mean"]
+
+SHAPES: tuple[tuple[Cell, int, int, int, Pooled, float], ...] = (
+    # cell, units, steps, layers, pooling, zoneout
+    ("rnn", 32, 100, 1, "mean", 0),
+    ("gru", 16, 100, 1, "mean", 0),
+    ("gru", 32, 30, 1, "mean", 0),
+    ("gru", 64, 100, 1, "mean", 0),
+    ("lstm", 32, 100, 1, "mean", 0),
+    ("lstm", 64, 30, 1, "mean", 0),
+    ("gru", 32, 100, 2, "last", 0),
+    ("gru", 32, 100, 1, "last", 0.1),
+    ("gru", 32, 100, 1, "last", 0),  # whole steps in the kernels
 )
 CHANNELS, BATCH = 4, 32
 
 
-def peak(cell: Cell, units: int, steps: int, layers: int, members: int) -> int:
+def peak(cell: Cell, units: int, steps: int, layers: int, pooling: Pooled, zoneout: float, members: int) -> int:
     """Peak resident bytes of this process after training so many members for two steps."""
     x = np.random.default_rng(0).normal(size=(2 * BATCH, steps, CHANNELS)).astype("float32")
-    net = SequenceClassifier(cell=cell, hidden_size=units, num_layers=layers, batch_size=BATCH, max_epochs=1)
+    net = SequenceClassifier(
+        cell=cell,
+        hidden_size=units,
+        num_layers=layers,
+        pooling=pooling,
+        zoneout=zoneout,
+        batch_size=BATCH,
+        max_epochs=1,
+    )
     fit_members([net] * members, x, np.arange(len(x)) % 2, memory_budget=None)
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--one", nargs=5, metavar=("CELL", "UNITS", "STEPS", "LAYERS", "MEMBERS"), help="one peak")
+    parser.add_argument("--one", nargs=7, metavar="X", help="one peak: the columns of SHAPES, and members")
     parser.add_argument("--members", type=int, nargs=2, default=(8, 40), help="few and many")
     options = parser.parse_args()
     if options.one:
-        cell, *numbers = options.one
-        print(peak(cell, *map(int, numbers)))
+        cell, units, steps, layers, pooling, zoneout, members = options.one
+        print(peak(cell, int(units), int(steps), int(layers), pooling, float(zoneout), int(members)))
         return
     rows = []
-    for cell, units, steps, layers in SHAPES:
+    for shape in SHAPES:
+        cell, units, steps, layers, pooling, zoneout = shape
         peaks = []
         for members in options.members:
-            command = [sys.executable, __file__, "--one", cell, *map(str, (units, steps, layers, members))]
+            command = [sys.executable, __file__, "--one", *map(str, (*shape, members))]
             peaks.append(int(subprocess.run(command, check=True, capture_output=True, text=True).stdout))
         measured = (peaks[1] - peaks[0]) / (options.members[1] - options.members[0])
-        shape = Architecture(cell, CHANNELS, units, layers, False, "last", 2)
-        estimate = bytes_a_member(shape, BATCH, steps, 4, training=True)
+        net = Architecture(cell, CHANNELS, units, layers, False, pooling, 2)
+        estimate = bytes_a_member(net, BATCH, steps, 4, training=True, masks=zoneout > 0)
         rows.append(
             {
                 "cell": cell,
                 "hidden_size": units,
                 "steps": steps,
                 "num_layers": layers,
+                "pooling": pooling,
+                "zoneout": zoneout,
                 "batch_size": BATCH,
                 "measured_bytes": f"{measured:.0f}",
                 "estimated_bytes": estimate,
@@ -72,7 +88,7 @@ def main() -> None:
                 "torch": torch.__version__,
             }
         )
-        print({key: rows[-1][key] for key in list(rows[-1])[:8]}, flush=True)
+        print({key: rows[-1][key] for key in list(rows[-1])[:10]}, flush=True)
     write_rows("memory.csv", rows)
 
 

@@ -16,7 +16,7 @@ from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import Fit, Outputs
 from throughtime.estimators.features import any_missing, features_of, inputs_of
 from throughtime.estimators.forecast import as_seen, check_longer
-from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, runs
+from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device
 from throughtime.nn import Net, plain_module
@@ -215,7 +215,8 @@ def _train_groups(groups: Sequence[_Group], budget: float | None, report: Report
     plan = []
     for group in groups:
         longest = max(int(group.inputs.lengths[member.train.rows].max()) for member in group.members)
-        each = bytes_a_member(group.net, group.recipe.batch_size, longest, group.recipe.dtype.itemsize, training=True)
+        size = group.recipe.batch_size, longest, group.recipe.dtype.itemsize
+        each = bytes_a_member(group.net, *size, training=True, masks=masks_of(group.members))
         plan += [(group, run) for run in runs(group.members, each, budget)]
     for number, (group, members) in enumerate(plan):
 

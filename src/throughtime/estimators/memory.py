@@ -1,11 +1,12 @@
 """How much memory a member takes while it trains, and so how many may train at once."""
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TypeVar
 
 from throughtime.errors import ParameterError
 from throughtime.nn import Architecture, Net, weight_shapes
+from throughtime.training import Member
 
 T = TypeVar("T")
 
@@ -19,10 +20,16 @@ _WEIGHT_COPIES = 8
 _KEPT = {"rnn": 4, "gru": 10, "lstm": 12}
 #: The same when it only runs forward: a layer's states and what its step makes.
 _PASSING = {"rnn": 3, "gru": 6, "lstm": 7}
+#: Where every step's output is read: outputs kept, their sums and their gradients.
+_POOLED = 4
+#: A mask itself, what it is drawn from, and its copy as a tensor.
+_MASK_COPIES = 3
 
 
-def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: bool) -> int:
-    """An estimate of what one more member adds.
+def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: bool, masks: int = 0) -> int:
+    """An estimate of what one more member adds where all take a step together.
+
+    Where the kernels take whole steps, a member at a time, it is less: little more than the weights.
 
     Parameters
     ----------
@@ -32,16 +39,27 @@ def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: b
         Bytes a number.
     training
         Whether it trains or only runs forward.
+    masks
+        How many numbers of noise are drawn for a unit and step: `masks_of`.
     """
     shapes = weight_shapes(net).values()
     weights = sum(_size(shape) for shape in shapes)
     if not isinstance(net, Architecture):  # what each matrix gives is kept, and about what is made of it
         outputs = sum(shape[0] for shape in shapes if len(shape) > 1)
         return itemsize * (_WEIGHT_COPIES * weights + time * rows * (3 * net.n_inputs + 4 * outputs))
-    kept = (_KEPT if training else _PASSING)[net.cell]
+    kept = (_KEPT if training else _PASSING)[net.cell] + _MASK_COPIES * masks
+    if net.pooling != "last":
+        kept += _POOLED
     directions = 1 + net.bidirectional
     activations = time * rows * (3 * net.n_inputs + kept * net.hidden_size * net.num_layers * directions)
     return itemsize * ((_WEIGHT_COPIES if training else 2) * weights + activations)
+
+
+def masks_of(members: Iterable[Member]) -> int:
+    """Kinds of noise that members who train together have a mask of at every step; one has it for all."""
+    members = list(members)
+    by_step = ("candidate_dropout", "zoneout", "cell_zoneout")
+    return any(m.dropout for m in members) + sum(any(name in m.noise for m in members) for name in by_step)
 
 
 def runs(members: Sequence[T], each: int, budget: float | None) -> Iterator[Sequence[T]]:
