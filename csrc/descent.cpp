@@ -214,7 +214,7 @@ void train_steps(const Descent<Real>& d, const Team& team, const std::string& is
   // Members that no full round of threads is left for take the threads one after the other.
   const int64_t side_by_side = members / team.threads * team.threads;
   std::vector<std::unique_ptr<Room<Real>>> rooms;
-  for (int64_t i = 0; i < std::min<int64_t>(team.threads, members); ++i) {
+  for (int64_t i = 0; i < (side_by_side ? team.threads : 1); ++i) {
     rooms.push_back(std::make_unique<Room<Real>>(d, time));
   }
   Failure failure;

@@ -39,7 +39,7 @@ void loss_forward(const Losses<Real>& l, const Team& team, const std::string& is
     for (int64_t row = 0; row < l.rows; ++row) {
       if (l.targets[row] >= 0 && l.targets[row] < static_cast<double>(l.outputs)) continue;
       throw std::invalid_argument("targets needs classes from 0 to " + std::to_string(l.outputs - 1) + ", got " +
-                                  std::to_string(static_cast<int64_t>(l.targets[row])));
+                                  std::to_string(l.targets[row]));
     }
   }
   const Kernels<Real>& k = kernels<Real>(isa);

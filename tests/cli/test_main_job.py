@@ -5,12 +5,13 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import pytest
 from sklearn.metrics import accuracy_score
-from vowels import COLUMNS, run
+from vowels import COLUMNS, long_table, run
 
 from throughtime.data import Sequences
 from throughtime.estimators import SequenceClassifier
@@ -49,6 +50,16 @@ def test_a_run_holds_everything_it_says(fitted: Path) -> None:
     assert [(member["seed"], member["fold"]) for member in members] == [
         (seed, fold) for seed in (0, 1) for fold in (0, 1, None)
     ]
+
+
+def test_a_test_set_of_a_class_never_seen_costs_no_run(few: Any, tmp_path: Path) -> None:
+    X, y = few
+    for name, rows in {"train": y != 3, "test": y == 3}.items():
+        long_table(X[rows], y[rows]).to_csv(tmp_path / f"{name}.csv", index=False)
+    out = tmp_path / "run"
+    code, _, error = run("fit", tmp_path / "train.csv", "--test", tmp_path / "test.csv", *COLUMNS, *QUICK, "--out", out)
+    assert code == 0, error
+    assert {"test_predictions.png", "test_predictions_calibration.png"} <= set(read_run(out).manifest.files)
 
 
 def test_the_scores_of_a_run_are_those_of_its_out_of_fold_predictions(fitted: Path) -> None:

@@ -124,6 +124,11 @@ def test_a_loss_needs_a_target_each(shape):
         losses("squared_error", torch.zeros(1, 2, 1), torch.zeros(shape))
 
 
+def test_a_squared_error_needs_one_output():
+    with pytest.raises(RuntimeError, match="squared_error needs one output, got 3"):
+        losses("squared_error", torch.zeros(1, 2, 3), torch.zeros(1, 2))
+
+
 def test_a_second_derivative_is_refused_by_torch():
     outputs, share = torch.zeros(1, 2, 3, requires_grad=True), torch.ones(1, 2, requires_grad=True)
     found = losses("cross_entropy", outputs, torch.tensor([[0, 1]]))

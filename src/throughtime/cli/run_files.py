@@ -257,17 +257,16 @@ def _class_pictures(name: str, table: dict[str, ndarray], study: "Study") -> dic
     """Which class the first seed took for which, and whether its probabilities can be believed."""
     first = table["seed"] == table["seed"][0]
     truth, predicted = table["truth"][first], table["prediction"][first]
-    columns = {column: values[first] for column, values in table.items() if column.startswith("probability_")}
-    # A fold that does not know a class gives it no probability.
-    probabilities = np.nan_to_num(np.column_stack(list(columns.values())))
-    by_name = {f"probability_{label}": label for label in _living(study.assessment.refits)[0].classes_.tolist()}
-    classes = np.array([by_name[column] for column in columns])
-    order = np.argsort(classes)
-    draw_matrix = partial(ConfusionMatrixDisplay.from_predictions, truth, predicted, labels=classes[order])
+    classes = _living(study.assessment.refits)[0].classes_
+    known = np.isin([f"probability_{label}" for label in classes.tolist()], list(table))
+    columns = [table[f"probability_{label}"][first] for label in classes[known].tolist()]
+    probabilities = np.nan_to_num(np.column_stack(columns))  # a fold that does not know a class gives it none
+    labels = np.union1d(classes, truth)  # a test set may hold a class that the network never saw
+    draw_matrix = partial(ConfusionMatrixDisplay.from_predictions, truth, predicted, labels=labels)
     draw_curve = partial(
-        CalibrationDisplay.from_predictions, truth, probabilities[:, order], labels=classes[order], name="network"
+        CalibrationDisplay.from_predictions, truth, probabilities, labels=classes[known], name="network"
     )
     return {
-        f"{name}.png": _drawn(lambda ax: draw_matrix(ax=ax), ConfusionMatrixDisplay.size_of(len(classes))),
+        f"{name}.png": _drawn(lambda ax: draw_matrix(ax=ax), ConfusionMatrixDisplay.size_of(len(labels))),
         f"{name}_calibration.png": _drawn(lambda ax: draw_curve(ax=ax), CalibrationDisplay.figsize),
     }

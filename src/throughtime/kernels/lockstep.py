@@ -171,6 +171,8 @@ def train_steps(
     result
         Its sums are added to, its norms of these steps written.
     """
+    if loss == "squared_error" and outputs != 1:
+        raise RuntimeError(f"squared_error needs one output, got {outputs}")
     weights, real = update.weights, update.weights.dtype
     columns = 0 if course.static is None else course.static.shape[1]
     net = course.values.shape[1], columns, hidden, outputs

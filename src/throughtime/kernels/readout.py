@@ -107,4 +107,6 @@ def losses(
     """
     if outputs.shape[:-1] != targets.shape or outputs.shape[-1] == 0:
         raise RuntimeError(f"a loss of outputs {tuple(outputs.shape)} needs a target each, got {tuple(targets.shape)}")
+    if name == "squared_error" and outputs.shape[-1] != 1:
+        raise RuntimeError(f"squared_error needs one output, got {outputs.shape[-1]}")
     return _Losses.apply(name, outputs, targets)  # type: ignore[no-any-return, no-untyped-call]

@@ -275,11 +275,14 @@ def plain_module(net: Net, dropout: float, noise: NoiseRates, dtype: torch.dtype
 
 @plain_module.register(Architecture)
 def _(net: Architecture, dropout: float, noise: NoiseRates, dtype: torch.dtype | None) -> nn.Module:
-    return _copied(_pattern(net, dropout, tuple(sorted(noise.items())), dtype))
+    return _copied(_pattern(net, dropout, tuple(sorted(noise.items())), dtype or torch.get_default_dtype()))
 
 
 def _copied(module: nn.Module) -> nn.Module:
-    """Copy a module of ours, its weights not filled; to build it, or ``deepcopy``, takes as long as a small fold."""
+    """Copy a module of ours, its weights not filled; to build it, or ``deepcopy``, takes as long as a small fold.
+
+    A weight that is ``None`` or needs no gradient would not be copied as such; ``SequenceNetwork`` has none.
+    """
     own = {name: value.copy() if isinstance(value, dict | set) else value for name, value in vars(module).items()}
     own["_parameters"] = {name: nn.Parameter(torch.empty_like(w)) for name, w in module.named_parameters(recurse=False)}
     own["_buffers"] = {name: torch.empty_like(values) for name, values in module.named_buffers(recurse=False)}
@@ -291,7 +294,7 @@ def _copied(module: nn.Module) -> nn.Module:
 
 @lru_cache(maxsize=32)
 def _pattern(
-    net: Architecture, dropout: float, rates: tuple[tuple[str, object], ...], dtype: torch.dtype | None
+    net: Architecture, dropout: float, rates: tuple[tuple[str, object], ...], dtype: torch.dtype
 ) -> SequenceNetwork:
     with torch.random.fork_rng(devices=[]):  # the weights are not wanted, nor is torch's generator to move on
         return SequenceNetwork(net, dropout, dtype, cast(NoiseRates, dict(rates)))

@@ -42,7 +42,8 @@ from throughtime.training.optimizers import Optimizer
 from throughtime.training.schedules import Schedule
 from throughtime.training.streams import Purpose, derived_seed
 
-#: Multiplications and additions that one call of the kernels may take: some tenths of a second.
+#: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
+#: members is the least.
 CALL_WORK = 20_000_000_000
 
 
@@ -209,7 +210,7 @@ class _Group:
         )
 
     def _whole_steps(self, order: Int[ndarray, "member place"], steps: int, rates: Float[Tensor, "member"]) -> Pass:
-        """The pass in C++, in calls short enough for Ctrl-C to be heard between them."""
+        """The pass in C++, in calls between which Ctrl-C is heard."""
         net, size = self.net, self.recipe.batch_size
         assert isinstance(net, Architecture)
         samples, inputs = self.samples["train"], self.inputs
