@@ -92,9 +92,9 @@ struct Plan {
   }
 };
 
-// Multiplications and additions of one step of one series.
+// Multiplications of one step of one series.
 template <class Real>
-int64_t cell_numbers(const Problem<Real>& p) {
+int64_t cell_products(const Problem<Real>& p) {
   return weight_gates(p.kind) * p.hidden * (p.channels + p.hidden);
 }
 
@@ -124,7 +124,7 @@ void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Tea
     k.pack_forward(p, member, task % panels, packed + member * packed_size);
   });
   const std::vector<int64_t> order = plan.order(0, static_cast<int64_t>(plan.blocks.size()));
-  parallel_for(static_cast<int64_t>(order.size()), of_worth(team, plan.cells * cell_numbers(p)),
+  parallel_for(static_cast<int64_t>(order.size()), of_products(team, plan.cells * cell_products(p)),
                [&](int64_t task, int worker) {
                  const Block& block = plan.blocks[order[task]];
                  k.forward(p, block, packed + block.member * packed_size, scratch + worker * scratch_size);
@@ -153,7 +153,7 @@ void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Te
       k.pack_backward(p, first + member, task % panels, packed + member * packed_size);
     });
     const std::vector<int64_t> order = plan.order(first * per_member, (first + members) * per_member);
-    parallel_for(static_cast<int64_t>(order.size()), of_worth(team, plan.cells * cell_numbers(p)),
+    parallel_for(static_cast<int64_t>(order.size()), of_products(team, plan.cells * cell_products(p)),
                  [&](int64_t task, int worker) {
                    const int64_t index = order[task];
                    const Block& block = plan.blocks[index];
