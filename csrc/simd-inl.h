@@ -214,7 +214,8 @@ TT_INLINE Vec<Real> sigmoid(Vec<Real> x) {
   return Real(1) / fma(splat<Real>(2), fma(e.tail, e.scale, e.scale), splat<Real>(1));
 }
 
-// Within 2.6 ulp. From 1 - e^(-2|x|), whose leading bits do not cancel near 0.
+// Within 2.6 ulp, in float64 3 (2.63 is the largest found in a hundred million). From 1 - e^(-2|x|), whose leading bits
+// do not cancel near 0.
 template <class Real>
 TT_INLINE Vec<Real> tanh(Vec<Real> x) {
   using L = Lanes<Real>;

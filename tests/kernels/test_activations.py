@@ -9,8 +9,9 @@ from throughtime.kernels import extension
 
 pytestmark = needs_native
 
-#: As stated in csrc/simd-inl.h: units in the last place, or this absolute error where the value is that small.
-BOUND = {"exp": 1.1, "sigmoid": 2.6, "tanh": 2.6}
+#: As stated in csrc/simd-inl.h: units in the last place of float32, of which a soak tries every number, and of float64;
+#: or this absolute error where the value is that small.
+BOUND = {"exp": (1.1, 1.1), "sigmoid": (2.6, 2.6), "tanh": (2.6, 3.0)}
 SMALL = {np.float32: 1.3e-38, np.float64: 2.5e-308}
 EXACT = {
     "exp": np.exp,
@@ -45,7 +46,8 @@ def worst(name: str, x: NDArray[np.floating]) -> dict[str, float]:
 
 
 def stays_within(name: str, x: NDArray[np.floating]) -> bool:
-    return all(found <= BOUND[name] for found in worst(name, x).values())
+    bound = BOUND[name][x.dtype == np.float64]
+    return all(found <= bound for found in worst(name, x).values())
 
 
 def every_float32(start: int, stop: int, step: int) -> NDArray[np.float32]:
