@@ -1,7 +1,7 @@
 """Every test runs with the shapes and types of the signatures checked, by jaxtyping and beartype."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import jaxtyping
 import pytest
@@ -40,3 +40,13 @@ def either_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setenv(extension.ISA_VARIABLE, "reference")
     elif not extension.native_available():
         pytest.skip("installed without the C++ kernels")
+
+
+@pytest.fixture
+def threads() -> Iterator[Callable[[int], None]]:
+    """Set torch's thread count for the length of a test."""
+    import torch  # not before its thread count is set above
+
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

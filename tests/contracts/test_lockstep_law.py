@@ -187,13 +187,6 @@ def differing(one: dict[str, Any], other: dict[str, Any]) -> list[str]:
     return sorted(name for name in one.keys() | other.keys() if one.get(name) != other.get(name))
 
 
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 @pytest.mark.parametrize("number", CASES)
 def test_a_member_trains_the_same_alone_or_in_company(number, threads, monkeypatch):
     monkeypatch.setenv("THROUGHTIME_ISA", "" if PATHS[number % len(PATHS)] == "native" else "reference")

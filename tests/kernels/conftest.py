@@ -1,5 +1,4 @@
 import pytest
-import torch
 
 from throughtime.kernels import extension
 
@@ -13,11 +12,3 @@ def isa(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """Each instruction set of this machine in turn, forced."""
     monkeypatch.setenv(extension.ISA_VARIABLE, request.param)
     return str(request.param)
-
-
-@pytest.fixture
-def threads() -> "object":
-    """Set torch's thread count for the length of a test."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)

@@ -15,13 +15,6 @@ from throughtime.training.lockstep import _Group
 pytestmark = pytest.mark.skipif(not native_available(), reason="installed without the C++ kernels")
 
 
-@pytest.fixture
-def threads():
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
-
-
 def both_ways(
     net: Architecture, recipe: Recipe, data: Data, members: list[Member], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[Trained], list[Trained]]:
@@ -135,7 +128,7 @@ def test_how_many_steps_a_call_takes_changes_no_bit(monkeypatch):
     monkeypatch.setattr(lockstep, "CALL_WORK", 1)
     monkeypatch.setattr(lockstep, "train_steps", noted)
     same(train(NET, RECIPE, data.inputs, company(data)), long)
-    assert all(len(arguments[-2]) == 1 for arguments in calls)
+    assert {len(arguments[-2]) for arguments in calls} == {1}
 
 
 @pytest.mark.parametrize(
