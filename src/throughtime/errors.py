@@ -1,4 +1,4 @@
-"""The exceptions of throughtime, each also the built-in one that a caller would expect.
+"""The exceptions and the warning of throughtime, each exception also the built-in one that a caller would expect.
 
 A message reads "<what> needs <rule>, got <value>" and ends with the cure when there is one.
 """
@@ -10,6 +10,10 @@ class ThroughtimeError(Exception):
 
 class DataError(ThroughtimeError, ValueError):
     """Data that cannot be used as they are: a shape, a value, a column, a file's content."""
+
+
+class DataWarning(UserWarning):
+    """Data that are used, but perhaps not as was meant; the message names what was seen, and the cure."""
 
 
 class ParameterError(ThroughtimeError, ValueError):

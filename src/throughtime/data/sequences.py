@@ -33,8 +33,14 @@ class Sequences:
         The group each series belongs to, ``(series,)``: integers, strings, ...
     static
         Features of a whole series, ``(series, feature)``, kept in the dtype of the values.
-    channel_names
-        One name a channel.
+    channel_names, static_names
+        One name per channel, and per static feature.
+    time_zone
+        The zone in which ``times``, then UTC, are to be written.
+    train_dtype
+        float32 or float64: the precision in which a network with ``dtype="auto"`` trains on these series; that of the
+        values when not given. What is read from a file holds float64, so that no digit is lost before the values are
+        centered, and trains in float32.
 
     Raises
     ------
@@ -48,7 +54,18 @@ class Sequences:
     again. None of them copies values, nor does `windows`: they point into the same `buffer`.
     """
 
-    __slots__ = ("_buffer", "_channel_names", "_groups", "_lengths", "_starts", "_static", "_times")
+    __slots__ = (
+        "_buffer",
+        "_channel_names",
+        "_groups",
+        "_lengths",
+        "_starts",
+        "_static",
+        "_static_names",
+        "_time_zone",
+        "_times",
+        "_train_dtype",
+    )
 
     _buffer: ndarray
     _starts: ndarray
@@ -57,6 +74,9 @@ class Sequences:
     _groups: ndarray | None
     _static: ndarray | None
     _channel_names: tuple[str, ...] | None
+    _static_names: tuple[str, ...] | None
+    _time_zone: str | None
+    _train_dtype: np.dtype[Any] | None
 
     def __init__(
         self,
@@ -67,41 +87,34 @@ class Sequences:
         groups: ArrayLike | None = None,
         static: ArrayLike | None = None,
         channel_names: Iterable[str] | None = None,
+        static_names: Iterable[str] | None = None,
+        time_zone: str | None = None,
+        train_dtype: DTypeLike | None = None,
     ) -> None:
         values = np.asarray(values)
         if values.ndim != 2:
             raise DataError(f"values needs two axes, (step, channel), got shape {values.shape}")
         buffer = np.ascontiguousarray(as_floats(values, "values"))
         edges = _checked_offsets(offsets, len(buffer))
-        names = _checked_names(channel_names, buffer.shape[1])
+        names = _checked_names(channel_names, buffer.shape[1], "channel")
         _refuse_infinite(buffer, edges, names)
+        features = _checked_static(static, len(edges) - 1, buffer.dtype)
         self._fill(
-            buffer,
-            edges[:-1],
-            np.diff(edges),
-            _checked_times(times, edges),
-            None if groups is None else as_labels(groups, "groups", len(edges) - 1),
-            _checked_static(static, len(edges) - 1, buffer.dtype),
-            names,
+            buffer=buffer,
+            starts=edges[:-1],
+            lengths=np.diff(edges),
+            times=_checked_times(times, edges),
+            groups=None if groups is None else as_labels(groups, "groups", len(edges) - 1),
+            static=features,
+            channel_names=names,
+            static_names=_checked_names(static_names, _width(features), "static"),
+            time_zone=time_zone,
+            train_dtype=None if train_dtype is None else _checked_dtype(train_dtype, "train_dtype"),
         )
 
-    def _fill(
-        self,
-        buffer: ndarray,
-        starts: ndarray,
-        lengths: ndarray,
-        times: ndarray | None,
-        groups: ndarray | None,
-        static: ndarray | None,
-        channel_names: tuple[str, ...] | None,
-    ) -> "Sequences":
-        self._buffer = _read_only(buffer)
-        self._starts = _read_only(starts)
-        self._lengths = _read_only(lengths)
-        self._times = None if times is None else _read_only(times)
-        self._groups = None if groups is None else _read_only(groups)
-        self._static = None if static is None else _read_only(static)
-        self._channel_names = channel_names
+    def _fill(self, **parts: Any) -> "Sequences":
+        for name, part in parts.items():
+            setattr(self, f"_{name}", _read_only(part) if isinstance(part, ndarray) else part)
         return self
 
     @classmethod
@@ -113,6 +126,9 @@ class Sequences:
         groups: ArrayLike | None = None,
         static: ArrayLike | None = None,
         channel_names: Iterable[str] | None = None,
+        static_names: Iterable[str] | None = None,
+        time_zone: str | None = None,
+        train_dtype: DTypeLike | None = None,
     ) -> "Sequences":
         """Copy arrays, one a series, into one buffer.
 
@@ -122,7 +138,7 @@ class Sequences:
             ``(time, channel)`` each, or ``(time,)`` for a single channel. One float64 array makes all float64.
         times
             One ``(time,)`` a series.
-        groups, static, channel_names
+        groups, static, channel_names, static_names, time_zone, train_dtype
             As in the class.
         """
         parts = [_as_steps(array, index) for index, array in enumerate(arrays)]
@@ -146,7 +162,17 @@ class Sequences:
                 raise DataError("times needs one 1-D array a series, with one time a step")
             flat_times = np.concatenate(clocks)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
-        return cls(values, offsets, times=flat_times, groups=groups, static=static, channel_names=channel_names)
+        return cls(
+            values,
+            offsets,
+            times=flat_times,
+            groups=groups,
+            static=static,
+            channel_names=channel_names,
+            static_names=static_names,
+            time_zone=time_zone,
+            train_dtype=train_dtype,
+        )
 
     @property
     def buffer(self) -> Float[ndarray, "row channel"]:
@@ -197,6 +223,21 @@ class Sequences:
         return self._channel_names
 
     @property
+    def static_names(self) -> tuple[str, ...] | None:
+        """Names of the static features."""
+        return self._static_names
+
+    @property
+    def time_zone(self) -> str | None:
+        """The zone in which `times` are to be written; they are in UTC where there is one."""
+        return self._time_zone
+
+    @property
+    def train_dtype(self) -> np.dtype[Any]:
+        """float32 or float64: the precision in which a network with ``dtype="auto"`` trains."""
+        return self._train_dtype or self.dtype
+
+    @property
     def n_channels(self) -> int:
         """Channels of every series."""
         return int(self._buffer.shape[1])
@@ -225,9 +266,7 @@ class Sequences:
 
     def astype(self, dtype: DTypeLike) -> "Sequences":
         """The same series in another dtype, float32 or float64; itself when it has that already."""
-        dtype = np.dtype(dtype)
-        if dtype not in _FLOATS:
-            raise ParameterError(f"dtype needs float32 or float64, got {dtype}")
+        dtype = _checked_dtype(dtype, "dtype")
         if dtype == self.dtype:
             return self
         with np.errstate(over="ignore"):
@@ -312,12 +351,20 @@ class Sequences:
         groups: ArrayLike | None = None,
         static: ArrayLike | None = None,
         channel_names: Iterable[str] | None = None,
+        static_names: Iterable[str] | None = None,
+        time_zone: str | None = None,
+        train_dtype: DTypeLike | None = None,
     ) -> "Sequences":
-        """The same series with other groups, static features or channel names; what is not given stays."""
+        """The same series with other parts; what is not given stays."""
+        features = self._static if static is None else _checked_static(static, len(self), self.dtype)
+        own_names = self._static_names if _width(features) == _width(self._static) else None
         return self._like(
             groups=self._groups if groups is None else as_labels(groups, "groups", len(self)),
-            static=self._static if static is None else _checked_static(static, len(self), self.dtype),
-            channel_names=_checked_names(channel_names, self.n_channels) or self._channel_names,
+            static=features,
+            channel_names=_checked_names(channel_names, self.n_channels, "channel") or self._channel_names,
+            static_names=_checked_names(static_names, _width(features), "static") or own_names,
+            time_zone=self._time_zone if time_zone is None else time_zone,
+            train_dtype=self._train_dtype if train_dtype is None else _checked_dtype(train_dtype, "train_dtype"),
         )
 
     def __len__(self) -> int:
@@ -359,6 +406,9 @@ class Sequences:
         return (
             self.dtype == other.dtype
             and self._channel_names == other._channel_names
+            and self._static_names == other._static_names
+            and self._time_zone == other._time_zone
+            and self.train_dtype == other.train_dtype
             and np.array_equal(self._lengths, other._lengths)
             and np.array_equal(self.values, other.values, equal_nan=True)
             and _same(self.times, other.times)
@@ -393,8 +443,7 @@ class Sequences:
     def __reduce__(self) -> tuple[Callable[..., Any], tuple[Any, ...]]:
         # A fold must not drag the whole data set along, nor windows be written out once per overlap.
         lean = self.packed() if self.n_steps < len(self._buffer) else self
-        parts = (lean._buffer, lean._starts, lean._lengths, lean._times, lean._groups, lean._static)
-        return _restore, (type(self), *parts, lean._channel_names)
+        return _restore, (type(self), {name: getattr(lean, f"_{name}") for name in _PARTS})
 
     def _like(self, **changed: Any) -> "Sequences":
         parts = {name: changed.get(name, getattr(self, f"_{name}")) for name in _PARTS}
@@ -419,11 +468,11 @@ class Sequences:
         return ordered
 
 
-_PARTS = ("buffer", "starts", "lengths", "times", "groups", "static", "channel_names")
+_PARTS = tuple(name.removeprefix("_") for name in Sequences.__slots__)
 
 
-def _restore(cls: type[Sequences], *parts: Any) -> Sequences:
-    return object.__new__(cls)._fill(*parts)
+def _restore(cls: type[Sequences], parts: dict[str, Any]) -> Sequences:
+    return object.__new__(cls)._fill(**parts)
 
 
 def concatenate(parts: Iterable[Sequences]) -> Sequences:
@@ -439,6 +488,9 @@ def concatenate(parts: Iterable[Sequences]) -> Sequences:
             ("times", part._times is not None, first._times is not None),
             ("groups", part._groups is not None, first._groups is not None),
             ("static features", _width(part._static), _width(first._static)),
+            ("static names", part.static_names, first.static_names),
+            ("time zone", part.time_zone, first.time_zone),
+            ("training dtype", part.train_dtype, first.train_dtype),
         ):
             if got != want:
                 raise DataError(f"concatenate needs the same {what} in every part, got {got} beside {want}")
@@ -566,13 +618,21 @@ def _checked_offsets(offsets: ArrayLike, n_steps: int) -> ndarray:
     return edges
 
 
-def _checked_names(names: Iterable[str] | None, n_channels: int) -> tuple[str, ...] | None:
+def _checked_names(names: Iterable[str] | None, count: int, of: str) -> tuple[str, ...] | None:
     if names is None:
         return None
     names = tuple(str(name) for name in names)
-    if len(names) != n_channels:
-        raise DataError(f"channel_names needs one name for each of the {n_channels} channels, got {len(names)}")
+    if len(names) != count:
+        what = "channels" if of == "channel" else "static features"
+        raise DataError(f"{of}_names needs one name for each of the {count} {what}, got {len(names)}")
     return names
+
+
+def _checked_dtype(dtype: DTypeLike, what: str) -> np.dtype[Any]:
+    found = np.dtype(dtype)
+    if found not in _FLOATS:
+        raise ParameterError(f"{what} needs float32 or float64, got {found}")
+    return found
 
 
 def _checked_times(times: ArrayLike | None, edges: ndarray) -> ndarray | None:

@@ -27,4 +27,5 @@ def pooled(parts: Sequence[Sequences]) -> tuple[Sequences, list[Int[ndarray, "_"
 def kind(X: Sequences) -> tuple[object, ...]:
     """What series need in common to be pooled."""
     static = None if X.static is None else X.static.shape[1]
-    return X.n_channels, str(X.dtype), static, X.channel_names, X.times is None, X.groups is None
+    names = X.channel_names, X.static_names, X.time_zone
+    return X.n_channels, str(X.dtype), str(X.train_dtype), static, names, X.times is None, X.groups is None
