@@ -116,15 +116,15 @@ void step(const std::string& rule, const Strides& shape, const std::array<double
   take_step(u, {threads, of_torch}, isa_wanted());
 }
 
-template <class Real>
+template <class Source, class Real>
 void fetch(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
-  Gather<Real> g{};
+  Gather<Source, Real> g{};
   g.members = shape.at(0), g.time = shape.at(1), g.batch = shape.at(2), g.channels = shape.at(3),
   g.columns = shape.at(4);
-  g.values = pointer<const Real>(tensors.at(0)), g.constants = pointer<const Real>(tensors.at(1));
+  g.values = pointer<const Source>(tensors.at(0)), g.constants = pointer<const Source>(tensors.at(1));
   g.begins = pointer<const int64_t>(tensors.at(2)), g.lengths = pointer<const int64_t>(tensors.at(3));
   g.series = pointer<const int64_t>(tensors.at(4));
-  g.shift = pointer<const Real>(tensors.at(5)), g.scale = pointer<const Real>(tensors.at(6));
+  g.shift = pointer<const Source>(tensors.at(5)), g.scale = pointer<const Source>(tensors.at(6));
   g.x = pointer<Real>(tensors.at(7));
   nb::gil_scoped_release released;
   gather(g, {threads, of_torch}, isa_wanted());
@@ -161,22 +161,22 @@ void loss(const std::string& name, const Strides& shape, const Addresses& tensor
   (backwards ? loss_backward<Real> : loss_forward<Real>)(l, {threads, of_torch}, isa_wanted());
 }
 
-template <class Real>
+template <class Source, class Real>
 void descend(const std::string& kind, const std::string& loss, const std::string& rule, const Strides& shape,
              const Strides& update_shape, const std::array<double, 3>& constants, const std::array<int64_t, 6>& places,
              const Addresses& update, const Addresses& tensors, int threads, bool of_torch) {
-  Descent<Real> d{};
+  Descent<Source, Real> d{};
   d.kind = kind_named(kind), d.loss = loss_named(loss);
   d.channels = shape.at(0), d.columns = shape.at(1), d.hidden = shape.at(2), d.outputs = shape.at(3);
   d.rows = shape.at(4), d.positions = shape.at(5), d.sample_size = shape.at(6);
   d.first_step = shape.at(7), d.steps = shape.at(8);
   d.places = {places[0], places[1], places[2], places[3], places[4], places[5]};
-  d.values = pointer<const Real>(tensors.at(0)), d.constants = pointer<const Real>(tensors.at(1));
+  d.values = pointer<const Source>(tensors.at(0)), d.constants = pointer<const Source>(tensors.at(1));
   d.starts = pointer<const int64_t>(tensors.at(2)), d.lengths = pointer<const int64_t>(tensors.at(3));
   d.series = pointer<const int64_t>(tensors.at(4));
   d.targets = pointer<const double>(tensors.at(5)), d.weights = pointer<const double>(tensors.at(6));
   d.order = pointer<const int64_t>(tensors.at(7));
-  d.shift = pointer<const Real>(tensors.at(8)), d.scale = pointer<const Real>(tensors.at(9));
+  d.shift = pointer<const Source>(tensors.at(8)), d.scale = pointer<const Source>(tensors.at(9));
   d.loss_sums = pointer<double>(tensors.at(10)), d.weight_sums = pointer<double>(tensors.at(11));
   d.update = update_of<Real>(rule, update_shape, constants, update);
   d.update.norms = pointer<Real>(tensors.at(12));
@@ -223,8 +223,9 @@ NB_MODULE(_native, m) {
   m.def("backward_f64", &backward<double>);
   m.def("step_f32", &step<float>);
   m.def("step_f64", &step<double>);
-  m.def("gather_f32", &fetch<float>);
-  m.def("gather_f64", &fetch<double>);
+  m.def("gather_f32", &fetch<float, float>);
+  m.def("gather_f64", &fetch<double, double>);
+  m.def("gather_f64_f32", &fetch<double, float>);
   m.def("readout_forward_f32", &readout<float, false>);
   m.def("readout_forward_f64", &readout<double, false>);
   m.def("readout_backward_f32", &readout<float, true>);
@@ -233,8 +234,9 @@ NB_MODULE(_native, m) {
   m.def("loss_forward_f64", &loss<double, false>);
   m.def("loss_backward_f32", &loss<float, true>);
   m.def("loss_backward_f64", &loss<double, true>);
-  m.def("train_steps_f32", &descend<float>);
-  m.def("train_steps_f64", &descend<double>);
+  m.def("train_steps_f32", &descend<float, float>);
+  m.def("train_steps_f64", &descend<double, double>);
+  m.def("train_steps_f64_f32", &descend<double, float>);
   m.def("reserve_stride", &reserve_stride);
   m.def("reserve_slots", [](const std::string& kind, bool kept) { return reserve_slots(kind_named(kind), kept); });
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {

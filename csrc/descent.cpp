@@ -18,18 +18,19 @@ namespace {
 template <class Real>
 class Room {
  public:
-  Room(const Descent<Real>& d, int64_t time) {
-    const int64_t cells = time * d.rows, width = d.channels + d.columns;
+  template <class Source>
+  Room(const Descent<Source, Real>& d, int64_t time) {
+    const int64_t rows = std::min(d.rows, d.positions), cells = time * rows, width = d.channels + d.columns;
     const std::pair<Real**, int64_t> parts[] = {
         {&x, cells * width},
         {&reserve, cells * reserve_stride(d.hidden, sizeof(Real)) * reserve_slots(d.kind, false)},
-        {&h_n, d.rows * d.hidden},
-        {&c_n, d.rows * d.hidden},
-        {&dh_n, d.rows * d.hidden},
-        {&y, d.rows * d.outputs},
-        {&dy, d.rows * d.outputs},
-        {&losses, d.rows},
-        {&share, d.rows},
+        {&h_n, rows * d.hidden},
+        {&c_n, rows * d.hidden},
+        {&dh_n, rows * d.hidden},
+        {&y, rows * d.outputs},
+        {&dy, rows * d.outputs},
+        {&losses, rows},
+        {&share, rows},
         {&grads, d.update.width},
     };
     constexpr int64_t line = 64 / sizeof(Real);
@@ -43,31 +44,33 @@ class Room {
       next += whole_lines(count);
     }
     std::fill(grads, grads + d.update.width, Real(0));  // between the tensors it stays so
-    for (std::vector<int64_t>* each : {&series, &begins, &own_steps, &lengths}) each->resize(d.rows);
-    for (std::vector<double>* each : {&targets, &weights}) each->resize(d.rows);
+    for (std::vector<int64_t>* each : {&series, &begins, &lengths}) each->resize(rows);
+    for (std::vector<double>* each : {&targets, &weights}) each->resize(rows);
   }
   ~Room() { give_back(memory_); }
   Room(const Room&) = delete;
   Room& operator=(const Room&) = delete;
 
   Real *x, *reserve, *h_n, *c_n, *dh_n, *y, *dy, *losses, *share, *grads;
-  std::vector<int64_t> series, begins, own_steps, lengths;
+  std::vector<int64_t> series, begins, lengths;
   std::vector<double> targets, weights;
 
  private:
   Real* memory_;
 };
 
-template <class Real>
+template <class Source, class Real>
 class Member {
  public:
-  Member(const Descent<Real>& d, int64_t member, Room<Real>& room, const Team& team, const std::string& isa)
+  Member(const Descent<Source, Real>& d, int64_t member, Room<Real>& room, const Team& team, const std::string& isa)
       : d_(d), member_(member), room_(room), team_(team), isa_(isa) {}
 
   void take_steps() {
     for (int64_t step = 0; step < d_.steps; ++step) {
       const int64_t first = (d_.first_step + step) * d_.rows;
       if (first >= d_.positions || order()[first] < 0) return;  // a smaller sample than its neighbors'
+      const int64_t* const end = order() + std::min(first + d_.rows, d_.positions);
+      rows_ = std::find_if(order() + first, end, [](int64_t position) { return position < 0; }) - (order() + first);
       const int64_t time = look_up(order() + first);
       fetch(time);
       descend(time);
@@ -81,26 +84,24 @@ class Member {
   // Which series the batch holds. Returns the steps of the longest.
   int64_t look_up(const int64_t* positions) {
     int64_t longest = 1;
-    for (int64_t row = 0; row < d_.rows; ++row) {
-      const bool padding = positions[row] < 0;
-      const int64_t at = member_ * d_.sample_size + (padding ? 0 : positions[row]), series = d_.series[at];
+    for (int64_t row = 0; row < rows_; ++row) {
+      const int64_t at = member_ * d_.sample_size + positions[row], series = d_.series[at];
       room_.series[row] = series;
       room_.begins[row] = d_.starts[series];
-      room_.own_steps[row] = padding ? 0 : d_.lengths[series];
-      room_.lengths[row] = padding ? 1 : d_.lengths[series];  // the kernels ask for a step
+      room_.lengths[row] = d_.lengths[series];
       room_.targets[row] = d_.targets[at];
-      room_.weights[row] = padding ? 0 : d_.weights[at];
-      longest = std::max(longest, room_.own_steps[row]);
+      room_.weights[row] = d_.weights[at];
+      longest = std::max(longest, room_.lengths[row]);
     }
     return longest;
   }
 
   void fetch(int64_t time) {
     const int64_t width = d_.channels + d_.columns;
-    Gather<Real> g{};
-    g.members = 1, g.time = time, g.batch = d_.rows, g.channels = d_.channels, g.columns = d_.columns;
+    Gather<Source, Real> g{};
+    g.members = 1, g.time = time, g.batch = rows_, g.channels = d_.channels, g.columns = d_.columns;
     g.values = d_.values, g.constants = d_.constants;
-    g.begins = room_.begins.data(), g.lengths = room_.own_steps.data(), g.series = room_.series.data();
+    g.begins = room_.begins.data(), g.lengths = room_.lengths.data(), g.series = room_.series.data();
     g.shift = d_.shift + member_ * width, g.scale = d_.scale + member_ * width;
     g.x = room_.x;
     gather(g, team_, isa_);
@@ -111,19 +112,19 @@ class Member {
     const Places& at = d_.places;
     Problem<Real> p{};
     p.kind = d_.kind;
-    p.members = 1, p.time = time, p.batch = d_.rows, p.channels = d_.channels + d_.columns, p.hidden = d_.hidden;
+    p.members = 1, p.time = time, p.batch = rows_, p.channels = d_.channels + d_.columns, p.hidden = d_.hidden;
     p.x = room_.x, p.x_time = p.batch * p.channels, p.x_batch = p.channels, p.x_channel = 1;
     p.w_ih = weights + at.w_ih, p.w_hh = weights + at.w_hh, p.b_ih = weights + at.b_ih, p.b_hh = weights + at.b_hh;
     p.h_n = room_.h_n, p.c_n = room_.c_n, p.reserve = room_.reserve;
     recurrent_forward(p, room_.lengths.data(), team_, isa_);
 
     Readout<Real> r{};
-    r.members = 1, r.rows = d_.rows, r.inputs = d_.hidden, r.outputs = d_.outputs;
+    r.members = 1, r.rows = rows_, r.inputs = d_.hidden, r.outputs = d_.outputs;
     r.x = room_.h_n, r.weight = weights + at.readout_weight, r.bias = weights + at.readout_bias, r.y = room_.y;
     readout_forward(r, team_, isa_);
 
     Losses<Real> l{};
-    l.loss = d_.loss, l.rows = d_.rows, l.outputs = d_.outputs, l.y = room_.y, l.targets = room_.targets.data();
+    l.loss = d_.loss, l.rows = rows_, l.outputs = d_.outputs, l.y = room_.y, l.targets = room_.targets.data();
     l.losses = room_.losses, l.share = room_.share, l.dy = room_.dy;
     loss_forward(l, team_, isa_);
     weigh();
@@ -141,13 +142,13 @@ class Member {
   // Each row's share of the mean, and the sums of the pass.
   void weigh() {
     double weight = 0, loss = 0;
-    for (int64_t row = 0; row < d_.rows; ++row) {
+    for (int64_t row = 0; row < rows_; ++row) {
       const double own = room_.weights[row];
       weight += own;
       if (own > 0) loss += static_cast<double>(room_.losses[row]) * own;
     }
     const double least = std::max(weight, std::numeric_limits<double>::min());
-    for (int64_t row = 0; row < d_.rows; ++row) room_.share[row] = static_cast<Real>(room_.weights[row] / least);
+    for (int64_t row = 0; row < rows_; ++row) room_.share[row] = static_cast<Real>(room_.weights[row] / least);
     d_.loss_sums[member_] += loss;
     d_.weight_sums[member_] += weight;
   }
@@ -165,15 +166,16 @@ class Member {
     take_step(u, team_, isa_);
   }
 
-  const Descent<Real>& d_;
+  const Descent<Source, Real>& d_;
   const int64_t member_;
+  int64_t rows_ = 0;  // of the step at hand
   Room<Real>& room_;
   const Team team_;
   const std::string& isa_;
 };
 
-template <class Real>
-int64_t longest_series(const Descent<Real>& d) {
+template <class Source, class Real>
+int64_t longest_series(const Descent<Source, Real>& d) {
   int64_t longest = 1;
   for (int64_t member = 0; member < d.update.members; ++member) {
     const int64_t* order = d.order + member * d.positions;
@@ -208,8 +210,8 @@ class Failure {
 
 }  // namespace
 
-template <class Real>
-void train_steps(const Descent<Real>& d, const Team& team, const std::string& isa) {
+template <class Source, class Real>
+void train_steps(const Descent<Source, Real>& d, const Team& team, const std::string& isa) {
   const int64_t members = d.update.members, time = longest_series(d);
   // Members that no full round of threads is left for take the threads one after the other.
   const int64_t side_by_side = members / team.threads * team.threads;
@@ -219,15 +221,16 @@ void train_steps(const Descent<Real>& d, const Team& team, const std::string& is
   }
   Failure failure;
   parallel_for(side_by_side, team, [&](int64_t member, int worker) {
-    failure.keep([&] { Member<Real>(d, member, *rooms[worker], {1, false}, isa).take_steps(); });
+    failure.keep([&] { Member<Source, Real>(d, member, *rooms[worker], {1, false}, isa).take_steps(); });
   });
   failure.rethrow();
   for (int64_t member = side_by_side; member < members; ++member) {
-    Member<Real>(d, member, *rooms[0], team, isa).take_steps();
+    Member<Source, Real>(d, member, *rooms[0], team, isa).take_steps();
   }
 }
 
-template void train_steps<float>(const Descent<float>&, const Team&, const std::string&);
-template void train_steps<double>(const Descent<double>&, const Team&, const std::string&);
+template void train_steps<float, float>(const Descent<float, float>&, const Team&, const std::string&);
+template void train_steps<double, double>(const Descent<double, double>&, const Team&, const std::string&);
+template void train_steps<double, float>(const Descent<double, float>&, const Team&, const std::string&);
 
 }  // namespace throughtime

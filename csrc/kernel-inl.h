@@ -86,7 +86,8 @@ Kernels<Real> table() {
   };
   k.square_sum = square_sum<Real>;
   k.update = update<Real>;
-  k.gather = gather<Real>;
+  k.gather = gather<Real, Real>;
+  k.gather_wide = gather<double, Real>;
   k.readout_forward = readout_forward<Real>;
   k.readout_backward = readout_backward<Real>;
   k.loss_forward = loss_forward<Real>;

@@ -59,19 +59,19 @@ void update(const Update<Real>& u, const Factors<Real>& f, int64_t begin, int64_
   }
 }
 
-// (value - shift) / scale, a missing one at zero.
-template <class Real>
-TT_INLINE void standardize(const Real* values, const Real* shift, const Real* scale, int64_t count, Real* out) {
+// (value - shift) / scale in the precision of the values, a missing one at zero.
+template <class Source, class Real>
+TT_INLINE void standardize(const Source* values, const Source* shift, const Source* scale, int64_t count, Real* out) {
   for (int64_t i = 0; i < count; ++i) {
-    const Real z = (values[i] - shift[i]) / scale[i];
-    out[i] = z == z ? z : Real(0);
+    const Source z = (values[i] - shift[i]) / scale[i];
+    out[i] = z == z ? static_cast<Real>(z) : Real(0);
   }
 }
 
-template <class Real>
-void gather(const Gather<Real>& g, int64_t member, int64_t step) {
+template <class Source, class Real>
+void gather(const Gather<Source, Real>& g, int64_t member, int64_t step) {
   const int64_t width = g.channels + g.columns;
-  const Real *shift = g.shift + member * width, *scale = g.scale + member * width;
+  const Source *shift = g.shift + member * width, *scale = g.scale + member * width;
   Real* out = g.x + (member * g.time + step) * g.batch * width;
   for (int64_t b = 0; b < g.batch; ++b, out += width) {
     const int64_t at = member * g.batch + b;

@@ -56,17 +56,23 @@ void take_step(const Update<Real>& u, const Team& team, const std::string& isa) 
   });
 }
 
-template <class Real>
-void gather(const Gather<Real>& g, const Team& team, const std::string& isa) {
+template <class Source, class Real>
+void gather(const Gather<Source, Real>& g, const Team& team, const std::string& isa) {
   const Kernels<Real>& k = kernels<Real>(isa);
   const int64_t numbers = g.members * g.time * g.batch * (g.channels + g.columns);
-  parallel_for(g.members * g.time, of_worth(team, numbers),
-               [&](int64_t task, int) { k.gather(g, task / g.time, task % g.time); });
+  parallel_for(g.members * g.time, of_worth(team, numbers), [&](int64_t task, int) {
+    if constexpr (sizeof(Source) == sizeof(Real)) {
+      k.gather(g, task / g.time, task % g.time);
+    } else {
+      k.gather_wide(g, task / g.time, task % g.time);
+    }
+  });
 }
 
 template void take_step<float>(const Update<float>&, const Team&, const std::string&);
 template void take_step<double>(const Update<double>&, const Team&, const std::string&);
-template void gather<float>(const Gather<float>&, const Team&, const std::string&);
-template void gather<double>(const Gather<double>&, const Team&, const std::string&);
+template void gather<float, float>(const Gather<float, float>&, const Team&, const std::string&);
+template void gather<double, double>(const Gather<double, double>&, const Team&, const std::string&);
+template void gather<double, float>(const Gather<double, float>&, const Team&, const std::string&);
 
 }  // namespace throughtime

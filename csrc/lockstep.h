@@ -35,20 +35,22 @@ struct Factors {
   Real rise2, ratio;  // of the bias corrections: what the root of the second moment is divided by, rate / rise1
 };
 
-template <class Real>
+// The series may be held in float64 where the network is float32: what is left of a large value once its mean is
+// subtracted is in the digits that float32 would not have kept.
+template <class Source, class Real>
 struct Gather {
   int64_t members, time, batch, channels, columns;
 
-  const Real* values;                        // step channel
-  const Real* constants;                     // series column: they follow the channels at each step
+  const Source* values;                      // step channel
+  const Source* constants;                   // series column: they follow the channels at each step
   const int64_t *begins, *lengths, *series;  // member batch: first step, steps (0: padding), row of constants
-  const Real *shift, *scale;                 // member channel + column
+  const Source *shift, *scale;               // member channel + column
   Real* x;                                   // member time batch channel + column: (value - shift) / scale, else zero
 };
 
 template <class Real>
 void take_step(const Update<Real>& u, const Team& team, const std::string& isa);
-template <class Real>
-void gather(const Gather<Real>& g, const Team& team, const std::string& isa);
+template <class Source, class Real>
+void gather(const Gather<Source, Real>& g, const Team& team, const std::string& isa);
 
 }  // namespace throughtime

@@ -88,7 +88,8 @@ struct Kernels {
 
   double (*square_sum)(const Real*, int64_t count);
   void (*update)(const Update<Real>&, const Factors<Real>&, int64_t begin, int64_t end);
-  void (*gather)(const Gather<Real>&, int64_t member, int64_t step);
+  void (*gather)(const Gather<Real, Real>&, int64_t member, int64_t step);
+  void (*gather_wide)(const Gather<double, Real>&, int64_t member, int64_t step);
 
   void (*readout_forward)(const Readout<Real>&, int64_t member);
   void (*readout_backward)(const Readout<Real>&, int64_t member);

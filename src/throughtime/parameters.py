@@ -111,6 +111,11 @@ class NetworkParameters(TypedDict, total=False):
         Literal["ntc", "nct"],
         Option("ntc", "axis order of arrays: n series, t time, c channel (aeon, sktime: nct)"),
     ]
+    dtype: Annotated[
+        Literal["auto", "float32", "float64"],
+        Option("auto", "precision to train in; auto: that of arrays, and float32 for files, whose values are centered "
+               "in float64"),
+    ]  # fmt: skip
     random_state: Annotated[
         int | None, Option(None, "seed; none draws a new one, kept in random_state_", at_least=0, at_most=2**32 - 1)
     ]

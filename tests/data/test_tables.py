@@ -28,11 +28,12 @@ def changed(**columns):
 def test_a_long_table_becomes_series_by_first_appearance_each_sorted_by_time(wrap):
     data = read(wrap(ROWS), target="label", **NAMED)
     want = Sequences.from_arrays(
-        [np.array([[10, 1], [20, 2], [30, 3]], "f4"), np.array([[1, 4], [np.nan, 5]], "f4")],
+        [np.array([[10.0, 1], [20, 2], [30, 3]]), np.array([[1, 4], [np.nan, 5]])],
         times=[[1, 2, 3], [1, 2]],
         groups=["x", "y"],
         static=[7.5, 2.5],
         channel_names=["flow", "heat"],
+        train_dtype="f4",
     )
     assert want == data.X
     assert data.y.tolist() == ["bad", "good"]
@@ -86,7 +87,7 @@ def test_a_target_is_one_a_series_when_constant_and_one_a_step_when_not(values, 
         assert data.columns.target_kind == "series"
     else:
         assert data.y == Sequences.from_arrays(
-            [np.array(part, "f4") for part in want], times=[[1, 2, 3], [1, 2]], channel_names=["y"]
+            [np.array(part, "f8") for part in want], times=[[1, 2, 3], [1, 2]], channel_names=["y"]
         )
         assert data.columns.target_kind == "step"
 
@@ -174,7 +175,6 @@ def test_a_column_that_cannot_play_its_part_is_refused_by_name(arguments, messag
         ({"t": pa.array([300_000_000_000] * 5, pa.timestamp("s"))}, "fit timestamp"),
         ({"site": ["x", None, "x", "y", "x"]}, "none in series 'a'"),
         ({"flow": [1.0, 2.0, np.inf, 3.0, 4.0]}, r"inf at series 'b', step 0, channel 'flow' \(0\)"),
-        ({"flow": [1.0, 2.0, 1e39, 3.0, 4.0]}, r"inf at series 'b', step 0"),
         ({"area": [np.inf, 2.5, np.inf, 2.5, np.inf]}, "inf at series 'b'"),
     ],
 )

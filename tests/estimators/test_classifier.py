@@ -62,7 +62,7 @@ def test_float64_trains_in_float64_and_other_numbers_in_float32():
     for dtype, expected in ((np.float64, torch.float64), (np.float32, torch.float32), (np.int16, torch.float32)):
         X = [(10 * x).astype(dtype) for x in ragged()]
         fitted = SequenceClassifier(**SMALL | {"max_epochs": 1}).fit(X, classes())
-        assert {weight.dtype for weight in fitted.module_.state_dict().values()} == {expected}
+        assert {weight.dtype for weight in fitted.module_.parameters()} == {expected}
         # and either predicts the other's series
         assert fitted.predict([x.astype(np.float64) for x in X]).shape == (N,)
 

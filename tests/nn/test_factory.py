@@ -160,9 +160,9 @@ class Counting(Net):
         ({"module": lambda *_: 5}, r"module needs a factory that gives a torch\.nn\.Module, got int"),
         (
             {"module": lambda n, k: Net(n, k + 1)},
-            r"needs to give \(batch, output\), here \(32, 1\), got \(32, 2",
+            r"needs to give \(batch, output\), here \(30, 1\), got \(30, 2",
         ),
-        ({"module": ByStep}, r"module needs to give \(batch, output\), here \(32, 1\), got \(32, 8, 1\)"),
+        ({"module": ByStep}, r"module needs to give \(batch, output\), here \(30, 1\), got \(30, 8, 1\)"),
         ({"module": Counting}, "running statistics, got BatchNorm1d at 'norm'"),
         ({"module": Drifting}, "what is not trained to be the same in every member, got 'noise'"),
     ],

@@ -111,7 +111,7 @@ class PlainLoop:
         curve = []
         size = self.recipe.batch_size
         for epoch in range(self.member.max_epochs):
-            order = epoch_order([self.member], epoch, size)[0]
+            order = epoch_order([self.member], epoch)[0]
             total = 0.0
             for begin in range(0, len(self.member.train.rows), size):
                 batch = order[begin : begin + size]

@@ -44,6 +44,8 @@ def read_archive(
         ``values``), and ``groups``, ``static``, ``times``, ``ids``, ``channel_names`` where they are known.
     layout
         Of a 3-D ``X``.
+    dtype
+        float32 or float64, to train in; the arrays are held as they are.
 
     Raises
     ------
@@ -62,7 +64,7 @@ def read_archive(
             f"got {', '.join(sorted(unknown))}"
         )
     X = Sequences(arrays["values"], arrays["offsets"]) if flat else as_sequences(arrays["X"], layout)
-    X = _complete(X.astype(dtype), arrays)
+    X = _complete(X.to_train_in(dtype), arrays)
     if require_target and "y" not in arrays:
         raise DataError(f"a target needs an array y in the archive, got {', '.join(sorted(arrays))}")
     y = _targets(arrays["y"], X, flat) if "y" in arrays else None
@@ -151,14 +153,14 @@ def _complete(X: Sequences, arrays: dict[str, ndarray]) -> Sequences:
         raise DataError(f"channel_names needs one axis, got shape {extras['channel_names'].shape}")
     if "times" in arrays:
         extras["times"] = arrays["times"].reshape(-1) if arrays["times"].shape == X.shape[:2] else arrays["times"]
-    return Sequences(X.values, X.offsets, **extras) if extras else X
+    return Sequences(X.values, X.offsets, train_dtype=X.train_dtype, **extras) if extras else X
 
 
 def _targets(y: ndarray, X: Sequences, flat: bool) -> ndarray | Sequences:
     if flat and y.ndim == 1 and len(y) == X.n_steps != len(X):
         y_steps = Sequences(y[:, None], X.offsets, times=X.times, groups=X.groups, channel_names=["y"])
-        return as_targets(y_steps.astype(X.dtype), X)
+        return as_targets(y_steps, X)
     targets = as_targets(y, X)
     if isinstance(targets, Sequences):
-        return Sequences(targets.astype(X.dtype).values, X.offsets, times=X.times, groups=X.groups, channel_names=["y"])
+        return Sequences(targets.values, X.offsets, times=X.times, groups=X.groups, channel_names=["y"])
     return targets.astype({"i": np.int64, "u": np.int64, "f": np.float64}.get(targets.dtype.kind, targets.dtype))

@@ -7,7 +7,7 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
-from throughtime.data.sequences import Sequences, as_floats, as_labels
+from throughtime.data.sequences import Sequences, as_floats, as_labels, train_dtype_of
 from throughtime.errors import DataError, ParameterError
 
 Layout = Literal["ntc", "nct"]
@@ -71,7 +71,7 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
                 "of 1 is required."
             )
     flat = np.ascontiguousarray(as_floats(array, "X")).reshape(n * length, channels)
-    return Sequences(flat, np.arange(n + 1, dtype=np.int64) * length)
+    return Sequences(flat, np.arange(n + 1, dtype=np.int64) * length, train_dtype=train_dtype_of(array.dtype))
 
 
 def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:

@@ -55,7 +55,8 @@ def read(
     require_target
         Whether to refuse a source without targets.
     dtype
-        float32 or float64, of X and of targets that are one a step.
+        float32 or float64: what networks with ``dtype="auto"`` train in. The values themselves are held in float64
+        wherever float32 could lose digits of them, to be centered before they are rounded.
 
     Raises
     ------
@@ -92,8 +93,7 @@ def read(
     built_in = _built_in(source)
     if built_in is not None:
         data = load_dataset(*built_in)
-        y = data.y.astype(dtype) if isinstance(data.y, Sequences) else data.y
-        data = replace(data, X=data.X.astype(dtype), y=y)
+        data = replace(data, X=data.X.to_train_in(dtype))
         return _with_own_past(data) if own_past else data
     try:
         if path.is_dir():
@@ -126,12 +126,13 @@ def _with_own_past(data: Dataset) -> Dataset:
     X = data.X
     names = None if X.channel_names is None else [*X.channel_names, data.target or "target"]
     X = Sequences(
-        np.concatenate([X.values, data.y.values.astype(X.dtype)], axis=1),
+        np.concatenate([X.values, data.y.values], axis=1),
         X.offsets,
         times=X.times,
         groups=X.groups,
         static=X.static,
         channel_names=names,
+        train_dtype=X.train_dtype,
     )
     return replace(data, X=X, columns=replace(data.columns, own_past=True))
 

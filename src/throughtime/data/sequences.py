@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, DTypeLike
 from throughtime.errors import DataError, ParameterError
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+_EXACT = 1 << 24  # integers up to here are float32 without loss
 _CHUNK = 1 << 16  # rows scanned at a time, so that looking for inf needs no second copy of the values
 
 
@@ -23,7 +24,8 @@ class Sequences:
     ----------
     values
         The steps of all series, one series after the other, ``(step, channel)``. float32 and float64 stay what they
-        are, integers and booleans become float32. An array that fits is shared, not copied: leave it unchanged.
+        are, integers and booleans become float32, or float64 where there are some beyond 2**24. An array that fits is
+        shared, not copied: leave it unchanged.
     offsets
         Where each series begins in ``values``, and the end of the last: ``(series + 1,)``.
     times
@@ -32,15 +34,16 @@ class Sequences:
     groups
         The group each series belongs to, ``(series,)``: integers, strings, ...
     static
-        Features of a whole series, ``(series, feature)``, kept in the dtype of the values.
+        Features of a whole series, ``(series, feature)``, held in float32 beside float32 values unless they would lose
+        digits by it, else in float64.
     channel_names, static_names
         One name per channel, and per static feature.
     time_zone
         The zone in which ``times``, then UTC, are to be written.
     train_dtype
-        float32 or float64: the precision in which a network with ``dtype="auto"`` trains on these series; that of the
-        values when not given. What is read from a file holds float64, so that no digit is lost before the values are
-        centered, and trains in float32.
+        float32 or float64: the precision in which a network with ``dtype="auto"`` trains on these series; when not
+        given that of the values, and float32 of integers. What is read from a file holds float64, so that no digit is
+        lost before the values are centered, and trains in float32.
 
     Raises
     ------
@@ -76,7 +79,7 @@ class Sequences:
     _channel_names: tuple[str, ...] | None
     _static_names: tuple[str, ...] | None
     _time_zone: str | None
-    _train_dtype: np.dtype[Any] | None
+    _train_dtype: np.dtype[Any]
 
     def __init__(
         self,
@@ -99,6 +102,7 @@ class Sequences:
         names = _checked_names(channel_names, buffer.shape[1], "channel")
         _refuse_infinite(buffer, edges, names)
         features = _checked_static(static, len(edges) - 1, buffer.dtype)
+        trained = train_dtype_of(values.dtype) if train_dtype is None else _checked_dtype(train_dtype, "train_dtype")
         self._fill(
             buffer=buffer,
             starts=edges[:-1],
@@ -109,7 +113,7 @@ class Sequences:
             channel_names=names,
             static_names=_checked_names(static_names, _width(features), "static"),
             time_zone=time_zone,
-            train_dtype=None if train_dtype is None else _checked_dtype(train_dtype, "train_dtype"),
+            train_dtype=trained,
         )
 
     def _fill(self, **parts: Any) -> "Sequences":
@@ -135,7 +139,8 @@ class Sequences:
         Parameters
         ----------
         arrays
-            ``(time, channel)`` each, or ``(time,)`` for a single channel. One float64 array makes all float64.
+            ``(time, channel)`` each, or ``(time,)`` for a single channel. One float64 array, or one of integers beyond
+            2**24, makes all float64.
         times
             One ``(time,)`` a series.
         groups, static, channel_names, static_names, time_zone, train_dtype
@@ -152,7 +157,8 @@ class Sequences:
                     f"and {n_channels} in series 0"
                 )
         lengths = [len(part) for part in parts]
-        values = np.empty((sum(lengths), n_channels), np.result_type(*{_float_dtype(p.dtype) for p in parts}))
+        trained = np.result_type(*{train_dtype_of(p.dtype) for p in parts}) if train_dtype is None else train_dtype
+        values = np.empty((sum(lengths), n_channels), np.result_type(*{_held_dtype(part) for part in parts}))
         with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
             np.concatenate(parts, out=values, casting="same_kind")
         flat_times = None
@@ -171,7 +177,7 @@ class Sequences:
             channel_names=channel_names,
             static_names=static_names,
             time_zone=time_zone,
-            train_dtype=train_dtype,
+            train_dtype=trained,
         )
 
     @property
@@ -235,7 +241,7 @@ class Sequences:
     @property
     def train_dtype(self) -> np.dtype[Any]:
         """float32 or float64: the precision in which a network with ``dtype="auto"`` trains."""
-        return self._train_dtype or self.dtype
+        return self._train_dtype
 
     @property
     def n_channels(self) -> int:
@@ -265,18 +271,23 @@ class Sequences:
         return self._times[self._rows_of(index)]
 
     def astype(self, dtype: DTypeLike) -> "Sequences":
-        """The same series in another dtype, float32 or float64; itself when it has that already."""
+        """The same series held, and trained on, in a dtype, float32 or float64; itself when all is so already."""
         dtype = _checked_dtype(dtype, "dtype")
-        if dtype == self.dtype:
+        if dtype == self.dtype == self.train_dtype and (self._static is None or self._static.dtype == dtype):
             return self
         with np.errstate(over="ignore"):
-            buffer = self._buffer.astype(dtype)
+            buffer = self._buffer.astype(dtype, copy=False)
             static = None if self._static is None else self._static.astype(dtype)
-        cast = self._like(buffer=buffer, static=static)
+        cast = self._like(buffer=buffer, static=static, train_dtype=dtype)
         row = first_infinite(buffer)
         if row is not None:
             raise DataError(f"dtype needs to hold every value, got {self._buffer[row]} for {dtype}")
         return cast
+
+    def to_train_in(self, dtype: DTypeLike) -> "Sequences":
+        """The same series to be trained on in float32 or float64, held as they are where no digit is lost by it."""
+        dtype = _checked_dtype(dtype, "dtype")
+        return self.astype(dtype) if dtype == np.float64 else self.replace(train_dtype=dtype)
 
     def windows(self, length: int, stride: int = 1) -> "Sequences":
         """Every window of ``length`` steps, ``stride`` steps apart, as series of their own; no value is copied.
@@ -511,12 +522,20 @@ def concatenate(parts: Iterable[Sequences]) -> Sequences:
 
 
 def as_floats(array: ndarray, what: str) -> ndarray:
-    """float32 or float64 as they are, other real numbers as float32 (float128: float64); else a `DataError`."""
-    dtype = _float_dtype(array.dtype, what)
+    """Real numbers as float32 or float64, floats as they are and others without loss; else a `DataError`.
+
+    Integers beyond 2**53 are rounded, and float128, to float64.
+    """
+    dtype = _held_dtype(array, what)
     if array.dtype == dtype:
         return array
     with np.errstate(over="ignore"):
         return array.astype(dtype)
+
+
+def train_dtype_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """The precision to train in on an array of some dtype: its own, and float32 where it holds no fractions."""
+    return np.dtype(np.float64 if dtype.kind == "f" and dtype.itemsize > 4 else np.float32)
 
 
 def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndarray:
@@ -579,13 +598,13 @@ def _narrowed(array: ndarray, dtype: type, what: str) -> ndarray:
         raise DataError(f"{what} needs numbers of at most 64 bits: {error}") from error
 
 
-def _float_dtype(dtype: np.dtype[Any], what: str = "X") -> np.dtype[Any]:
-    if dtype in _FLOATS:
-        return dtype
+def _held_dtype(array: ndarray, what: str = "X") -> np.dtype[Any]:
+    dtype = array.dtype
     if dtype.kind == "f":
-        return np.dtype(np.float32 if dtype.itemsize <= 4 else np.float64)
+        return dtype if dtype in _FLOATS else train_dtype_of(dtype)
     if dtype.kind in "biu":
-        return np.dtype(np.float32)
+        small = dtype.itemsize <= 2 or (array.max(initial=0) <= _EXACT and array.min(initial=0) >= -_EXACT)
+        return np.dtype(np.float32 if small else np.float64)
     if dtype.kind == "c":
         raise DataError(f"Complex data not supported: {what} needs real numbers, got {dtype}")
     raise DataError(f"{what} needs real numbers, got dtype {dtype}")
@@ -597,7 +616,7 @@ def _as_steps(array: ArrayLike, index: int) -> ndarray:
         steps = steps[:, None]
     if steps.ndim != 2:
         raise DataError(f"X needs (time, channel) in every series, series {index} has shape {steps.shape}")
-    _float_dtype(steps.dtype, f"X (series {index})")
+    _held_dtype(steps, f"X (series {index})")
     return steps
 
 
@@ -666,9 +685,10 @@ def _checked_static(static: ArrayLike | None, n_series: int, dtype: np.dtype[Any
         features = features[:, None]
     if features.ndim != 2 or len(features) != n_series or not features.shape[1]:
         raise DataError(f"static needs a row for each of the {n_series} series, got shape {np.shape(static)}")
-    _float_dtype(features.dtype, "static")
+    features = as_floats(features, "static")
     with np.errstate(over="ignore"):
-        features = features.astype(dtype)
+        narrow = features.astype(dtype)
+    features = narrow if np.array_equal(narrow, features, equal_nan=True) else features.astype(np.float64)
     infinite = first_infinite(features)
     if infinite is not None:
         raise DataError(f"static needs finite values, got inf at series {infinite[0]}, feature {infinite[1]}")

@@ -71,7 +71,8 @@ def from_table(
         Whether to refuse a table without the target. When False and the target is missing, for one series even, y is
         None: so the data that a model is to predict are read with the columns that it was trained with.
     dtype
-        float32 or float64, of X and of a target that is one a step.
+        float32 or float64: what networks with ``dtype="auto"`` train in. Columns are held in float64 unless float32
+        holds all that their types can.
     name, source
         What the `Dataset` is to be called.
 
@@ -137,10 +138,10 @@ def assemble(
 
     rows, clock = _in_order(table, codes, ids, columns.time)
     series = _Series(rows, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]), ids)
-    values = np.empty((len(table), len(names)), float_dtype)
+    short = float_dtype == np.float32 and all(_fits_float32(_kind(table[column])) for column in names)
+    values = np.empty((len(table), len(names)), np.float32 if short else np.float64)
     for index, column in enumerate(names):
-        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
-            values[:, index] = series.numbers(table[column])
+        values[:, index] = series.numbers(table[column])
     series.refuse_infinite(values, names)
     groups = None if columns.group is None else _groups(table, columns.group, series)
     static = [_static(table, column, series) for column in columns.static]
@@ -151,6 +152,7 @@ def assemble(
         groups=groups,
         static=np.stack(static, 1) if static else None,
         channel_names=names,
+        train_dtype=float_dtype,
     )
     kind, y = columns.target_kind, None
     if has_target:
@@ -382,8 +384,7 @@ def _target(
         return kind, y
     if not number:
         raise DataError(f"{what} needs numbers to be one a step, got {_kind(column)}")
-    with np.errstate(over="ignore"):
-        steps = series.numbers(column).astype(X.dtype)[:, None]
+    steps = series.numbers(column)[:, None]
     series.refuse_infinite(steps, [target])
     return kind, Sequences(steps, series.offsets, times=X.times, groups=X.groups, channel_names=[target])
 
@@ -486,6 +487,13 @@ def _is_numeric(kind: "pa.DataType") -> bool:
     return bool(
         t.is_integer(kind) or t.is_floating(kind) or t.is_boolean(kind) or t.is_decimal(kind) or t.is_null(kind)
     )
+
+
+def _fits_float32(kind: "pa.DataType") -> bool:
+    import pyarrow.types as t
+
+    wide = t.is_decimal(kind) or t.is_float64(kind) or (t.is_integer(kind) and kind.bit_width > 16)
+    return _is_numeric(kind) and not wide
 
 
 def _is_label(kind: "pa.DataType") -> bool:

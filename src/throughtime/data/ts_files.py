@@ -57,8 +57,7 @@ def read_ts(path: Path, *, require_target: bool = True, dtype: DTypeLike = "floa
     series, targets = _cases(text, header)
     if require_target and not (header.flags.get("classlabel") or header.flags.get("targetlabel")):
         raise DataError("a target needs @classLabel true or @targetLabel true in the header, got neither")
-    with np.errstate(over="ignore"):
-        X = Sequences.from_arrays([case.astype(dtype) for case in series])
+    X = Sequences.from_arrays(series, train_dtype=dtype)
     y: ndarray | None = None
     if header.flags.get("classlabel"):
         whole = all(_WHOLE.fullmatch(label) for label in header.labels)

@@ -1,13 +1,16 @@
 """What a network is fed: the channels, what is missing, the static columns; and how a member scales them."""
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
 from throughtime.data import Sequences
+from throughtime.errors import DataError
 from throughtime.training import Inputs
 
 
@@ -29,13 +32,20 @@ class Features:
         return int(self.values.shape[1] + (0 if self.static is None else self.static.shape[1]))
 
 
-def features_of(X: Sequences, masked: bool) -> Features:
-    """The features of some series, in the series' own precision."""
-    static = None if X.static is None else np.asarray(X.static, dtype=X.dtype)
+def features_of(X: Sequences, masked: bool, at_least: DTypeLike = np.float32) -> Features:
+    """The features of some series, in the precision that they and their static features are held in.
+
+    Parameters
+    ----------
+    at_least
+        The precision that the network computes in: float64 features make float64 of float32 series.
+    """
+    dtype = np.result_type(X.dtype, at_least, X.dtype if X.static is None else X.static.dtype)
+    static = None if X.static is None else np.asarray(X.static, dtype=dtype)
     if not masked:
-        return Features(X.buffer, X.starts, X.lengths, static)
+        return Features(X.buffer.astype(dtype, copy=False), X.starts, X.lengths, static)
     # Views that overlap share steps, but not how long ago their own last value was: each gets its own rows.
-    series = [np.concatenate([x, np.isnan(x), _steps_since_seen(x)], 1, dtype=X.dtype, casting="unsafe") for x in X]
+    series = [np.concatenate([x, np.isnan(x), _steps_since_seen(x)], 1, dtype=dtype, casting="unsafe") for x in X]
     return Features(np.concatenate(series), np.cumsum(X.lengths) - X.lengths, np.asarray(X.lengths), static)
 
 
@@ -76,14 +86,80 @@ def weighted_moments(
     missing = np.isnan(x)
     w = np.where(missing, 0.0, weights[:, None])
     x[missing] = 0
+    unit = _units(x)
+    if unit is not None:
+        x /= unit
     total = w.sum(0)
     total[total == 0] = 1.0
     mean = (w * x).sum(0) / total
     centered = x - mean
     deviation = np.sqrt((w * centered * centered).sum(0) / total)
     # What rounding leaves of a constant column is no variation.
-    deviation[deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)] = 1.0
+    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
+    if unit is not None:
+        mean, deviation = mean * unit, deviation * unit
+    deviation[constant] = 1.0
     return mean, deviation
+
+
+def _units(x: Float[ndarray, "row column"]) -> Float[ndarray, "column"] | None:
+    """What to divide columns by whose squares would leave float64's range: powers of two, so no bit is lost."""
+    largest = np.maximum(x.max(0, initial=0), -x.min(0, initial=0))
+    extreme = (largest > 0) & ((largest > 1e120) | (largest < 1e-120))
+    if not extreme.any():
+        return None
+    units: ndarray = np.where(extreme, np.ldexp(1.0, np.frexp(largest)[1] - 1), 1.0)
+    return units
+
+
+def refuse_beyond(
+    features: Features,
+    rows: Int[ndarray, "member_series"],
+    shift: Float[ndarray, "column"],
+    scale: Float[ndarray, "column"],
+    dtype: np.dtype[Any],
+) -> None:
+    """Refuse series that would not be finite any more when a network of some precision is fed them.
+
+    Raises
+    ------
+    DataError
+        For the first column.
+    """
+    parts = [(features.values, slice(0, features.values.shape[1]))]
+    if features.static is not None:
+        parts.append((features.static, slice(features.values.shape[1], None)))
+    for part, (values, columns) in enumerate(parts):
+        if not len(values):
+            continue
+        # Rounding keeps order: if the extremes are finite, so is all between them. First those of all series, whose
+        # buffer need not be copied; a member's own decide.
+        if _finite_extremes(values, shift[columns], scale[columns], dtype).all():
+            continue
+        own = features.static[rows] if part else gather_steps(values, features.starts[rows], features.lengths[rows])
+        finite = _finite_extremes(own, shift[columns], scale[columns], dtype)
+        if not finite.all():
+            column = int(finite.argmin())
+            most = own[np.nanargmax(np.abs(own[:, column])), column]
+            what = "static feature" if part else "channel"
+            raise DataError(
+                f"X needs values that {dtype} holds once they are scaled, got {most:g} in {what} {column}; "
+                "dtype='float64' trains in a larger range"
+            )
+
+
+def _finite_extremes(
+    values: Float[ndarray, "row column"],
+    shift: Float[ndarray, "column"],
+    scale: Float[ndarray, "column"],
+    dtype: np.dtype[Any],
+) -> Bool[ndarray, "column"]:
+    extremes = np.stack([np.fmin.reduce(values), np.fmax.reduce(values)])
+    source = values.dtype
+    with np.errstate(all="ignore"):
+        scaled = ((extremes - shift.astype(source)) / scale.astype(source)).astype(dtype)
+    finite: ndarray = (np.isfinite(scaled) | np.isnan(extremes)).all(0)
+    return finite
 
 
 def gather_steps(

@@ -76,7 +76,7 @@ def as_seen(X: Sequences, horizon: int, known: Sequence[int] = ()) -> Sequences:
         values[:-horizon, known] = X.buffer[horizon:, known]
     whole = Sequences(values, [0, len(values)])
     seen = whole.cut(np.zeros(len(X), np.int64), X.starts, X.starts + X.lengths - horizon)
-    return seen.replace(groups=X.groups, static=X.static, channel_names=X.channel_names)
+    return seen.replace(groups=X.groups, static=X.static, channel_names=X.channel_names, train_dtype=X.train_dtype)
 
 
 def at_own_steps(X: Sequences, values: Float[ndarray, "forecast"], horizon: int) -> Float[ndarray, "step"]:

@@ -18,7 +18,7 @@ from throughtime.estimators.features import any_missing, features_of, inputs_of
 from throughtime.estimators.forecast import as_seen, check_longer
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.pool import kind, pooled
-from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device
+from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device, numpy_dtype
 from throughtime.nn import Net, plain_module
 from throughtime.records import EpochProgress
 from throughtime.training import Inputs, Member, Recipe, Trained, predict, train
@@ -101,7 +101,12 @@ def fit_members(
 
     places = [m for group in together.values() for m, _ in group]
     trained_groups = [
-        _Group(net, recipe, problem.inputs(masked, recipe.device), [prepared.member for _, prepared in group])
+        _Group(
+            net,
+            recipe,
+            problem.inputs(masked, recipe.dtype, recipe.device),
+            [prepared.member for _, prepared in group],
+        )
         for (net, recipe, masked), group in together.items()
     ]
     ready = [prepared for group in together.values() for _, prepared in group]
@@ -141,7 +146,7 @@ def fit_calls(
     groups, places = [], []
     for (net, recipe, masked, sight, _), group in together.items():
         X, rows = pooled([own for _, own, _ in group])
-        inputs = inputs_of(features_of(as_seen(X, *sight), masked), recipe.device)
+        inputs = inputs_of(features_of(as_seen(X, *sight), masked, numpy_dtype(recipe.dtype)), recipe.device)
         members = [_moved(prepared.member, own) for (_, _, prepared), own in zip(group, rows, strict=True)]
         groups.append(_Group(net, recipe, inputs, members))
         places += [(m, prepared) for m, _, prepared in group]
@@ -173,14 +178,15 @@ def predict_members(
         dtype = next(estimator.module_.parameters()).dtype
         together[estimator.module_.net, dtype, estimator.masked_, estimator.device, _sight(estimator)].append(m)
     for (net, dtype, masked, device, sight), places in together.items():
-        cast = as_seen(X, *sight).astype(str(dtype).removeprefix("torch."))
-        inputs = inputs_of(features_of(cast, masked), device)
+        features = features_of(as_seen(X, *sight), masked, numpy_dtype(dtype))
+        inputs = inputs_of(features, device)
         longest = int(X.lengths.max(initial=1))
-        each = bytes_a_member(net, EVALUATION_ROWS, longest, dtype.itemsize, training=False)
+        batch = min(EVALUATION_ROWS, max(len(rows[m]) for m in places))
+        each = bytes_a_member(net, batch, longest, dtype.itemsize, training=False)
         for run in runs(places, each, memory_budget):
             states = [estimators[m].module_.state_dict() for m in run]
             stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
-            shift, scale = stacked.pop("shift"), stacked.pop("scale")
+            shift, scale = (stacked.pop(name).to(inputs.values.dtype) for name in ("shift", "scale"))
             noise = [estimators[m].module_.noise for m in run]
             found = predict(net, stacked, inputs, [rows[m] for m in run], shift, scale, noise)
             for m, own in zip(run, found, strict=True):
@@ -215,7 +221,8 @@ def _train_groups(groups: Sequence[_Group], budget: float | None, report: Report
     plan = []
     for group in groups:
         longest = max(int(group.inputs.lengths[member.train.rows].max()) for member in group.members)
-        size = group.recipe.batch_size, longest, group.recipe.dtype.itemsize
+        rows = min(group.recipe.batch_size, max(len(member.train.rows) for member in group.members))
+        size = rows, longest, group.recipe.dtype.itemsize
         each = bytes_a_member(group.net, *size, training=True, masks=masks_of(group.members))
         plan += [(group, run) for run in runs(group.members, each, budget)]
     for number, (group, members) in enumerate(plan):
@@ -260,8 +267,7 @@ def _sight(estimator: SequenceEstimator) -> tuple[int, tuple[int, ...]]:
 
 def _fitted(estimator: E, prepared: Prepared, trained: Trained) -> E:
     module = plain_module(prepared.net, prepared.member.dropout, prepared.member.noise, prepared.recipe.dtype)
-    scaling = {"shift": prepared.member.shift, "scale": prepared.member.scale}
-    state = {name: torch.from_numpy(np.asarray(value)).to(prepared.recipe.dtype) for name, value in scaling.items()}
+    state = {"shift": torch.from_numpy(prepared.member.shift), "scale": torch.from_numpy(prepared.member.scale)}
     module.load_state_dict(module.state_dict() | trained.weights | state)
     fitted: E = clone(estimator)
     fitted.__dict__.update(

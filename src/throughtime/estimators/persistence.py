@@ -86,7 +86,8 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
             estimator.classes_ = np.array(facts["classes"]["values"], dtype=np.dtype(facts["classes"]["dtype"]))
         shapes = facts["architecture"]
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
-        network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(arrays["shift"]).dtype)
+        weight = next(value for name, value in arrays.items() if name not in ("shift", "scale"))
+        network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(weight[:0]).dtype)
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
         estimator.module_ = network.eval()  # type: ignore[assignment]
         estimator.history_ = [EpochRecord(**record) for record in facts["history"]]

@@ -26,6 +26,6 @@ def pooled(parts: Sequence[Sequences]) -> tuple[Sequences, list[Int[ndarray, "_"
 
 def kind(X: Sequences) -> tuple[object, ...]:
     """What series need in common to be pooled."""
-    static = None if X.static is None else X.static.shape[1]
+    static = None if X.static is None else (X.static.shape[1], str(X.static.dtype))
     names = X.channel_names, X.static_names, X.time_zone
     return X.n_channels, str(X.dtype), str(X.train_dtype), static, names, X.times is None, X.groups is None

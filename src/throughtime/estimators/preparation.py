@@ -15,12 +15,21 @@ from throughtime.data import Sequences, as_sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.classifier import SequenceClassifier
-from throughtime.estimators.features import Features, any_missing, features_of, inputs_of, scaling, weighted_moments
+from throughtime.estimators.features import (
+    Features,
+    any_missing,
+    features_of,
+    inputs_of,
+    refuse_beyond,
+    scaling,
+    weighted_moments,
+)
 from throughtime.estimators.forecast import as_seen, known_channels
 from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
 from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, derived_seed
+from throughtime.training.batches import row_by_row
 from throughtime.training.members import observed
 
 #: Where a member's series are among all series.
@@ -67,20 +76,21 @@ class Problem:
         self.groups = self.X.groups if groups is None else np.asarray(groups)
         if self.groups is not None and len(self.groups) != len(self.X):
             raise DataError(f"groups needs one value a series ({len(self.X)}), got {len(self.groups)}")
-        self._features: dict[bool, Features] = {}
-        self._inputs: dict[tuple[bool, str], Inputs] = {}
+        self._features: dict[tuple[bool, torch.dtype], Features] = {}
+        self._inputs: dict[tuple[bool, torch.dtype, str], Inputs] = {}
 
-    def features(self, masked: bool) -> Features:
+    def features(self, masked: bool, dtype: torch.dtype) -> Features:
         """The columns of all series, made once for those who see what is missing and once for the others."""
-        if masked not in self._features:
-            self._features[masked] = features_of(self.seen, masked)
-        return self._features[masked]
+        if (masked, dtype) not in self._features:
+            self._features[masked, dtype] = features_of(self.seen, masked, numpy_dtype(dtype))
+        return self._features[masked, dtype]
 
-    def inputs(self, masked: bool, device: str) -> Inputs:
+    def inputs(self, masked: bool, dtype: torch.dtype, device: str) -> Inputs:
         """The same as tensors on a device."""
-        if (masked, device) not in self._inputs:
-            self._inputs[masked, device] = inputs_of(self.features(masked), device)
-        return self._inputs[masked, device]
+        key = masked, dtype, device
+        if key not in self._inputs:
+            self._inputs[key] = inputs_of(self.features(masked, dtype), device)
+        return self._inputs[key]
 
     def prepare(self, estimator: SequenceEstimator, rows: Rows, watched: Rows | None) -> Prepared:
         """Everything of one member that comes from its own training series."""
@@ -110,11 +120,13 @@ class Problem:
         weights = self.weights[train_rows]
         if not weights.sum() > 0:
             raise DataError("sample_weight needs a weight above zero in the training series, got zero weights only")
-        features = self.features(masked)
+        dtype = train_dtype(p["dtype"], self.X)
+        features = self.features(masked, dtype)
         n_inputs = features.n_inputs
         shift, scale = np.zeros(n_inputs), np.ones(n_inputs)
         if p["normalize"] == "standard":
             shift, scale = scaling(features, train_rows, weights)
+        refuse_beyond(features, train_rows, shift, scale, numpy_dtype(dtype))
         encode_rows = self._encoder(p, train_rows, weights, learned)
         sample = encode_rows(train_rows)
         each = sample.weights if own.lengths is None else np.repeat(sample.weights, features.lengths[train_rows])
@@ -123,15 +135,20 @@ class Problem:
 
         n_outputs = len(learned["classes_"]) if "classes_" in learned else 1
         net = _net(p, n_inputs, n_outputs, own.by_step)
+        batch_size = int(p["batch_size"])
         recipe = Recipe(
             loss="cross_entropy" if "classes_" in learned else "squared_error",
             init=p["init"],
             optimizer=p["optimizer"],
             lr_schedule=p["lr_schedule"],
-            batch_size=int(p["batch_size"]),
-            dtype=torch.float64 if self.X.dtype == np.float64 else torch.float32,
+            batch_size=batch_size,
+            dtype=dtype,
             device=p["device"],
             masks_state=p["recurrent_dropout"] > 0,
+            # A member's own: how sums are taken may not depend on its neighbors.
+            padded_rows=None
+            if row_by_row(net, torch.empty(0, dtype=dtype, device=p["device"]))
+            else min(batch_size, len(train_rows)),
         )
         member = Member(
             seed=int(seed),
@@ -175,6 +192,13 @@ class Problem:
         values = transform(p["target_transform"], own.values)
         each = weights if own.lengths is None else np.repeat(weights, own.lengths)
         (mean,), (deviation,) = weighted_moments(values[:, None], each)
+        with np.errstate(over="ignore"):
+            finite = np.isfinite((values - mean) / deviation) | np.isnan(values)
+        if not finite.all():
+            raise DataError(
+                "y needs values whose distance from their mean float64 holds, got "
+                f"{values[~finite][0]:g} and a mean of {mean:g}; scale y"
+            )
         learned |= {"target_mean_": float(mean), "target_scale_": float(deviation)}
 
         def scaled(rows: Rows) -> Sample:
@@ -292,6 +316,17 @@ def sequences_like(estimator: SequenceEstimator, X: Any) -> Sequences:
             "as input: the steps of the series in fit"
         )
     return as_sequences(X, layout=estimator.layout)
+
+
+def train_dtype(dtype: str, X: Sequences) -> torch.dtype:
+    """The precision to train in: the one named, or with ``auto`` what the series ask for."""
+    found: torch.dtype = getattr(torch, X.train_dtype.name if dtype == "auto" else dtype)
+    return found
+
+
+def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
+    """The same precision's name in NumPy."""
+    return np.dtype(str(dtype).removeprefix("torch."))
 
 
 def as_rows(rows: Rows | Sequence[int], n: int) -> Rows:

@@ -74,6 +74,7 @@ def gather_standardized(
     series: Int[Tensor, "member batch"],
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
+    dtype: torch.dtype | None = None,
 ) -> Float[Tensor, "member time batch channel"]:
     """Series side by side, ``(x - shift) / scale``, what is missing or beyond a series' end at zero.
 
@@ -81,19 +82,30 @@ def gather_standardized(
     ----------
     time
         Steps of the result.
+    values, static, shift, scale
+        Of one dtype, in which is computed.
     begins, lengths
         Where each series begins in ``values``, and its steps: none for padding.
     series
         Its row of ``static``, whose columns follow the channels at every step.
+    dtype
+        Of the result: that of the values, or float32 from float64.
     """
+    source, real = values.dtype, dtype or values.dtype
     columns = 0 if static is None else static.shape[1]
-    x = large_tensor(values, len(begins), time, begins.shape[1], values.shape[1] + columns)
+    x = large_tensor(values.new_empty(0, dtype=real), len(begins), time, begins.shape[1], values.shape[1] + columns)
     tensors = (values, static, begins, lengths, series, shift, scale, x)
-    real = values.dtype
-    dtypes = (real, real, *[torch.int64] * 3, *[real] * 3)
+    dtypes = (source, source, *[torch.int64] * 3, source, source, real)
     shape = (*x.shape[:3], values.shape[1], columns)
-    getattr(compiled(), f"gather_{SUFFIX[values.dtype]}")(shape, addresses(tensors, dtypes), *team())
+    getattr(compiled(), f"gather_{_suffix(source, real)}")(shape, addresses(tensors, dtypes), *team())
     return x
+
+
+def _suffix(source: torch.dtype, real: torch.dtype) -> str:
+    """The name of a function that reads series of one dtype for a network of another."""
+    if source != real and (source, real) != (torch.float64, torch.float32):
+        raise RuntimeError(f"series of {source} cannot be read for a network of {real}")
+    return SUFFIX[real] if source == real else f"{SUFFIX[source]}_{SUFFIX[real]}"
 
 
 class Course(NamedTuple):
@@ -101,6 +113,8 @@ class Course(NamedTuple):
 
     Parameters
     ----------
+    values, static, shift, scale
+        Of one dtype: the network's, or float64.
     starts, lengths
         Where each series begins in ``values``, and its steps.
     rows
@@ -163,9 +177,9 @@ def train_steps(
     places
         Where w_ih, w_hh, b_ih, b_hh and the read-out's weight and bias begin in a member's row of weights.
     order
-        Positions of the samples in the order of the pass, in whole batches filled with -1.
+        Positions of the samples in the order of the pass, behind those of a smaller sample filled with -1.
     batch
-        Series a step.
+        Series a step; a last one may have fewer.
     steps
         Which of the pass to take.
     result
@@ -173,15 +187,15 @@ def train_steps(
     """
     if loss == "squared_error" and outputs != 1:
         raise RuntimeError(f"squared_error needs one output, got {outputs}")
-    weights, real = update.weights, update.weights.dtype
+    weights, real, source = update.weights, update.weights.dtype, course.values.dtype
     columns = 0 if course.static is None else course.static.shape[1]
     net = course.values.shape[1], columns, hidden, outputs
     pass_ = batch, order.shape[1], course.rows.shape[1], steps.start, len(steps)
     whole, double = torch.int64, torch.float64
     tensors = addresses(
         (*course[:7], order, *course[7:], *result),
-        (real, real, whole, whole, whole, double, double, whole, real, real, double, double, real),
+        (source, source, whole, whole, whole, double, double, whole, source, source, double, double, real),
     )
-    run = getattr(compiled(), f"train_steps_{SUFFIX[real]}")
+    run = getattr(compiled(), f"train_steps_{_suffix(source, real)}")
     rule = update.rule, (*net, *pass_), weights.shape, update.constants
     run(kind, loss, *rule, places, update.addresses, tensors, *team())

@@ -12,7 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from throughtime.kernels.extension import SUFFIX, addresses, compiled, supports, team
-from throughtime.kernels.products import linear
+from throughtime.kernels.products import linear, linear_over_time
 from throughtime.kernels.transforms import is_watched
 
 
@@ -63,6 +63,18 @@ def readout(
             f"{(members, outputs)}, got {tuple(weight.shape)} and {tuple(bias.shape)}"
         )
     return _Readout.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
+
+
+def readout_over_time(
+    x: Float[Tensor, "member time batch input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+    chunk: int,
+) -> Float[Tensor, "member time batch output"]:
+    """``readout`` at every step; ``chunk`` steps a product where the kernels do not run."""
+    if not supports(x) or is_watched(x, weight, bias):
+        return linear_over_time(x, weight, bias, chunk)
+    return readout(x.flatten(1, 2), weight, bias).view(*x.shape[:3], weight.shape[1])
 
 
 class _Losses(torch.autograd.Function):

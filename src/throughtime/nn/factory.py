@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from throughtime.errors import ParameterError
 from throughtime.kernels import StepNoise
 from throughtime.nn.initializers import Init
-from throughtime.nn.network import Net, forward, initial_weights, plain_module, standardize, weight_shapes
+from throughtime.nn.network import Net, Standardizing, forward, initial_weights, plain_module, weight_shapes
 from throughtime.nn.noise import NoiseRates
 from throughtime.nn.stacking import call_members, keyed
 
@@ -52,27 +52,23 @@ class FactoryNetwork(Net):
             raise ParameterError(f"module cannot train in lockstep: {error}") from error
 
 
-class FactoryModule(nn.Module):
+class FactoryModule(Standardizing):
     """One trained member of a factory: ``(x, lengths) -> outputs`` on raw series, as ``SequenceNetwork``."""
 
-    shift: Tensor
-    scale: Tensor
     noise: NoiseRates = NoiseRates()
 
     def __init__(self, net: FactoryNetwork, dtype: torch.dtype | None = None) -> None:
-        super().__init__()
+        super().__init__(net.n_inputs)
         self.net = net
         self.module = net.make().to(dtype=dtype)
-        self.register_buffer("shift", torch.zeros(net.n_inputs, dtype=dtype))
-        self.register_buffer("scale", torch.ones(net.n_inputs, dtype=dtype))
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Outputs (batch, output), or (batch, time, output) with an output each step."""
         batch, time, _ = x.shape
         if lengths is None:
             lengths = torch.full((batch,), time, device=x.device)
-        whole = standardize(x.transpose(0, 1)[None], lengths[None], self.shift[None], self.scale[None])
-        outputs: Tensor = self.module(whole[0].transpose(0, 1), lengths)
+        dtype = next((weight.dtype for weight in self.parameters() if weight.is_floating_point()), x.dtype)
+        outputs: Tensor = self.module(self.standardized(x, lengths, dtype), lengths)
         return outputs
 
 

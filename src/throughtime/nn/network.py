@@ -3,17 +3,17 @@
 Its weights carry a member axis while they train; one member's weights make a plain torch module.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache, singledispatch
 from itertools import zip_longest
-from typing import Literal, cast
+from typing import Any, Literal, cast
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, linear_over_time, ordered_sum, readout
+from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, ordered_sum, readout, readout_over_time
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
 from throughtime.nn.layers import GRU, LSTM, RNN
 from throughtime.nn.noise import NoiseRates
@@ -122,8 +122,12 @@ def standardize(
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
 ) -> Float[Tensor, "member time batch channel"]:
-    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean."""
-    x = (x - shift[:, None, None]).div_(scale[:, None, None])
+    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean.
+
+    Computed in x's precision, float32 at the least, whatever that of shift and scale.
+    """
+    dtype = torch.promote_types(x.dtype, torch.float32)
+    x = (x.to(dtype) - shift.to(dtype)[:, None, None]).div_(scale.to(dtype)[:, None, None])
     beyond = torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]
     return x.masked_fill_(x.isnan() | beyond.unsqueeze(-1), 0)
 
@@ -201,10 +205,39 @@ def _(
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
     last = weights["readout.weight"], weights["readout.bias"]
-    return linear_over_time(features, *last, CHUNK) if net.pooling == "steps" else readout(features, *last)
+    return readout_over_time(features, *last, CHUNK) if net.pooling == "steps" else readout(features, *last)
 
 
-class SequenceNetwork(nn.Module):
+class Standardizing(nn.Module):
+    """A module on raw series: what it knows of their channels stays in float64, whatever its weights are cast to.
+
+    In float32 a mean of 1e8 is off by up to 4, which the values, once it is subtracted, may not be larger than.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, n_inputs: int) -> None:
+        super().__init__()
+        self.register_buffer("shift", torch.zeros(n_inputs, dtype=torch.float64))
+        self.register_buffer("scale", torch.ones(n_inputs, dtype=torch.float64))
+
+    def standardized(self, x: Tensor, lengths: Tensor, dtype: torch.dtype) -> Tensor:
+        """Raw inputs (batch, time, channel) of any precision as the layers take them."""
+        whole = standardize(x.transpose(0, 1)[None], lengths[None], self.shift[None], self.scale[None])
+        return whole[0].to(dtype).transpose(0, 1)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> nn.Module:
+        held = {name: self._buffers[name] for name in ("shift", "scale")}
+        super()._apply(fn, recurse)
+        for name, before in held.items():
+            cast = self._buffers[name]
+            if before is not None and cast is not None and cast.dtype != before.dtype:
+                self._buffers[name] = before.to(cast.device)
+        return self
+
+
+class SequenceNetwork(Standardizing):
     """One trained member as a plain torch module: ``(x, lengths) -> outputs``.
 
     Parameters
@@ -220,7 +253,7 @@ class SequenceNetwork(nn.Module):
     def __init__(
         self, net: Architecture, dropout: float = 0.0, dtype: torch.dtype | None = None, noise: NoiseRates | None = None
     ) -> None:
-        super().__init__()
+        super().__init__(net.n_inputs)
         self.net, self.noise = net, noise or NoiseRates()
         self.recurrent = _LAYERS[net.cell](
             net.n_inputs,
@@ -234,10 +267,6 @@ class SequenceNetwork(nn.Module):
         )
         self.dropout = nn.Dropout(dropout)
         self.readout = nn.Linear(net.hidden_size * (1 + net.bidirectional), net.n_outputs, dtype=dtype)
-        self.register_buffer("shift", torch.zeros(net.n_inputs, dtype=dtype))
-        self.register_buffer("scale", torch.ones(net.n_inputs, dtype=dtype))
-        self.shift: Tensor
-        self.scale: Tensor
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
         """Outputs (batch, output), or (batch, time, output) with an output each step.
@@ -245,15 +274,14 @@ class SequenceNetwork(nn.Module):
         Parameters
         ----------
         x
-            Raw inputs (batch, time, channel); NaN is taken as missing.
+            Raw inputs (batch, time, channel), float32 or float64 whatever the weights are; NaN is taken as missing.
         lengths
             Steps of each series; all of them by default.
         """
         batch, time, _ = x.shape
         if lengths is None:
             lengths = torch.full((batch,), time, device=x.device)
-        whole = standardize(x.transpose(0, 1)[None], lengths[None], self.shift[None], self.scale[None])
-        y, end = self.recurrent(whole[0].transpose(0, 1), lengths=lengths)
+        y, end = self.recurrent(self.standardized(x, lengths, self.readout.weight.dtype), lengths=lengths)
         h_n = end[0] if isinstance(end, tuple) else end
         by_time = y.transpose(0, 1)[None]
         features = self.dropout(

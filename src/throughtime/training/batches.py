@@ -1,5 +1,6 @@
 """Batches of every member at once: series gathered from the one shared copy, padded, standardized."""
 
+import math
 from collections.abc import Sequence
 from typing import cast
 
@@ -13,7 +14,7 @@ from throughtime.kernels import Course, StepNoise, gather_standardized, supports
 from throughtime.nn import Architecture, Net, NoiseRates, standardize
 from throughtime.nn.recurrence import layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
-from throughtime.training.streams import Purpose, stream
+from throughtime.training.streams import Purpose, first_rows, stream
 
 #: Each kind's part of the key of its draws; the numbers are part of the result and never change.
 _KINDS = {"variational_dropout": 0, "recurrent_dropout": 1, "candidate_dropout": 2, "zoneout": 3, "cell_zoneout": 4}
@@ -25,8 +26,13 @@ def gather(
     positions: Int[ndarray, "member batch"],
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
+    dtype: torch.dtype | None = None,
 ) -> Batch:
-    """The series at some positions of each member's sample; a position below 0 is padding."""
+    """The series at some positions of each member's sample; a position below 0 is padding.
+
+    They are standardized in the inputs' own precision, which is that of shift and scale, and only then become what the
+    network takes (``dtype``).
+    """
     padding = positions < 0
     rows = _each(samples.rows, positions)
     lengths = np.where(padding, 0, inputs.lengths[rows])
@@ -35,10 +41,10 @@ def gather(
     if supports(inputs.values):
         begins, own_steps, series = (torch.from_numpy(own) for own in (inputs.starts[rows], lengths, rows))
         x = gather_standardized(
-            int(lengths.max()), inputs.values, inputs.static, begins, own_steps, series, shift, scale
+            int(lengths.max()), inputs.values, inputs.static, begins, own_steps, series, shift, scale, dtype
         )
     else:
-        x = standardize(_gathered(inputs, rows, lengths), padded_lengths, shift, scale)
+        x = standardize(_gathered(inputs, rows, lengths), padded_lengths, shift, scale).to(dtype or inputs.values.dtype)
     return Batch(x, padded_lengths, positions, lengths)
 
 
@@ -102,12 +108,34 @@ def _each(values: ndarray, positions: Int[ndarray, "member batch"]) -> Shaped[nd
     return own
 
 
+def row_by_row(net: Net, like: Tensor) -> bool:
+    """Whether each sum over a batch takes its rows one after the other, so that padding can be left out.
+
+    The C++ kernels do. How torch's products add up depends on how many rows there are, zero or not.
+    """
+    return isinstance(net, Architecture) and supports(like)
+
+
+def padded_rows(positions: Int[ndarray, "member own"], rows: int) -> Int[ndarray, "member batch"]:
+    """The positions of a step, filled up to some rows with -1."""
+    filled: ndarray = np.pad(positions, ((0, 0), (0, rows - positions.shape[1])), constant_values=-1)
+    return filled
+
+
 def dropout_masks(
-    net: Net, members: Sequence[Member], epoch: int, step: int, time: int, batch: int, like: Tensor
+    net: Net,
+    members: Sequence[Member],
+    epoch: int,
+    step: int,
+    time: int,
+    batch: int,
+    like: Tensor,
+    rows: int | None = None,
 ) -> list[Tensor | None]:
     """One mask a layer, each member's from its own stream: 0 or 1/(1-p), the last on what the read-out is handed.
 
-    A mask is drawn time first, so that padding to a longer series leaves what is drawn for the earlier steps.
+    A mask is drawn time first, so that padding to a longer series leaves what is drawn for the earlier steps; and for
+    a whole batch, of which a step may have only the first ``rows``.
     """
     if not isinstance(net, Architecture):  # draws its own, from a key of each member
         keys = [int(stream(member.seed, Purpose.DROPOUT, epoch, step).integers(2**62)) for member in members]
@@ -120,12 +148,19 @@ def dropout_masks(
     for layer in range(net.num_layers):
         by_step = layer < net.num_layers - 1 or net.pooling == "steps"
         shape = (time, batch, width) if by_step else (batch, width)
-        masks.append(_masks(members, rates, like, shape, Purpose.DROPOUT, epoch, step, layer))
+        masks.append(_masks(members, rates, like, shape, rows, Purpose.DROPOUT, epoch, step, layer))
     return masks
 
 
 def noise_masks(
-    net: Net, members: Sequence[Member], epoch: int, step: int, time: int, batch: int, like: Tensor
+    net: Net,
+    members: Sequence[Member],
+    epoch: int,
+    step: int,
+    time: int,
+    batch: int,
+    like: Tensor,
+    rows: int | None = None,
 ) -> tuple[list[Tensor], list[StepNoise]]:
     """What each layer's inputs are multiplied with, and what acts inside the steps of each layer and direction.
 
@@ -138,7 +173,7 @@ def noise_masks(
         rates = _rates([member.noise for member in members], name)
         if not any(rates):
             return None
-        return _masks(members, rates, like, shape, Purpose.NOISE, epoch, step, _KINDS[name], place)
+        return _masks(members, rates, like, shape, rows, Purpose.NOISE, epoch, step, _KINDS[name], place)
 
     def kept(name: str, place: int) -> Tensor | None:
         mask = drawn(name, place, time, batch, units)
@@ -179,21 +214,33 @@ def _rates(noise: Sequence[NoiseRates], name: str) -> list[float]:
 
 
 def _masks(
-    members: Sequence[Member], rates: Sequence[float], like: Tensor, shape: tuple[int, ...], purpose: Purpose, *key: int
+    members: Sequence[Member],
+    rates: Sequence[float],
+    like: Tensor,
+    shape: tuple[int, ...],
+    rows: int | None,
+    purpose: Purpose,
+    *key: int,
 ) -> Tensor:
-    """One mask a member, of zeros, a share of its own rate, among 1/(1-rate); of ones without a rate."""
-    mask = np.ones((len(members), *shape), dtype=np.float64 if like.dtype == torch.float64 else np.float32)
+    """One mask a member, of zeros, a share of its own rate, among 1/(1-rate); of ones without a rate.
+
+    Of a mask of some shape ``(..., batch, unit)``, the first ``rows``.
+    """
+    *outer, batch, width = shape
+    kept = batch if rows is None else rows
+    dtype = np.float64 if like.dtype == torch.float64 else np.float32
+    mask = np.ones((len(members), *outer, kept, width), dtype=dtype)
     for m, (member, rate) in enumerate(zip(members, rates, strict=True)):
         if rate:
-            draws = stream(member.seed, purpose, *key).random(shape, dtype=np.float32)
-            mask[m] = np.where(draws >= rate, 1 / (1 - rate), 0)
+            draws = first_rows(stream(member.seed, purpose, *key), (math.prod(outer), batch, width), kept)
+            mask[m] = np.where(draws.reshape(mask.shape[1:]) >= rate, 1 / (1 - rate), 0)
     return torch.from_numpy(mask).to(like)
 
 
-def epoch_order(members: Sequence[Member], epoch: int, batch_size: int) -> Int[ndarray, "member position"]:
-    """Each member's own shuffle of its sample, filled with -1 to whole batches of the largest."""
+def epoch_order(members: Sequence[Member], epoch: int) -> Int[ndarray, "member position"]:
+    """Each member's own shuffle of its sample, filled with -1 to the size of the largest."""
     sizes = [len(member.train.rows) for member in members]
-    order = np.full((len(members), -(-max(sizes) // batch_size) * batch_size), -1)
+    order = np.full((len(members), max(sizes)), -1)
     for m, member in enumerate(members):
         order[m, : sizes[m]] = stream(member.seed, Purpose.SHUFFLE, epoch).permutation(sizes[m])
     return order

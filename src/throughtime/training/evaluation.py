@@ -10,10 +10,10 @@ from torch import Tensor
 
 from throughtime.kernels import LANE, one_thread
 from throughtime.nn import Net, NoiseRates, forward
-from throughtime.training.batches import expected_noise, gather
+from throughtime.training.batches import expected_noise, gather, row_by_row
 from throughtime.training.members import Batch, Inputs, Sample, Samples, stack_samples
 
-#: Rows of a batch that only runs forward; a row's bits do not depend on it.
+#: The most rows of a batch that only runs forward; a row's bits do not depend on it.
 EVALUATION_ROWS = 64
 
 
@@ -29,11 +29,15 @@ def evaluate(
 ) -> Iterator[tuple[Batch, Tensor]]:
     """Run every member over its own sample, batch by batch, without gradients or noise but zoneout's expectation."""
     most = int(samples.sizes.max())
-    rows = min(EVALUATION_ROWS, max(1, -(-most // LANE)) * LANE)
+    dtype = next(iter(weights.values())).dtype
+    lane = 1 if row_by_row(net, next(iter(weights.values()))) else LANE
+    rows = min(EVALUATION_ROWS, max(1, -(-most // lane)) * lane)
     for begin in range(0, most, rows):
         at = np.arange(begin, begin + rows)
         positions = np.where(at < samples.sizes[:, None], at, -1)
-        batch = gather(inputs, samples, positions, shift, scale)
+        if lane == 1:
+            positions = positions[:, : most - begin]
+        batch = gather(inputs, samples, positions, shift, scale, dtype)
         inside = expected_noise(net, noise, batch.x)
         yield batch, forward(net, weights, batch.x, batch.lengths, (), (), inside)
 

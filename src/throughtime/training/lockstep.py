@@ -25,6 +25,8 @@ from throughtime.training.batches import (
     gather,
     noise_masks,
     observations,
+    padded_rows,
+    row_by_row,
 )
 from throughtime.training.evaluation import evaluate
 from throughtime.training.layout import Layout, copy_all
@@ -186,7 +188,7 @@ class _Group:
     def _pass(self, epoch: int, rates: Float[Tensor, "member"]) -> tuple[Tensor, Tensor, Tensor]:
         """One pass over the training series: mean loss, mean gradient norm, share of steps clipped, one a member."""
         size = self.recipe.batch_size
-        order = epoch_order(self.members, epoch, size)
+        order = epoch_order(self.members, epoch)
         steps = -(-self.samples["train"].sizes // size)
         active = torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(self.weights.device)
         if self.in_kernels:
@@ -214,7 +216,7 @@ class _Group:
         net, size = self.net, self.recipe.batch_size
         assert isinstance(net, Architecture)
         samples, inputs = self.samples["train"], self.inputs
-        step_work = 6 * self.weights.numel() * size * int(inputs.lengths[samples.rows].max())
+        step_work = 6 * self.weights.numel() * min(size, order.shape[1]) * int(inputs.lengths[samples.rows].max())
         at_once = max(1, CALL_WORK // step_work)
         sums = self.weights.new_zeros(2, len(self.members), dtype=torch.float64)
         result = Pass(sums[0], sums[1], self.weights.new_zeros(steps, len(self.members)))
@@ -243,6 +245,7 @@ class _Group:
     ) -> Pass:
         """The pass of any network, on any device, all members a step at a time."""
         size = self.recipe.batch_size
+        padded = 0 if row_by_row(self.net, self.weights) else min(size, self.recipe.padded_rows or size)
         loss_sums = torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device)
         weight_sums = torch.zeros_like(loss_sums)
         norms = []
@@ -250,17 +253,15 @@ class _Group:
         flat = torch.zeros_like(self.weights)
         places = list(self.layout.views(flat).values())
         for step in range(len(active)):
-            batch = gather(
-                self.inputs,
-                self.samples["train"],
-                order[:, step * size : (step + 1) * size],
-                self.shift,
-                self.scale,
-            )
-            targets, weights = observations(self.samples["train"], batch)
-            where = epoch, step, batch.x.shape[1], size
-            masks = dropout_masks(self.net, self.members, *where, self.weights)
-            noise = noise_masks(self.net, self.members, *where, self.weights)
+            positions = order[:, step * size : (step + 1) * size]  # what the largest sample has there
+            if padded:
+                positions = padded_rows(positions, padded)
+            samples, dtype = self.samples["train"], self.weights.dtype
+            batch = gather(self.inputs, samples, positions, self.shift, self.scale, dtype)
+            targets, weights = observations(samples, batch)
+            drawn = epoch, step, batch.x.shape[1], size, self.weights, positions.shape[1]
+            masks = dropout_masks(self.net, self.members, *drawn)
+            noise = noise_masks(self.net, self.members, *drawn)
             outputs = forward(self.net, leaves, batch.x, batch.lengths, masks, *noise)
             losses = elementwise(self.recipe.loss, outputs, targets)
 
@@ -312,8 +313,9 @@ class _Group:
 
     def _settle(self) -> None:
         """Stack what depends on who is still there."""
-        self.shift = self._tensor([member.shift for member in self.members])
-        self.scale = self._tensor([member.scale for member in self.members])
+        source = self.inputs.values.dtype
+        self.shift = self._tensor([member.shift for member in self.members], source)
+        self.scale = self._tensor([member.scale for member in self.members], source)
         self.clip_norms = self._tensor([member.clip_norm for member in self.members])
         by_step = self.net.pooling == "steps"
         nothing = Sample(np.zeros(0, dtype=np.int64), self.members[0].train.targets[:0], np.zeros(0))
@@ -325,5 +327,5 @@ class _Group:
         if self.in_kernels:
             self.course = course(self.inputs, self.samples["train"], self.shift, self.scale)
 
-    def _tensor(self, values: Sequence[float] | Sequence[ndarray]) -> Tensor:
-        return torch.from_numpy(np.array(values)).to(device=self.recipe.device, dtype=self.recipe.dtype)
+    def _tensor(self, values: Sequence[float] | Sequence[ndarray], dtype: torch.dtype | None = None) -> Tensor:
+        return torch.from_numpy(np.array(values)).to(device=self.recipe.device, dtype=dtype or self.recipe.dtype)

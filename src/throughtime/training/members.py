@@ -23,7 +23,8 @@ class Inputs:
     """Raw series, one copy for all members.
 
     ``values`` holds every step (NaN: missing) and ends with a row of NaN, which padding points to; ``static`` columns
-    follow a series' channels at every step.
+    follow a series' channels at every step. Both are of one dtype, the networks' or float64: a member's own mean is
+    subtracted before anything is rounded to what its network computes in.
     """
 
     values: Float[Tensor, "step channel"]
@@ -82,10 +83,13 @@ class Recipe:
     optimizer: OptimizerName
     lr_schedule: ScheduleName
     batch_size: int
+    #: what the networks compute in
     dtype: torch.dtype
     device: str
     #: whether members have recurrent dropout: the kernels add up a masked state's gradient in another order
     masks_state: bool = False
+    #: the rows that a step is filled up to where sums depend on their number, if not ``batch_size``
+    padded_rows: int | None = None
 
 
 @dataclass(frozen=True)
@@ -100,7 +104,7 @@ class Trained:
 
 @dataclass(frozen=True)
 class Batch:
-    """One step's series of every member, padded to the longest, and to the batch size with rows of weight 0."""
+    """One step's series of every member, padded to the longest, and with rows of weight 0 to the largest sample's."""
 
     x: Float[Tensor, "member time batch channel"]
     lengths: Int[Tensor, "member batch"]
