@@ -29,11 +29,11 @@ def map_recurrent(info: Any, in_dims: tuple[int | None, ...], kind: str, *argume
 
 
 def map_backward(info: Any, in_dims: tuple[int | None, ...], kind: str, *arguments: Any) -> tuple[Any, Any]:
-    """The same for the gradients, when a map runs over them alone (``is_grads_batched``)."""
+    """The same for the gradients, when a map runs over them alone."""
     *tensors, reserve, reverse, needs_x, norms = arguments
     size = info.batch_size
     inputs = [as_members(t, d, size) for t, d in zip(tensors, in_dims[1:-4], strict=True)]
     nothing = reserve.new_empty(0)  # what the forward pass kept is of other members: it runs again
     found = torch.ops.throughtime.recurrent_backward(kind, *inputs, nothing, reverse, needs_x, norms)
-    split = [t.unflatten(0, (size, -1)) if t.numel() else t for t in found]
-    return split, [0 if t.numel() else None for t in found]
+    split = tuple(t.unflatten(0, (size, -1)) if t.numel() else t for t in found)
+    return split, tuple(0 if t.numel() else None for t in found)

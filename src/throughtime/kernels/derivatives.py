@@ -1,4 +1,4 @@
-"""Gradients of the op that can be differentiated again: ``create_graph=True``, through plain torch."""
+"""Gradients of the op that can be differentiated again, with ``create_graph=True`` or forward mode: through torch."""
 
 from collections.abc import Callable
 
@@ -31,18 +31,21 @@ def differentiable_gradients(
     noise
         What acted inside the steps.
     """
-    # Aliases: one input may have been computed from another, and that path is not the op's.
-    inputs = [t.view_as(t) if t is not None and need else t for t, need in zip(tensors, needed, strict=True)]
     again: Callable[..., tuple[Tensor, ...]] = reference.recurrent
-    results = again(kind, *inputs, reverse=reverse, noise=noise)
-    reached = [(result, grad) for result, grad in zip(results, outer, strict=False) if grad is not None]
-    wanted = {at: t for at, (t, need) in enumerate(zip(inputs, needed, strict=True)) if t is not None and need}
-    found = torch.autograd.grad(
-        [result for result, _ in reached],
-        list(wanted.values()),
-        [grad for _, grad in reached],
-        create_graph=True,
-        materialize_grads=True,
-    )
+    with torch.enable_grad():  # off where forward mode differentiates what backward does
+        # Aliases: one input may have been computed from another, and that path is not the op's.
+        inputs = [t.view_as(t) if t is not None and need else t for t, need in zip(tensors, needed, strict=True)]
+        results = again(kind, *inputs, reverse=reverse, noise=noise)
+        reached = [(result, grad) for result, grad in zip(results, outer, strict=False) if grad is not None]
+        wanted = {at: t for at, (t, need) in enumerate(zip(inputs, needed, strict=True)) if t is not None and need}
+        found = torch.autograd.grad(
+            [result for result, _ in reached],
+            list(wanted.values()),
+            [grad for _, grad in reached],
+            create_graph=True,
+            materialize_grads=True,
+        )
+    if not torch.is_grad_enabled():
+        found = tuple(grad.detach() for grad in found)
     by_place = dict(zip(wanted, found, strict=True))
     return [by_place.get(at) for at in range(len(inputs))]

@@ -48,9 +48,11 @@ def recurrent(
     Raises
     ------
     RuntimeError
-        Shapes, dtypes or devices that do not fit.
+        Shapes, dtypes or devices that do not fit; under ``torch.jit.trace``.
     ValueError
         A kind or a length out of range.
     """
-    path = native.recurrent if supports(x) and not is_differentiating() else reference.recurrent
-    return path(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
+    if supports(x) and not is_differentiating():
+        return native.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
+    native.check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
+    return reference.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from throughtime.kernels.products import kernel_threads
+from throughtime.kernels.transforms import is_dual, refuse_tracing
 
 try:
     from throughtime.kernels import _native  # type: ignore[attr-defined, unused-ignore]
@@ -55,19 +56,36 @@ def supports(x: Tensor) -> bool:
     return wanted and native_available() and x.is_cpu and x.dtype in SUFFIX
 
 
+def as_memory(tensor: Tensor) -> Tensor:
+    """Values one after the other, with their own sign: ``z.conj().imag`` only notes that memory is to be negated."""
+    return tensor.resolve_neg().contiguous()
+
+
 def address(tensor: Tensor | None) -> int:
-    """Where a contiguous tensor begins; 0 for none."""
-    return 0 if tensor is None else tensor.data_ptr()
+    """Where a tensor of ``as_memory`` begins; 0 for none."""
+    if tensor is None:
+        return 0
+    # Sparse, batched and the like have no storage, which torch says itself.
+    place = tensor.data_ptr()
+    if place == 0 and tensor.numel() > 0:
+        raise RuntimeError(f"a tensor of shape {tuple(tensor.shape)} needs memory, got one whose storage was freed")
+    return place
 
 
 def addresses(tensors: Sequence[Tensor | None], dtypes: Sequence[torch.dtype]) -> list[int]:
     """Where the tensors lie; refuses what the extension would read wrongly."""
+    refuse_tracing("C++ that works on memory")
     for place, (tensor, dtype) in enumerate(zip(tensors, dtypes, strict=True)):
-        if tensor is not None and not (tensor.is_contiguous() and tensor.is_cpu and tensor.dtype == dtype):
+        if tensor is None:
+            continue
+        if not (tensor.is_contiguous() and tensor.is_cpu and tensor.dtype == dtype):
             raise RuntimeError(
                 f"argument {place} needs a contiguous CPU tensor of {dtype}, got one of {tensor.dtype} on "
                 f"{tensor.device} with strides {tensor.stride()} for shape {tuple(tensor.shape)}"
             )
+        if tensor.is_neg() or is_dual(tensor):
+            what = "a negated view: tensor.resolve_neg()" if tensor.is_neg() else "a dual tensor of forward-mode AD"
+            raise RuntimeError(f"argument {place} needs a tensor that is what its memory holds, got {what}")
     return [address(tensor) for tensor in tensors]
 
 

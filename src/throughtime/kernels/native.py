@@ -13,14 +13,10 @@ from torch import Tensor
 
 from throughtime.kernels.batching import map_backward, map_recurrent
 from throughtime.kernels.derivatives import differentiable_gradients
-from throughtime.kernels.extension import SUFFIX, address, compiled, large_tensor, supports, team
+from throughtime.kernels.extension import SUFFIX, address, as_memory, compiled, large_tensor, supports, team
 from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.reference import GATES
-from throughtime.kernels.transforms import is_watched
-
-
-def _contiguous(tensor: Tensor | None) -> Tensor | None:
-    return None if tensor is None else tensor.contiguous()
+from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched, refuse_tracing
 
 
 def _shape(inputs: "Inputs") -> list[int]:
@@ -57,24 +53,28 @@ class Inputs(NamedTuple):
 _DIFFERENTIABLE = 8
 
 
-def _contiguous_inputs(inputs: Inputs) -> Inputs:
-    """All but x, which the kernels read by its strides."""
-    return Inputs(inputs.x, *map(_contiguous, inputs[1:]))  # type: ignore[arg-type]
+def _in_memory(tensor: Tensor | None) -> Tensor | None:
+    return None if tensor is None else as_memory(tensor)
+
+
+def _inputs_in_memory(inputs: Inputs) -> Inputs:
+    """All contiguous but x, which the kernels read by its strides."""
+    return Inputs(inputs.x.resolve_neg(), *map(_in_memory, inputs[1:]))  # type: ignore[arg-type]
 
 
 def _forward(kind: str, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *tensors, reverse, keep = arguments
-    inputs = _contiguous_inputs(Inputs(*tensors))
+    inputs = _inputs_in_memory(Inputs(*tensors))
     x = inputs.x
     y, h_n, c_n, reserve = _empty_results(kind, inputs, keep)
     getattr(compiled(), f"forward_{SUFFIX[x.dtype]}")(
         kind,
         reverse,
         _shape(inputs),
-        x.data_ptr(),
+        address(x),
         x.stride(),
         [address(tensor) for tensor in inputs[2:]],
-        inputs.lengths.data_ptr(),
+        address(inputs.lengths),
         [y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(), reserve.data_ptr() if keep else 0],
         *team(),
     )
@@ -94,24 +94,28 @@ def _empty_results(
     )
 
 
-def _backward(kind: str, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, *arguments: Any) -> list[Tensor]:
+def _backward(
+    kind: str, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, *arguments: Any
+) -> tuple[Tensor, ...]:
     *tensors, reserve, reverse, needs_x, norms = arguments
-    inputs = _contiguous_inputs(Inputs(*tensors))
+    inputs = _inputs_in_memory(Inputs(*tensors))
     x = inputs.x
     if reserve.numel() == 0:  # a transform hid from the forward pass that it would be differentiated
         reserve = _forward(kind, *inputs, reverse, True)[3]
     out = _empty_gradients(kind, inputs, needs_x, norms)
-    if dy is not None and dy.stride(-1) != 1:
-        dy = dy.contiguous()
-    states = [_contiguous(tensor) for tensor in (dh_n, dc_n)]
+    _check_gradients(kind, inputs, dy, dh_n, dc_n)
+    if dy is not None:
+        dy = dy.resolve_neg()
+        dy = dy if dy.stride(-1) == 1 else dy.contiguous()
+    states = [_in_memory(tensor) for tensor in (dh_n, dc_n)]
     getattr(compiled(), f"backward_{SUFFIX[x.dtype]}")(
         kind,
         reverse,
         _shape(inputs),
-        x.data_ptr(),
+        address(x),
         x.stride(),
         [address(tensor) for tensor in inputs[2:]],
-        inputs.lengths.data_ptr(),
+        address(inputs.lengths),
         reserve.data_ptr(),
         [address(tensor) for tensor in (dy, *states)],
         (0, 0, 0) if dy is None else dy.stride()[:3],
@@ -121,9 +125,26 @@ def _backward(kind: str, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | 
     return out
 
 
+def _check_gradients(kind: str, inputs: Inputs, *grads: Tensor | None) -> None:
+    """Refuse gradients of the results that are not like these; autograd has seen to it, ``delta_norms`` has not."""
+    members, time, batch, _, hidden = _shape(inputs)
+    state = (members, batch, hidden)
+    expected = (("dy", (members, time, batch, hidden)), ("dh_n", state), ("dc_n", state))
+    for grad, (name, shape) in zip(grads, expected, strict=True):
+        if grad is None:
+            continue
+        if name == "dc_n" and kind != "lstm":
+            raise RuntimeError(f"dc_n needs an LSTM, got {kind}")
+        if grad.shape != shape or grad.dtype != inputs.x.dtype or not grad.is_cpu:
+            raise RuntimeError(
+                f"{name} needs shape {shape} and {inputs.x.dtype} on cpu, "
+                f"got {tuple(grad.shape)} and {grad.dtype} on {grad.device}"
+            )
+
+
 def _empty_gradients(
     kind: str, inputs: Inputs, needs_x: bool, norms: bool, large: Callable[..., Tensor] = large_tensor
-) -> list[Tensor]:
+) -> tuple[Tensor, ...]:
     """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and two squared norms; empty where not asked for."""
     x = inputs.x
 
@@ -131,12 +152,12 @@ def _empty_gradients(
         return x.new_empty(0) if tensor is None else torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
     steps = x.shape[:3]
-    return [
+    return (
         large(x, *x.shape) if needs_x else like(None),
         *map(like, inputs[2:_DIFFERENTIABLE]),
         x.new_empty(steps if norms else 0),
         x.new_empty(steps if norms and kind == "lstm" else 0),
-    ]
+    )
 
 
 _TENSORS = (
@@ -148,7 +169,9 @@ _library = _registry.Library("throughtime", "DEF")
 _library.define(f"recurrent(str kind, {_TENSORS}, bool reverse, bool keep) -> (Tensor, Tensor, Tensor, Tensor)")
 _library.define(
     f"recurrent_backward(str kind, Tensor? dy, Tensor? dh_n, Tensor? dc_n, {_TENSORS}, Tensor reserve, "
-    "bool reverse, bool needs_x, bool norms) -> Tensor[]"
+    "bool reverse, bool needs_x, bool norms) "
+    # one by one, not Tensor[]: what torch does for batched gradients takes no lists
+    "-> (Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor)"
 )
 _library.impl("recurrent", _forward, "CPU")
 _library.impl("recurrent_backward", _backward, "CPU")
@@ -163,7 +186,7 @@ def _forward_fake(kind: str, *arguments: Any) -> tuple[Tensor, ...]:
     return _empty_results(kind, Inputs(*tensors), keep, _fake_large)
 
 
-def _backward_fake(kind: str, _dy: Any, _dh_n: Any, _dc_n: Any, *arguments: Any) -> list[Tensor]:
+def _backward_fake(kind: str, _dy: Any, _dh_n: Any, _dc_n: Any, *arguments: Any) -> tuple[Tensor, ...]:
     *tensors, _, _, needs_x, norms = arguments
     return _empty_gradients(kind, Inputs(*tensors), needs_x, norms, _fake_large)
 
@@ -184,11 +207,12 @@ def _differentiate(
     grads: list[Tensor | None] = [None] * _DIFFERENTIABLE
     if all(grad is None for grad in outer):
         pass
-    elif torch.is_grad_enabled():  # the kernels' own gradients cannot be differentiated again
+    elif torch.is_grad_enabled() or is_differentiating():  # the kernels' own gradients cannot be differentiated again
         noise = StepNoise(*inputs[_DIFFERENTIABLE:])
         grads = differentiable_gradients(ctx.kind, inputs[:_DIFFERENTIABLE], ctx.reverse, needed, outer, noise)
     else:
-        backward = torch.ops.throughtime.recurrent_backward if is_watched(*outer) else _backward
+        hidden = is_watched(*outer) or any(map(is_batched_gradient, outer))
+        backward = torch.ops.throughtime.recurrent_backward if hidden else _backward
         dx, *others, _, _ = backward(ctx.kind, *outer, *inputs, reserve, ctx.reverse, needed[0], False)
         grads = [grad if need else None for grad, need in zip((dx, None, *others), needed, strict=True)]
     return (None, *grads, *[None] * (len(inputs) - _DIFFERENTIABLE), None, None)
@@ -229,6 +253,7 @@ def check_arguments(
     noise: StepNoise = SILENCE,
 ) -> None:
     """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
+    refuse_tracing("the recurrent op")
     if kind not in GATES:
         raise ValueError(f"kind needs one of {', '.join(GATES)}, got {kind}")
     if x.dim() != 4 or 0 in x.shape:
@@ -295,12 +320,13 @@ def recurrent(
 def takes_alone(*tensors: Tensor) -> bool:
     """Whether ``forward_alone`` may be used: nothing differentiates or watches, and the kernels take such tensors."""
     first = tensors[0]
-    return (
-        not torch.is_grad_enabled()
-        and supports(first)
-        and not is_watched(*tensors)
-        and all(tensor.dtype == first.dtype and tensor.is_cpu for tensor in tensors)
-    )
+    if torch.is_grad_enabled() or not supports(first) or is_watched(*tensors):
+        return False
+    dtype = first.dtype
+    for tensor in tensors:  # noqa: SIM110 - all() of a generator takes twice as long
+        if tensor.dtype is not dtype or not tensor.is_cpu:
+            return False
+    return True
 
 
 def forward_alone(
@@ -314,7 +340,7 @@ def forward_alone(
     Parameters
     ----------
     weights
-        w_ih and w_hh, with biases b_ih and b_hh; shapes are not checked.
+        w_ih and w_hh, with biases b_ih and b_hh; the caller has seen to all shapes.
     start
         h0, for an LSTM h0 and c0, or nothing.
 
@@ -327,15 +353,18 @@ def forward_alone(
     y = large_tensor(x, time, batch, hidden)
     ends = [x.new_empty(1, batch, hidden) for _ in range(2 if kind == "lstm" else 1)]
     # held by name until the call is over: their addresses alone would not keep copies alive
-    tensors = [tensor.contiguous() for tensor in (*weights, *start)]
+    x = x.resolve_neg()
+    tensors = [tensor.resolve_neg().contiguous() for tensor in (*weights, *start)]
     places = [tensor.data_ptr() for tensor in tensors]
+    if 0 in places:
+        places = list(map(address, tensors))  # which says what is wrong
     inputs = places[: len(weights)] + [0] * (4 - len(weights)) + places[len(weights) :]
     outputs = [y.data_ptr(), *(end.data_ptr() for end in ends)]
     getattr(compiled(), f"forward_{SUFFIX[x.dtype]}")(
         kind,
         False,
         (1, time, batch, channels, hidden),
-        x.data_ptr(),
+        x.data_ptr() or address(x),
         (0, *x.stride()),
         inputs + [0] * (10 - len(inputs)),
         0,
@@ -363,9 +392,11 @@ def delta_norms(
 ) -> tuple[Float[Tensor, "member time batch"], ...]:
     """Squared norms of dL/dh_t, and for an LSTM of dL/dc_t, given the gradients of the results.
 
-    Totals: what reaches a state along every path. Zero beyond a series' own end.
+    Totals: what reaches a state along every path. Zero beyond a series' own end. Not differentiable.
     """
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
+    if is_differentiating():
+        raise RuntimeError("delta_norms needs tensors outside forward-mode AD and torch.func: it has no derivative")
     compiled()
     with torch.no_grad():
         reserve = x.new_empty(0)

@@ -93,6 +93,11 @@ def recurrent(
     -------
     ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own end, and
     the states at the end of the run.
+
+    Raises
+    ------
+    ValueError
+        A length out of range.
     """
     members, time, batch, _ = x.shape
     gates, units = GATES[kind], w_hh.shape[-1]
@@ -113,7 +118,7 @@ def recurrent(
     lengths = pad(lengths, (0, rows - batch), value=time)
     steps = torch.arange(time, device=x.device)[:, None]
     running = (steps < lengths[:, None]).unsqueeze(-1)  # member time batch 1
-    shortest = 0 if is_hidden(lengths) else int(lengths.min())  # masking every step gives the same bits
+    shortest = 0 if is_hidden(lengths) else _shortest(lengths, time)  # masking every step gives the same bits
     if shortest < time:  # a NaN there would stay out of the outputs, but 0 * NaN is no gradient
         x = torch.where(running, x, 0)
     cell = CELLS[kind]
@@ -150,6 +155,14 @@ def keep_share(noise: StepNoise, t: int, before: State, fresh: State) -> State:
     return tuple(
         new if k is None else k * old + (1 - k) * new for k, old, new in zip(kept, before, fresh, strict=False)
     )
+
+
+def _shortest(lengths: Tensor, time: int) -> int:
+    """The least length of all; refuses what no series can have, as the kernels do."""
+    shortest, longest = (int(extreme) for extreme in lengths.aminmax())
+    if shortest < 1 or longest > time:
+        raise ValueError(f"lengths needs values from 1 to {time}, got {shortest if shortest < 1 else longest}")
+    return shortest
 
 
 def _pad_gates(weight: Tensor, gates: int, pad_columns: bool = False) -> Tensor:

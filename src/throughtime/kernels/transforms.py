@@ -1,7 +1,8 @@
-"""What torch's transforms ask of the op: values hidden by ``vmap`` or a compiler, derivatives inside a transform."""
+"""What torch does to tensors beside computing with them: tracing, compiling, mapping, forward-mode derivatives."""
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 _PLAIN = frozenset({Tensor, Parameter, type(None)})
@@ -13,11 +14,37 @@ def is_hidden(tensor: Tensor) -> bool:
         return True
     while torch._C._functorch.is_gradtrackingtensor(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
-    return torch._C._functorch.is_batchedtensor(tensor)
+    return torch._C._functorch.is_batchedtensor(tensor) or is_batched_gradient(tensor)
+
+
+def is_batched_gradient(tensor: Tensor | None) -> bool:
+    """Whether a tensor stands for many: ``is_grads_batched=True``, ``jacobian(vectorize=True)``."""
+    return tensor is not None and torch._C._functorch.is_legacy_batchedtensor(tensor)
+
+
+def is_dual(tensor: Tensor) -> bool:
+    """Whether a tensor carries a tangent of forward-mode AD."""
+    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None
+
+
+def is_tracing() -> bool:
+    """Whether ``torch.jit.trace``, or ``torch.onnx.export(dynamo=False)``, records what torch computes."""
+    return torch._C._get_tracing_state() is not None
+
+
+def refuse_tracing(what: str) -> None:
+    """Refuse to be traced: the loop over time would be recorded for one number of steps, and the kernels not at all."""
+    if is_tracing():
+        raise RuntimeError(
+            f"torch.jit.trace needs operations of torch's own, got {what}; trace a layer of throughtime.nn, which is "
+            "recorded as torch's, or use torch.compile or torch.export"
+        )
 
 
 def is_differentiating() -> bool:
-    """Whether ``grad``, ``jacrev``, ``jvp`` or the like is under way: they see through plain torch alone."""
+    """Whether forward-mode AD, ``grad``, ``jacrev`` or the like is under way: they see through plain torch alone."""
+    if forward_ad._current_level >= 0:
+        return True
     if torch.compiler.is_compiling() or torch._C._functorch.peek_interpreter_stack() is None:
         return False
     vmap = torch._C._functorch.TransformType.Vmap
@@ -25,10 +52,12 @@ def is_differentiating() -> bool:
 
 
 def is_watched(*tensors: Tensor | None) -> bool:
-    """Whether anything but autograd stands between a call and its tensors: a compiler, a transform, a subclass."""
+    """Whether anything but backward stands between a call and its tensors: a transform, a compiler, a subclass."""
     return (
         torch.compiler.is_compiling()
         or torch._C._functorch.peek_interpreter_stack() is not None
         or torch._C._len_torch_dispatch_stack() > 0
+        or torch._C._get_tracing_state() is not None
+        or forward_ad._current_level >= 0
         or not _PLAIN.issuperset(map(type, tensors))
     )

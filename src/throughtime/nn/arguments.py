@@ -1,5 +1,7 @@
 """What the layers refuse, with torch's exceptions and in torch's words where torch has them."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
@@ -29,7 +31,7 @@ def check_axes(name: str, x: Tensor, start: States | None) -> None:
     if axes not in (2, 3):
         kind = " tensor" if name == "RNN" else ""
         raise ValueError(f"{name}: Expected input to be 2D or 3D, got {axes}D{kind} instead")
-    if start is None or all(state.dim() == axes for state in start):
+    if start is None or [state.dim() for state in start] == [axes] * len(start):
         return
     batched = f"{'batched' if axes == 3 else 'unbatched'} {axes}-D input"
     found = [state.dim() for state in start]
@@ -68,6 +70,13 @@ def check_start(start: States, sizes: list[tuple[int, int, int]], x: Tensor) -> 
                 "Input and hidden tensors are not the same dtype, found input tensor with "
                 f"{x.dtype} and hidden tensor with {state.dtype}"
             )
+
+
+def check_weights(names: Sequence[str], weights: Sequence[Tensor], sizes: Sequence[tuple[int, ...]]) -> None:
+    """Refuse weights of other shapes than the layer's: replaced, cut, or handed in by ``functional_call``."""
+    for name, weight, size in zip(names, weights, sizes, strict=True):
+        if weight.shape != size:
+            raise RuntimeError(f"{name} needs shape {size}, got {tuple(weight.shape)}")
 
 
 def check_time(x: Tensor, time: int, weight: Tensor) -> None:

@@ -8,11 +8,22 @@ from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
+from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import Kind, StepNoise, forward_alone, recurrent, takes_alone
-from throughtime.nn.arguments import as_lengths, check_axes, check_input, check_rates, check_start, check_time
+from throughtime.kernels import GATES, Kind, StepNoise, forward_alone, recurrent, takes_alone
+from throughtime.kernels.transforms import is_tracing
+from throughtime.nn.arguments import (
+    as_lengths,
+    check_axes,
+    check_input,
+    check_rates,
+    check_start,
+    check_time,
+    check_weights,
+)
 from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
+from throughtime.nn.recording import record_call, record_op
 from throughtime.nn.recurrence import ending, layer_directions, trace_layers
 from throughtime.nn.unrolled import States
 
@@ -119,14 +130,18 @@ class RecurrentLayer(nn.Module):
         hx: Tensor | tuple[Tensor, Tensor] | None = None,
         lengths: Tensor | None = None,
         return_states: bool = False,
-    ) -> tuple[Any, ...]:
+    ) -> Any:
         """Outputs and final state, and every step's states on request; see the class."""
+        if is_tracing():
+            return record_op(self, input, hx, lengths, plain=not (return_states or self._noisy()))
         start = None if hx is None else cast(States, hx if self.mode == "LSTM" else (hx,))
         y: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
             if lengths is not None:
                 raise ValueError("lengths needs a padded input, got a PackedSequence, which has its own")
             y, end, steps = self._run_packed(input, start, return_states)
+        elif isinstance(input, Proxy):
+            return record_call(self, input, hx=hx, lengths=lengths, return_states=return_states)
         else:
             check_axes(self.mode.partition("_")[0], input, start)
             run = self._run_batch if input.dim() == 3 else self._run_alone
@@ -178,14 +193,19 @@ class RecurrentLayer(nn.Module):
         """The layers on (time, batch, channel), in torch's axis order."""
         time, batch, _ = x.shape
         names = self.weight_names
-        own = [getattr(self, name) for name in names]
+        parameters = self._parameters  # past Module.__getattr__, which takes as long as all that is checked here
+        own: list[Any] = [parameters[name] if name in parameters else getattr(self, name) for name in names]
+        one_layer = self.num_layers == 1 and not (self.bidirectional or self.proj_size or every) and batch > 0
+        if one_layer and lengths is None and time > 0 and not self._noisy():
+            given = own if start is None else [*own, *start]
+            sizes = self._weight_sizes() if start is None else [*self._weight_sizes(), *self._start_sizes(batch)]
+            if [tensor.shape for tensor in given] == sizes and takes_alone(x, *given):
+                y, *end = forward_alone(self.kind, x, own, start or ())
+                return y, tuple(end), ()
         if start is not None:
             check_start(start, self._start_sizes(batch), x)
         check_time(x, time, own[0])
-        one_layer = self.num_layers == 1 and not (self.bidirectional or self.proj_size or every) and batch > 0
-        if one_layer and lengths is None and not self._noisy() and takes_alone(x, *own, *(start or ())):
-            y, *end = forward_alone(self.kind, x, own, start or ())
-            return y, tuple(end), ()
+        check_weights(names, own, self._weight_sizes())
         weights = [weight.unsqueeze(0) for weight in own]
         x = x.to(self.weight_ih_l0.dtype)  # of another only under autocast
         lengths = as_lengths(lengths, time, batch, x)
@@ -216,6 +236,18 @@ class RecurrentLayer(nn.Module):
         """Whether anything but the weights acts on a single layer."""
         training = self.training and (self.variational_dropout or self.recurrent_dropout or self.candidate_dropout)
         return bool(training or self.zoneout or self.cell_zoneout)
+
+    def _weight_sizes(self) -> list[tuple[int, ...]]:
+        """The shapes of all weights, in torch's order."""
+        rows, width = GATES[self.kind] * self.hidden_size, self.proj_size or self.hidden_size
+        shared: list[tuple[int, ...]] = [(rows, width)]
+        if self.bias:
+            shared += [(rows,), (rows,)]
+        if self.proj_size:
+            shared.append((width, self.hidden_size))
+        directions = 1 + self.bidirectional
+        above: list[tuple[int, ...]] = [(rows, directions * width), *shared]
+        return [(rows, self.input_size), *shared] * directions + above * directions * (self.num_layers - 1)
 
     def _start_sizes(self, batch: int) -> list[tuple[int, int, int]]:
         places = self.num_layers * (1 + self.bidirectional)
