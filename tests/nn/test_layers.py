@@ -210,6 +210,29 @@ def test_dropout_silences_what_torch_silences_for_the_same_seed(cell, bidirectio
     assert_same(ours.eval()(x), theirs.eval()(x), **EXACT)
 
 
+@each_cell
+@each_dtype
+@pytest.mark.parametrize("num_layers", [1, 2, 3])
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("lengths", [[5, 5, 5], [6, 4, 4, 1], [2, 6, 1, 5]], ids=["equal", "in order", "in any order"])
+def test_dropout_of_packed_series_silences_what_torch_silences_and_leaves_its_generator_where_torch_does(
+    cell, num_layers, bidirectional, lengths, dtype, tolerance
+):
+    if num_layers == 1:
+        with pytest.warns(UserWarning, match="num_layers=1"):
+            layers = pair(cell, 3, 4, dropout=0.4, bidirectional=bidirectional, dtype=dtype)
+    else:
+        layers = pair(cell, 3, 4, num_layers, dropout=0.4, bidirectional=bidirectional, dtype=dtype)
+    series = [torch.randn(n, 3, dtype=dtype) for n in lengths]
+    found, drawn_next = [], []
+    for layer in layers:
+        torch.manual_seed(7)
+        found.append(layer(pack_sequence(series, enforce_sorted=False)))
+        drawn_next.append(torch.rand(3))
+    assert_same(*found, **tolerance)
+    assert torch.equal(*drawn_next)
+
+
 def test_a_layer_with_all_its_outputs_dropped_feeds_zeros_to_the_next():
     torch.manual_seed(1)
     layer = GRU(3, 4, 2, dropout=1.0).train()

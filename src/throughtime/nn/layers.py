@@ -179,7 +179,7 @@ class RecurrentLayer(nn.Module):
         if start is not None:
             check_start(start, self._start_sizes(x.shape[1]), input.data)
             start = _reorder(start, 1, input.sorted_indices)
-        y, end, steps = self._run(x, start, lengths.to(x.device), every)
+        y, end, steps = self._run(x, start, lengths.to(x.device), every, input.batch_sizes)
         packed = pack_padded_sequence(y, lengths)
         return (
             PackedSequence(packed.data, input.batch_sizes, input.sorted_indices, input.unsorted_indices),
@@ -188,9 +188,14 @@ class RecurrentLayer(nn.Module):
         )
 
     def _run(
-        self, x: Tensor, start: States | None, lengths: Tensor | None, every: bool
+        self,
+        x: Tensor,
+        start: States | None,
+        lengths: Tensor | None,
+        every: bool,
+        batch_sizes: Tensor | None = None,
     ) -> tuple[Tensor, States, States]:
-        """The layers on (time, batch, channel), in torch's axis order."""
+        """The layers on (time, batch, channel), in torch's axis order; series that came packed have ``batch_sizes``."""
         time, batch, _ = x.shape
         names = self.weight_names
         parameters = self._parameters  # past Module.__getattr__, which takes as long as all that is checked here
@@ -209,7 +214,7 @@ class RecurrentLayer(nn.Module):
         weights = [weight.unsqueeze(0) for weight in own]
         x = x.to(self.weight_ih_l0.dtype)  # of another only under autocast
         lengths = as_lengths(lengths, time, batch, x)
-        x, masks = self._silence(x)
+        x, masks = self._silence(x, batch_sizes)
         noise = self._noise(x)
         if one_layer and not noise:
             # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
@@ -254,21 +259,28 @@ class RecurrentLayer(nn.Module):
         sizes = [(places, batch, self.proj_size or self.hidden_size)]
         return [*sizes, (places, batch, self.hidden_size)] if self.mode == "LSTM" else sizes
 
-    def _silence(self, x: Tensor) -> tuple[Tensor, list[Tensor | None]]:
+    def _silence(self, x: Tensor, batch_sizes: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
         """The first layer's inputs after dropout, and what the others' are multiplied with (member, time, ...)."""
-        time, batch, channels = x.shape
+        _, batch, channels = x.shape
         width = (self.proj_size or self.hidden_size) * (1 + self.bidirectional)
         masks: list[Tensor | None] = [None] * (self.num_layers - 1)
         if not self.training:
             return x, masks
         if self.dropout:
-            masks = [self.draw(x, (1, time, batch, width), self.dropout) for _ in masks]
+            masks = [self._drop(x, width, batch_sizes) for _ in masks]
         if rate := self.variational_dropout:
             x = x * self.draw(x, (1, batch, channels), rate)
             for layer, mask in enumerate(masks):
                 same = self.draw(x, (1, 1, batch, width), rate)
                 masks[layer] = same if mask is None else mask * same
         return x, masks
+
+    def _drop(self, x: Tensor, width: int, batch_sizes: Tensor | None) -> Tensor:
+        """torch's dropout of what one layer hands to the next: of packed series torch draws the packed steps only."""
+        if batch_sizes is None:
+            return self.draw(x, (1, *x.shape[:2], width), self.dropout)
+        (packed,) = self.draw(x, (1, int(batch_sizes.sum()), width), self.dropout)
+        return pad_packed_sequence(PackedSequence(packed, batch_sizes))[0].unsqueeze(0)
 
     def _noise(self, x: Tensor) -> list[StepNoise]:
         """What acts inside the steps of each layer and direction."""
