@@ -234,11 +234,6 @@ def test_the_dictionary_of_a_part_of_a_table_adds_no_series():
         from_table(pa.table({**ROWS, "unit": gap}), target="label", **NAMED)
 
 
-def test_a_pandas_index_is_no_channel():
-    frame = pd.DataFrame(ROWS, index=[9, 8, 7, 6, 5])
-    assert from_table(frame, target="label", **NAMED).columns.channels == ("flow", "heat")
-
-
 def test_numbers_of_any_width_are_channels():
     table = changed(
         flow=pa.array([1, 2, 3, 4, 5], pa.decimal128(5, 1)), heat=pa.array([True, None, False, True, True])

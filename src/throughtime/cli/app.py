@@ -1,7 +1,9 @@
 """The commands and what they take."""
 
 import sys
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -9,7 +11,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from throughtime.cli.options import Task, with_model_flags
-from throughtime.errors import ThroughtimeError
+from throughtime.errors import DataWarning, ThroughtimeError
 
 app = typer.Typer(
     name="throughtime",
@@ -59,7 +61,8 @@ def spoken(command: Callable[..., None]) -> Callable[..., None]:
     @wraps(command)
     def run(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with _printed_warnings():
+                command(*args, **kwargs)
         except ThroughtimeError as error:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
@@ -78,6 +81,25 @@ def spoken(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(130) from None
 
     return run
+
+
+@contextmanager
+def _printed_warnings() -> Iterator[None]:
+    """Print what is said of the data as a line among the others, every time."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("always", DataWarning)
+        show = warnings.showwarning
+
+        def print_or_show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+            if not issubclass(category, DataWarning):
+                show(message, category, *where, **more)
+                return
+            from throughtime.cli.screen import print_note
+
+            print_note(str(message))
+
+        warnings.showwarning = print_or_show
+        yield
 
 
 def _of_validation(flag: str, told: str, metavar: str) -> Any:

@@ -22,6 +22,11 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 100, soft_wrap=False)
 
 
+def print_note(text: str) -> None:
+    """A line on data that are used, but perhaps not as was meant."""
+    console().print(f"[yellow]{_plain(text)}[/yellow]", soft_wrap=True)
+
+
 def print_description(data: Description, set_aside: str | None = None) -> None:
     """What a data set holds, in a few lines, and what of it is kept for the test."""
     lengths = data.lengths

@@ -1,12 +1,14 @@
 """What a caller hands over as X and y, taken into `Sequences` and targets without guessing."""
 
 import warnings
+from collections.abc import Iterable
 from typing import Any, Literal
 
 import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
+from throughtime.data.index_columns import nameless
 from throughtime.data.sequences import Sequences, as_floats, as_labels, train_dtype_of
 from throughtime.errors import DataError, ParameterError
 
@@ -52,6 +54,7 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
         if layout == "nct":
             parts = [part.T if part.ndim == 2 else part for part in parts]
         return Sequences.from_arrays(parts)
+    _refuse_index(X)
     array = _as_array(X, "X")
     if array.ndim < 2:
         raise _too_flat(array.shape)
@@ -178,6 +181,17 @@ def _as_array(array: Any, what: str) -> ndarray:
         except (ValueError, OverflowError) as error:
             raise DataError(f"{what} needs real numbers, got dtype object: {error}") from error
     return converted
+
+
+def _refuse_index(X: Any) -> None:
+    """Refuse a frame, a step a column, among whose steps the index of a frame stands that was written to a file."""
+    columns = getattr(X, "columns", ())
+    index = [name for name in columns if nameless(name)] if isinstance(columns, Iterable) else []
+    if index:
+        raise DataError(
+            f"X needs a column for each step, got {index[0]!r}, as the index of a data frame is read from a file; "
+            f"X.drop(columns={index!r}) leaves it out"
+        )
 
 
 def _is_sparse(X: Any) -> bool:

@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from throughtime.data.dataset import Columns, Dataset
+from throughtime.data.index_columns import without_index
 from throughtime.data.limits import BUDGET
 from throughtime.data.reasons import reason
-from throughtime.data.tables import assemble, from_table
+from throughtime.data.tables import asked_for, assemble, from_table
 from throughtime.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -66,9 +67,12 @@ def read_directory(
     if len(kinds) != 1:
         raise DataError(f"a directory needs .csv or .parquet files, one a series, got {'both' if kinds else 'neither'}")
     tables: list[pa.Table] = []
+    named, index = asked_for(columns, columns.channels), dict[str, None]()
     for file in files:
         try:
-            table = read_arrow(file)
+            # File by file: pandas writes some frames' index as a column, others' in the metadata alone.
+            table, left_out = without_index(read_arrow(file), named)
+            index |= dict.fromkeys(left_out)
         except DataError as error:
             raise DataError(f"{file.name}: {error}") from error
         if not len(table):
@@ -90,6 +94,7 @@ def read_directory(
         tuple(file.stem for file in files),
         columns,
         columns.channels,
+        index=tuple(index),
         require_target=require_target,
         dtype=dtype,
         name=path.name,

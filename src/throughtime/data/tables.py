@@ -4,7 +4,7 @@ Tables come in through the Arrow C stream: pyarrow's, pandas' and polars' alike.
 """
 
 import difflib
-import re
+import warnings
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -14,9 +14,10 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from throughtime.data.dataset import Columns, Dataset, TargetKind
+from throughtime.data.index_columns import row_numbers, without_index
 from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences, first_infinite, named_channel
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -59,7 +60,8 @@ def from_table(
     static
         Numeric columns that describe a series as a whole; constant in a series.
     channels
-        Numeric columns that change from step to step; all that are left when not given. A null becomes NaN.
+        Numeric columns that change from step to step; all that are left when not given, but for those that number the
+        rows, as the index of a data frame does (`DataWarning`). A null becomes NaN.
     target_kind
         ``"auto"`` takes the target as one a step when it varies within a series, or when it is a float that is null
         on some steps of a series but not on others; ``"series"`` and ``"step"`` settle it. Labels (text, booleans) are
@@ -82,8 +84,9 @@ def from_table(
         A column that is not there, is not numeric, or is not constant where it has to be; a time that is missing or
         comes twice; inf; a series without a target.
     """
-    arrow = _as_arrow(table)
+    chosen = None if channels is None else _names(channels, "channels")
     columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind, own_past)
+    arrow, index = without_index(_as_arrow(table), asked_for(columns, chosen))
     if id is None:
         raise DataError(
             "id (--id) needs the column that tells series apart, one row being one step, got none; "
@@ -94,9 +97,17 @@ def from_table(
     codes, labels = _encoded(arrow[id])
     _refuse_missing(codes, f"id (--id {id})")
     ids = tuple(str(label) for label in labels)
-    chosen = None if channels is None else _names(channels, "channels")
     return assemble(
-        arrow, codes, ids, columns, chosen, require_target=require_target, dtype=dtype, name=name, source=source
+        arrow,
+        codes,
+        ids,
+        columns,
+        chosen,
+        index=index,
+        require_target=require_target,
+        dtype=dtype,
+        name=name,
+        source=source,
     )
 
 
@@ -107,12 +118,16 @@ def assemble(
     columns: Columns,
     channels: tuple[str, ...] | None,
     *,
+    index: Sequence[str],
     require_target: bool,
     dtype: DTypeLike,
     name: str,
     source: str,
 ) -> Dataset:
-    """`from_table` once it is known which series each row belongs to: ``ids[codes[row]]``."""
+    """`from_table` once it is known which series each row belongs to: ``ids[codes[row]]``.
+
+    ``index`` names the columns of a data frame's index that were left out of the table.
+    """
     if columns.target_kind not in ("auto", "series", "step"):
         raise ParameterError(f"target_kind needs 'auto', 'series' or 'step', got {columns.target_kind!r}")
     float_dtype = np.dtype(dtype)
@@ -134,14 +149,14 @@ def assemble(
         raise DataError(f"target (--target) needs the column to predict, got none; {_listing(table.column_names)}")
     if require_target and columns.target is not None:
         _require(table, "target", columns.target)
-    names = _channel_names(table, columns, channels)
+    names = _channel_names(table, columns, channels, len(ids), index)
 
     rows, clock = _in_order(table, codes, ids, columns.time)
     series = _Series(rows, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]), ids)
     short = float_dtype == np.float32 and all(_fits_float32(_kind(table[column])) for column in names)
     values = np.empty((len(table), len(names)), np.float32 if short else np.float64)
-    for index, column in enumerate(names):
-        values[:, index] = series.numbers(table[column])
+    for place, column in enumerate(names):
+        values[:, place] = series.numbers(table[column])
     series.refuse_infinite(values, names)
     groups = None if columns.group is None else _groups(table, columns.group, series)
     static = [_static(table, column, series) for column in columns.static]
@@ -220,12 +235,15 @@ def _as_arrow(table: Any) -> "pa.Table":
         arrow = pa.table(table)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise DataError(f"a table needs one type a column: {reason(error)}") from error
-    unnamed = [name for name in arrow.column_names if re.fullmatch(r"__index_level_\d+__", name)]
-    arrow = arrow.drop_columns(unnamed)  # pandas' index, when it has no name
     twice = {name for name in arrow.column_names if arrow.column_names.count(name) > 1}
     if twice:
         raise DataError(f"a table needs a different name for every column, got twice: {_quoted(sorted(twice))}")
     return arrow
+
+
+def asked_for(columns: Columns, channels: tuple[str, ...] | None) -> set[str | None]:
+    """Every column that was named in some part."""
+    return {columns.id, columns.time, columns.target, columns.group, *columns.static, *(channels or ())}
 
 
 def _names(names: Iterable[str], role: str) -> tuple[str, ...]:
@@ -254,9 +272,21 @@ def _quoted(names: Sequence[str]) -> str:
     return ", ".join(repr(name) for name in names[:_LISTED]) + more
 
 
-def _channel_names(table: "pa.Table", columns: Columns, channels: tuple[str, ...] | None) -> tuple[str, ...]:
-    taken = {columns.id, columns.time, columns.target, columns.group, *columns.static}
+def _channel_names(
+    table: "pa.Table", columns: Columns, channels: tuple[str, ...] | None, n_series: int, index: Sequence[str]
+) -> tuple[str, ...]:
+    taken = asked_for(columns, None)
     names = tuple(name for name in table.column_names if name not in taken) if channels is None else channels
+    if channels is None:
+        counters = row_numbers(table, names, n_series)
+        if index or counters:
+            names = tuple(name for name in names if name not in set(counters))
+            warnings.warn(
+                f"{_quoted([*index, *counters])}: taken for row numbers, as the index of a data frame is, and left "
+                "out; channels= (--channels) names the columns to use",
+                DataWarning,
+                stacklevel=2,
+            )
     if columns.own_past and columns.target is not None and channels is None:
         names = (*names, columns.target)
     for role, chosen in (("channels", names), ("static", columns.static)):
