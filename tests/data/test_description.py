@@ -14,7 +14,7 @@ def dataset(y=None, **extras):
 
 
 def test_a_description_counts_what_is_there_and_is_json():
-    record = describe(dataset(groups=["g", "g", "h"], static=[1, 2, 3], channel_names=["u", "v"]))
+    record = describe(dataset(groups=["g", "g", "h"], static=[1, np.nan, 3], channel_names=["u", "v"]))
     assert json.loads(json.dumps(dataclasses.asdict(record))) == {
         "name": "name",
         "source": "source",
@@ -28,6 +28,7 @@ def test_a_description_counts_what_is_there_and_is_json():
         "n_static": 1,
         "missing": 0.125,
         "missing_by_channel": {"u": 0.25, "v": 0.0},
+        "missing_by_static": {"0": 1 / 3},
         "duplicates": 1,
         "first_time": None,
         "last_time": None,

@@ -8,7 +8,7 @@ import pytest
 from data_forms import write_all
 
 from throughtime.data import Sequences, archives, load, read, reads_columns, table_files
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError
 
 
 @pytest.fixture(scope="module")
@@ -236,7 +236,6 @@ def test_a_column_may_turn_from_integers_to_floats_far_into_a_csv(tmp_path):
         ("unit,rain,label\n", "at least one row"),
         ("unit,rain,label\na,1\n", "Expected 3 columns, got 2"),
         ("unit,unit\na,1\n", "got 'unit' twice"),
-        ("unit;rain;label\na;1;b\n", "needs commas between columns, got 'unit;rain;label'"),
         ("unit,rain,label\na,oops,b\n", r"numeric columns, got 'rain' \(string\)"),
         (b"unit,rain,label\na,1,\xff\n", "needs UTF-8 text, got other bytes in column 'label'"),
         ("unit,rain,label\na,inf,b\n", "inf at series 'a', step 0, channel 'rain'"),
@@ -247,7 +246,111 @@ def test_a_csv_that_cannot_be_read_says_why(text, message, tmp_path):
         read(csv_file(tmp_path, text), id="unit", target="label")
 
 
+@pytest.mark.parametrize("sign", [";", "\t", "|"])
+def test_what_parts_columns_is_seen_in_the_heading_and_decimal_commas_are_read_when_asked_for(sign, tmp_path):
+    text = CSV.replace(",", sign)
+    want = read(csv_file(tmp_path), id="unit", time="day", target="label")
+    assert read(csv_file(tmp_path, text), id="unit", time="day", target="label").X == want.X
+    commas = text.replace("2.5", "2,5")
+    data = read(csv_file(tmp_path, commas), id="unit", time="day", target="label", decimal=",")
+    assert data.X == want.X
+    assert data.columns.decimal == ","
+    with pytest.raises(DataError, match=r"'2,5' in row 3 \(series '7'\) made text of it: decimal=',' \(--decimal ,\)"):
+        read(csv_file(tmp_path, commas), id="unit", time="day", target="label")
+
+
+@pytest.mark.parametrize("role", ["target", "static", "time", "channels"])
+def test_decimal_commas_are_never_taken_for_text_whatever_the_column_is(role, tmp_path):
+    path = csv_file(tmp_path, "id;x;y\na;1;0,5\nb;2;1,5\nc;3;2\n")
+    for folder in (None, tmp_path / "d"):
+        if folder is not None:
+            folder.mkdir()
+            (folder / "a.csv").write_text("x;y\n1;0,5\n2;0,5\n")
+        arguments = {"target": "y"} if role == "target" else {"target": "x", role: ["y"] if role == "channels" else "y"}
+        arguments |= {} if folder else {"id": "id"}
+        source = folder or path
+        if role in ("static", "time"):
+            arguments |= {"require_target": False, "target": None, "channels": ["x"]}
+        with pytest.raises(DataError, match=r"'0,5' in row 1 \(series 'a'\).*--decimal ,"):
+            read(source, **{**arguments, "target_kind": "step"} if role == "target" else arguments)
+        if role != "time" or folder is None:
+            read(source, decimal=",", **arguments)
+
+
+def test_quoted_decimal_commas_between_commas_are_read_too(tmp_path):
+    path = csv_file(tmp_path, 'id,x\na,"0,5"\nb,2\n')
+    assert read(path, id="id", require_target=False, decimal=",").X.values[:, 0].tolist() == [0.5, 2]
+
+
+def test_a_heading_of_both_signs_that_cannot_be_read_names_the_other(tmp_path):
+    path = csv_file(tmp_path, "id;flow, m3;x\na;1,5;2\nb;2;3\n")
+    with pytest.raises(DataError, match=r"its heading, which has both ',' and ';'; decimal=',' \(--decimal ,\)"):
+        read(path, id="id", require_target=False)
+    assert read(path, id="id", require_target=False, decimal=",").X.channel_names == ("flow, m3", "x")
+
+
+@pytest.mark.parametrize("cell", ["0x1F", "0X1f", '"0x1F"', " 0x1F"])
+def test_hexadecimal_is_no_number_in_a_csv(cell, tmp_path):
+    with pytest.raises(DataError, match=r"needs decimal numbers, got ' ?-?0[xX].*' in row 2 of column 'v'"):
+        read(csv_file(tmp_path, f"id,v\na,1\na,{cell}\n"), id="id", require_target=False)
+    text = csv_file(tmp_path, "id,v,note\n0x1F,1,see 0x1\n0x1F,2,0x1\n")
+    assert read(text, id="id", channels=["v"], require_target=False).ids == ("0x1F",)
+
+
+def test_groups_written_as_different_numbers_stay_apart(tmp_path):
+    path = csv_file(tmp_path, "id,g,v\na,007,1\nb,7,1\nc,10,1\n")
+    assert read(path, id="id", group="g", require_target=False).groups.tolist() == ["007", "7", "10"]
+    source = directory(tmp_path / "d", a="g,v\n07,1\n", b="g,v\n10,1\n", c="g,v\n7,1\n")
+    assert read(source, group="g", require_target=False).groups.tolist() == ["07", "10", "7"]
+    path = csv_file(tmp_path, "id,g,v\na,0,1\nb,7,1\n")
+    assert read(path, id="id", group="g", require_target=False).groups.tolist() == [0, 7]
+
+
+@pytest.mark.parametrize("kind", ["csv", "parquet"])
+def test_times_keep_their_zone_in_files(kind, tmp_path):
+    stamps = pa.array([0, 3_600], pa.timestamp("s", "UTC"))
+    if kind == "csv":
+        path = csv_file(tmp_path, "id,t,v\na,1970-01-01T02:00:00+02:00,1\na,1970-01-01T01:00:00Z,2\n")
+    else:
+        path = tmp_path / "x.parquet"
+        pq.write_table(pa.table({"id": ["a", "a"], "t": stamps, "v": [1, 2]}), path)
+    X = read(path, id="id", time="t", require_target=False).X
+    assert X.time_zone == "UTC"
+    assert X.times.astype("i8").tolist() == [0, 3_600 * 10**9]
+    mixed = csv_file(tmp_path, "id,t,v\na,1970-01-01T02:00:00+02:00,1\na,1970-01-01T01:00:00,2\n")
+    with pytest.raises(DataError, match="needs numbers, dates or timestamps"):
+        read(mixed, id="id", time="t", require_target=False)
+
+
+def test_series_without_a_target_are_left_out_of_an_archive_too(tmp_path):
+    X = np.arange(12.0).reshape(3, 4)
+    flat = {"values": X.reshape(-1, 1), "offsets": [0, 4, 8, 12]}
+    steps = np.array([[1, 2, 3, np.nan], [np.nan] * 4, [1, 2, 3, 4]])
+    forms = [
+        {"X": X, "y": [1.5, np.nan, 2]},
+        {"X": X, "y": ["a", "", "b"]},
+        {"X": X, "y": steps},
+        {"X": X, "y": steps[:, :, None]},
+        {**flat, "y": steps.reshape(-1)},
+        {**flat, "y": [1.5, np.nan, 2]},
+    ]
+    for arrays in forms:
+        np.savez(tmp_path / "x.npz", **arrays, ids=["p", "q", "r"], groups=[1, 2, 3])
+        with pytest.warns(DataWarning, match="1 of 3 series has no target and is left out, such as 'q'"):
+            data = read(tmp_path / "x.npz")
+        assert data.ids == ("p", "r")
+        assert data.X[1][:, 0].tolist() == [8, 9, 10, 11]
+        assert data.groups.tolist() == [1, 3]
+        assert len(data.y) == 2
+        assert not isinstance(data.y, Sequences) or data.y[1][:, 0].tolist() == [1, 2, 3, 4]
+        with pytest.raises(DataError, match="needs a value in every series, series 'q' has none"):
+            read(tmp_path / "x.npz", targets="error")
+        whole = read(tmp_path / "x.npz", require_target=False)
+        assert (len(whole.X), whole.y) == (3, None)
+
+
 def directory(tmp_path, **files):
+    tmp_path.mkdir(exist_ok=True)
     for name, text in files.items():
         (tmp_path / f"{name}.csv").write_text(text)
     return tmp_path

@@ -1,11 +1,16 @@
+import ast
+import re
+import shlex
+
 import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
 import pytest
 
+from throughtime.cli.app import _words
 from throughtime.data import Sequences, from_table, read
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError
 
 # Series "b" comes first and out of order; "a" has one step without flow.
 ROWS = {
@@ -102,14 +107,15 @@ def test_a_target_is_one_a_series_when_constant_and_one_a_step_when_not(values, 
         (["u", None, "u", None, "u"], "auto", "series 'a' has none"),
         ([1.0, None, 1.0, None, 1.0], "auto", "series 'a' has none"),
         ([1.0, None, 2.0, np.nan, 1.0], "auto", "series 'a' has none"),
-        ([None] * 5, "auto", "series 'b' has none"),
+        ([None] * 5, "auto", "needs a value in some series, got none in any"),
         ([np.inf, 1.0, np.inf, 1.0, np.inf], "auto", "finite values, got inf in series 'b'"),
         ([np.inf, 1.0, 2.0, 3.0, 4.0], "auto", "inf at series 'b', step 2"),
     ],
 )
 def test_a_target_that_cannot_be_learned_is_refused_by_series(values, kind, message):
+    columns = {"id": "unit", "time": "t", "target": "y", "target_kind": kind}
     with pytest.raises(DataError, match=message):
-        from_table(changed(y=values), id="unit", time="t", target="y", channels=["heat"], target_kind=kind)
+        from_table(changed(y=values), channels=["heat"], targets="error", **columns)
 
 
 @pytest.mark.parametrize("channels", [None, ["flow", "heat"], ["flow"]])
@@ -149,7 +155,7 @@ def test_data_to_predict_may_leave_the_target_empty():
         ({"channels": ["flow", "flow"]}, "each column once"),
         ({"channels": ["flow", "label"]}, r"channels \(--channels\) needs columns other than the target"),
         ({"channels": ["site"]}, r"needs numeric columns, got 'site' \(string\)$"),
-        ({"group": None}, r"got 'site' \(string\); channels= \(--channels\) or static= \(--static\) picks"),
+        ({"group": None}, r"got 'site' \(string\); channels=\['flow', 'heat'\] \(--channels flow,heat\)"),
         ({"static": ["flow"]}, "got 10.0 and 20.0 in series 'b'; a column that changes"),
         ({"static": ["site"]}, "needs numbers, got string"),
         ({"group": "heat", "channels": ["flow"]}, "group .* needs one value a series, got 3 and 2 in series 'b'"),
@@ -208,6 +214,72 @@ def test_dates_and_timestamps_are_nanoseconds_and_numbers_are_floats(stamps, dty
     data = from_table(changed(t=stamps), target="label", **NAMED)
     assert data.X.times.dtype == dtype
     assert [series[:, 1].tolist() for series in data.X] == [[1, 2, 3], [4, 5]]
+
+
+def test_times_of_a_zone_are_kept_in_utc_with_the_zone():
+    stamps = pa.array([3, 1, 1, 2, 2], pa.timestamp("us", "Europe/Berlin"))
+    data = from_table(
+        changed(t=stamps, y=[1.0, 2.0, 3.0, 4.0, 5.0]), target="y", channels=["heat"], id="unit", time="t"
+    )
+    assert data.X.time_zone == data.y.time_zone == "Europe/Berlin"
+    assert data.X.times[2] == np.datetime64(3000, "ns")
+    assert from_table(changed(t=stamps.cast(pa.timestamp("us"))), target="label", **NAMED).X.time_zone is None
+    unknown = changed(t=pa.array([3, 1, 1, 2, 2], pa.timestamp("us", "Nowhere/Land")))
+    assert from_table(unknown, target="label", **NAMED).X.time_zone == "UTC"
+
+
+def test_series_without_a_target_are_left_out_with_their_count_or_refused():
+    columns = {"id": "unit", "time": "t", "channels": ["heat"], "target": "y"}
+    for values, want in (([None, 2, None, 2, None], [2]), ([None, "u", None, "u", ""], ["u"])):
+        with pytest.warns(DataWarning, match=r"1 of 2 series has no target and is left out, such as 'b'; targets='err"):
+            data = from_table(changed(y=values), **columns)
+        assert data.ids == ("a",)
+        assert data.y.tolist() == want
+        assert data.X == from_table(changed(y=values).take([1, 3]), **columns).X
+        with pytest.raises(
+            DataError, match=r"target \(--target y\) needs a value in every series, series 'b' has none"
+        ):
+            from_table(changed(y=values), targets="error", **columns)
+    with pytest.warns(DataWarning, match="1 of 2 series has no target"):
+        data = from_table(changed(y=[None, 1.0, None, 2.0, np.nan]), **columns)
+    assert data.y == Sequences.from_arrays([[[1.0], [2.0]]], times=[[1, 2]], channel_names=["y"]).astype("f4")
+
+
+@pytest.mark.parametrize("role", ["channels", "static", "time", "target"])
+@pytest.mark.parametrize("encode", [lambda column: column, pa.Array.dictionary_encode], ids=["plain", "dictionary"])
+def test_a_word_among_numbers_is_named_with_its_row_and_the_cure(role, encode):
+    values = {
+        "static": ["1", "2", "<0.01", "2", "1"],
+        "time": ["3", "1", "<0.01", "4", "2"],
+        "target": ["1.5", "2", "unknown", "1", "7"],
+    }
+    column = values.get(role, ["3.5", "1", "<0.01", None, "2"])
+    arguments = {"id": "unit", "target": "label", "channels": ["heat"], role: "y"}
+    stray = "unknown" if role == "target" else "<0.01"
+    told = (
+        f"{role} .*got string.*; '{stray}' in row 3 \\(series 'b'\\) made text of it: write a number there, or nothing"
+    )
+    with pytest.raises(DataError, match=told.replace("got string", "got .*string")):
+        from_table(changed(y=encode(pa.array(column))), **arguments)
+
+
+def test_labels_that_are_numbers_and_words_stay_labels():
+    stages = ["1", "2", "3", "R", "W"] * 4
+    table = pa.table({"id": range(20), "x": [0.5] * 20, "y": stages})
+    assert from_table(table, id="id", target="y").y.tolist() == stages
+    table = pa.table({"id": range(3), "x": [0.5] * 3, "y": ["0.5", "unknown", "1.2"]})
+    with pytest.raises(DataError, match=r"'unknown' in row 2 \(series '1'\)"):
+        from_table(table, id="id", target="y")
+
+
+def test_the_cure_named_for_columns_of_text_is_a_cure():
+    table = changed(**{"a, b": [1, 2, 3, 4, 5], "note": ["p", "q", "r", "s", "t"]})
+    with pytest.raises(DataError, match=r"got 'note' \(string\); channels=") as caught:
+        from_table(table, target="label", **NAMED)
+    python, shell = re.search(r"; channels=(.*) \(--channels (.*)\) goes on without", str(caught.value)).groups()
+    data = from_table(table, target="label", **NAMED, channels=ast.literal_eval(python))
+    assert data.X.channel_names == ("flow", "heat", "a, b")
+    assert _words(*shlex.split(shell)) == list(data.X.channel_names)
 
 
 def test_encodings_that_save_space_change_nothing():

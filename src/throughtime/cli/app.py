@@ -1,5 +1,6 @@
 """The commands and what they take."""
 
+import csv
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -47,6 +48,16 @@ ChannelColumns = Annotated[
 TargetKind = Annotated[
     Literal["auto", "series", "step"] | None,
     _of_data("--target-kind", "one target a series or one a step: auto, series, step [default: auto]", "WORD"),
+]
+Decimal = Annotated[
+    Literal[".", ","] | None,
+    _of_data(
+        "--decimal", "decimal sign of CSV files; with a comma, semicolons or tabs part columns [default: .]", "SIGN"
+    ),
+]
+Untargeted = Annotated[
+    Literal["drop", "error"] | None,
+    _of_data("--targets", "series without a target: drop leaves them out, error refuses them [default: drop]", "WORD"),
 ]
 
 
@@ -157,6 +168,8 @@ def _fit(
     static: StaticColumns = None,
     channels: ChannelColumns = None,
     target_kind: TargetKind = None,
+    decimal: Decimal = None,
+    targets: Untargeted = None,
     config: Config = None,
     out: Out = None,
     **given: Any,
@@ -166,6 +179,7 @@ def _fit(
 
     data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
     data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
+    data |= {"decimal": decimal, "targets": targets}
     validation = {"cv": cv, "scoring": scoring or None, "season": season, "seeds": seeds}
     fit(source, data, validation, given, task=task, config=config, out=out)
 
@@ -221,6 +235,8 @@ def _search(
     static: StaticColumns = None,
     channels: ChannelColumns = None,
     target_kind: TargetKind = None,
+    decimal: Decimal = None,
+    targets: Untargeted = None,
     config: Config = None,
     out: Out = None,
     **given: Any,
@@ -230,6 +246,7 @@ def _search(
 
     data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
     data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
+    data |= {"decimal": decimal, "targets": targets}
     search(
         source,
         grid,
@@ -271,11 +288,15 @@ def _predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit wrote")],
     source: Source,
     output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="new .csv or .parquet file")],
+    decimal: Annotated[
+        Literal[".", ","] | None,
+        typer.Option(metavar="SIGN", help="decimal sign of CSV files [default: the run's]", show_default=False),
+    ] = None,
 ) -> None:
     """Predict with a run's network, read as the run's own data were, into a CSV or Parquet file."""
     from throughtime.cli.predict import predict
 
-    predict(run, source, output)
+    predict(run, source, output, decimal)
 
 
 @app.command("data")
@@ -291,6 +312,7 @@ def _data(
     static: StaticColumns = None,
     channels: ChannelColumns = None,
     target_kind: TargetKind = None,
+    decimal: Decimal = None,
 ) -> None:
     """List the built-in data sets, or describe a source."""
     from throughtime.cli.data import describe_source, list_built_in
@@ -299,6 +321,7 @@ def _data(
         list_built_in()
         return
     columns: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
+    columns["decimal"] = decimal
     describe_source(source, columns | {"static": _words(static), "channels": _words(channels)})
 
 
@@ -317,4 +340,7 @@ def _demo(
 
 
 def _words(text: str | None) -> list[str] | None:
-    return None if text is None else [word.strip() for word in text.split(",") if word.strip()]
+    """Names between commas; in double quotes one may hold a comma itself."""
+    if text is None:
+        return None
+    return [word.strip() for line in csv.reader([text], skipinitialspace=True) for word in line if word.strip()]

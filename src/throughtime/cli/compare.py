@@ -73,8 +73,9 @@ def command_of(settings: Mapping[str, Any], **otherwise: Any) -> str:
     columns = settings["columns"]
     flags |= {name: columns[name] for name in ("id", "time", "target", "group")}
     flags |= {name: ",".join(columns[name]) for name in ("static", "channels") if columns[name]}
-    if columns["target_kind"] != "auto":
-        flags["target_kind"] = columns["target_kind"]
+    for name, usual in (("target_kind", "auto"), ("decimal", "."), ("targets", "drop")):
+        if columns.get(name, usual) != usual:
+            flags[name] = columns[name]
     if flags["seeds"] == 1:
         del flags["seeds"]
     known = declared(SCHEMAS[settings["task"]])

@@ -108,6 +108,8 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
         static: list[str] | None = None
         channels: list[str] | None = None
         target_kind: Literal["auto", "series", "step"] | None = None
+        decimal: Literal[".", ","] | None = None
+        targets: Literal["drop", "error"] | None = None
         test: str | None = None
         split: float | None = None
 

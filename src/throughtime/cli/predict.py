@@ -9,14 +9,14 @@ from numpy import ndarray
 from throughtime import storage
 from throughtime.cli.run_files import table_bytes
 from throughtime.cli.screen import console
-from throughtime.data import Dataset, Sequences, read, reads_columns
+from throughtime.data import Dataset, Decimal, Sequences, read, reads_columns
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, predict_members
 from throughtime.estimators.persistence import FACTS, WEIGHTS, from_plain
 from throughtime.generalization.answers import answers_of
 
 
-def predict(run: Path, source: str, output: Path) -> None:
+def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None) -> None:
     """Write a prediction for every series, or every step, and the probabilities of the classes.
 
     Raises
@@ -31,22 +31,24 @@ def predict(run: Path, source: str, output: Path) -> None:
         raise StorageError(f"{output} exists; choose another --output or remove it")
     opened = storage.read_run(run)
     model = from_plain(opened.json(FACTS), opened.arrays(WEIGHTS), str(run))
-    data = read_alike(source, opened.json("config.json"))
+    data = read_alike(source, opened.json("config.json"), decimal)
     (outputs,) = predict_members([model], data.X, [np.arange(len(data.X))])
     columns = prediction_columns(model, data, outputs)
-    storage.write_file(output, table_bytes(columns, kind))
+    storage.write_file(output, table_bytes(columns, kind, data.X.time_zone))
     what = "steps" if model.by_step_ else "series"
     score = _score(model, data, outputs)
     console().print(f"{len(outputs)} {what} predicted into {output}{score}", soft_wrap=True)
 
 
-def read_alike(source: str, settings: dict[str, Any]) -> Dataset:
-    """Read a source with the columns of a run; a target is not needed."""
+def read_alike(source: str, settings: dict[str, Any], decimal: Decimal | None = None) -> Dataset:
+    """Read a source with the columns of a run, its decimal sign unless another is given; a target is not needed."""
     if not reads_columns(source):
         return read(source, require_target=False, own_past=settings["columns"]["own_past"])
     columns = {name: value for name, value in settings["columns"].items() if value is not None}
     if settings["channels"] is not None:
         columns["channels"] = settings["channels"]
+    if decimal is not None:
+        columns["decimal"] = decimal
     return read(source, **columns, require_target=False)
 
 

@@ -57,12 +57,12 @@ def run_files(study: "Study") -> dict[str, bytes]:
             )
         ),
     }
-    held = {"out_of_fold": _out_of_fold(study)}
+    held = {"out_of_fold": (_out_of_fold(study), study.train)}
     if study.test is not None:
-        held["test_predictions"] = _test_predictions(study)
-    for name, table in held.items():
+        held["test_predictions"] = (_test_predictions(study), study.test)
+    for name, (table, data) in held.items():
         if table is not None:
-            files[f"{name}.csv"] = table_bytes(table, "csv")
+            files[f"{name}.csv"] = table_bytes(table, "csv", data.X.time_zone)
             files |= _class_pictures(name, table, study) if _classifies(study) else _value_pictures(name, table, study)
     return files
 
@@ -123,9 +123,13 @@ def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:
     return buffer.getvalue()
 
 
-def table_bytes(columns: Mapping[str, Any], kind: str) -> bytes:
-    """A table as CSV or Parquet."""
-    table = pa.table({name: pa.array(values) for name, values in columns.items()})
+def table_bytes(columns: Mapping[str, Any], kind: str, time_zone: str | None = None) -> bytes:
+    """A table as CSV or Parquet, datetimes in their zone, CSV in UTC: one column, one offset."""
+    arrays = {name: pa.array(values) for name, values in columns.items()}
+    if time_zone is not None:
+        zoned = pa.timestamp("ns", time_zone if kind == "parquet" else "UTC")
+        arrays |= {name: array.cast(zoned) for name, array in arrays.items() if pa.types.is_timestamp(array.type)}
+    table = pa.table(arrays)
     buffer = io.BytesIO()
     if kind == "parquet":
         pa.parquet.write_table(table, buffer)

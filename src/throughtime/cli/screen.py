@@ -45,9 +45,7 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
         rows.append(("groups", f"{data.n_groups}"))
     if data.first_time is not None:
         rows.append(("times", f"{data.first_time} to {data.last_time}"))
-    missing = {name: share for name, share in data.missing_by_channel.items() if share}
-    worst = ", ".join(f"{name} {share:.1%}" for name, share in sorted(missing.items(), key=lambda item: -item[1])[:4])
-    rows.append(("missing", f"{data.missing:.1%} of the values ({worst})" if missing else "none"))
+    rows.append(("missing", _missing(data)))
     if data.duplicates:
         rows.append(("duplicates", f"{data.duplicates} series equal an earlier one: folds may share them"))
     if set_aside is not None:
@@ -196,6 +194,19 @@ def _channels(data: Description) -> str:
         return f"{data.n_channels}"
     names = ", ".join(data.channels[:6]) + (", ..." if data.n_channels > 6 else "")
     return f"{data.n_channels} ({names})"
+
+
+def _missing(data: Description) -> str:
+    """Where values are missing, the four worst named: of the channels, and of the static features."""
+    told = []
+    for of, by_name in (
+        (f"{data.missing:.1%} of the values", data.missing_by_channel),
+        ("of the static features", data.missing_by_static),
+    ):
+        missing = sorted((item for item in by_name.items() if item[1]), key=lambda item: -item[1])
+        if missing:
+            told.append(f"{of} ({', '.join(f'{name} {share:.1%}' for name, share in missing[:4])})")
+    return "; ".join(told) or "none"
 
 
 def _target(data: Description) -> str:

@@ -22,7 +22,8 @@ def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: A
         When they are not of the training series' kind.
     """
     if not reads_columns(source):
-        test = read(source, layout=layout, own_past=columns.get("own_past", False))
+        own_past, targets = columns.get("own_past", False), columns.get("targets", "drop")
+        test = read(source, layout=layout, own_past=own_past, targets=targets)
     else:
         named = {} if train.X.channel_names is None else {"channels": train.X.channel_names}
         test = read(source, **{**columns, **named}, layout=layout)

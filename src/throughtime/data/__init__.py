@@ -2,7 +2,7 @@
 
 from throughtime.data.catalog import BuiltIn
 from throughtime.data.conversion import Layout, as_sequences, as_targets
-from throughtime.data.dataset import Columns, Dataset, TargetKind
+from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.datasets import available, load, load_dataset
 from throughtime.data.description import Description, Spread, Target, describe, is_labels
 from throughtime.data.reading import read, reads_columns
@@ -13,12 +13,14 @@ __all__ = [
     "BuiltIn",
     "Columns",
     "Dataset",
+    "Decimal",
     "Description",
     "Layout",
     "Sequences",
     "Spread",
     "Target",
     "TargetKind",
+    "Untargeted",
     "as_sequences",
     "as_targets",
     "available",

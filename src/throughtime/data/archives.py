@@ -17,10 +17,11 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from throughtime.data.conversion import Layout, as_sequences, as_targets
-from throughtime.data.dataset import Dataset
+from throughtime.data.dataset import Columns, Dataset, Untargeted
 from throughtime.data.limits import BUDGET
 from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences, as_labels
+from throughtime.data.untargeted import leave_out
 from throughtime.errors import DataError
 
 _REQUIRED = ({"X"}, {"values", "offsets"})
@@ -32,7 +33,12 @@ _DTYPE = re.compile(r"[<>|=]([?biufcUSO]\d{0,9}|[mM]8(\[\w{1,9}\])?)", re.ASCII)
 
 
 def read_archive(
-    path: Path, *, layout: Layout = "ntc", require_target: bool = True, dtype: DTypeLike = "float32"
+    path: Path,
+    *,
+    layout: Layout = "ntc",
+    targets: Untargeted = "drop",
+    require_target: bool = True,
+    dtype: DTypeLike = "float32",
 ) -> Dataset:
     """Read an ``.npz``.
 
@@ -46,6 +52,8 @@ def read_archive(
         Of a 3-D ``X``.
     dtype
         float32 or float64, to train in; the arrays are held as they are.
+    targets
+        What becomes of series whose target is NaN or empty text, at every step where it is one a step.
 
     Raises
     ------
@@ -67,10 +75,14 @@ def read_archive(
     X = _complete(X.to_train_in(dtype), arrays)
     if require_target and "y" not in arrays:
         raise DataError(f"a target needs an array y in the archive, got {', '.join(sorted(arrays))}")
-    y = _targets(arrays["y"], X, flat) if "y" in arrays else None
+    empty = _without_target(arrays["y"], X, flat) if "y" in arrays else np.zeros(len(X), np.bool_)
+    learnable = "y" in arrays and (require_target or not empty.any())
+    y = _targets(arrays["y"], X, flat, empty) if learnable else None
     ids = as_labels(arrays["ids"], "ids", len(X)).astype(np.str_) if "ids" in arrays else np.arange(len(X))
     names = tuple(str(name) for name in ids)
-    return Dataset(X, y, names, path.stem, str(path), X.groups, "y" if y is not None else None)
+    columns = Columns(targets=targets)
+    data = Dataset(X, y, names, path.stem, str(path), X.groups, "y" if y is not None else None, columns)
+    return leave_out(data, empty, targets) if y is not None and empty.any() else data
 
 
 def unpack(path: Path, budget: int = BUDGET) -> dict[str, ndarray]:
@@ -156,7 +168,23 @@ def _complete(X: Sequences, arrays: dict[str, ndarray]) -> Sequences:
     return Sequences(X.values, X.offsets, train_dtype=X.train_dtype, **extras) if extras else X
 
 
-def _targets(y: ndarray, X: Sequences, flat: bool) -> ndarray | Sequences:
+def _without_target(y: ndarray, X: Sequences, flat: bool) -> ndarray:
+    """Which series have no target; none where all have none, which is another mistake."""
+    missing: Any = y == "" if y.dtype.kind == "U" else y != y
+    if flat and y.shape == (X.n_steps,) != (len(X),):
+        empty: ndarray = np.logical_and.reduceat(missing, X.offsets[:-1])
+    elif y.ndim and len(y) == len(X):
+        empty = missing.reshape(len(X), -1).all(1)
+    else:
+        return np.zeros(len(X), np.bool_)
+    return empty & ~empty.all()
+
+
+def _targets(y: ndarray, X: Sequences, flat: bool, empty: ndarray) -> ndarray | Sequences:
+    """The targets in the forms of `as_targets`, those of ``empty`` series meaning nothing."""
+    if empty.any():
+        y = y.copy()
+        y[np.repeat(empty, X.lengths) if flat and len(y) != len(X) else empty] = 0
     if flat and y.ndim == 1 and len(y) == X.n_steps != len(X):
         y_steps = Sequences(y[:, None], X.offsets, times=X.times, groups=X.groups, channel_names=["y"])
         return as_targets(y_steps, X)

@@ -8,11 +8,13 @@ from numpy import ndarray
 from throughtime.data.sequences import Sequences
 
 TargetKind = Literal["auto", "series", "step"]
+Decimal = Literal[".", ","]
+Untargeted = Literal["drop", "error"]
 
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table were read as what; the same choice reads the data that come later."""
+    """Which columns of a table were read as what, and how; the same choice reads the data that come later."""
 
     id: str | None = None
     time: str | None = None
@@ -22,6 +24,8 @@ class Columns:
     channels: tuple[str, ...] | None = None
     target_kind: TargetKind = "auto"
     own_past: bool = False
+    decimal: Decimal = "."
+    targets: Untargeted = "drop"
 
 
 @dataclass(frozen=True, eq=False)

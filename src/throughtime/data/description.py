@@ -58,12 +58,12 @@ class Description(Record):
     ----------
     n_steps
         Over all series, a step that several windows share counted in each.
-    missing, missing_by_channel
-        Shares of NaN.
+    missing, missing_by_channel, missing_by_static
+        Shares of NaN: of the values of the channels, of each channel, of each static feature.
     duplicates
         Series that equal an earlier one, value for value.
     first_time, last_time
-        ISO 8601, or numbers as the times are.
+        ISO 8601, with a Z where the times have a zone; or numbers as the times are.
     """
 
     name: str
@@ -78,6 +78,7 @@ class Description(Record):
     n_static: int
     missing: float
     missing_by_channel: dict[str, float]
+    missing_by_static: dict[str, float]
     duplicates: int
     first_time: str | float | None
     last_time: str | float | None
@@ -89,7 +90,7 @@ def describe(dataset: Dataset) -> Description:
     X = dataset.X
     names = X.channel_names or tuple(str(channel) for channel in range(X.n_channels))
     share = np.isnan(X.values).mean(0)
-    first, last = _range(X.times)
+    first, last = _range(X.times, X.time_zone is not None)
     return Description(
         name=dataset.name,
         source=dataset.source,
@@ -103,6 +104,7 @@ def describe(dataset: Dataset) -> Description:
         n_static=0 if X.static is None else int(X.static.shape[1]),
         missing=float(share.mean()),
         missing_by_channel={name: float(part) for name, part in zip(names, share, strict=True)},
+        missing_by_static=_missing_by_static(X),
         duplicates=len(X) - len({series.tobytes() for series in X}),
         first_time=first,
         last_time=last,
@@ -110,11 +112,23 @@ def describe(dataset: Dataset) -> Description:
     )
 
 
+def _missing_by_static(X: Sequences) -> dict[str, float]:
+    if X.static is None:
+        return {}
+    names = X.static_names or tuple(str(feature) for feature in range(X.static.shape[1]))
+    return {name: float(part) for name, part in zip(names, np.isnan(X.static).mean(0), strict=True)}
+
+
 def is_labels(y: ndarray) -> bool:
     """Whether one value a series reads as a label: text, booleans, or few different whole numbers."""
     if y.dtype.kind != "i" and y.dtype.kind != "u":
         return y.dtype.kind != "f"
-    return len(np.unique(y)) <= min(_CLASSES, max(2, len(y) // 2))
+    return len(np.unique(y)) <= most_classes(len(y))
+
+
+def most_classes(n_series: int) -> int:
+    """How many different numbers may be classes; more are taken for values."""
+    return min(_CLASSES, max(2, n_series // 2))
 
 
 def _target(y: ndarray | Sequences | None, name: str | None) -> Target | None:
@@ -139,11 +153,12 @@ def _target(y: ndarray | Sequences | None, name: str | None) -> Target | None:
     )
 
 
-def _range(times: ndarray | None) -> tuple[str | float | None, str | float | None]:
+def _range(times: ndarray | None, utc: bool) -> tuple[str | float | None, str | float | None]:
     if times is None:
         return None, None
     low, high = times.min(), times.max()
     if times.dtype.kind != "M":
         return float(low), float(high)
-    unit = "D" if not (times.astype("datetime64[D]") != times).any() else "s"
-    return str(low.astype(f"datetime64[{unit}]")), str(high.astype(f"datetime64[{unit}]"))
+    unit = "D" if not utc and not (times.astype("datetime64[D]") != times).any() else "s"
+    first, last = (str(end.astype(f"datetime64[{unit}]")) + ("Z" if utc else "") for end in (low, high))
+    return first, last

@@ -13,7 +13,7 @@ from numpy.typing import DTypeLike
 from throughtime.data.archives import read_archive
 from throughtime.data.catalog import CATALOG
 from throughtime.data.conversion import Layout
-from throughtime.data.dataset import Columns, Dataset, TargetKind
+from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.datasets import Split, load_dataset
 from throughtime.data.sequences import Sequences
 from throughtime.data.table_files import SUFFIXES, read_directory, read_table_file
@@ -33,6 +33,8 @@ def read(
     channels: Iterable[str] | None = None,
     target_kind: TargetKind = "auto",
     own_past: bool = False,
+    decimal: Decimal = ".",
+    targets: Untargeted = "drop",
     layout: Layout = "ntc",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
@@ -50,6 +52,11 @@ def read(
     own_past
         Whether the target, one a step, is a channel too: for a forecast, which sees of it what lies a horizon back.
         Named ``channels`` of a table are taken as they are.
+    decimal
+        ``","`` for CSV files with decimal commas, and semicolons or tabs between columns.
+    targets
+        ``"drop"`` leaves series without a target out (`DataWarning`) where a target is required, ``"error"`` refuses
+        the source.
     layout
         ``"nct"`` for an archive whose ``X`` holds channels before time.
     require_target
@@ -67,7 +74,10 @@ def read(
     """
     statics = (static,) if isinstance(static, str) else tuple(static)
     chosen = (channels,) if isinstance(channels, str) else None if channels is None else tuple(channels)
-    columns = Columns(id, time, target, group, statics, chosen, target_kind, own_past)
+    columns = Columns(id, time, target, group, statics, chosen, target_kind, own_past, decimal, targets)
+    for name, value, choices in (("decimal", decimal, (".", ",")), ("targets", targets, ("drop", "error"))):
+        if value not in choices:
+            raise ParameterError(f"{name} needs {choices[0]!r} or {choices[1]!r}, got {value!r}")
     if not isinstance(source, str | PathLike):
         return from_table(
             source,
@@ -79,14 +89,15 @@ def read(
             channels=chosen,
             target_kind=target_kind,
             own_past=own_past,
+            targets=targets,
             require_target=require_target,
             dtype=dtype,
         )
     path = Path(source)
-    if not reads_columns(source) and columns != Columns(own_past=own_past):
+    if not reads_columns(source) and columns != Columns(own_past=own_past, targets=targets):
         given = [
             name
-            for name in ("id", "time", "target", "group", "static", "channels", "target_kind")
+            for name in ("id", "time", "target", "group", "static", "channels", "target_kind", "decimal")
             if getattr(columns, name) != getattr(Columns(), name)
         ]
         raise ParameterError(f"{', '.join(given)} needs a table (CSV, Parquet, a directory of them), got {source}")
@@ -104,7 +115,7 @@ def read(
         if suffix in SUFFIXES:
             return read_table_file(path, columns, require_target=require_target, dtype=dtype)
         if suffix == ".npz":
-            data = read_archive(path, layout=layout, require_target=require_target, dtype=dtype)
+            data = read_archive(path, layout=layout, targets=targets, require_target=require_target, dtype=dtype)
             return _with_own_past(data) if own_past else data
         if suffix == ".ts":
             data = read_ts(path, require_target=require_target, dtype=dtype)
@@ -133,6 +144,8 @@ def _with_own_past(data: Dataset) -> Dataset:
         static=X.static,
         channel_names=names,
         train_dtype=X.train_dtype,
+        static_names=X.static_names,
+        time_zone=X.time_zone,
     )
     return replace(data, X=X, columns=replace(data.columns, own_past=True))
 

@@ -1,17 +1,19 @@
 """CSV and Parquet files, and directories of them that hold one series a file."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import DTypeLike
 
+from throughtime.data.csv_files import read_csv
 from throughtime.data.dataset import Columns, Dataset
 from throughtime.data.index_columns import without_index
 from throughtime.data.limits import BUDGET
 from throughtime.data.reasons import reason
-from throughtime.data.tables import asked_for, assemble, from_table
+from throughtime.data.tables import asked_for, assemble, from_table, repeated
 from throughtime.errors import DataError, ParameterError
 
 if TYPE_CHECKING:
@@ -26,8 +28,8 @@ def read_table_file(
     path: Path, columns: Columns, *, require_target: bool = True, dtype: DTypeLike = "float32"
 ) -> Dataset:
     """Read a long CSV or Parquet file, one row a step; `from_table` says what the columns mean."""
-    return from_table(
-        read_arrow(path, columns.id),
+    data = from_table(
+        read_arrow(path, columns),
         id=columns.id,
         time=columns.time,
         target=columns.target,
@@ -36,11 +38,13 @@ def read_table_file(
         channels=columns.channels,
         target_kind=columns.target_kind,
         own_past=columns.own_past,
+        targets=columns.targets,
         require_target=require_target,
         dtype=dtype,
         name=path.stem,
         source=str(path),
     )
+    return replace(data, columns=replace(data.columns, decimal=columns.decimal))
 
 
 def read_directory(
@@ -71,7 +75,7 @@ def read_directory(
     for file in files:
         try:
             # File by file: pandas writes some frames' index as a column, others' in the metadata alone.
-            table, left_out = without_index(read_arrow(file), named)
+            table, left_out = without_index(read_arrow(file, columns), named)
             index |= dict.fromkeys(left_out)
         except DataError as error:
             raise DataError(f"{file.name}: {error}") from error
@@ -83,6 +87,8 @@ def read_directory(
                 f"{file.name} needs the columns of {files[0].name}, they differ in {', '.join(differ[:20])}"
             )
         tables.append(table)
+    if columns.group is not None:
+        tables = _of_one_text(tables, columns.group)
     try:
         together = pa.concat_tables(tables, promote_options="permissive")
     except pa.ArrowException as error:
@@ -102,36 +108,40 @@ def read_directory(
     )
 
 
-def read_arrow(path: Path, text: str | None = None) -> "pa.Table":
-    """Decode a file into a table; the column ``text`` of a CSV is kept as text, so that 007 is not 7."""
+def _of_one_text(tables: list["pa.Table"], name: str) -> list["pa.Table"]:
+    """The tables with a column of integers as text where another table's is text, as group 10 beside group 07."""
+    import pyarrow as pa
+
+    kinds = [table.schema.field(name).type if name in table.column_names else None for table in tables]
+    if pa.string() not in kinds:
+        return tables
+    return [
+        table.set_column(table.column_names.index(name), name, table[name].cast(pa.string()))
+        if kind is not None and pa.types.is_integer(kind)
+        else table
+        for table, kind in zip(tables, kinds, strict=True)
+    ]
+
+
+def read_arrow(path: Path, columns: Columns) -> "pa.Table":
+    """Decode a file into a table."""
     import pyarrow as pa
 
     what = path.suffix.lower().removeprefix(".").replace("csv", "CSV").replace("parquet", "Parquet")
     try:
-        table = _parquet(path) if path.suffix.lower() == ".parquet" else _csv(path, text)
+        table = (
+            _parquet(path)
+            if path.suffix.lower() == ".parquet"
+            else read_csv(path, columns.id, columns.group, columns.decimal)
+        )
         table.validate(full=True)
-        names = table.column_names
     except DataError:
         raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise DataError(f"a {what} file needs to be intact: {reason(error)}") from error
-    twice = sorted({name for name in names if names.count(name) > 1})
+    twice = repeated(table.column_names)
     if twice:
         raise DataError(f"a {what} file needs a different name for every column, got {twice[0]!r} twice")
-    if len(names) == 1 and re.search(r"[;\t|]", names[0]):
-        raise DataError(f"a CSV file needs commas between columns, got {names[0][:60]!r}")
-    return table
-
-
-def _csv(path: Path, text: str | None) -> "pa.Table":
-    import pyarrow as pa
-    from pyarrow import csv
-
-    types = {} if text is None else {text: pa.string()}
-    table = csv.read_csv(path, convert_options=csv.ConvertOptions(column_types=types))
-    for field in table.schema:
-        if pa.types.is_binary(field.type):
-            raise DataError(f"a CSV file needs UTF-8 text, got other bytes in column {field.name!r}")
     return table
 
 

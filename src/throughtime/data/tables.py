@@ -3,20 +3,27 @@
 Tables come in through the Arrow C stream: pyarrow's, pandas' and polars' alike.
 """
 
+import csv
 import difflib
+import shlex
 import warnings
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
+from io import StringIO
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from throughtime.data.dataset import Columns, Dataset, TargetKind
+from throughtime.data.dataset import Columns, Dataset, TargetKind, Untargeted
+from throughtime.data.description import most_classes
 from throughtime.data.index_columns import row_numbers, without_index
 from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences, first_infinite, named_channel
+from throughtime.data.text_numbers import Stray, stray_text
+from throughtime.data.untargeted import leave_out
 from throughtime.errors import DataError, DataWarning, ParameterError
 
 if TYPE_CHECKING:
@@ -37,6 +44,7 @@ def from_table(
     channels: Iterable[str] | None = None,
     target_kind: TargetKind = "auto",
     own_past: bool = False,
+    targets: Untargeted = "drop",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
     name: str = "table",
@@ -52,7 +60,7 @@ def from_table(
         The column that tells series apart. They keep the order in which they first appear.
     time
         The column to sort each series by: numbers, dates or timestamps, no value twice in a series. Without it the
-        rows keep their order.
+        rows keep their order. Timestamps with a time zone are kept in UTC, the zone in ``X.time_zone``.
     target
         The column to predict. Constant in every series: one value a series. Otherwise one a step.
     group
@@ -69,6 +77,9 @@ def from_table(
     own_past
         Whether the target, one a step, is a channel too, the last where ``channels`` does not name it: for a forecast,
         which sees of it what lies a horizon back.
+    targets
+        What becomes of series without a target where one is required: ``"drop"`` leaves them out (`DataWarning`),
+        ``"error"`` refuses the table.
     require_target
         Whether to refuse a table without the target. When False and the target is missing, for one series even, y is
         None: so the data that a model is to predict are read with the columns that it was trained with.
@@ -82,10 +93,10 @@ def from_table(
     ------
     DataError
         A column that is not there, is not numeric, or is not constant where it has to be; a time that is missing or
-        comes twice; inf; a series without a target.
+        comes twice; inf; no series with a target.
     """
     chosen = None if channels is None else _names(channels, "channels")
-    columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind, own_past)
+    columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind, own_past, targets=targets)
     arrow, index = without_index(_as_arrow(table), asked_for(columns, chosen))
     if id is None:
         raise DataError(
@@ -149,17 +160,18 @@ def assemble(
         raise DataError(f"target (--target) needs the column to predict, got none; {_listing(table.column_names)}")
     if require_target and columns.target is not None:
         _require(table, "target", columns.target)
-    names = _channel_names(table, columns, channels, len(ids), index)
+    place = _Place(codes, ids, columns.id is None)
+    names = _channel_names(table, columns, channels, place, index)
 
-    rows, clock = _in_order(table, codes, ids, columns.time)
+    rows, clock = _in_order(table, codes, place, columns.time)
     series = _Series(rows, np.concatenate([[0], np.cumsum(np.bincount(codes, minlength=len(ids)))]), ids)
     short = float_dtype == np.float32 and all(_fits_float32(_kind(table[column])) for column in names)
     values = np.empty((len(table), len(names)), np.float32 if short else np.float64)
-    for place, column in enumerate(names):
-        values[:, place] = series.numbers(table[column])
+    for channel, column in enumerate(names):
+        values[:, channel] = series.numbers(table[column])
     series.refuse_infinite(values, names)
     groups = None if columns.group is None else _groups(table, columns.group, series)
-    static = [_static(table, column, series) for column in columns.static]
+    static = [_static(table, column, series, place) for column in columns.static]
     X = Sequences(
         values,
         series.offsets,
@@ -168,15 +180,33 @@ def assemble(
         static=np.stack(static, 1) if static else None,
         channel_names=names,
         train_dtype=float_dtype,
+        time_zone=None if columns.time is None else _zone(table[columns.time]),
     )
-    kind, y = columns.target_kind, None
+    kind, y, empty = columns.target_kind, None, np.zeros(len(ids), np.bool_)
     if has_target:
         assert columns.target is not None
-        kind, y = _target(table, columns.target, columns.target_kind, series, X, require_target)
+        kind, y, empty = _target(table, columns, series, X, place, require_target)
+        if empty.all() and require_target:
+            raise DataError(f"target (--target {columns.target}) needs a value in some series, got none in any")
     if columns.own_past and isinstance(y, ndarray):
         raise DataError("own_past needs a target at each step, got one a series, which would be its own input")
     frozen = replace(columns, channels=names, target_kind=kind)
-    return Dataset(X, y, ids, name, source, X.groups, columns.target, frozen)
+    data = Dataset(X, y, ids, name, source, X.groups, columns.target, frozen)
+    return leave_out(data, empty, columns.targets) if require_target and empty.any() else data
+
+
+@dataclass(frozen=True)
+class _Place:
+    """Where a row of the table is, in words; of a directory, whose files are the series, the row of its file."""
+
+    codes: ndarray
+    ids: tuple[str, ...]
+    by_file: bool
+
+    def of(self, row: int) -> str:
+        series = self.codes[row]
+        within = row - int((self.codes == series).argmax()) if self.by_file else row
+        return f"row {within + 1} (series {self.ids[series]!r})"
 
 
 @dataclass(frozen=True)
@@ -235,10 +265,15 @@ def _as_arrow(table: Any) -> "pa.Table":
         arrow = pa.table(table)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise DataError(f"a table needs one type a column: {reason(error)}") from error
-    twice = {name for name in arrow.column_names if arrow.column_names.count(name) > 1}
+    twice = repeated(arrow.column_names)
     if twice:
-        raise DataError(f"a table needs a different name for every column, got twice: {_quoted(sorted(twice))}")
+        raise DataError(f"a table needs a different name for every column, got twice: {_quoted(twice)}")
     return arrow
+
+
+def repeated(names: Iterable[str]) -> list[str]:
+    """The names that are there more than once."""
+    return sorted(name for name, n in Counter(names).items() if n > 1)
 
 
 def asked_for(columns: Columns, channels: tuple[str, ...] | None) -> set[str | None]:
@@ -273,12 +308,12 @@ def _quoted(names: Sequence[str]) -> str:
 
 
 def _channel_names(
-    table: "pa.Table", columns: Columns, channels: tuple[str, ...] | None, n_series: int, index: Sequence[str]
+    table: "pa.Table", columns: Columns, channels: tuple[str, ...] | None, place: "_Place", index: Sequence[str]
 ) -> tuple[str, ...]:
     taken = asked_for(columns, None)
     names = tuple(name for name in table.column_names if name not in taken) if channels is None else channels
     if channels is None:
-        counters = row_numbers(table, names, n_series)
+        counters = row_numbers(table, names, len(place.ids))
         if index or counters:
             names = tuple(name for name in names if name not in set(counters))
             warnings.warn(
@@ -295,8 +330,11 @@ def _channel_names(
     odd = [name for name in names if not _is_numeric(_kind(table[name]))]
     if odd:
         found = ", ".join(f"{name!r} ({table[name].type})" for name in odd[:_LISTED])
-        cure = "; channels= (--channels) or static= (--static) picks the columns to use" if channels is None else ""
-        raise DataError(f"channels needs numeric columns, got {found}{cure}")
+        told = next((told for name in odd[:_LISTED] if (told := _told_stray(table[name], place))), "")
+        raise DataError(
+            f"channels needs numeric columns, got {found}{told}"
+            f"{'' if channels is not None else _left(name for name in names if name not in set(odd))}"
+        )
     if not names:
         raise DataError(
             f"channels (--channels) needs at least one column, none is left; {_listing(table.column_names)}"
@@ -304,10 +342,35 @@ def _channel_names(
     return names
 
 
+def _left(names: Iterable[str]) -> str:
+    """How to go on with the channels that are numeric."""
+    numeric = list(names)
+    if not numeric:
+        return ""
+    if len(numeric) > _LISTED:
+        return "; channels= (--channels) names the columns to use"
+    buffer = StringIO()
+    csv.writer(buffer, lineterminator="").writerow(numeric)
+    return f"; channels={numeric!r} (--channels {shlex.quote(buffer.getvalue())}) goes on without"
+
+
+def _told_stray(column: "pa.ChunkedArray", place: "_Place") -> str:
+    """What made text of a column of numbers, as the end of a message."""
+    stray = _stray(column)
+    return "" if stray is None else f"; {stray.value!r} in {place.of(stray.row)} made text of it: {stray.cure}"
+
+
+def _stray(column: "pa.ChunkedArray") -> Stray | None:
+    if not _is_text(_kind(column)):
+        return None
+    codes, labels = _encoded(column)
+    return stray_text(codes, labels.tolist())
+
+
 def _in_order(
-    table: "pa.Table", codes: ndarray, ids: tuple[str, ...], time: str | None
+    table: "pa.Table", codes: ndarray, place: "_Place", time: str | None
 ) -> tuple[ndarray | None, ndarray | None]:
-    clock = None if time is None else _clock(table, time, codes, ids)
+    clock = None if time is None else _clock(table, time, place)
     rows: ndarray | None = np.argsort(codes, kind="stable") if clock is None else np.lexsort((clock, codes))
     assert rows is not None
     if (rows[1:] > rows[:-1]).all():
@@ -321,12 +384,12 @@ def _in_order(
         row = int(twice.argmax())
         raise DataError(
             f"time (--time {time}) needs different values within a series, got {clock[row]} twice in series "
-            f"{ids[codes[row]]!r}"
+            f"{place.ids[codes[row]]!r}"
         )
     return rows, clock
 
 
-def _clock(table: "pa.Table", time: str, codes: ndarray, ids: tuple[str, ...]) -> ndarray:
+def _clock(table: "pa.Table", time: str, place: "_Place") -> ndarray:
     import pyarrow as pa
     import pyarrow.compute as pc
 
@@ -336,9 +399,7 @@ def _clock(table: "pa.Table", time: str, codes: ndarray, ids: tuple[str, ...]) -
         column = pc.if_else(pc.is_finite(column), column, None)
     if column.null_count:
         row = int(np.argmax(pc.is_null(column).to_numpy()))
-        raise DataError(
-            f"time (--time {time}) needs a value in every row, got none in row {row + 1} (series {ids[codes[row]]!r})"
-        )
+        raise DataError(f"time (--time {time}) needs a value in every row, got none in {place.of(row)}")
     if pa.types.is_timestamp(column.type) or pa.types.is_date(column.type):
         zone = column.type.tz if pa.types.is_timestamp(column.type) else None
         stamps: ndarray = _cast(_cast(column, pa.timestamp("ns", zone), f"time {time!r}"), pa.int64()).to_numpy()
@@ -351,11 +412,22 @@ def _clock(table: "pa.Table", time: str, codes: ndarray, ids: tuple[str, ...]) -
                 f"time (--time {time}) needs integers of at most 2**53, got {numbers.max()}; turn them into timestamps"
             )
         return floats
-    example = repr(column[0].as_py())[:60]
-    raise DataError(
-        f"time (--time {time}) needs numbers, dates or timestamps such as 2024-03-31T18:00:00, got {_kind(column)} "
-        f"({example})"
-    )
+    need = f"time (--time {time}) needs numbers, dates or timestamps such as 2024-03-31T18:00:00, got {_kind(column)}"
+    example = f" ({str(column[0])[:60]!r})" if _is_text(_kind(column)) else ""
+    raise DataError(f"{need}{example}{_told_stray(column, place)}")
+
+
+def _zone(column: "pa.ChunkedArray") -> str | None:
+    """The time zone of timestamps; UTC, which the times are in, where nobody knows the one that is named."""
+    import pyarrow as pa
+
+    if not pa.types.is_timestamp(column.type) or column.type.tz is None:
+        return None
+    try:
+        pa.scalar(0, column.type).cast(pa.string())
+    except pa.ArrowException:
+        return "UTC"
+    return str(column.type.tz)
 
 
 def _groups(table: "pa.Table", group: str, series: _Series) -> ndarray:
@@ -368,8 +440,10 @@ def _groups(table: "pa.Table", group: str, series: _Series) -> ndarray:
     return constant
 
 
-def _static(table: "pa.Table", column: str, series: _Series) -> ndarray:
-    _require_type(table[column], "static", column, "numbers", _is_numeric)
+def _static(table: "pa.Table", column: str, series: _Series, place: _Place) -> ndarray:
+    if not _is_numeric(_kind(table[column])):
+        told = _told_stray(table[column], place)
+        raise DataError(f"static (--static {column}) needs numbers, got {_kind(table[column])}{told}")
     values = series.numbers(table[column])
     first: ndarray = values[series.offsets[:-1]]
     wanted = np.repeat(first, np.diff(series.offsets))
@@ -385,10 +459,13 @@ def _static(table: "pa.Table", column: str, series: _Series) -> ndarray:
 
 
 def _target(
-    table: "pa.Table", target: str, kind: TargetKind, series: _Series, X: Sequences, required: bool
-) -> tuple[TargetKind, ndarray | Sequences | None]:
+    table: "pa.Table", columns: Columns, series: _Series, X: Sequences, place: _Place, required: bool
+) -> tuple[TargetKind, ndarray | Sequences | None, ndarray]:
+    """Its kind, its values, and which series have none, whose values mean nothing."""
     import pyarrow as pa
 
+    target, kind = columns.target, columns.target_kind
+    assert target is not None
     column = table[target]
     what = f"target (--target {target})"
     _require_type(column, "target", target, "numbers, text or booleans", lambda t: _is_numeric(t) or _is_label(t))
@@ -396,27 +473,34 @@ def _target(
     number = real or pa.types.is_integer(_kind(column))
     codes, labels = series.encoded(column)
     low, high = series.bounds(codes)
+    empty = high < 0
+    if empty.all() or (empty.any() and not required):
+        return kind, None, empty
+    low = np.where(empty, high[~empty][0], low)  # any label, of a series that is left out
+    high = np.where(empty, low, high)
     nulls = np.logical_or.reduceat(codes < 0, series.offsets[:-1])
     if kind == "auto":
-        some = real and bool((nulls & (high >= 0)).any())
-        kind = "step" if number and (((high >= 0) & (low != high)).any() or some) else "series"
-    empty = high < 0
-    if empty.any():
-        if not required:
-            return kind, None
-        raise DataError(f"{what} needs a value in every series, series {series.ids[int(empty.argmax())]!r} has none")
+        some = real and bool((nulls & ~empty).any())
+        kind = "step" if number and ((low != high).any() or some) else "series"
+    if not number and ((low != high).any() or kind == "step" or len(labels) > most_classes(len(series.ids))):
+        told = _told_stray(column, place)
+        if told:
+            raise DataError(f"{what} needs numbers, or labels that are none, got {_kind(column)}{told}")
     if kind == "series":
         series.refuse_varying(low, high, labels, what, "" if number else "; text and booleans are never one a step")
         y: ndarray = labels[low]
         if real and np.isinf(y).any():
             index = int(np.isinf(y).argmax())
             raise DataError(f"{what} needs finite values, got {y[index]} in series {series.ids[index]!r}")
-        return kind, y
+        return kind, y, empty
     if not number:
         raise DataError(f"{what} needs numbers to be one a step, got {_kind(column)}")
     steps = series.numbers(column)[:, None]
     series.refuse_infinite(steps, [target])
-    return kind, Sequences(steps, series.offsets, times=X.times, groups=X.groups, channel_names=[target])
+    y_steps = Sequences(
+        steps, series.offsets, times=X.times, groups=X.groups, channel_names=[target], time_zone=X.time_zone
+    )
+    return kind, y_steps, empty
 
 
 def _refuse_missing(codes: ndarray, what: str, series: _Series | None = None) -> None:
@@ -526,13 +610,17 @@ def _fits_float32(kind: "pa.DataType") -> bool:
     return _is_numeric(kind) and not wide
 
 
+def _is_text(kind: "pa.DataType") -> bool:
+    import pyarrow.types as t
+
+    return bool(t.is_string(kind) or t.is_large_string(kind) or t.is_string_view(kind))
+
+
 def _is_label(kind: "pa.DataType") -> bool:
     import pyarrow.types as t
 
     return bool(
-        t.is_string(kind)
-        or t.is_large_string(kind)
-        or t.is_string_view(kind)
+        _is_text(kind)
         or t.is_integer(kind)
         or t.is_floating(kind)
         or t.is_boolean(kind)

@@ -122,7 +122,7 @@ def untransform(name: str, learned: Float[ndarray, "target"]) -> Float[ndarray, 
 
 def steps_like(X: Sequences, values: ndarray) -> Sequences:
     """Values at every step of X, with its times and groups."""
-    return Sequences(values, X.offsets, times=X.times, groups=X.groups)
+    return Sequences(values, X.offsets, times=X.times, groups=X.groups, time_zone=X.time_zone)
 
 
 def observed_pairs(
