@@ -82,7 +82,7 @@ def test_predict_gives_what_the_saved_network_predicts(fitted: Path, table: Path
     assert run("predict", fitted, unlabeled, "-o", output)[0] == 0
     found = pd.read_csv(output) if kind == "csv" else pd.read_parquet(output)
     X = Sequences.from_arrays(
-        [part.filter(like="c").to_numpy("float32") for _, part in pd.read_csv(table).groupby("series", sort=False)]
+        [part.filter(like="c").astype("float32") for _, part in pd.read_csv(table).groupby("series", sort=False)]
     )
     model = SequenceClassifier.load(fitted)
     assert found["prediction"].tolist() == model.predict(X).tolist()

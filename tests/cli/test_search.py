@@ -64,8 +64,9 @@ def test_the_network_of_a_search_is_the_best_estimator_refitted(
     searched: tuple[Path, str], in_python: LockstepSearchCV, few: Labeled, table: Path, tmp_path: Path
 ) -> None:
     directory, _ = searched
+    named = few[0].replace(channel_names=[f"c{k}" for k in range(few[0].n_channels)])  # as in the table
     np.testing.assert_array_equal(
-        SequenceClassifier.load(directory).predict_proba(few[0]), in_python.best_estimator_.predict_proba(few[0])
+        SequenceClassifier.load(directory).predict_proba(named), in_python.best_estimator_.predict_proba(few[0])
     )
     assert run("predict", directory, table, "-o", tmp_path / "p.csv")[0] == 0
     assert pd.read_csv(tmp_path / "p.csv")["prediction"].tolist() == in_python.predict(few[0]).tolist()

@@ -39,6 +39,7 @@ def test_a_long_table_becomes_series_by_first_appearance_each_sorted_by_time(wra
         static=[7.5, 2.5],
         channel_names=["flow", "heat"],
         train_dtype="f4",
+        static_names=["area"],
     )
     assert want == data.X
     assert data.y.tolist() == ["bad", "good"]

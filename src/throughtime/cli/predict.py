@@ -9,9 +9,12 @@ from numpy import ndarray
 from throughtime import storage
 from throughtime.cli.run_files import table_bytes
 from throughtime.cli.screen import console
+from throughtime.cli.sources import match_names
 from throughtime.data import Dataset, Decimal, Sequences, read, reads_columns
 from throughtime.errors import ParameterError, StorageError
-from throughtime.estimators import SequenceClassifier, SequenceEstimator, predict_members
+from throughtime.estimators import SequenceClassifier, SequenceEstimator
+from throughtime.estimators.members import outputs_of
+from throughtime.estimators.names import NAMES
 from throughtime.estimators.persistence import FACTS, WEIGHTS, from_plain
 from throughtime.generalization.answers import answers_of
 
@@ -31,8 +34,9 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
         raise StorageError(f"{output} exists; choose another --output or remove it")
     opened = storage.read_run(run)
     model = from_plain(opened.json(FACTS), opened.arrays(WEIGHTS), str(run))
-    data = read_alike(source, opened.json("config.json"), decimal)
-    (outputs,) = predict_members([model], data.X, [np.arange(len(data.X))])
+    settings = opened.json("config.json")
+    data = _with_names(read_alike(source, settings, model.layout, decimal), model, settings)
+    (outputs,) = outputs_of([model], data.X, [np.arange(len(data.X))])
     columns = prediction_columns(model, data, outputs)
     storage.write_file(output, table_bytes(columns, kind, data.X.time_zone))
     what = "steps" if model.by_step_ else "series"
@@ -40,16 +44,23 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     console().print(f"{len(outputs)} {what} predicted into {output}{score}", soft_wrap=True)
 
 
-def read_alike(source: str, settings: dict[str, Any], decimal: Decimal | None = None) -> Dataset:
+def read_alike(source: str, settings: dict[str, Any], layout: Any = "ntc", decimal: Decimal | None = None) -> Dataset:
     """Read a source with the columns of a run, its decimal sign unless another is given; a target is not needed."""
     if not reads_columns(source):
-        return read(source, require_target=False, own_past=settings["columns"]["own_past"])
+        return read(source, require_target=False, layout=layout, own_past=settings["columns"]["own_past"])
     columns = {name: value for name, value in settings["columns"].items() if value is not None}
     if settings["channels"] is not None:
         columns["channels"] = settings["channels"]
     if decimal is not None:
         columns["decimal"] = decimal
     return read(source, **columns, require_target=False)
+
+
+def _with_names(data: Dataset, model: SequenceEstimator, settings: dict[str, Any]) -> Dataset:
+    """The data as `match_names` gives them; the networks of earlier versions keep no names, their runs do."""
+    named = {"feature_names_in_": settings["channels"], "static_names_in_": settings["columns"]["static"]} | vars(model)
+    channels, static = (None if named[name] is None else list(named[name]) for name in NAMES)
+    return match_names(data, channels, static or None, settings["target"])
 
 
 def prediction_columns(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> dict[str, ndarray]:

@@ -1,12 +1,14 @@
 """The series of a run: those to train on and those to test on, read and checked before anything is trained."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from rich.markup import escape
 
+from throughtime.cli.screen import console
 from throughtime.data import Dataset, Sequences, read, reads_columns
 from throughtime.errors import DataError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
@@ -27,6 +29,7 @@ def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: A
     else:
         named = {} if train.X.channel_names is None else {"channels": train.X.channel_names}
         test = read(source, **{**columns, **named}, layout=layout)
+    test = match_names(test, train.X.channel_names, train.X.static_names, train.target)
     if train.X.n_channels != test.X.n_channels:
         raise DataError(
             f"{test.source} needs the {train.X.n_channels} channels of {train.source}, got {test.X.n_channels}"
@@ -40,6 +43,66 @@ def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: A
     if (observed_targets(train.y).dtype.kind in "US") != (observed_targets(test.y).dtype.kind in "US"):
         raise DataError(f"{test.source} and {train.source} need the same kind of target, got text in one of them only")
     return test
+
+
+def match_names(
+    data: Dataset, channels: Sequence[str] | None, static: Sequence[str] | None, target: str | None = None
+) -> Dataset:
+    """Put channels and static features in the order of the names that a network was trained on.
+
+    Those that it does not know are left out. Where only one side has names, columns are taken in their order, which a
+    line on the screen says.
+
+    Parameters
+    ----------
+    channels, static
+        The names, ``None`` where there are none.
+    target
+        What the network's target is called, for the channel that holds the target's own past.
+
+    Raises
+    ------
+    DataError
+        For a name that the source lacks, or has twice.
+    """
+    X = data.X
+    if data.columns.own_past and X.channel_names is not None and target is not None:
+        X = X.replace(channel_names=[target if name == data.target else name for name in X.channel_names])
+    places = _places(data.source, "channels", X.channel_names, channels, X.n_channels)
+    if places is not None:
+        X = X.take_channels(places)
+    places = _places(data.source, "static features", X.static_names, static, n_static(data))
+    if places is not None:
+        X = X.take_static(places)
+    # another number of them is refused where it is told what was needed
+    if channels is None or len(channels) == X.n_channels:
+        X = X.replace(channel_names=channels or ())
+    if static is None or len(static) == (0 if X.static is None else X.static.shape[1]):
+        X = X.replace(static_names=static or ())
+    return replace(data, X=X)
+
+
+def _places(
+    source: str, what: str, names: Sequence[str] | None, wanted: Sequence[str] | None, count: int
+) -> list[int] | None:
+    """Where the wanted names are among ``count`` columns; ``None`` for all, in their order."""
+    if names is not None and wanted is not None:
+        if list(names) == list(wanted):
+            return None
+        for name in wanted:
+            if (found := list(names).count(name)) != 1:
+                number = "none" if not found else f"{found} of it"
+                raise DataError(
+                    f"{source} needs one of each of the {what} {', '.join(wanted)}, got {number} called {name!r} "
+                    f"among {', '.join(names)}"
+                )
+        return [list(names).index(name) for name in wanted]
+    if names is not None or (wanted is not None and len(wanted) == count):
+        whose = f"the {what} of {source}" if names is None else f"the {what} that the network was trained on"
+        order = ", ".join(wanted or names or ())
+        told = escape(f"{whose} have no names: they are taken in the order {order}.")
+        console().print(f"[yellow]{told}[/yellow]\n", soft_wrap=True)
+    return None
 
 
 def set_aside(whole: Dataset, share: float, model: SequenceEstimator, seed: int) -> tuple[Dataset, Dataset]:

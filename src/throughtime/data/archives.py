@@ -25,7 +25,7 @@ from throughtime.data.untargeted import leave_out
 from throughtime.errors import DataError
 
 _REQUIRED = ({"X"}, {"values", "offsets"})
-_OPTIONAL = {"y", "groups", "static", "times", "ids", "channel_names"}
+_OPTIONAL = {"y", "groups", "static", "times", "ids", "channel_names", "static_names"}
 # What zipfile raises; an unknown compression is a NotImplementedError, which is a RuntimeError.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 _DEFLATE = 1032  # the most that deflate can pack into one byte
@@ -47,7 +47,8 @@ def read_archive(
     path
         Holds ``X`` (3-D, or 2-D for a single channel), or ``values`` ``(step, channel)`` with ``offsets``
         ``(series + 1,)``. Beside them ``y``, one a series or one a step (in the shape of X, or flat beside
-        ``values``), and ``groups``, ``static``, ``times``, ``ids``, ``channel_names`` where they are known.
+        ``values``), and ``groups``, ``static``, ``times``, ``ids``, ``channel_names``, ``static_names`` where they are
+        known.
     layout
         Of a 3-D ``X``.
     dtype
@@ -160,9 +161,11 @@ def _header(
 
 
 def _complete(X: Sequences, arrays: dict[str, ndarray]) -> Sequences:
-    extras: dict[str, Any] = {name: arrays[name] for name in ("groups", "static", "channel_names") if name in arrays}
-    if "channel_names" in extras and extras["channel_names"].ndim != 1:
-        raise DataError(f"channel_names needs one axis, got shape {extras['channel_names'].shape}")
+    parts = ("groups", "static", "channel_names", "static_names")
+    extras: dict[str, Any] = {name: arrays[name] for name in parts if name in arrays}
+    for name in ("channel_names", "static_names"):
+        if name in extras and extras[name].ndim != 1:
+            raise DataError(f"{name} needs one axis, got shape {extras[name].shape}")
     if "times" in arrays:
         extras["times"] = arrays["times"].reshape(-1) if arrays["times"].shape == X.shape[:2] else arrays["times"]
     return Sequences(X.values, X.offsets, train_dtype=X.train_dtype, **extras) if extras else X

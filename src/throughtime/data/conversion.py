@@ -8,6 +8,7 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
+from throughtime.data.frames import shared_columns
 from throughtime.data.index_columns import nameless
 from throughtime.data.sequences import Sequences, as_floats, as_labels, train_dtype_of
 from throughtime.errors import DataError, ParameterError
@@ -27,7 +28,8 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
     X
         `Sequences` (returned as they are); an array ``(series, time, channel)``; a list, tuple or object array of
         ``(time_i, channel)``, or of ``(time_i,)`` for a single channel; or a 2-D array or data frame
-        ``(series, time)``, one channel. A 3-D or 2-D float array in C order is shared, not copied.
+        ``(series, time)``, one channel. Data frames in a list name the channels by their columns. A 3-D or 2-D float
+        array in C order is shared, not copied.
     layout
         ``"nct"`` when 3-D arrays and the arrays of a list hold channels before time, as aeon's and sktime's do.
 
@@ -53,7 +55,8 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
             raise _too_flat((len(parts),))
         if layout == "nct":
             parts = [part.T if part.ndim == 2 else part for part in parts]
-        return Sequences.from_arrays(parts)
+        # with channels before time, columns are steps
+        return Sequences.from_arrays(parts, channel_names=shared_columns(X) if layout == "ntc" else None)
     _refuse_index(X)
     array = _as_array(X, "X")
     if array.ndim < 2:

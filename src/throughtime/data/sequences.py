@@ -10,6 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
+from throughtime.data.frames import column_names, shared_columns
 from throughtime.errors import DataError, ParameterError
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -37,7 +38,7 @@ class Sequences:
         Features of a whole series, ``(series, feature)``, held in float32 beside float32 values unless they would lose
         digits by it, else in float64.
     channel_names, static_names
-        One name per channel, and per static feature.
+        One name per channel, and per static feature; a data frame of static features brings its own.
     time_zone
         The zone in which ``times``, then UTC, are to be written.
     train_dtype
@@ -103,6 +104,7 @@ class Sequences:
         _refuse_infinite(buffer, edges, names)
         features = _checked_static(static, len(edges) - 1, buffer.dtype)
         trained = train_dtype_of(values.dtype) if train_dtype is None else _checked_dtype(train_dtype, "train_dtype")
+        static_names = column_names(static) if static_names is None else static_names
         self._fill(
             buffer=buffer,
             starts=edges[:-1],
@@ -140,15 +142,18 @@ class Sequences:
         ----------
         arrays
             ``(time, channel)`` each, or ``(time,)`` for a single channel. One float64 array, or one of integers beyond
-            2**24, makes all float64.
+            2**24, makes all float64. Data frames name the channels by their columns, the same ones in each.
         times
             One ``(time,)`` a series.
         groups, static, channel_names, static_names, time_zone, train_dtype
             As in the class.
         """
+        arrays = list(arrays)
         parts = [_as_steps(array, index) for index, array in enumerate(arrays)]
         if not parts:
             raise DataError("X needs at least one series, got none")
+        own_names = shared_columns(arrays)
+        channel_names = own_names if channel_names is None else channel_names
         n_channels = parts[0].shape[1]
         for index, part in enumerate(parts):
             if part.shape[1] != n_channels:
@@ -366,17 +371,30 @@ class Sequences:
         time_zone: str | None = None,
         train_dtype: DTypeLike | None = None,
     ) -> "Sequences":
-        """The same series with other parts; what is not given stays."""
+        """The same series with other parts; what is not given stays. Empty names take those there are away."""
         features = self._static if static is None else _checked_static(static, len(self), self.dtype)
+        static_names = column_names(static) if static_names is None else static_names
         own_names = self._static_names if _width(features) == _width(self._static) else None
         return self._like(
             groups=self._groups if groups is None else as_labels(groups, "groups", len(self)),
             static=features,
-            channel_names=_checked_names(channel_names, self.n_channels, "channel") or self._channel_names,
-            static_names=_checked_names(static_names, _width(features), "static") or own_names,
+            channel_names=_replaced_names(channel_names, self._channel_names, self.n_channels, "channel"),
+            static_names=_replaced_names(static_names, own_names, _width(features), "static"),
             time_zone=self._time_zone if time_zone is None else time_zone,
             train_dtype=self._train_dtype if train_dtype is None else _checked_dtype(train_dtype, "train_dtype"),
         )
+
+    def take_channels(self, channels: Sequence[int]) -> "Sequences":
+        """The same series with some of their channels, by number and in this order; values are copied."""
+        names = None if self._channel_names is None else tuple(self._channel_names[number] for number in channels)
+        return self._like(buffer=np.take(self._buffer, channels, axis=1), channel_names=names)
+
+    def take_static(self, features: Sequence[int]) -> "Sequences":
+        """The same series with some of their static features, by number and in this order."""
+        if self._static is None:
+            raise ParameterError("take_static needs series with static features, got none")
+        names = None if self._static_names is None else tuple(self._static_names[number] for number in features)
+        return self._like(static=np.take(self._static, features, axis=1), static_names=names)
 
     def __len__(self) -> int:
         return len(self._starts)
@@ -647,6 +665,12 @@ def _checked_names(names: Iterable[str] | None, count: int, of: str) -> tuple[st
     return names
 
 
+def _replaced_names(
+    names: Iterable[str] | None, own: tuple[str, ...] | None, count: int, of: str
+) -> tuple[str, ...] | None:
+    return own if names is None else _checked_names(tuple(names) or None, count, of)
+
+
 def _checked_dtype(dtype: DTypeLike, what: str) -> np.dtype[Any]:
     found = np.dtype(dtype)
     if found not in _FLOATS:
@@ -687,8 +711,8 @@ def _checked_static(static: ArrayLike | None, n_series: int, dtype: np.dtype[Any
         raise DataError(f"static needs a row for each of the {n_series} series, got shape {np.shape(static)}")
     features = as_floats(features, "static")
     with np.errstate(over="ignore"):
-        narrow = features.astype(dtype)
-    features = narrow if np.array_equal(narrow, features, equal_nan=True) else features.astype(np.float64)
+        narrow = features.astype(dtype, order="C")
+    features = narrow if np.array_equal(narrow, features, equal_nan=True) else features.astype(np.float64, order="C")
     infinite = first_infinite(features)
     if infinite is not None:
         raise DataError(f"static needs finite values, got inf at series {infinite[0]}, feature {infinite[1]}")

@@ -181,6 +181,7 @@ def assemble(
         channel_names=names,
         train_dtype=float_dtype,
         time_zone=None if columns.time is None else _zone(table[columns.time]),
+        static_names=columns.static or None,
     )
     kind, y, empty = columns.target_kind, None, np.zeros(len(ids), np.bool_)
     if has_target:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.calls import Fit, Outputs, answered
+from throughtime.estimators.names import NAMES
 from throughtime.nn import FactoryModule, SequenceNetwork
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
@@ -51,6 +52,10 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         The seed that was used.
     n_features_in_
         Channels; or time steps, when X was two-dimensional and so one channel.
+    feature_names_in_
+        Their names, when X had any: `Sequences.channel_names`, or the columns of a data frame.
+    static_names_in_
+        The names of the static features, when X had any.
     """
 
     #: a regressor's parameters alone: nobody else forecasts
@@ -105,6 +110,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             When the loss or the weights stop being finite.
         """
         fitted = answered(Fit(self, X, y, sample_weight, groups))
+        for name in NAMES:  # those of an earlier fit
+            self.__dict__.pop(name, None)
         self.__dict__.update(fitted.__dict__)
         return self
 

@@ -58,7 +58,7 @@ def answered(call: Call) -> Any:
     Exception
         What went wrong with this call; that of others is theirs.
     """
-    from throughtime.estimators.members import fit_members, predict_members
+    from throughtime.estimators.members import fit_members, outputs_of
 
     gatherer = _gatherer.get()
     if gatherer is not None:
@@ -66,7 +66,7 @@ def answered(call: Call) -> Any:
     elif isinstance(call, Fit):
         (result,) = fit_members([call.estimator], call.X, call.y, sample_weight=call.sample_weight, groups=call.groups)
     else:
-        (result,) = predict_members([call.estimator], call.X, [np.arange(len(call.X))])
+        (result,) = outputs_of([call.estimator], call.X, [np.arange(len(call.X))])
     if isinstance(result, Exception):
         raise result
     return result

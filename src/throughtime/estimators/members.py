@@ -17,6 +17,7 @@ from throughtime.estimators.calls import Fit, Outputs
 from throughtime.estimators.features import any_missing, features_of, inputs_of
 from throughtime.estimators.forecast import as_seen, check_longer
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
+from throughtime.estimators.names import check_names
 from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device, numpy_dtype
 from throughtime.nn import Net, plain_module
@@ -170,7 +171,25 @@ def predict_members(
     -------
     A row a series, or a row a step when the estimator was fitted on a target each step; without the first ``horizon_``
     steps of each series, for which there is no forecast.
+
+    Raises
+    ------
+    DataError
+        For channels or static features other than in ``fit``.
     """
+    for estimator in estimators:
+        check_names(estimator, X, X)
+    return outputs_of(estimators, X, rows, memory_budget=memory_budget)
+
+
+def outputs_of(
+    estimators: Sequence[SequenceEstimator],
+    X: Sequences,
+    rows: Sequence[Rows],
+    *,
+    memory_budget: float | None = DEFAULT_BUDGET,
+) -> list[ndarray]:
+    """`predict_members` of series whose names were compared already, as the caller had them."""
     outputs: list[ndarray | None] = [None] * len(estimators)
     together: dict[Any, list[int]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
@@ -210,7 +229,7 @@ def predict_calls(
             together[kind(call.X), _sight(call.estimator)].append(m)
     for places in together.values():
         X, rows = pooled([calls[m].X for m in places])
-        found = predict_members([calls[m].estimator for m in places], X, rows, memory_budget=memory_budget)
+        found = outputs_of([calls[m].estimator for m in places], X, rows, memory_budget=memory_budget)
         for m, own in zip(places, found, strict=True):
             results[m] = own
     return results

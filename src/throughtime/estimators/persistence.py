@@ -12,6 +12,7 @@ from throughtime import storage
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.classifier import SequenceClassifier
+from throughtime.estimators.names import NAMES
 from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module
 from throughtime.parameters import check_values, declared
@@ -52,6 +53,7 @@ def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, nd
         "architecture": _architecture(estimator.module_.net),
         "noise": estimator.module_.noise,
         "learned": {name: getattr(estimator, name) for name in _PLAIN + (_REGRESSOR if kind == "regressor" else ())},
+        "names": {name: getattr(estimator, name).tolist() for name in NAMES if hasattr(estimator, name)},
         "history": estimator.history_,
     }
     if isinstance(estimator, SequenceClassifier):
@@ -84,6 +86,8 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
             setattr(estimator, name, facts["learned"][name])
         if isinstance(estimator, SequenceClassifier):
             estimator.classes_ = np.array(facts["classes"]["values"], dtype=np.dtype(facts["classes"]["dtype"]))
+        for name, names in dict(facts.get("names", {})).items():  # files of earlier versions have none
+            setattr(estimator, name, _as_names(name, names))
         shapes = facts["architecture"]
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
         weight = next(value for name, value in arrays.items() if name not in ("shift", "scale"))
@@ -114,6 +118,12 @@ def _check_module(facts: Any, source: str, module: Any) -> None:
         )
     if module is not None and "cell" in shapes:
         raise ParameterError(f"{source} holds a built-in network and needs no module, got {module!r}")
+
+
+def _as_names(attribute: str, names: Any) -> ndarray:
+    if attribute not in NAMES or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise ValueError(f"{attribute} is not a list of names")
+    return np.array(names, dtype=object)
 
 
 def _plain(key: Any) -> Any:

@@ -25,6 +25,7 @@ from throughtime.estimators.features import (
     weighted_moments,
 )
 from throughtime.estimators.forecast import as_seen, known_channels
+from throughtime.estimators.names import check_names, learned_names
 from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
 from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
@@ -59,6 +60,7 @@ class Problem:
                 raise ParameterError(f"members that share one data set need the same {name}")
         self.X = as_sequences(X, layout=first.layout)
         self.n_steps = _width(X)
+        self.names = learned_names(X, self.X)
         if y is None:
             raise DataError(f"{type(first).__name__} requires y to be passed, but the target y is None")
         self.horizon = int(first.horizon)
@@ -168,7 +170,7 @@ class Problem:
         )
         learned |= {"n_static_": 0 if self.X.static is None else self.X.static.shape[1], "n_steps_": self.n_steps}
         learned["n_features_in_"] = self.X.n_channels if self.n_steps is None else self.n_steps
-        return Prepared(net, recipe, masked, member, learned)
+        return Prepared(net, recipe, masked, member, learned | self.names)
 
     def _encoder(
         self, p: dict[str, Any], rows: Rows, weights: ndarray, learned: dict[str, Any]
@@ -307,15 +309,17 @@ def sequences_like(estimator: SequenceEstimator, X: Any) -> Sequences:
     Raises
     ------
     DataError
-        For another number of channels, or another width of two-dimensional X.
+        For names other than in ``fit``, or another width of two-dimensional X.
     """
+    series = as_sequences(X, layout=estimator.layout)
+    check_names(estimator, X, series)
     width = _width(X)
     if width is not None and estimator.n_steps_ is not None and width != estimator.n_steps_:
         raise DataError(
             f"X has {width} features, but {type(estimator).__name__} is expecting {estimator.n_steps_} features "
             "as input: the steps of the series in fit"
         )
-    return as_sequences(X, layout=estimator.layout)
+    return series
 
 
 def train_dtype(dtype: str, X: Sequences) -> torch.dtype:
