@@ -103,7 +103,7 @@ class NetworkParameters(TypedDict, total=False):
         Literal["mask", "error"],
         Option(
             "mask",
-            "a missing value is filled, and flagged to the net with the time since the last one; or refused",
+            "a missing value is filled, and flagged to the net with the number of steps since the last one; or refused",
         ),
     ]
     warmup: Annotated[int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)]

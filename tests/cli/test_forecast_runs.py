@@ -119,3 +119,28 @@ def test_a_config_says_a_forecast_too(fitted: Path, tmp_path: Path) -> None:
     assert code == 0, error
     assert "known till then: price, 0" in out
     assert SequenceRegressor.load(tmp_path / "run").known_ == [0, 1]
+
+
+@pytest.mark.parametrize("arguments", [["--horizon", "3"], ["--season", "7"]])
+def test_rows_that_lack_are_said_and_refused_where_they_would_be_counted(arguments: list[str], tmp_path: Path) -> None:
+    table = sales()
+    table["day"] = pd.Timestamp("2023-01-01") + pd.to_timedelta(table["day"], "D")
+    lacking = table[~((table["shop"] == "s2") & table["day"].dt.strftime("%m%d").isin(["0109", "0120"]))]
+    lacking.to_csv(tmp_path / "lacking.csv", index=False)
+    told = "1 day; 1.1% of the steps lack in 1 of 6 series, the first after 2023-01-08 in series s2"
+    code, out, error = run("data", tmp_path / "lacking.csv", *COLUMNS)
+    assert code == 0, error
+    assert told in " ".join(out.split())
+    code, out, error = run("fit", tmp_path / "lacking.csv", *COLUMNS, *arguments, *QUICK, "--out", tmp_path / "run")
+    assert code == 2
+    assert told in " ".join(out.split())
+    assert f"lacking.csv: {' '.join(arguments)} counts steps and needs times without gaps, got 2023-01-08" in error
+    assert "in series 's2'" in error
+    assert not (tmp_path / "run").exists()
+    table.loc[~table.index.isin(lacking.index), ["price", "visitors", "sales"]] = np.nan  # the cure
+    table.to_csv(tmp_path / "whole.csv", index=False)
+    code, out, error = run("fit", tmp_path / "whole.csv", *COLUMNS, *arguments, *QUICK, "--out", tmp_path / "run")
+    assert code == 0, error
+    code, _, error = run("predict", tmp_path / "run", tmp_path / "lacking.csv", "-o", tmp_path / "p.csv")
+    assert (code == 0) == (arguments[0] == "--season")  # the network of a regression counts no steps ahead
+    assert "in series 's2'" in error or code == 0

@@ -32,6 +32,7 @@ def test_a_description_counts_what_is_there_and_is_json():
         "duplicates": 1,
         "first_time": None,
         "last_time": None,
+        "spacing": None,
         "dtype": "float64",
     }
     assert record.lengths == Spread(1.0, 1.0, 1.0, 1.5, 2.0)

@@ -243,3 +243,58 @@ def test_a_forecast_needs_steps_names_and_series_that_are_long_enough() -> None:
     fitted = SequenceRegressor(**AHEAD).fit(ARRAYS, TARGETS)
     with pytest.raises(DataError, match=r"^horizon=2 needs more than 2 steps in every series, got 2 in series 1$"):
         fitted.predict([ARRAYS[0], ARRAYS[1][:2]])
+
+
+def days(n: int, lacking: int | None = None, hours: int = 24) -> np.ndarray:
+    times = np.datetime64("2023-01-01", "ns") + np.arange(n) * np.timedelta64(hours, "h")
+    return times if lacking is None else np.delete(times, lacking)
+
+
+def dated(lacking: int | None = None, n: int = 8, hours: int = 24) -> tuple[Sequences, Sequences]:
+    """Series of days, of which one row lacks in series 5."""
+    times = [days(12, lacking if row == 5 else None, hours) for row in range(n)]
+    values = [np.random.default_rng(row).normal(size=len(own)) for row, own in enumerate(times)]
+    X = Sequences.from_arrays(values, times=times)
+    return X, Sequences.from_arrays(values)
+
+
+GAP = "^horizon=2 counts steps and needs times without gaps, got 2023-01-04 and 2023-01-06, .* in series"
+
+
+def test_rows_are_steps_only_where_times_say_so() -> None:
+    model = SequenceRegressor(**SMALL, horizon=2)
+    X, y = dated()
+    gappy, short = dated(lacking=4)
+    with pytest.raises(DataError, match=GAP + " '5'"):
+        model.fit(gappy, short)
+    fitted = model.fit(X, y)
+    with pytest.raises(DataError, match=GAP + " '5'"):
+        fitted.predict(gappy)
+    with pytest.raises(DataError, match=GAP + " '0'"):
+        fitted.score(gappy[5:6], short[5:6])
+    rows_alone = Sequences(gappy.values, gappy.offsets)  # without times, rows are what is counted
+    assert fitted.predict(rows_alone).n_steps == rows_alone.n_steps
+    SequenceRegressor(**SMALL).fit(gappy, short).predict(gappy)  # a regression counts no steps ahead
+
+
+def test_a_forecast_keeps_to_the_step_it_was_trained_on(tmp_path: Any) -> None:
+    X, y = dated()
+    fitted = SequenceRegressor(**SMALL, horizon=2).fit(X, y)
+    fitted.save(tmp_path / "saved")
+    hourly, _ = dated(hours=1)
+    for model in (fitted, SequenceRegressor.load(tmp_path / "saved"), pickle.loads(pickle.dumps(fitted))):
+        assert model.clock_ == fitted.clock_
+        with pytest.raises(DataError, match=r"steps, of 1 day in fit, got steps of 1 hour: .* in series '0'"):
+            model.predict(hourly)
+        with pytest.raises(DataError, match=GAP):
+            model.predict(Sequences.from_arrays([np.zeros(5)], times=[days(6, 4)]))
+
+
+def test_a_gap_in_one_series_is_the_failure_of_the_members_that_have_it() -> None:
+    X, y = dated(lacking=4)
+    rows = [np.array([0, 1, 2]), np.array([4, 5, 6])]
+    good, bad = fit_members([SequenceRegressor(**SMALL, horizon=2)] * 2, X, y, train_rows=rows)
+    assert isinstance(bad, DataError)
+    assert isinstance(good, SequenceRegressor)
+    alone = SequenceRegressor(**SMALL, horizon=2).fit(X[rows[0]], y[rows[0]])
+    assert np.array_equal(good.predict(X[:2]).values, alone.predict(X[:2]).values, equal_nan=True)

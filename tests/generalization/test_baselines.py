@@ -344,3 +344,20 @@ def test_steps_without_any_target_are_refused() -> None:
     for baseline in baselines(X, y, classifier=False):
         with pytest.raises(DataError, match=r"^y needs an observed target, got NaN at every step$"):
             baseline.fit(X, y)
+
+
+@pytest.mark.parametrize(("horizon", "season"), [(2, None), (0, 3), (2, 3)])
+def test_a_naive_forecast_counts_steps_and_refuses_times_with_gaps(horizon: int, season: int | None) -> None:
+    times = np.delete(np.arange(20.0), 9)
+    X = Sequences.from_arrays([np.zeros(19), np.zeros(20)], times=[times, np.arange(20.0)])
+    y = Sequences.from_arrays([np.sin(times), np.sin(np.arange(20.0))])
+    with pytest.raises(DataError, match=r"counts steps and needs times without gaps, got 8 and 10, .* series '0'"):
+        baselines(X, y, classifier=False, horizon=horizon, season=season)
+    even = X[1:]
+    naive = SeasonalNaive(horizon, season or 1).fit(even, y[1:])
+    assert np.isfinite(naive.predict(even, y[1:]).values).all()
+    with pytest.raises(DataError, match="forecast counts steps and needs times without gaps"):
+        naive.predict(X[:1], y[:1])
+    twice = Sequences.from_arrays([np.zeros(20)], times=[np.arange(20.0) * 2])
+    with pytest.raises(DataError, match="steps, of 1 in fit, got steps of 2"):
+        naive.predict(twice, y[1:])

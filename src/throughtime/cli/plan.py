@@ -13,7 +13,7 @@ from throughtime import storage
 from throughtime.cli.model import estimator_for, first_seed
 from throughtime.cli.options import OWN_DEFAULTS, Task, given, read_config
 from throughtime.cli.screen import console, print_description
-from throughtime.cli.sources import read_like, refuse_missing, set_aside, shared_with
+from throughtime.cli.sources import read_like, refuse_missing, refuse_uneven, set_aside, shared_with
 from throughtime.data import Dataset, Sequences, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
@@ -80,15 +80,17 @@ def plan_of(
     train = read(source, **columns, layout=layout)
     model = estimator_for(train, task, parameters)
     refuse_missing(model, train)
-    about, note = describe(train), None
+    whole, about, note = train, describe(train), None
     test = None if test_source is None else read_like(train, test_source, columns, layout)
     if share is not None:
         train, test = set_aside(train, share, model, parameters["random_state"])
         note = f"{_counted(test)} for the test, {_counted(train)} left to train on"
     print_description(about, note)
     console().print()
+    clock = refuse_uneven(model, chosen.get("season"), whole, None)
     if test is not None and share is None:
         refuse_missing(model, test)
+        refuse_uneven(model, chosen.get("season"), test, clock)
         print_description(describe(test))
         console().print()
     if test is not None and (shared := shared_with(train, test)):

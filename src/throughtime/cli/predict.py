@@ -9,7 +9,7 @@ from numpy import ndarray
 from throughtime import storage
 from throughtime.cli.run_files import table_bytes
 from throughtime.cli.screen import console
-from throughtime.cli.sources import match_names
+from throughtime.cli.sources import match_names, refuse_uneven
 from throughtime.data import Dataset, Decimal, Sequences, read, reads_columns
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
@@ -36,6 +36,8 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     model = from_plain(opened.json(FACTS), opened.arrays(WEIGHTS), str(run))
     settings = opened.json("config.json")
     data = _with_names(read_alike(source, settings, model.layout, decimal), model, settings)
+    if model.horizon_:
+        refuse_uneven(model, None, data, model.clock_)
     (outputs,) = outputs_of([model], data.X, [np.arange(len(data.X))])
     columns = prediction_columns(model, data, outputs)
     storage.write_file(output, table_bytes(columns, kind, data.X.time_zone))

@@ -9,7 +9,7 @@ from statistics import median
 from rich.console import Console
 from rich.table import Table
 
-from throughtime.data import Description
+from throughtime.data import Description, in_words, lacking_in_words
 from throughtime.generalization import Interval, ModelScores
 
 #: Beyond so many, folds are summarized.
@@ -45,6 +45,8 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
         rows.append(("groups", f"{data.n_groups}"))
     if data.first_time is not None:
         rows.append(("times", f"{data.first_time} to {data.last_time}"))
+    if data.spacing is not None:
+        rows.append(("time step", _time_step(data)))
     rows.append(("missing", _missing(data)))
     if data.duplicates:
         rows.append(("duplicates", f"{data.duplicates} series equal an earlier one: folds may share them"))
@@ -207,6 +209,22 @@ def _missing(data: Description) -> str:
         if missing:
             told.append(f"{of} ({', '.join(f'{name} {share:.1%}' for name, share in missing[:4])})")
     return "; ".join(told) or "none"
+
+
+def _time_step(data: Description) -> str:
+    spacing = data.spacing
+    assert spacing is not None
+    dated = isinstance(data.first_time, str)
+    shortest, median, longest = (in_words(span, dated) for span in (spacing.shortest, spacing.median, spacing.longest))
+    if spacing.first is None:
+        return spacing.step
+    name, before, _ = spacing.first
+    where = f"in {spacing.n_uneven} of {data.n_series} series, the first after {before} in series {name}"
+    if spacing.irregular:
+        return f"irregular, {shortest} to {longest}, median {median}"
+    if not spacing.n_lacking:
+        return f"{spacing.step}, but {shortest} to {longest} {where}"
+    return f"{spacing.step}; {lacking_in_words(spacing)} {where}"
 
 
 def _target(data: Description) -> str:

@@ -9,7 +9,7 @@ from numpy import ndarray
 from rich.markup import escape
 
 from throughtime.cli.screen import console
-from throughtime.data import Dataset, Sequences, read, reads_columns
+from throughtime.data import Clock, Dataset, Sequences, check_even, read, reads_columns
 from throughtime.errors import DataError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.generalization import holdout, observed_targets
@@ -135,6 +135,28 @@ def refuse_missing(model: SequenceEstimator, data: Dataset) -> None:
     if data.X.static is not None and np.isnan(data.X.static).any():
         series = int(np.argwhere(np.isnan(data.X.static))[0][0])
         raise DataError(f"{need} in the static features of series {data.ids[series]!r}")
+
+
+def refuse_uneven(model: SequenceEstimator, season: int | None, data: Dataset, clock: Clock | None) -> Clock | None:
+    """Say where the first gap in time is, when a horizon or a season counts rows as steps.
+
+    Parameters
+    ----------
+    clock
+        The step that the times must have; their own when ``None``.
+
+    Raises
+    ------
+    DataError
+        "<source>: horizon counts steps and needs times without gaps, got two times".
+    """
+    if not model.horizon and not season:
+        return None
+    counted = f"--horizon {model.horizon}" if model.horizon else f"--season {season}"
+    try:
+        return check_even(data.X, counted, clock, data.ids)
+    except DataError as error:
+        raise DataError(f"{data.source}: {error}") from error
 
 
 def shared_with(train: Dataset, test: Dataset) -> str | None:

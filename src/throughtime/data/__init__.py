@@ -1,6 +1,7 @@
 """Ragged sequences, what turns into them, the readers of files, and the data sets that need no download."""
 
 from throughtime.data.catalog import BuiltIn
+from throughtime.data.clock import Clock, Spacing, check_even, clock_of, in_words, lacking_in_words
 from throughtime.data.conversion import Layout, as_sequences, as_targets
 from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.datasets import available, load, load_dataset
@@ -11,12 +12,14 @@ from throughtime.data.tables import from_table
 
 __all__ = [
     "BuiltIn",
+    "Clock",
     "Columns",
     "Dataset",
     "Decimal",
     "Description",
     "Layout",
     "Sequences",
+    "Spacing",
     "Spread",
     "Target",
     "TargetKind",
@@ -24,10 +27,14 @@ __all__ = [
     "as_sequences",
     "as_targets",
     "available",
+    "check_even",
+    "clock_of",
     "concatenate",
     "describe",
     "from_table",
+    "in_words",
     "is_labels",
+    "lacking_in_words",
     "load",
     "load_dataset",
     "read",

@@ -6,6 +6,7 @@ from typing import Literal
 import numpy as np
 from numpy import ndarray
 
+from throughtime.data.clock import Spacing, spacing_of
 from throughtime.data.dataset import Dataset
 from throughtime.data.sequences import Sequences
 from throughtime.records import Record
@@ -64,6 +65,8 @@ class Description(Record):
         Series that equal an earlier one, value for value.
     first_time, last_time
         ISO 8601, with a Z where the times have a zone; or numbers as the times are.
+    spacing
+        How even the times are; ``None`` without two times in a series.
     """
 
     name: str
@@ -82,6 +85,7 @@ class Description(Record):
     duplicates: int
     first_time: str | float | None
     last_time: str | float | None
+    spacing: Spacing | None
     dtype: str
 
 
@@ -108,6 +112,7 @@ def describe(dataset: Dataset) -> Description:
         duplicates=len(X) - len({series.tobytes() for series in X}),
         first_time=first,
         last_time=last,
+        spacing=spacing_of(X, dataset.ids),
         dtype=str(X.dtype),
     )
 

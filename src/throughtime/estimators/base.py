@@ -10,7 +10,7 @@ from numpy import ndarray
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
-from throughtime.data import Sequences
+from throughtime.data import Clock, Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.calls import Fit, Outputs, answered
 from throughtime.estimators.names import NAMES
@@ -77,6 +77,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     #: the steps that a forecast is ahead, and the numbers of the channels known till then
     horizon_: int
     known_: list[int]
+    #: the step of the times that a forecast was trained on, which those to predict must have too
+    clock_: Clock | None
 
     def _set(self, given: dict[str, Any]) -> None:
         known = declared(self.schema)

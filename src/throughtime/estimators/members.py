@@ -10,7 +10,7 @@ import torch
 from numpy import ndarray
 from sklearn.base import clone
 
-from throughtime.data import Sequences
+from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError, ThroughtimeError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import Fit, Outputs
@@ -275,6 +275,8 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> Non
     if static != estimator.n_static_:
         raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")
     check_longer(X, estimator.horizon_)
+    if estimator.horizon_:
+        check_even(X[rows], f"horizon={estimator.horizon_}", estimator.clock_)
     if estimator.missing == "error" and any_missing(as_seen(X, *_sight(estimator)), rows):
         raise DataError('X needs every value with missing="error", got NaN')
 

@@ -9,6 +9,7 @@ import torch
 from numpy import ndarray
 
 from throughtime import storage
+from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.classifier import SequenceClassifier
@@ -55,6 +56,7 @@ def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, nd
         "learned": {name: getattr(estimator, name) for name in _PLAIN + (_REGRESSOR if kind == "regressor" else ())},
         "names": {name: getattr(estimator, name).tolist() for name in NAMES if hasattr(estimator, name)},
         "history": estimator.history_,
+        "clock": estimator.clock_,
     }
     if isinstance(estimator, SequenceClassifier):
         facts["classes"] = {"values": estimator.classes_.tolist(), "dtype": estimator.classes_.dtype.str}
@@ -94,6 +96,8 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
         network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(weight[:0]).dtype)
         network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
         estimator.module_ = network.eval()  # type: ignore[assignment]
+        clock = facts.get("clock")  # runs before times were looked at have none
+        estimator.clock_ = None if clock is None else Clock(**clock)
         estimator.history_ = [EpochRecord(**record) for record in facts["history"]]
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise StorageError(f"{source} needs to hold a saved estimator, got {type(error).__name__}: {error}") from error

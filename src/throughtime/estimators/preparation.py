@@ -11,7 +11,7 @@ from numpy import ndarray
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
-from throughtime.data import Sequences, as_sequences
+from throughtime.data import Sequences, as_sequences, check_even
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.classifier import SequenceClassifier
@@ -111,7 +111,8 @@ class Problem:
                 "got none"
             )
         learned: dict[str, Any] = {"random_state_": int(seed), "masked_": masked, "by_step_": own.by_step}
-        learned |= {"horizon_": self.horizon, "known_": self.known}
+        clock = check_even(self.X[rows], f"horizon={self.horizon}") if self.horizon else None
+        learned |= {"horizon_": self.horizon, "known_": self.known, "clock_": clock}
         if isinstance(estimator, SequenceClassifier):
             learned["classes_"] = classes_of(own)
         else:

@@ -19,7 +19,7 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from throughtime.data import Sequences
+from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.forecast import as_seen, at_own_steps
 from throughtime.generalization.rows import SeriesRows, StepRows
@@ -86,6 +86,8 @@ def baselines(
     ------
     ParameterError
         For a season of what is not one number a step, or of less than a step.
+    DataError
+        For times that are not one step apart, where a horizon or a season counts steps.
     """
     if season is not None:
         if classifier or not isinstance(y, Sequences):
@@ -93,6 +95,8 @@ def baselines(
             raise ParameterError(f"season needs a target of numbers at each step, got {what}")
         if season < 1:
             raise ParameterError(f"season needs at least 1 step, got {season}")
+    if horizon or season:
+        check_even(X, f"horizon={horizon}" if horizon else f"season={season}")
     # Separable classes take lbfgs minutes on 500 columns, Newton's method seconds.
     logistic = [_scaled(LogisticRegression(C=inverse, solver="newton-cg")) for inverse in _INVERSE_PENALTIES]
     ridge = [_scaled(Ridge(penalty)) for penalty in _PENALTIES]
@@ -307,13 +311,15 @@ class SeasonalNaive:
         self.name = "persistence" if season == 1 else f"seasonal naive, {season}"
 
     def fit(self, X: Sequences, y: Targets, groups: Shaped[ndarray, "series"] | None = None) -> Self:  # noqa: ARG002
-        """Keep the mean of the observed steps, for series of which nothing is known yet."""
+        """Keep the mean of the observed steps, for series of which nothing is known yet, and the step of the times."""
+        self.clock_ = check_even(X, f"the {self.name} forecast")
         targets = _steps_of(y)
         self.mean_ = float(targets[_observed(targets)].mean())
         return self
 
     def predict(self, X: Sequences, y: Targets) -> Sequences:
         """Predict every step of X from the targets y before it, a horizon away at the least."""
+        check_even(X, f"the {self.name} forecast", self.clock_)
         parts = [self._series(steps) for steps in Sequences(_steps_of(y)[:, None], X.offsets)]
         return Sequences(np.concatenate(parts)[:, None], X.offsets)
 
