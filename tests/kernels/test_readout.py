@@ -5,7 +5,7 @@ import torch
 from cases import needs_native
 from torch.nn import functional
 
-from throughtime.kernels import losses, one_thread, readout
+from throughtime.kernels import losses, one_thread, output_layer
 
 pytestmark = [needs_native, pytest.mark.usefixtures("isa")]
 
@@ -26,7 +26,7 @@ def leaves(sizes, members, dtype):
 @pytest.mark.parametrize("sizes", SIZES, ids=str)
 def test_the_readout_and_its_gradients_are_torchs_linear(sizes, dtype):
     own = leaves(sizes, 3, dtype)
-    y = readout(*own)
+    y = output_layer(*own)
     outer = torch.randn(y.shape, dtype=dtype)
     found = torch.autograd.grad(y, own, outer)
     exact = [leaf.detach().double().requires_grad_() for leaf in own]
@@ -44,7 +44,7 @@ def test_the_readout_has_the_same_bits_in_any_company_on_any_number_of_threads(t
         threads(count)
         with one_thread():
             few = [leaf.detach()[part].requires_grad_() for leaf in own]
-            y = readout(*few)
+            y = output_layer(*few)
             return [y, *torch.autograd.grad(y, few, y.detach())]
 
     together = bits(slice(None), 1)
@@ -58,14 +58,14 @@ def test_features_and_weights_may_lie_anywhere():
     scattered = x.detach().transpose(1, 2).contiguous().transpose(1, 2)
     wide = torch.zeros(2, 100)
     wide[:, 7:27] = weight.detach().flatten(1)
-    assert torch.equal(readout(scattered, wide[:, 7:27].view(2, 4, 5), bias), readout(x, weight, bias))
+    assert torch.equal(output_layer(scattered, wide[:, 7:27].view(2, 4, 5), bias), output_layer(x, weight, bias))
 
 
 @pytest.mark.usefixtures("types_unchecked")
 def test_shapes_that_do_not_fit_are_named():
     x, weight, bias = leaves((6, 5, 4), 2, torch.float32)
     with pytest.raises(RuntimeError, match=r"needs weights \(2, 4, 5\) and biases \(2, 4\), got .* and \(2, 3\)"):
-        readout(x, weight, bias[:, :3])
+        output_layer(x, weight, bias[:, :3])
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)

@@ -9,7 +9,7 @@ from throughtime.kernels.lockstep import Course, Pass, Update, gather_standardiz
 from throughtime.kernels.native import delta_norms, forward_alone, takes_alone
 from throughtime.kernels.noise import SILENCE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, one_thread, ordered_sum
-from throughtime.kernels.readout import losses, readout, readout_over_time
+from throughtime.kernels.readout import losses, output_layer, output_layer_over_time
 from throughtime.kernels.reference import CHUNK, GATES, Kind
 
 __all__ = [
@@ -32,8 +32,8 @@ __all__ = [
     "native_available",
     "one_thread",
     "ordered_sum",
-    "readout",
-    "readout_over_time",
+    "output_layer",
+    "output_layer_over_time",
     "recurrent",
     "supports",
     "take_step",

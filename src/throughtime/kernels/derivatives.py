@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 import torch
 from torch import Tensor
+from torch.autograd import forward_ad
 
 from throughtime.kernels import reference
 from throughtime.kernels.noise import StepNoise
@@ -46,6 +47,12 @@ def differentiable_gradients(
             materialize_grads=True,
         )
     if not torch.is_grad_enabled():
-        found = tuple(grad.detach() for grad in found)
+        found = tuple(map(_without_graph, found))
     by_place = dict(zip(wanted, found, strict=True))
     return [by_place.get(at) for at in range(len(inputs))]
+
+
+def _without_graph(grad: Tensor) -> Tensor:
+    """Detach a tensor from what computed it; ``detach`` alone would drop its tangent."""
+    primal, tangent = forward_ad.unpack_dual(grad)
+    return primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent.detach())

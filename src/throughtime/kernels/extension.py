@@ -68,7 +68,7 @@ def address(tensor: Tensor | None) -> int:
     # Sparse, batched and the like have no storage, which torch says itself.
     place = tensor.data_ptr()
     if place == 0 and tensor.numel() > 0:
-        raise RuntimeError(f"a tensor of shape {tuple(tensor.shape)} needs memory, got one whose storage was freed")
+        raise RuntimeError(f"a tensor of shape {tuple(tensor.shape)} needs memory, got one whose storage is empty")
     return place
 
 
@@ -83,8 +83,8 @@ def addresses(tensors: Sequence[Tensor | None], dtypes: Sequence[torch.dtype]) -
                 f"argument {place} needs a contiguous CPU tensor of {dtype}, got one of {tensor.dtype} on "
                 f"{tensor.device} with strides {tensor.stride()} for shape {tuple(tensor.shape)}"
             )
-        if tensor.is_neg() or is_dual(tensor):
-            what = "a negated view: tensor.resolve_neg()" if tensor.is_neg() else "a dual tensor of forward-mode AD"
+        if tensor.is_neg() or tensor.is_nested or is_dual(tensor):
+            what = "a negated view" if tensor.is_neg() else "a nested tensor" if tensor.is_nested else "a dual tensor"
             raise RuntimeError(f"argument {place} needs a tensor that is what its memory holds, got {what}")
     return [address(tensor) for tensor in tensors]
 

@@ -103,7 +103,6 @@ def _backward(
     if reserve.numel() == 0:  # a transform hid from the forward pass that it would be differentiated
         reserve = _forward(kind, *inputs, reverse, True)[3]
     out = _empty_gradients(kind, inputs, needs_x, norms)
-    _check_gradients(kind, inputs, dy, dh_n, dc_n)
     if dy is not None:
         dy = dy.resolve_neg()
         dy = dy if dy.stride(-1) == 1 else dy.contiguous()
@@ -135,9 +134,9 @@ def _check_gradients(kind: str, inputs: Inputs, *grads: Tensor | None) -> None:
             continue
         if name == "dc_n" and kind != "lstm":
             raise RuntimeError(f"dc_n needs an LSTM, got {kind}")
-        if grad.shape != shape or grad.dtype != inputs.x.dtype or not grad.is_cpu:
+        if grad.shape != shape or grad.dtype != inputs.x.dtype or grad.device != inputs.x.device:
             raise RuntimeError(
-                f"{name} needs shape {shape} and {inputs.x.dtype} on cpu, "
+                f"{name} needs shape {shape} and {inputs.x.dtype} on {inputs.x.device}, "
                 f"got {tuple(grad.shape)} and {grad.dtype} on {grad.device}"
             )
 
@@ -397,10 +396,10 @@ def delta_norms(
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
     if is_differentiating():
         raise RuntimeError("delta_norms needs tensors outside forward-mode AD and torch.func: it has no derivative")
+    inputs = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *SILENCE)
+    _check_gradients(kind, inputs, dy, dh_n, dc_n)
     compiled()
     with torch.no_grad():
         reserve = x.new_empty(0)
-        out = torch.ops.throughtime.recurrent_backward(
-            kind, dy, dh_n, dc_n, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *SILENCE, reserve, reverse, False, True
-        )
+        out = torch.ops.throughtime.recurrent_backward(kind, dy, dh_n, dc_n, *inputs, reserve, reverse, False, True)
     return tuple(out[7:]) if kind == "lstm" else (out[7],)

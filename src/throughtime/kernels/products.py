@@ -15,6 +15,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn.functional import pad
 
+from throughtime.kernels.transforms import refuse_tracing
+
 #: Every side of a matrix in a product is padded to a multiple of this.
 LANE = 8
 
@@ -77,6 +79,7 @@ def linear_over_time(
     chunk: int,
 ) -> Float[Tensor, "member time batch output"]:
     """``linear`` at every step, ``chunk`` steps a product: one of all steps would depend on the longest series."""
+    refuse_tracing("a product over time in chunks")
     time = x.shape[1]
     whole = pad(x, (0, 0, 0, 0, 0, -time % chunk))
     products = [linear(part.flatten(1, 2), weight, bias) for part in torch.split(whole, chunk, 1)]

@@ -1,4 +1,4 @@
-"""What follows the recurrence, on the C++ path: the linear read-out of each series, and the losses.
+"""What follows the recurrence, on the C++ path: the output layer of each series, and the losses.
 
 The same in torch is ``products.linear`` and ``training.losses``, which remain the path of other devices.
 ``train_steps`` runs these very functions, so that a network trains to the same bits whichever way its steps are taken.
@@ -11,7 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from throughtime.kernels.extension import SUFFIX, addresses, compiled, supports, team
+from throughtime.kernels.extension import SUFFIX, addresses, as_memory, compiled, supports, team
 from throughtime.kernels.products import linear, linear_over_time
 from throughtime.kernels.transforms import is_watched
 
@@ -19,7 +19,7 @@ from throughtime.kernels.transforms import is_watched
 class _Readout(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-        x, weight, bias = x.contiguous(), weight.contiguous(), bias.contiguous()
+        x, weight, bias = as_memory(x), as_memory(weight), as_memory(bias)
         ctx.save_for_backward(x, weight)
         y = x.new_empty(*x.shape[:2], weight.shape[1])
         _run_readout("forward", x, weight, bias, y, *[None] * 4)
@@ -30,7 +30,7 @@ class _Readout(torch.autograd.Function):
     def backward(ctx: Any, dy: Tensor) -> tuple[Tensor, ...]:
         x, weight = ctx.saved_tensors
         grads = torch.empty_like(x), torch.empty_like(weight), x.new_empty(weight.shape[:2])
-        _run_readout("backward", x, weight, None, None, dy.contiguous(), *grads)
+        _run_readout("backward", x, weight, None, None, as_memory(dy), *grads)
         return grads
 
 
@@ -41,7 +41,7 @@ def _run_readout(way: str, x: Tensor, weight: Tensor, *others: Tensor | None) ->
     run((members, rows, inputs, weight.shape[1]), tensors, *team())
 
 
-def readout(
+def output_layer(
     x: Float[Tensor, "member row input"],
     weight: Float[Tensor, "member output input"],
     bias: Float[Tensor, "member output"],
@@ -51,36 +51,41 @@ def readout(
     Raises
     ------
     RuntimeError
-        Shapes that do not fit.
+        Shapes or devices that do not fit.
     """
+    if not x.device == weight.device == bias.device:
+        raise RuntimeError(
+            f"the output layer needs all on one device, got features on {x.device}, weights on {weight.device} and "
+            f"biases on {bias.device}"
+        )
     if not supports(x) or is_watched(x, weight, bias):
         return linear(x, weight, bias)
     members, _, inputs = x.shape
     outputs = weight.shape[1]
     if weight.shape != (members, outputs, inputs) or bias.shape != (members, outputs):
         raise RuntimeError(
-            f"the read-out of features {tuple(x.shape)} needs weights {(members, outputs, inputs)} and biases "
+            f"the output layer on features {tuple(x.shape)} needs weights {(members, outputs, inputs)} and biases "
             f"{(members, outputs)}, got {tuple(weight.shape)} and {tuple(bias.shape)}"
         )
     return _Readout.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
 
 
-def readout_over_time(
+def output_layer_over_time(
     x: Float[Tensor, "member time batch input"],
     weight: Float[Tensor, "member output input"],
     bias: Float[Tensor, "member output"],
     chunk: int,
 ) -> Float[Tensor, "member time batch output"]:
-    """``readout`` at every step; ``chunk`` steps a product where the kernels do not run."""
+    """``output_layer`` at every step; ``chunk`` steps a product where the kernels do not run."""
     if not supports(x) or is_watched(x, weight, bias):
         return linear_over_time(x, weight, bias, chunk)
-    return readout(x.flatten(1, 2), weight, bias).view(*x.shape[:3], weight.shape[1])
+    return output_layer(x.flatten(1, 2), weight, bias).view(*x.shape[:3], weight.shape[1])
 
 
 class _Losses(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, name: str, outputs: Tensor, targets: Tensor) -> Tensor:
-        outputs, targets = outputs.contiguous(), targets.double().contiguous()
+        outputs, targets = as_memory(outputs), as_memory(targets.double())
         ctx.name = name
         ctx.save_for_backward(outputs, targets)
         losses = outputs.new_empty(outputs.shape[:-1])
@@ -92,7 +97,7 @@ class _Losses(torch.autograd.Function):
     def backward(ctx: Any, share: Tensor) -> tuple[None, Tensor, None]:
         outputs, targets = ctx.saved_tensors
         grads = torch.empty_like(outputs)
-        _run_losses("backward", ctx.name, outputs, targets, None, share.contiguous(), grads)
+        _run_losses("backward", ctx.name, outputs, targets, None, as_memory(share), grads)
         return None, grads, None
 
 
@@ -113,10 +118,14 @@ def losses(
     Raises
     ------
     RuntimeError
-        Shapes that do not fit.
+        Shapes or dtypes that do not fit.
     ValueError
         A class number that is not one of the outputs.
     """
+    if outputs.dtype not in SUFFIX or targets.is_complex():
+        raise RuntimeError(
+            f"a loss needs outputs in float32 or float64 and real targets, got {outputs.dtype} and {targets.dtype}"
+        )
     if outputs.shape[:-1] != targets.shape or outputs.shape[-1] == 0:
         raise RuntimeError(f"a loss of outputs {tuple(outputs.shape)} needs a target each, got {tuple(targets.shape)}")
     if name == "squared_error" and outputs.shape[-1] != 1:

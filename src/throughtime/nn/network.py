@@ -13,7 +13,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, ordered_sum, readout, readout_over_time
+from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, ordered_sum, output_layer, output_layer_over_time
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
 from throughtime.nn.layers import GRU, LSTM, RNN
 from throughtime.nn.noise import NoiseRates
@@ -205,7 +205,7 @@ def _(
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
     last = weights["readout.weight"], weights["readout.bias"]
-    return readout_over_time(features, *last, CHUNK) if net.pooling == "steps" else readout(features, *last)
+    return output_layer_over_time(features, *last, CHUNK) if net.pooling == "steps" else output_layer(features, *last)
 
 
 class Standardizing(nn.Module):

@@ -52,11 +52,12 @@ def record_op(layer: Any, x: Tensor | PackedSequence, hx: Any, lengths: Tensor |
         return found
     if isinstance(x, PackedSequence):
         raise ValueError("lengths needs a padded input, got a PackedSequence, which has its own")
+    if not isinstance(lengths, Tensor) or lengths.is_floating_point() or lengths.dtype == torch.bool:
+        raise TypeError(f"lengths needs a tensor of whole numbers under torch.jit.trace, got {lengths!r}")
     axis, alone = (0 if layer.batch_first else 1), x.dim() == 2
     if alone:
         x, hx = x.unsqueeze(axis), _each(hx, lambda state: state.unsqueeze(1))
-    steps = torch.as_tensor(lengths).reshape(-1).cpu()
-    packed = pack_padded_sequence(x, steps, layer.batch_first, enforce_sorted=False)
+    packed = pack_padded_sequence(x, lengths.reshape(-1).cpu(), layer.batch_first, enforce_sorted=False)
     outputs, end = cls.forward(twin, packed, hx)
     y, _ = pad_packed_sequence(outputs, layer.batch_first, total_length=x.size(1 - axis))
     return (y.squeeze(axis), _each(end, lambda state: state.squeeze(1))) if alone else (y, end)
