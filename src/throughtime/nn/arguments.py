@@ -1,6 +1,7 @@
 """What the layers refuse, with torch's exceptions and in torch's words where torch has them."""
 
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
@@ -23,6 +24,22 @@ def check_rates(name: str, rates: NoiseRates) -> None:
         raise ValueError("candidate_dropout needs a gated cell, GRU or LSTM, got RNN")
     if name != "LSTM" and rates.get("cell_zoneout"):
         raise ValueError(f"cell_zoneout needs an LSTM's c, got {name}")
+
+
+def check_directions(bidirectional: object) -> None:
+    """Refuse what torch refuses at the first call only."""
+    if not isinstance(bidirectional, bool):
+        raise TypeError(f"bidirectional should be of type bool, got: {type(bidirectional).__name__}")
+
+
+def as_states(hx: Tensor | Sequence[Tensor], mode: str) -> States:
+    """Initial states as a tuple: one, for the LSTM two."""
+    if mode != "LSTM":
+        return (cast(Tensor, hx),)
+    if isinstance(hx, Tensor) or len(hx) != 2:
+        found = "one tensor" if isinstance(hx, Tensor) else f"{len(hx)}"
+        raise RuntimeError(f"lstm expects two hidden states, (h_0, c_0), got {found}")
+    return tuple(hx)
 
 
 def check_axes(name: str, x: Tensor, start: States | None) -> None:
@@ -65,7 +82,7 @@ def check_start(start: States, sizes: list[tuple[int, int, int]], x: Tensor) -> 
                 "Input and hidden tensors are not at the same device, found input tensor at "
                 f"{x.device} and hidden tensor at {state.device}"
             )
-        if state.dtype != x.dtype:
+        if state.dtype != x.dtype and not torch.is_autocast_enabled(x.device.type):
             raise RuntimeError(
                 "Input and hidden tensors are not the same dtype, found input tensor with "
                 f"{x.dtype} and hidden tensor with {state.dtype}"
@@ -77,6 +94,14 @@ def check_weights(names: Sequence[str], weights: Sequence[Tensor], sizes: Sequen
     for name, weight, size in zip(names, weights, sizes, strict=True):
         if weight.shape != size:
             raise RuntimeError(f"{name} needs shape {size}, got {tuple(weight.shape)}")
+
+
+def check_autocast(x: Tensor, start: States | None, weight: torch.dtype) -> None:
+    """Refuse float64 beside another dtype, as torch's products do: autocast lets float64 be."""
+    dtypes = [x.dtype, weight, *(state.dtype for state in start or ())]
+    if torch.float64 in dtypes and len(set(dtypes)) > 1:
+        found = ", ".join(map(str, dtypes))
+        raise RuntimeError(f"input, weight and hidden need one dtype where one is float64, got {found} under autocast")
 
 
 def check_time(x: Tensor, time: int, weight: Tensor) -> None:

@@ -4,6 +4,7 @@
 """
 
 import math
+from collections.abc import Sequence
 from typing import Any, Unpack, cast
 
 import torch
@@ -15,30 +16,24 @@ from throughtime.kernels import GATES, Kind, StepNoise, forward_alone, recurrent
 from throughtime.kernels.transforms import is_tracing
 from throughtime.nn.arguments import (
     as_lengths,
+    as_states,
+    check_autocast,
     check_axes,
+    check_directions,
     check_input,
     check_rates,
     check_start,
     check_time,
     check_weights,
 )
+from throughtime.nn.autocast import autocast_dtypes
 from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
 from throughtime.nn.recording import record_call, record_op
 from throughtime.nn.recurrence import ending, layer_directions, trace_layers
 from throughtime.nn.unrolled import States
 
-#: What torch's layers say of themselves, and ours too.
-OPTIONS = (
-    "mode",
-    "input_size",
-    "hidden_size",
-    "num_layers",
-    "bias",
-    "batch_first",
-    "dropout",
-    "bidirectional",
-    "proj_size",
-)
+#: torch's own classes: a program may put ours in their place later (``torch.nn.GRU = throughtime.nn.GRU``).
+TorchRNN, TorchGRU, TorchLSTM = nn.RNN, nn.GRU, nn.LSTM
 
 
 class RecurrentLayer(nn.Module):
@@ -81,6 +76,15 @@ class RecurrentLayer(nn.Module):
     cell_zoneout: float
     weight_ih_l0: nn.Parameter
 
+    #: What torch's layers say of themselves, and ours too.
+    __constants__ = nn.RNNBase.__constants__
+    # torch's own functions: they read the names that both have
+    check_input = nn.RNNBase.check_input
+    check_hidden_size = nn.RNNBase.check_hidden_size
+    check_forward_args = nn.RNNBase.check_forward_args
+    get_expected_hidden_size = nn.RNNBase.get_expected_hidden_size
+    permute_hidden = nn.RNNBase.permute_hidden
+
     def __init__(
         self,
         twin: nn.RNNBase,
@@ -90,8 +94,9 @@ class RecurrentLayer(nn.Module):
     ) -> None:
         super().__init__()
         check_rates(type(twin).__name__, rates)
+        check_directions(twin.bidirectional)
         # torch's own layer, without memory: it has refused what torch refuses, and tells what it calls its weights
-        for name in OPTIONS:
+        for name in self.__constants__:
             setattr(self, name, getattr(twin, name))
         #: torch's names of all weights, in torch's order
         self.weight_names = tuple(name for name, _ in twin.named_parameters())
@@ -111,11 +116,32 @@ class RecurrentLayer(nn.Module):
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
         """The parameters of each layer and direction."""
+        return [[getattr(self, name) for name in names] for names in self._all_weights]
+
+    @property
+    def _all_weights(self) -> list[list[str]]:
         ends = [ending(*place) for place in layer_directions(self.num_layers, self.bidirectional)]
-        return [[getattr(self, name) for name in self.weight_names if name.endswith(end)] for end in ends]
+        return [[name for name in self.weight_names if name.endswith(end)] for end in ends]
+
+    @property
+    def _flat_weights_names(self) -> list[str]:
+        return list(self.weight_names)
+
+    @property
+    def _flat_weights(self) -> tuple[Tensor | None, ...]:
+        """All weights as they are now; no list, for what is written into torch's takes effect and could not here."""
+        return tuple(getattr(self, name, None) for name in self.weight_names)
+
+    @_flat_weights.setter
+    def _flat_weights(self, weights: Sequence[Tensor | None]) -> None:
+        for name, weight in zip(self.weight_names, weights, strict=True):
+            if weight is not getattr(self, name, None):
+                setattr(self, name, weight)
 
     def flatten_parameters(self) -> None:
         """Accepted and not needed: the op packs its weights itself."""
+
+    _init_flat_weights = _update_flat_weights = flatten_parameters
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
@@ -134,7 +160,7 @@ class RecurrentLayer(nn.Module):
         """Outputs and final state, and every step's states on request; see the class."""
         if is_tracing():
             return record_op(self, input, hx, lengths, plain=not (return_states or self._noisy()))
-        start = None if hx is None else cast(States, hx if self.mode == "LSTM" else (hx,))
+        start = None if hx is None else as_states(hx, self.mode)
         y: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
             if lengths is not None:
@@ -196,6 +222,8 @@ class RecurrentLayer(nn.Module):
         batch_sizes: Tensor | None = None,
     ) -> tuple[Tensor, States, States]:
         """The layers on (time, batch, channel), in torch's axis order; series that came packed have ``batch_sizes``."""
+        if torch._C._is_any_autocast_enabled() and torch.is_autocast_enabled(x.device.type):
+            return self._run_autocast(x, start, lengths, every, batch_sizes)
         time, batch, _ = x.shape
         names = self.weight_names
         parameters = self._parameters  # past Module.__getattr__, which takes as long as all that is checked here
@@ -212,16 +240,14 @@ class RecurrentLayer(nn.Module):
         check_time(x, time, own[0])
         check_weights(names, own, self._weight_sizes())
         weights = [weight.unsqueeze(0) for weight in own]
-        x = x.to(self.weight_ih_l0.dtype)  # of another only under autocast
         lengths = as_lengths(lengths, time, batch, x)
         x, masks = self._silence(x, batch_sizes)
         noise = self._noise(x)
         if one_layer and not noise:
             # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
             biases = () if self.bias else (None, None)
-            states = () if start is None else tuple(state.to(x.dtype) for state in start)
-            y, *end = recurrent(self.kind, x.unsqueeze(0), lengths.unsqueeze(0), *weights, *biases, *states)
-            return y.squeeze(0), tuple(end), ()
+            y, *end = recurrent(self.kind, x.unsqueeze(0), lengths.unsqueeze(0), *weights, *biases, *(start or ()))
+            return y.squeeze(0).contiguous(), tuple(state.contiguous() for state in end), ()
         run = trace_layers(
             self.kind,
             dict(zip(names, weights, strict=True)),
@@ -229,13 +255,35 @@ class RecurrentLayer(nn.Module):
             lengths.unsqueeze(0),
             num_layers=self.num_layers,
             bidirectional=self.bidirectional,
-            start=None if start is None else [state.unsqueeze(0).to(x.dtype) for state in start],
+            start=None if start is None else [state.unsqueeze(0) for state in start],
             masks=masks,
             noise=noise,
             cells=every and self.mode == "LSTM",
         )
         steps = tuple(torch.stack([s[0] for s in states]) for states in zip(*run.steps, strict=True)) if every else ()
-        return run.outputs[0], tuple(state[0] for state in run.ends), steps
+        return run.outputs[0].contiguous(), tuple(state[0].contiguous() for state in run.ends), steps
+
+    def _run_autocast(
+        self,
+        x: Tensor,
+        start: States | None,
+        lengths: Tensor | None,
+        every: bool,
+        batch_sizes: Tensor | None,
+    ) -> tuple[Tensor, States, States]:
+        """``_run`` in the weights' precision, its results rounded to the dtypes that torch gives under autocast."""
+        weight = self.weight_ih_l0.dtype
+        check_autocast(x, start, weight)
+        cell = x.dtype if start is None else start[-1].dtype
+        dtypes = autocast_dtypes(self.mode, x, cell, packed=batch_sizes is not None, projected=self.proj_size > 0)
+        start = None if start is None else tuple(state.to(weight) for state in start)
+        with torch.autocast(x.device.type, enabled=False):
+            y, end, steps = self._run(x.to(weight), start, lengths, every, batch_sizes)
+        return (
+            y.to(dtypes[0]),
+            tuple(state.to(dtype) for state, dtype in zip(end, dtypes, strict=False)),
+            tuple(states.to(dtype) for states, dtype in zip(steps, dtypes, strict=False)),
+        )
 
     def _noisy(self) -> bool:
         """Whether anything but the weights acts on a single layer."""
@@ -333,7 +381,7 @@ class RNN(RecurrentLayer):
         dtype: torch.dtype | None = None,
         **noise: Unpack[NoiseRates],
     ) -> None:
-        twin = nn.RNN(
+        twin = TorchRNN(
             input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional, device="meta"
         )
         super().__init__(twin, device, dtype, noise)
@@ -357,12 +405,16 @@ class GRU(RecurrentLayer):
         dtype: torch.dtype | None = None,
         **noise: Unpack[NoiseRates],
     ) -> None:
-        twin = nn.GRU(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device="meta")
+        twin = TorchGRU(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device="meta")
         super().__init__(twin, device, dtype, noise)
 
 
 class LSTM(RecurrentLayer):
     """Long short-term memory: ``torch.nn.LSTM``, with what ``RecurrentLayer`` adds; ``noise`` is of ``NoiseRates``."""
+
+    check_forward_args = nn.LSTM.check_forward_args  # type: ignore[assignment]
+    get_expected_cell_size = nn.LSTM.get_expected_cell_size
+    permute_hidden = nn.LSTM.permute_hidden  # type: ignore[assignment]
 
     def __init__(
         self,
@@ -378,7 +430,7 @@ class LSTM(RecurrentLayer):
         dtype: torch.dtype | None = None,
         **noise: Unpack[NoiseRates],
     ) -> None:
-        twin = nn.LSTM(
+        twin = TorchLSTM(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device="meta"
         )
         super().__init__(twin, device, dtype, noise)
