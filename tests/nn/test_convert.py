@@ -6,6 +6,7 @@ import pytest
 import torch
 from pairs import EXACT, PAIRS, assert_same, pair
 from torch import nn
+from torch.nn.utils import parametrizations, parametrize, prune
 
 from throughtime.nn import GRU, LSTM, RNN, convert
 
@@ -115,13 +116,89 @@ def test_a_lone_layers_dropout_warns_no_second_time():
     assert convert(model)[0].dropout == 0.5
 
 
-def test_subclasses_are_left_alone():
-    class Odd(nn.GRU):
-        def forward(self, x, hx=None):
-            return super().forward(-x, hx)
+class Negated(nn.GRU):
+    """A third party's: what it computes is not torch's."""
 
-    model = nn.Sequential(Odd(3, 4))
-    assert type(convert(model)[0]) is Odd
+    def forward(self, x, hx=None):
+        return super().forward(-x, hx)
+
+
+class Doubled(GRU):
+    """The same on ours."""
+
+    def forward(self, x, hx=None, lengths=None, return_states=False):
+        return super().forward(2 * x, hx, lengths, return_states)
+
+
+def test_subclasses_are_passed_over_and_named():
+    model = nn.Sequential(nn.GRU(3, 3), nn.ModuleDict({"odd": Negated(3, 4)}))
+    with pytest.warns(UserWarning, match=r"^convert swapped 1 of 2 recurrent layers; .*: Negated at '1\.odd'$"):
+        convert(model)
+    assert kinds(model) == [GRU, Negated]
+    with pytest.warns(UserWarning, match=r"swapped 0 of 1 recurrent layers; .*: Negated at ''$"):
+        assert type(convert(model[1]["odd"])) is Negated
+    back = nn.Sequential(Doubled(3, 4), GRU(4, 4))
+    with pytest.warns(UserWarning, match=r"swapped 1 of 2 recurrent layers; .*: Doubled at '0'$"):
+        convert(back, to="torch")
+    assert kinds(back) == [Doubled, nn.GRU]
+    # ours is ours already, torch's is torch's
+    convert(nn.Sequential(Doubled(3, 4)))
+    convert(nn.Sequential(Negated(3, 4)), to="torch")
+
+
+def test_a_parametrized_layer_is_passed_over_until_its_parametrization_is_removed():
+    model = nn.Sequential(nn.LSTM(3, 4))
+    parametrizations.weight_norm(model[0], "weight_hh_l0")
+    expected = model(x := torch.randn(5, 2, 3))
+    with pytest.warns(UserWarning, match="ParametrizedLSTM .remove its parametrization, convert, and put it on again."):
+        convert(model)
+    assert_same(model(x), expected, rtol=0, atol=0)
+    parametrize.remove_parametrizations(model[0], "weight_hh_l0")
+    assert kinds(convert(model)) == [LSTM]
+    parametrizations.weight_norm(model[0], "weight_hh_l0")
+    assert_same(model(x), expected, rtol=1e-5, atol=1e-5)  # float32's epsilon is 1.2e-7, sums of 7 terms over 5 steps
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")
+def test_a_scripted_layer_is_passed_over():
+    class Wrapped(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.encode = nn.GRU(3, 4)
+
+        def forward(self, x):
+            return self.encode(x)[0]
+
+    with pytest.warns(UserWarning, match=r"0 of 1 .*: GRU .scripted: convert before scripting. at 'encode'"):
+        convert(torch.jit.script(Wrapped()))
+
+
+def test_a_model_without_recurrent_layers_is_returned_without_a_word():
+    model = nn.Sequential(nn.Linear(3, 4), nn.GRUCell(4, 4))
+    assert convert(model) is model
+
+
+@pytest.mark.parametrize("tool", [nn.utils.weight_norm, nn.utils.spectral_norm], ids=["weight_norm", "spectral_norm"])
+@pytest.mark.filterwarnings("ignore:.torch.nn.utils.weight_norm. is deprecated")
+def test_weights_computed_by_hooks_go_over_and_come_back(tool):
+    model = nn.Sequential(nn.GRU(3, 4)).eval()
+    tool(model[0], "weight_hh_l0")
+    expected = model(x := torch.randn(5, 2, 3))
+    for to, cls in (("throughtime", GRU), ("torch", nn.GRU)):
+        assert kinds(convert(model, to=to)) == [cls]
+        assert_same(model(x), expected, rtol=1e-5, atol=1e-5)  # float32, sums of 7 terms over 5 steps
+
+
+def test_pruned_weights_go_over_and_come_back():
+    model = nn.Sequential(nn.GRU(3, 4))
+    prune.l1_unstructured(model[0], "weight_hh_l0", 0.5)
+    expected = model(x := torch.randn(5, 2, 3))
+    for to, cls in (("throughtime", GRU), ("torch", nn.GRU)):
+        assert kinds(convert(model, to=to)) == [cls]
+        assert_same(model(x), expected, rtol=1e-5, atol=1e-5)  # float32, sums of 7 terms over 5 steps
+    prune.remove(model[0], "weight_hh_l0")
+    assert (model[0].weight_hh_l0 == 0).sum() == 24
+    assert_same(model(x), expected, rtol=1e-5, atol=1e-5)
 
 
 def test_tied_weights_stay_tied():
@@ -136,6 +213,11 @@ def test_tied_weights_stay_tied():
 def test_noise_that_torch_lacks_is_refused_by_name_and_nothing_is_swapped():
     model = nn.Sequential(GRU(3, 4), nn.Sequential(LSTM(4, 4, zoneout=0.1)))
     with pytest.raises(ValueError, match=r"convert needs layers that torch has too, got zoneout in 1\.0"):
+        convert(model, to="torch")
+    assert kinds(model) == [GRU, LSTM]
+    model[1][0].zoneout = 0.0
+    model[0].draw = lambda like, shape, _rate: like.new_ones(shape)
+    with pytest.raises(ValueError, match=r"convert needs layers that torch has too, got a draw of its own in 0"):
         convert(model, to="torch")
     assert kinds(model) == [GRU, LSTM]
     with pytest.raises(ValueError, match="to needs throughtime or torch, got 'jax'"):

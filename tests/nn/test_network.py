@@ -12,6 +12,7 @@ from throughtime.nn import (
     Architecture,
     NoiseRates,
     SequenceNetwork,
+    convert,
     forward,
     is_bias,
     plain_module,
@@ -248,3 +249,21 @@ def test_plain_modules_share_nothing_and_leave_torchs_generator_alone(pooling):
     assert not other._forward_hooks
     assert other.recurrent.draw is not None
     assert all(w.requires_grad and w.is_leaf for w in one.parameters())
+
+
+@each_net
+@pytest.mark.parametrize("lengths", [LENGTHS, None], ids=["ragged", "whole"])
+def test_with_torchs_layers_the_network_computes_the_same(net, lengths):
+    network, x = module(net), batch(missing=True)
+    expected = network(x, lengths)
+    ours = type(network.recurrent)
+    assert type(convert(network, to="torch").recurrent) is TORCH[net.cell]
+    found = network(x, lengths)
+    torch.testing.assert_close(found, expected, **EXACT)
+    grads = torch.autograd.grad(found.sin().sum(), list(network.parameters()))
+    assert type(convert(network).recurrent) is ours
+    again = network(x, lengths)
+    assert torch.equal(again, expected)
+    expected_grads = torch.autograd.grad(again.sin().sum(), list(network.parameters()))
+    for one, other in zip(grads, expected_grads, strict=True):
+        torch.testing.assert_close(one, other, **EXACT)

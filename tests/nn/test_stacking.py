@@ -168,6 +168,10 @@ def test_splitmix_gives_its_published_numbers():
     ]
 
 
+class Negated(nn.GRU):
+    """A third party's layer, which ``torch.vmap`` does not take."""
+
+
 @pytest.mark.parametrize(
     ("module", "told"),
     [
@@ -175,6 +179,7 @@ def test_splitmix_gives_its_published_numbers():
         (lambda: nn.InstanceNorm1d(3, track_running_stats=True), "running statistics, got InstanceNorm1d; LayerNorm"),
         (lambda: nn.Sequential(nn.AlphaDropout(0.1)), "only random module, got AlphaDropout at '0'"),
         (lambda: nn.Sequential(nn.Dropout1d(0.1)), "only random module, got Dropout1d at '0'"),
+        (lambda: nn.Sequential(Negated(3, 4)), "layers of torch's own classes or of ours, got Negated at '0'"),
     ],
 )
 def test_what_cannot_be_stacked_is_refused_by_name(module, told):

@@ -1,16 +1,20 @@
 """``convert``: torch's recurrent layers in any model swapped for ours, and back."""
 
+import warnings
 from typing import Any, Literal, TypeVar
 
+import torch
 from torch import nn
+from torch.nn.utils import parametrize
 
 from throughtime.nn.layers import GRU, LSTM, RNN, RecurrentLayer
-from throughtime.nn.noise import NoiseRates
+from throughtime.nn.noise import NoiseRates, draw_mask
 
 M = TypeVar("M", bound=nn.Module)
 
 _OURS: dict[type[nn.Module], type[nn.Module]] = {nn.RNN: RNN, nn.GRU: GRU, nn.LSTM: LSTM}
 _TORCHS = {ours: torchs for torchs, ours in _OURS.items()}
+_NAMES = frozenset(torchs.__name__ for torchs in _OURS)
 
 #: What the constructors share; ``dropout`` is set afterwards, or torch would warn again of a lone layer's.
 _ARGUMENTS = ("input_size", "hidden_size", "num_layers", "bias", "batch_first", "bidirectional")
@@ -29,13 +33,20 @@ def convert(module: M, to: Literal["throughtime", "torch"] = "throughtime") -> M
     Returns
     -------
     The same model. Its layers hold the same ``Parameter`` objects as before, so that an optimizer goes on, and keep
-    hooks, mode, device, dtype, and what a user has set on them. A layer used twice is still one. Subclasses of torch's
-    layers, parametrized ones among them, are left alone: what they compute is not known.
+    hooks, mode, device, dtype, and what a user has set on them. A layer used twice is still one. Subclasses,
+    parametrized layers among them, and scripted layers are passed over: what they compute is not known. Cells
+    (``GRUCell``) are no layers. Of a fitted estimator's ``module_`` both kinds of layers give the same; a module of
+    your own that calls its layers with ``lengths=`` or ``return_states=`` needs ours.
 
     Raises
     ------
     ValueError
-        For layers with noise that torch's do not have; nothing is swapped then.
+        For layers with noise, or a source of masks, that torch's do not have; nothing is swapped then.
+
+    Warns
+    -----
+    UserWarning
+        For layers that are passed over, by their names and classes.
 
     Examples
     --------
@@ -58,12 +69,37 @@ def convert(module: M, to: Literal["throughtime", "torch"] = "throughtime") -> M
     for name, old in found:
         if name:
             module.set_submodule(name, swapped[old])
+    kept = [f"{describe(part)} at {name!r}" for name, part in module.named_modules() if is_unknown(part, to)]
+    if kept:
+        warnings.warn(
+            f"convert swapped {len(swapped)} of {len(swapped) + len(kept)} recurrent layers; passed over, since what a "
+            f"layer of another class computes is not known: {', '.join(kept)}",
+            stacklevel=2,
+        )
     return swapped.get(module, module)
 
 
+def is_unknown(part: nn.Module, to: str = "throughtime") -> bool:
+    """Whether a module is a recurrent layer, but none that can be swapped."""
+    if to == "torch":
+        return isinstance(part, RecurrentLayer) and type(part) not in _TORCHS
+    scripted = isinstance(part, torch.jit.ScriptModule) and part.original_name in _NAMES
+    return scripted or (isinstance(part, nn.RNNBase) and type(part) not in _OURS)
+
+
+def describe(part: nn.Module) -> str:
+    """The class of a layer that cannot be swapped, and the cure if there is one."""
+    if parametrize.is_parametrized(part):
+        return f"{type(part).__name__} (remove its parametrization, convert, and put it on again)"
+    if isinstance(part, torch.jit.ScriptModule):
+        return f"{part.original_name} (scripted: convert before scripting)"
+    return type(part).__name__
+
+
 def noise_of(layer: RecurrentLayer) -> list[str]:
-    """The noise that a layer has beyond torch's, by name."""
-    return [name for name in NoiseRates.__annotations__ if getattr(layer, name)]
+    """What a layer has beyond torch's noise, by name."""
+    own = [] if layer.draw is draw_mask else ["a draw of its own"]
+    return [name for name in NoiseRates.__annotations__ if getattr(layer, name)] + own
 
 
 def swap(old: Any, cls: Any) -> nn.Module:

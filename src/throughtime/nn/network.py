@@ -12,10 +12,11 @@ from typing import Any, Literal, cast
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, ordered_sum, output_layer, output_layer_over_time
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
-from throughtime.nn.layers import GRU, LSTM, RNN
+from throughtime.nn.layers import GRU, LSTM, RNN, RecurrentLayer
 from throughtime.nn.noise import NoiseRates
 from throughtime.nn.recurrence import run_layers, weight_names
 
@@ -255,7 +256,7 @@ class SequenceNetwork(Standardizing):
     ) -> None:
         super().__init__(net.n_inputs)
         self.net, self.noise = net, noise or NoiseRates()
-        self.recurrent = _LAYERS[net.cell](
+        self.recurrent: nn.Module = _LAYERS[net.cell](
             net.n_inputs,
             net.hidden_size,
             net.num_layers,
@@ -281,7 +282,7 @@ class SequenceNetwork(Standardizing):
         batch, time, _ = x.shape
         if lengths is None:
             lengths = torch.full((batch,), time, device=x.device)
-        y, end = self.recurrent(self.standardized(x, lengths, self.readout.weight.dtype), lengths=lengths)
+        y, end = self._recur(self.standardized(x, lengths, self.readout.weight.dtype), lengths)
         h_n = end[0] if isinstance(end, tuple) else end
         by_time = y.transpose(0, 1)[None]
         features = self.dropout(
@@ -289,6 +290,15 @@ class SequenceNetwork(Standardizing):
         )
         outputs: Tensor = self.readout(features)
         return outputs.transpose(0, 1) if self.net.pooling == "steps" else outputs
+
+    def _recur(self, x: Tensor, lengths: Tensor) -> tuple[Tensor, Any]:
+        """Outputs (batch, time, feature) and final states, of our layer or of torch's."""
+        if isinstance(self.recurrent, RecurrentLayer):
+            return cast(tuple[Tensor, Any], self.recurrent(x, lengths=lengths))
+        # torch's, after ``convert``, knows ragged series only packed
+        packed, end = self.recurrent(pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False))
+        y, _ = pad_packed_sequence(packed, batch_first=True, total_length=x.shape[1])
+        return y, end
 
     def extra_repr(self) -> str:
         """The shapes."""

@@ -12,7 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.func import functional_call
 
-from throughtime.nn.conversion import convert
+from throughtime.nn.conversion import convert, is_unknown
 from throughtime.nn.keyed import KeyedDraw, KeyedDropout, draws
 from throughtime.nn.layers import RecurrentLayer
 
@@ -115,6 +115,8 @@ def keyed(module: nn.Module) -> nn.Module:
             )
         if isinstance(part, _RANDOM):
             raise ValueError(f"stack needs Dropout as the only random module, got {where}")
+        if is_unknown(part):
+            raise ValueError(f"stack needs recurrent layers of torch's own classes or of ours, got {where}")
     module = convert(module)
     for site, (name, part) in enumerate(list(module.named_modules(remove_duplicate=False))):
         if isinstance(part, RecurrentLayer):
