@@ -135,7 +135,7 @@ template <class Real, Kind kind>
 int64_t backward_scratch(const Problem<Real>& p, int rows) {
   const int64_t chunk = chunk_rows<Real, kind>(p, rows), Hv = padded<Real>(p.hidden), W = width<Real>;
   const int64_t stride = reserve_stride(p.hidden, sizeof(Real));
-  return rows * (2 * Hv + 2 * stride + 2 * W) + (p.recurrent_mask ? rows * Hv : 0) +
+  return rows * (2 * Hv + 2 * stride) + (p.recurrent_mask ? rows * Hv : 0) +
          BlockNoise<Real>::scratch(p, rows, stride) +
          chunk *
              (BackwardTile<kind>::slots * Hv + p.channels + p.hidden + outer_vectors * W + padded<Real>(p.channels)) +
@@ -147,18 +147,25 @@ template <class Real>
 struct Deltas {
   const Real *h, *h_before, *c, *c_before, *gates;  // as kept by the forward pass
   int64_t stride;
-  Real *dh, *dc;                  // [rows][Hv]
-  Real* delta;                    // [rows][slots * Hv]
-  Real *dh_squares, *dc_squares;  // [rows], or null
-  const Real* const* dy;          // a pointer a row, or null
+  Real *dh, *dc;                    // [rows][Hv]
+  Real* delta;                      // [rows][slots * Hv]
+  double *dh_squares, *dc_squares;  // [rows], or null
+  const Real* const* dy;            // a pointer a row, or null
   StepNoise<Real> noise;
 };
+
+// sums += v^2, lane by lane. In float32 the square of 1e-19 would be zero.
+template <class Real>
+TT_INLINE void add_squares(Vec<Real> v, Wide<Real>& sums) {
+  const Wide<Real> wide = __builtin_convertvector(v, Wide<Real>);
+  sums += wide * wide;
+}
 
 // One vector of units of one series. Whole: no lane is padding, where inf * 0 would be NaN and the padding of a delta
 // is summed over.
 template <class Real, Kind kind, bool Whole>
-TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_t r, int64_t u, Vec<Real>& dh_square,
-                           Vec<Real>& dc_square) {
+TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_t r, int64_t u, Wide<Real>& dh_squares,
+                           Wide<Real>& dc_squares) {
   using V = Vec<Real>;
   constexpr int slots = BackwardTile<kind>::slots;
   const Real one = 1;
@@ -170,7 +177,7 @@ TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_
   V d = load(at.dh + here);
   if (at.dy) d += Whole ? load(at.dy[r] + u) : load_first(at.dy[r] + u, H - u);
   d = keep(d);
-  dh_square = fma(d, d, dh_square);
+  if (at.dh_squares) add_squares<Real>(d, dh_squares);
   V stays{};  // what goes on to h_{t-1} past the cell
   if (at.noise.kept_h) {
     const V share = load(at.noise.kept_h + kept);
@@ -196,7 +203,7 @@ TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_
     out[2] = dc * i * mask * (one - g * g);
     out[3] = d * tc * o * (one - o);
     store(at.dc + here, keep(fma(dc, f, c_stays)));
-    dc_square = fma(dc, dc, dc_square);
+    if (at.dc_squares) add_squares<Real>(dc, dc_squares);
     if (at.noise.kept_h) store(at.dh + here, keep(stays));
   } else if constexpr (kind == Kind::gru) {
     const V n = load(gates), rate = load(gates + at.stride), z = load(gates + 2 * at.stride),
@@ -222,11 +229,11 @@ void deltas(const Problem<Real>& p, const Deltas<Real>& at, int64_t running) {
   constexpr int W = width<Real>;
   const int64_t H = p.hidden, Hv = padded<Real>(H), whole = H / W * W;
   for (int64_t r = 0; r < running; ++r) {
-    Vec<Real> dh_square{}, dc_square{};
-    for (int64_t u = 0; u < whole; u += W) unit_deltas<Real, kind, true>(at, H, Hv, r, u, dh_square, dc_square);
-    if (whole < H) unit_deltas<Real, kind, false>(at, H, Hv, r, whole, dh_square, dc_square);
-    if (at.dh_squares) at.dh_squares[r] = sum_lanes<Real>(dh_square);
-    if (at.dc_squares) at.dc_squares[r] = sum_lanes<Real>(dc_square);
+    Wide<Real> dh_squares{}, dc_squares{};
+    for (int64_t u = 0; u < whole; u += W) unit_deltas<Real, kind, true>(at, H, Hv, r, u, dh_squares, dc_squares);
+    if (whole < H) unit_deltas<Real, kind, false>(at, H, Hv, r, whole, dh_squares, dc_squares);
+    if (at.dh_squares) at.dh_squares[r] = sum_wide<Real>(dh_squares);
+    if (at.dc_squares) at.dc_squares[r] = sum_wide<Real>(dc_squares);
   }
 }
 
@@ -312,9 +319,7 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
   Real* const dc = dh + b.rows * Hv;
   Real* const h_first = dc + b.rows * Hv;
   Real* const c_first = h_first + b.rows * stride;
-  Real* const dh_squares = c_first + b.rows * stride;
-  Real* const dc_squares = dh_squares + b.rows * W;
-  Real* const delta = dc_squares + b.rows * W;
+  Real* const delta = c_first + b.rows * stride;
   Real* const inputs = delta + chunk * ld;
   Real* const columns = inputs + chunk * (I + H);
   Real* const dx = columns + chunk * outer_vectors * W;
@@ -330,6 +335,7 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
 
   const Reserve<Real, kind> kept(p, b, stride);
   const Real* dy[max_block_rows];
+  double dh_squares[max_block_rows], dc_squares[max_block_rows];
   int64_t running = 0, before = 0, done = b.cells, filled = 0, chunk_end = b.steps;
   for (int64_t step = b.steps - 1; step >= 0; --step) {
     // Series whose last step this is enter with the gradients of their final states.

@@ -78,7 +78,7 @@ void backward(const std::string& kind, bool reverse, const Strides& shape, uintp
   p.dx = pointer<Real>(out.at(0)), p.dw_ih = pointer<Real>(out.at(1)), p.dw_hh = pointer<Real>(out.at(2));
   p.db_ih = pointer<Real>(out.at(3)), p.db_hh = pointer<Real>(out.at(4));
   p.dh0 = pointer<Real>(out.at(5)), p.dc0 = pointer<Real>(out.at(6));
-  p.dh_norms = pointer<Real>(out.at(7)), p.dc_norms = pointer<Real>(out.at(8));
+  p.dh_norms = pointer<double>(out.at(7)), p.dc_norms = pointer<double>(out.at(8));
   nb::gil_scoped_release released;
   recurrent_backward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa_wanted());
 }
@@ -193,6 +193,7 @@ nb::ndarray<nb::pytorch, uint8_t, nb::ndim<1>> borrow_bytes(size_t bytes) {
 
 template <class Real>
 void activate(const std::string& name, uintptr_t in, uintptr_t out, int64_t count, const std::string& isa) {
+  const DenormalMode mode(Denormals::flushed);
   const int which = name == "exp" ? activation_exp : name == "sigmoid" ? activation_sigmoid : activation_tanh;
   kernels<Real>(isa).activation(which, pointer<const Real>(in), pointer<Real>(out), count);
 }

@@ -212,6 +212,7 @@ class Failure {
 
 template <class Source, class Real>
 void train_steps(const Descent<Source, Real>& d, const Team& team, const std::string& isa) {
+  const DenormalMode mode(Denormals::kept);  // for what lies between the passes, as in a step of single passes
   const int64_t members = d.update.members, time = longest_series(d);
   // Members that no full round of threads is left for take the threads one after the other.
   const int64_t side_by_side = members / team.threads * team.threads;
@@ -220,9 +221,12 @@ void train_steps(const Descent<Source, Real>& d, const Team& team, const std::st
     rooms.push_back(std::make_unique<Room<Real>>(d, time));
   }
   Failure failure;
-  parallel_for(side_by_side, team, [&](int64_t member, int worker) {
-    failure.keep([&] { Member<Source, Real>(d, member, *rooms[worker], {1, false}, isa).take_steps(); });
-  });
+  parallel_for(
+      side_by_side, team,
+      [&](int64_t member, int worker) {
+        failure.keep([&] { Member<Source, Real>(d, member, *rooms[worker], {1, false}, isa).take_steps(); });
+      },
+      Denormals::kept);
   failure.rethrow();
   for (int64_t member = side_by_side; member < members; ++member) {
     Member<Source, Real>(d, member, *rooms[0], team, isa).take_steps();

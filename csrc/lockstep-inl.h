@@ -13,11 +13,15 @@ template <class Real>
 double square_sum(const Real* values, int64_t count) {
   constexpr int lanes = 8;
   double sums[lanes] = {};
+  const auto square = [&](int64_t at) {
+    const double value = static_cast<double>(values[at]);  // in float32 the square of 1e-19 is a denormal
+    return value * value;
+  };
   int64_t i = 0;
   for (; i + lanes <= count; i += lanes) {
-    for (int lane = 0; lane < lanes; ++lane) sums[lane] += static_cast<double>(values[i + lane] * values[i + lane]);
+    for (int lane = 0; lane < lanes; ++lane) sums[lane] += square(i + lane);
   }
-  for (int lane = 0; i < count; ++i, ++lane) sums[lane] += static_cast<double>(values[i] * values[i]);
+  for (int lane = 0; i < count; ++i, ++lane) sums[lane] += square(i);
   double sum = 0;
   for (const double one : sums) sum += one;
   return sum;

@@ -32,6 +32,7 @@ Factors<Real> factors(const Update<Real>& u, int64_t member, Real norm) {
 
 template <class Real>
 void take_step(const Update<Real>& u, const Team& team, const std::string& isa) {
+  const DenormalMode mode(Denormals::kept);  // for the members' own numbers; the tasks flush
   const Kernels<Real>& k = kernels<Real>(isa);
   const int64_t pieces = (u.width + piece - 1) / piece;
   const Team enough = of_worth(team, 5 * u.members * u.width);
@@ -44,7 +45,7 @@ void take_step(const Update<Real>& u, const Team& team, const std::string& isa) 
   for (int64_t member = 0; member < u.members; ++member) {
     double sum = 0;
     for (int64_t i = 0; i < pieces; ++i) sum += sums[member * pieces + i];
-    u.norms[member] = std::sqrt(static_cast<Real>(sum));
+    u.norms[member] = static_cast<Real>(std::sqrt(sum));
     if (!u.active[member]) continue;
     u.steps[member] += 1;
     each[member] = factors(u, member, u.norms[member]);
@@ -58,15 +59,19 @@ void take_step(const Update<Real>& u, const Team& team, const std::string& isa) 
 
 template <class Source, class Real>
 void gather(const Gather<Source, Real>& g, const Team& team, const std::string& isa) {
+  // Kept: a channel of the data may be as small as that, and is itself again once divided by its scale.
   const Kernels<Real>& k = kernels<Real>(isa);
   const int64_t numbers = g.members * g.time * g.batch * (g.channels + g.columns);
-  parallel_for(g.members * g.time, of_worth(team, numbers), [&](int64_t task, int) {
-    if constexpr (sizeof(Source) == sizeof(Real)) {
-      k.gather(g, task / g.time, task % g.time);
-    } else {
-      k.gather_wide(g, task / g.time, task % g.time);
-    }
-  });
+  parallel_for(
+      g.members * g.time, of_worth(team, numbers),
+      [&](int64_t task, int) {
+        if constexpr (sizeof(Source) == sizeof(Real)) {
+          k.gather(g, task / g.time, task % g.time);
+        } else {
+          k.gather_wide(g, task / g.time, task % g.time);
+        }
+      },
+      Denormals::kept);
 }
 
 template void take_step<float>(const Update<float>&, const Team&, const std::string&);

@@ -23,10 +23,12 @@ using Task = std::function<void(int64_t, int)>;
 struct Round {
   const Task& task;
   const int64_t count;
+  const Denormals denormals;
   std::atomic<int64_t> next{0};
   std::atomic<int> joined{0};
 
   void work() {
+    const DenormalMode mode(denormals);
     const int worker = joined.fetch_add(1);
     for (int64_t i; (i = next.fetch_add(1)) < count;) task(i, worker);
   }
@@ -130,8 +132,8 @@ std::atomic<int> busy{0};
 
 }  // namespace
 
-void parallel_for(int64_t count, const Team& team, const Task& task) {
-  Round round{task, count};
+void parallel_for(int64_t count, const Team& team, const Task& task, Denormals denormals) {
+  Round round{task, count, denormals};
   const int threads = static_cast<int>(team.threads < count ? team.threads : count), process = getpid();
   int holder = busy.load();
   if (threads < 2 || holder == process || !busy.compare_exchange_strong(holder, process)) return round.work();

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <functional>
 
+#include "denormals.h"
+
 namespace throughtime {
 
 struct Team {
@@ -24,7 +26,9 @@ inline Team of_products(const Team& team, int64_t products) {
 
 // Run task(i, worker) for every i < count, worker < team.threads. Tasks start in order, so the longest should come
 // first. A call made while another is running (from a second Python thread, or from inside a task) runs on its own
-// thread: more would oversubscribe the machine. Tasks must not throw.
-void parallel_for(int64_t count, const Team& team, const std::function<void(int64_t task, int worker)>& task);
+// thread: more would oversubscribe the machine. Tasks must not throw. Inside them denormals are flushed or kept as
+// said, whatever the thread does with them otherwise, which is found unchanged afterwards.
+void parallel_for(int64_t count, const Team& team, const std::function<void(int64_t task, int worker)>& task,
+                  Denormals denormals = Denormals::flushed);
 
 }  // namespace throughtime

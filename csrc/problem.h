@@ -53,7 +53,7 @@ struct Problem {
   int64_t dy_member, dy_time, dy_batch;
   const Real *dh_n, *dc_n;
   Real *dx, *dw_ih, *dw_hh, *db_ih, *db_hh, *dh0, *dc0;
-  Real *dh_norms, *dc_norms;  // squared; member time batch
+  double *dh_norms, *dc_norms;  // squared; member time batch
 };
 
 // A block of series of one member: the rows that one task carries through all their steps. Sorted longest first,

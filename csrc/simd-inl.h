@@ -51,6 +51,7 @@ struct Lanes<float> {
   typedef float V __attribute__((vector_size(TT_VECTOR_BYTES)));
   typedef int32_t Mask __attribute__((vector_size(TT_VECTOR_BYTES)));
   typedef uint32_t Bits __attribute__((vector_size(TT_VECTOR_BYTES)));
+  typedef double Wide __attribute__((vector_size(2 * TT_VECTOR_BYTES)));  // a vector's lanes in float64
   // Anywhere in memory, whatever its declared type.
   typedef float Anywhere __attribute__((vector_size(TT_VECTOR_BYTES), aligned(4), may_alias));
   static constexpr uint32_t sign = uint32_t{1} << 31, bias = 127;
@@ -71,6 +72,7 @@ struct Lanes<double> {
   typedef double V __attribute__((vector_size(TT_VECTOR_BYTES)));
   typedef int64_t Mask __attribute__((vector_size(TT_VECTOR_BYTES)));
   typedef uint64_t Bits __attribute__((vector_size(TT_VECTOR_BYTES)));
+  typedef V Wide;
   typedef double Anywhere __attribute__((vector_size(TT_VECTOR_BYTES), aligned(8), may_alias));
   static constexpr uint64_t sign = uint64_t{1} << 63, bias = 1023;
   static constexpr int mantissa = 52;
@@ -89,6 +91,8 @@ struct Lanes<double> {
 
 template <class Real>
 using Vec = typename Lanes<Real>::V;
+template <class Real>
+using Wide = typename Lanes<Real>::Wide;
 template <class Real>
 constexpr int width = TT_VECTOR_BYTES / sizeof(Real);
 
@@ -265,6 +269,12 @@ TT_INLINE void transpose(Vec<Real> (&rows)[width<Real>]) {
 template <class Real>
 TT_INLINE Real sum_lanes(Vec<Real> v) {
   Real sum = v[0];
+  for (int i = 1; i < width<Real>; ++i) sum += v[i];
+  return sum;
+}
+template <class Real>
+TT_INLINE double sum_wide(const Wide<Real>& v) {
+  double sum = v[0];
   for (int i = 1; i < width<Real>; ++i) sum += v[i];
   return sum;
 }

@@ -3,7 +3,7 @@
 import oracle
 import pytest
 import torch
-from cases import KINDS, make, needs_native
+from cases import KINDS, Case, make, needs_native
 from torch import Tensor
 
 from throughtime.kernels import delta_norms
@@ -65,3 +65,29 @@ def test_they_are_those_of_the_total_gradient_at_every_state(kind: str) -> None:
         for got, want in zip(norms, expected, strict=True):
             torch.testing.assert_close(got[member, :steps, series], want)
             assert (got[member, steps:, series] == 0).all()
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.usefixtures("isa")
+def test_in_float32_they_are_those_of_float64_where_the_squares_are_no_float32(kind: str) -> None:
+    # The gradient of the last state alone, 1e-3, fades to some 1e-30 over a hundred and fifty steps.
+    last, lag = 160, 150
+    case = make(kind, 1, last + 1, 4, 3, 10, ragged=False)
+    x, lengths, w_ih, w_hh, b_ih, *rest = case.arguments
+    assert w_hh is not None
+    if kind == "rnn_relu":  # of whose units none must be off for long
+        w_hh, b_ih = 0.65 * torch.eye(10, dtype=w_hh.dtype)[None], torch.full_like(w_hh[:, 0], 10)
+    else:
+        w_hh = 1.1 * w_hh
+    case = Case(kind, (x, lengths, w_ih, w_hh, b_ih, *rest), False).to(torch.float32)
+    end = torch.full((1, 4, 10), 1e-3)
+    norms = delta_norms(kind, *case.arguments, dh_n=end)
+    x, _, *weights, h0, c0 = case.to(torch.float64).arguments
+    assert x is not None
+    series = [x[:, :, 1:2].requires_grad_(), None, *weights, *(None if s is None else s[:, 1:2] for s in (h0, c0))]
+    ends = [end[:, 1:2].double(), torch.zeros(1, 1, 10, dtype=torch.float64)][: len(norms)]
+    expected = _one_series(kind, series, torch.zeros(1, last + 1, 1, 10, dtype=torch.float64), ends)
+    for got, want in zip(norms, expected, strict=True):
+        assert 0 < float(want[last - lag]) < 1e-46  # float32 ends at 1.4e-45
+        # 1e-4 found: float32's rounding over so many steps
+        torch.testing.assert_close(got[0, last - lag :, 1], want[last - lag :], rtol=1e-3, atol=0)

@@ -69,7 +69,7 @@ def test_a_step_is_the_rules_single_operations_to_the_bit(rule, dtype, width):
             assert optimizer.state["steps"][m] == one.taken
             if rule != "sgd":
                 assert np.array_equal(optimizer.state["second"][m].numpy(), one.second)
-        # squares rounded once, then a sum in float64
+        # the sum of squares is float64's, also for float32
         torch.testing.assert_close(
             norms, grad.double().norm(dim=1).to(dtype), rtol=1e-6 if dtype == torch.float32 else 1e-12, atol=0
         )
@@ -86,6 +86,19 @@ def test_a_clipped_step_is_a_step_with_the_clipped_gradient(dtype):
     torch.testing.assert_close(found, norms)
     same.step(others, grads[0] * (limit / found).clamp(max=1)[:, None], lr, torch.full_like(lr, torch.inf), everyone)
     assert torch.equal(weights, others)
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e-25, 1e25])
+def test_the_norm_of_a_gradient_is_right_where_the_squares_are_no_float32(size):
+    _, _, weights, grads = optimizers("sgd", 3, 5000, torch.float32)
+    grad = torch.nn.functional.normalize(grads[0]) * size
+    limit = torch.tensor([torch.inf, 2 * size, size / 2])
+    optimizer = Optimizer("sgd", torch.zeros_like(weights), torch.zeros(3))
+    before = weights.double()
+    norms = optimizer.step(weights, grad.clone(), torch.ones(3), limit, torch.ones(3, dtype=torch.bool))
+    torch.testing.assert_close(norms, grad.double().norm(dim=1).float(), rtol=1e-6, atol=0)
+    clipped = grad.double() * torch.tensor([1, 1, 0.5])[:, None]
+    torch.testing.assert_close(weights.double(), before - clipped)
 
 
 @pytest.mark.parametrize("width", [7, 9000])

@@ -35,6 +35,16 @@ def test_a_gradient_within_its_limit_is_left_alone(limit):
     assert torch.equal(grads, before)
 
 
+@pytest.mark.parametrize("size", [1e-30, 1e-25, 1e25])
+def test_a_norm_is_right_where_the_squares_are_no_float32(size):
+    grads = torch.tensor([[3.0, 4.0], [30.0, 40.0]]) * (size / 10)
+    expected = torch.tensor([[0.3, 0.4], [0.6, 0.8]]) * size
+    norms = clip_by_norm(grads, torch.full((2,), size))
+    # float32's epsilon is 1.2e-7
+    torch.testing.assert_close(norms, torch.tensor([0.5, 5.0]) * size, rtol=1e-6, atol=0)
+    torch.testing.assert_close(grads, expected, rtol=1e-6, atol=0)
+
+
 def test_a_member_without_finite_gradients_does_not_touch_its_neighbors():
     grads = torch.tensor([[3.0, 4.0], [torch.nan, 1.0], [torch.inf, 1.0], [6.0, 8.0]])
     norms = clip_by_norm(grads, torch.ones(4))

@@ -70,6 +70,29 @@ def test_whole_steps_have_the_bits_of_single_passes(cell, optimizer, dtype, monk
     same(*both_ways(net, recipe, data, company(data), monkeypatch))
 
 
+@pytest.fixture(params=[False, True], ids=["kept", "flushed"])
+def callers_denormals(request):
+    """What the caller has set for itself."""
+    torch.set_flush_denormal(request.param)
+    yield
+    torch.set_flush_denormal(False)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64], ids=str)
+@pytest.mark.usefixtures("callers_denormals")
+def test_numbers_that_fade_to_denormals_have_the_same_bits_either_way_and_alone(dtype, monkeypatch):
+    data = Data(dtype)
+    recipe = replace(RECIPE, dtype=dtype)
+    # A series' share of its batch's mean falls to 1e-50, in float64 to 1e-307: its gradients are denormal or none.
+    powers = {torch.float32: 1.25, torch.float64: 7.69}[dtype] * np.arange(41)
+    members = [
+        replace(one, train=replace(one.train, weights=10.0 ** -powers[: len(one.train.rows)])) for one in company(data)
+    ]
+    whole, apart = both_ways(NET, recipe, data, members, monkeypatch)
+    same(whole, apart)
+    same([train(NET, recipe, data.inputs, [one])[0] for one in members], whole)
+
+
 def test_values_are_learned_with_the_same_bits(monkeypatch):
     data = Data()
     targets = data.classes.astype(np.float64)

@@ -154,8 +154,8 @@ def _empty_gradients(
     return (
         large(x, *x.shape) if needs_x else like(None),
         *map(like, inputs[2:_DIFFERENTIABLE]),
-        x.new_empty(steps if norms else 0),
-        x.new_empty(steps if norms and kind == "lstm" else 0),
+        x.new_empty(steps if norms else 0, dtype=torch.float64),
+        x.new_empty(steps if norms and kind == "lstm" else 0, dtype=torch.float64),
     )
 
 
@@ -391,7 +391,9 @@ def delta_norms(
 ) -> tuple[Float[Tensor, "member time batch"], ...]:
     """Squared norms of dL/dh_t, and for an LSTM of dL/dc_t, given the gradients of the results.
 
-    Totals: what reaches a state along every path. Zero beyond a series' own end. Not differentiable.
+    Totals: what reaches a state along every path. Zero beyond a series' own end. In float64, whatever the dtype of x:
+    the square of a gradient of 1e-23 is no float32. What is below 1.2e-38 itself (float64: 2.2e-308) counts as zero.
+    Not differentiable.
     """
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
     if is_differentiating():

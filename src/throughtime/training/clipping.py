@@ -24,7 +24,8 @@ def clip_by_norm(grads: Float[Tensor, "member weight"], max_norm: Float[Tensor, 
     The norms before clipping.
     """
     # One joint norm over all members would let a diverging fold shrink its neighbors' steps.
-    norms = ordered_sum(grads.square(), 1).sqrt()
+    # In float64: in float32 a gradient below 1e-23 would have no norm, and one above 1e19 an infinite one.
+    norms = ordered_sum(grads.double().square(), 1).sqrt().to(grads.dtype)
     # A zero norm divides to inf and a norm of inf to zero: the one is left as it is, the other stays NaN.
     grads.mul_((max_norm / norms).clamp(max=1.0)[:, None])
     return norms
