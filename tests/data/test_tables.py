@@ -283,6 +283,56 @@ def test_the_cure_named_for_columns_of_text_is_a_cure():
     assert _words(*shlex.split(shell)) == list(data.X.channel_names)
 
 
+class Watched:
+    """A table that counts how often its names are listed, or looked through."""
+
+    __arrow_c_stream__ = None  # which says that it is one
+
+    def __init__(self, table):
+        self.table, self.listed = table, 0
+
+    @property
+    def column_names(self):
+        self.listed += 1
+        return NamesWatched(self.table.column_names, self)
+
+    def __getattr__(self, name):
+        return getattr(self.table, name)
+
+    def __getitem__(self, name):
+        return self.table[name]
+
+    def __len__(self):
+        return len(self.table)
+
+
+class NamesWatched(list):
+    def __init__(self, names, watched):
+        super().__init__(names)
+        self.watched = watched
+
+    def __contains__(self, name):
+        self.watched.listed += 1
+        return super().__contains__(name)
+
+    def count(self, name):
+        self.watched.listed += 1
+        return super().count(name)
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_a_wide_tables_names_are_not_looked_through_once_per_column(named, monkeypatch):
+    monkeypatch.setattr(pa, "table", lambda table: table)
+    listed = []
+    for n in (10, 1000):
+        names = [f"c{k}" for k in range(n)]
+        watched = Watched(pa.Table.from_pydict({**ROWS, **dict.fromkeys(names, [0.5] * 5)}))
+        data = from_table(watched, target="label", channels=["heat", *names] if named else None, **NAMED)
+        assert data.X.n_channels == n + 2 - named
+        listed.append(watched.listed)
+    assert listed[0] == listed[1]
+
+
 def test_encodings_that_save_space_change_nothing():
     table = pa.table(ROWS)
     for column in ("unit", "site", "label"):

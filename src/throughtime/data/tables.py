@@ -103,7 +103,8 @@ def from_table(
             "id (--id) needs the column that tells series apart, one row being one step, got none; "
             f"{_listing(arrow.column_names)} (a directory of files takes each file as one series and needs no id)"
         )
-    _require(arrow, "id", id)
+    if id not in arrow.column_names:
+        raise _absent(arrow, "id", id)
     _require_type(arrow[id], "id", id, "text, integers or dates", _is_label)
     codes, labels = _encoded(arrow[id])
     _refuse_missing(codes, f"id (--id {id})")
@@ -146,7 +147,8 @@ def assemble(
         raise ParameterError(f"dtype needs float32 or float64, got {float_dtype}")
     if not len(table):
         raise DataError("a table needs at least one row, got none")
-    has_target = columns.target is not None and columns.target in table.column_names
+    present = set(table.column_names)  # a list that pyarrow makes anew each time
+    has_target = columns.target in present
     for role, wanted in (
         ("time", [columns.time]),
         ("group", [columns.group]),
@@ -154,12 +156,12 @@ def assemble(
         ("channels", channels or ()),
     ):
         for column in wanted:
-            if column is not None:
-                _require(table, role, column)
+            if column is not None and column not in present:
+                raise _absent(table, role, column)
     if require_target and columns.target is None:
         raise DataError(f"target (--target) needs the column to predict, got none; {_listing(table.column_names)}")
-    if require_target and columns.target is not None:
-        _require(table, "target", columns.target)
+    if require_target and columns.target is not None and not has_target:
+        raise _absent(table, "target", columns.target)
     place = _Place(codes, ids, columns.id is None)
     names = _channel_names(table, columns, channels, place, index)
 
@@ -221,7 +223,8 @@ class _Series:
     def numbers(self, column: "pa.ChunkedArray") -> ndarray:
         import pyarrow as pa
 
-        flat: ndarray = _cast(_plain(column), pa.float64()).to_numpy()
+        double = pa.types.is_float64(column.type)
+        flat: ndarray = (column if double else _cast(_plain(column), pa.float64())).to_numpy()
         return flat if self.rows is None else flat[self.rows]
 
     def encoded(self, column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:
@@ -263,7 +266,7 @@ def _as_arrow(table: Any) -> "pa.Table":
     if not hasattr(table, "__arrow_c_stream__"):
         raise DataError(f"a table needs __arrow_c_stream__ (pyarrow, pandas, polars), got {type(table).__name__}")
     try:
-        arrow = pa.table(table)
+        arrow = table if isinstance(table, pa.Table) else pa.table(table)
     except (pa.ArrowException, ValueError, TypeError) as error:
         raise DataError(f"a table needs one type a column: {reason(error)}") from error
     twice = repeated(arrow.column_names)
@@ -289,14 +292,11 @@ def _names(names: Iterable[str], role: str) -> tuple[str, ...]:
     return chosen
 
 
-def _require(table: "pa.Table", role: str, column: str) -> None:
-    if column in table.column_names:
-        return
-    close = difflib.get_close_matches(column, table.column_names, 1)
+def _absent(table: "pa.Table", role: str, column: str) -> DataError:
+    names = table.column_names
+    close = difflib.get_close_matches(column, names, 1)
     hint = f"did you mean {close[0]!r}? " if close else ""
-    raise DataError(
-        f"{role} (--{role}) needs a column of the table, got {column!r}; {hint}{_listing(table.column_names)}"
-    )
+    return DataError(f"{role} (--{role}) needs a column of the table, got {column!r}; {hint}{_listing(names)}")
 
 
 def _listing(names: Sequence[str]) -> str:
