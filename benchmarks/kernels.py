@@ -30,7 +30,7 @@ LAYERS = {
     "gru": (nn.GRU, torch.nn.GRU),
     "rnn_tanh": (nn.RNN, torch.nn.RNN),
 }
-PEERS = {"torch": "torch.nn", "jax": "JAX", "onnxruntime": "ONNX Runtime"}
+PEERS = ("torch", "jax", "onnxruntime", "flushed")
 #: Shares of the FMA peak and ratios to torch demanded in training, a column a shape.
 TARGET_SHARE = {"lstm": (35, 60, 70, 75, 70), "gru": (30, 50, 60, 70, 65), "rnn_tanh": (30, 50, 60, 70, 65)}
 TARGET_RATIO = {"lstm": (3, 3, 2.5, 1.8, 1.1), "gru": (12, 8, 4.5, 2.8, 2), "rnn_tanh": (12, 8, 4, 2.5, 2)}
@@ -40,7 +40,7 @@ Row = dict[str, Any]
 
 @dataclass(frozen=True)
 class Case:
-    """What a row measures: ``mode`` is train or infer."""
+    """What a row measures: ``mode`` is train, infer or faded, which is training on deltas that fade to denormals."""
 
     kind: str
     mode: str
@@ -54,13 +54,15 @@ class Case:
         """Multiplications and additions of the matrix products alone; training takes no gradient of x."""
         rows = 2.0 * self.members * self.time * self.batch * GATES[self.kind] * self.hidden
         of_x, of_h = rows * self.channels, rows * self.hidden
-        return 2 * of_x + 3 * of_h if self.mode == "train" else of_x + of_h
+        return of_x + of_h if self.mode == "infer" else 2 * of_x + 3 * of_h
 
     def targets(self) -> tuple[object, object]:
         """Share of the peak in percent, ratio to torch; empty where none is set."""
         shape = (self.time, self.batch, self.channels, self.hidden)
         if self.mode == "infer":
             return "", 1
+        if self.mode == "faded":
+            return "", ""
         ours, theirs = (target[self.kind][SHAPES.index(shape)] for target in (TARGET_SHARE, TARGET_RATIO))
         return (ours if self.members == 1 else ""), theirs
 
@@ -71,6 +73,7 @@ def cases(quick: bool) -> list[Case]:
         found += [Case(kind, "train", 1, *shape) for shape in (SHAPES[:2] if quick else SHAPES)]
         found += [Case(kind, "train", 10, *shape) for shape in SHAPES[: 1 if quick else 2]]
         found += [Case(kind, "infer", 1, steps, batch, 16, 128) for batch in (1, 64) for steps in (1, 100)]
+        found += [] if quick else [Case(kind, "faded", 1, 400, 32, 16, 128)]
     return found
 
 
@@ -102,6 +105,21 @@ def sides(case: Case, threads: int, lengths: torch.Tensor | None = None) -> dict
         y = recurrent(case.kind, shared, full, *stacked)[0]  # type: ignore[arg-type]
         return [grad[0] for grad in torch.autograd.grad(y, stacked, dy.expand_as(y))]
 
+    def train_faded(module: Any) -> Callable[[], list[torch.Tensor]]:
+        def call() -> list[torch.Tensor]:
+            ends = module(x)[1]
+            h_n = ends[0] if case.kind == "lstm" else ends
+            return list(torch.autograd.grad(h_n, list(module.parameters()), torch.full_like(h_n, 1e-3)))
+
+        return call
+
+    def flushed() -> list[torch.Tensor]:
+        torch.set_flush_denormal(True)
+        try:
+            return train_faded(layer)()
+        finally:
+            torch.set_flush_denormal(False)
+
     def infer(module: Any) -> Callable[[], list[torch.Tensor]]:
         @torch.no_grad()
         def call() -> list[torch.Tensor]:
@@ -112,25 +130,28 @@ def sides(case: Case, threads: int, lengths: torch.Tensor | None = None) -> dict
     calls: dict[str, Call]
     if case.mode == "infer":
         calls = {"ours": infer(layer), "torch": infer(modules[0])}
+    elif case.mode == "faded":
+        calls = {"ours": train_faded(layer), "torch": train_faded(modules[0]), "flushed": flushed}
     else:
         calls = {"ours": train_layer if case.members == 1 else train_members, "torch": train_torch}
     if case.members > 1 or lengths is not None:
         return calls
 
-    from peers import jax_scan, onnx_runtime
-
     results: dict[str, Callable[[], Any]] = dict(calls)
-    jax = [
-        jax_scan.layer(case.kind, modules[0], x, dy if case.mode == "train" else None, before)
-        for before in (False, True)
-    ]
-    calls["jax"], results["jax"] = min(jax, key=lambda one: min(warm_seconds(one[0]) for _ in range(3)))
-    if case.mode == "infer":
-        calls["onnxruntime"], results["onnxruntime"] = onnx_runtime.layer(case.kind, modules[0], x, threads)
+    if case.mode != "faded":
+        from peers import jax_scan, onnx_runtime
+
+        jax = [
+            jax_scan.layer(case.kind, modules[0], x, dy if case.mode == "train" else None, before)
+            for before in (False, True)
+        ]
+        calls["jax"], results["jax"] = min(jax, key=lambda one: min(warm_seconds(one[0]) for _ in range(3)))
+        if case.mode == "infer":
+            calls["onnxruntime"], results["onnxruntime"] = onnx_runtime.layer(case.kind, modules[0], x, threads)
     tolerance = 1e-5 if case.mode == "infer" else 1e-4
     for result in results.values():
         for found, expected in zip(result(), results["torch"](), strict=True):
-            scale = float(abs(expected).max()) if case.mode == "train" else 1.0
+            scale = 1.0 if case.mode == "infer" else float(abs(expected).max())
             np.testing.assert_allclose(found, expected, rtol=0, atol=tolerance * scale)
     return calls
 
