@@ -76,8 +76,8 @@ def test_findings_are_a_row_each_and_a_line_each() -> None:
     printed = repr(shared).splitlines()
     assert len(printed) == len(shared)
     assert printed[3] == (
-        "GEN004 groups on both sides: found; 100.0% of the test series of fold 0 are of a group that is in training; "
-        "divide by groups: GroupKFold, or --cv group:K"
+        "GEN004 groups on both sides: found; 100.0% of the test series of fold 1 of 4 are of a group that is in "
+        "training; divide by groups: GroupKFold, or --cv group:K"
     )
     assert "GEN004" not in Records(())._repr_html_()
 

@@ -40,7 +40,7 @@ def test_copies_on_both_sides_are_duplicates_and_their_share_is_measured() -> No
     X = concatenate([CLEAN[:35], CLEAN[:5]])  # series 35 to 39 are 0 to 4 again
     finding = by_code(X, cv=HALVES)["GEN001"]
     assert (finding.verdict, finding.severity, finding.measured, finding.threshold) == ("found", "error", 0.25, 0.0)
-    assert finding.detail.startswith("25.0% of the test series of fold 0")
+    assert finding.detail.startswith("25.0% of the test series of fold 1 of 2")
     assert finding.remedy
     together = [(np.r_[5:35], np.r_[0:5, 35:40])]  # both copies are tested
     assert by_code(X, cv=together)["GEN001"].verdict == "clear"
@@ -124,3 +124,28 @@ def test_a_recording_of_the_same_thing_is_found_up_to_five_percent_of_noise(nois
 def test_folds_that_scikit_learn_refuses_are_refused() -> None:
     with pytest.raises(ValueError, match="Cannot have number of splits n_splits=50"):
         leakage_report(CLEAN, cv=50)
+
+
+def test_times_that_begin_anew_with_every_series_are_no_times_they_share() -> None:
+    counted = Sequences.from_arrays([*CLEAN], times=[np.arange(len(x)) for x in CLEAN])
+    finding = by_code(counted, cv=HALVES)["GEN005"]
+    assert (finding.verdict, finding.measured) == ("not applicable", None)
+    dates = [np.datetime64("2023-01-01") + np.arange(len(x)) for x in CLEAN]
+    assert by_code(Sequences.from_arrays([*CLEAN], times=dates), cv=HALVES)["GEN005"].measured > 0.9
+
+
+def test_a_check_that_takes_too_long_is_not_made_and_says_so() -> None:
+    times = [np.arange(len(x)) + 100.0 * (i % 20) for i, x in enumerate(CLEAN)]
+    X = Sequences.from_arrays([*CLEAN], times=times, groups=np.arange(N) // 2)
+    n = X.n_steps
+    work = {"GEN001": 2 * N, "GEN002": 2 * n + 12 * n, "GEN003": 2 * n + 12 * n, "GEN004": 2 * N, "GEN005": 2 * n}
+    work["GEN006"] = 4 * N**2
+    whole = by_code(X, cv=HALVES)
+    for most in (0, 2 * N, 2 * n, 4 * N**2, 14 * n):
+        report = by_code(X, cv=HALVES, most_work=most)
+        for code, finding in report.items():
+            if work[code] <= most:
+                assert finding == whole[code]
+            else:
+                assert finding.verdict == "not applicable"
+                assert finding.detail.startswith("not looked for: it takes looks at")

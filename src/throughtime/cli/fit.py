@@ -19,6 +19,7 @@ from throughtime.data import Dataset
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization import (
     Assessment,
+    Finding,
     ModelScores,
     Split,
     assess,
@@ -41,6 +42,7 @@ class Study:
     assessment: Assessment
     metrics: tuple[str, ...]
     settings: dict[str, Any]
+    leakage: Sequence[Finding] = ()
 
 
 def fit(
@@ -108,7 +110,7 @@ def studied(plan: Plan, memory_budget: float | None = DEFAULT_BUDGET) -> Study:
     if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, as is what was typed
         parameters["class_weight"] = {str(label): weight for label, weight in parameters["class_weight"].items()}
     settings = plan.settings | {"parameters": parameters, "seconds": time.perf_counter() - begin}
-    return Study(train, test, splits, baselines, found, plan.metrics, settings)
+    return Study(train, test, splits, baselines, found, plan.metrics, settings, plan.leakage)
 
 
 def print_study(study: Study) -> None:

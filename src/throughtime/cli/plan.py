@@ -12,13 +12,16 @@ from rich.markup import escape
 from throughtime import storage
 from throughtime.cli.model import estimator_for, first_seed
 from throughtime.cli.options import OWN_DEFAULTS, Task, given, read_config
-from throughtime.cli.screen import console, print_description
+from throughtime.cli.screen import console, print_description, print_leakage
 from throughtime.cli.sources import read_like, refuse_missing, refuse_uneven, set_aside, shared_with
 from throughtime.data import Dataset, Sequences, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.estimators.preparation import check_device
-from throughtime.generalization import Scorers, Split, fold_indices, parse_cv, scorers_for
+from throughtime.generalization import Finding, Scorers, Split, fold_indices, leakage_report, parse_cv, scorers_for
+
+#: Values that a check for leakage may look at before training: some seconds.
+_MOST_WORK = 1e8
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,7 @@ class Plan:
     model: SequenceEstimator
     splits: Sequence[Split]
     scorers: Scorers
+    leakage: Sequence[Finding]
     seeds: int
     settings: dict[str, Any]
 
@@ -111,6 +115,10 @@ def plan_of(
     )
     splits = fold_indices(cv, train.X, y, groups)
     scorers = scorers_for(model, y, chosen.get("scoring", ()))
+    leakage = leakage_report(
+        train.X, y, groups=groups, cv=splits, warmup=model.warmup + model.horizon, most_work=_MOST_WORK
+    )
+    print_leakage(leakage)
     settings = {
         "source": source,
         "test": test_source,
@@ -125,7 +133,7 @@ def plan_of(
         "season": chosen.get("season"),
         "seeds": seeds,
     }
-    return Plan(out, train, test, model, splits, scorers, seeds, settings)
+    return Plan(out, train, test, model, splits, scorers, leakage, seeds, settings)
 
 
 def _default_folds(data: Dataset) -> int:

@@ -190,6 +190,7 @@ def _metrics(study: "Study") -> dict[str, Any]:
     models = [*study.baselines, study.assessment.scores]
     return {
         "models": models,
+        "leakage": study.leakage,
         "intervals": {
             model.name: {
                 metric: asdict(interval_of(model, metric, study.splits, study.train.groups)) for metric in study.metrics

@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.data import Description, in_words, lacking_in_words
-from throughtime.generalization import Interval, ModelScores
+from throughtime.generalization import Finding, Interval, ModelScores
 
 #: Beyond so many, folds are summarized.
 MOST_ROWS = 12
@@ -59,6 +59,26 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
     for name, what in rows:
         table.add_row(name, _plain(what))
     console().print(table)
+
+
+def print_leakage(findings: Sequence[Finding]) -> None:
+    """What folds have in common that they should not, a line each, and what was not looked for."""
+    found = [finding for finding in findings if finding.verdict == "found"]
+    for finding in found:
+        told = f"{finding.detail} ({finding.code}); {finding.remedy}."
+        if finding.severity == "error":
+            told = f"leakage, the scores will be too good: {told}"
+            console().print(_plain(told), style="yellow", soft_wrap=True)
+        else:
+            console().print(_plain(f"leakage perhaps: {told}"), soft_wrap=True)
+    skipped = [
+        f"{finding.title} ({finding.code})" for finding in findings if finding.detail.startswith("not looked for")
+    ]
+    if skipped:
+        told = f"leakage not looked for in data of this size: {', '.join(skipped)}; throughtime.leakage_report does."
+        console().print(told, style="dim", soft_wrap=True)
+    if found or skipped:
+        console().print()
 
 
 def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds: int, test: str | None) -> None:

@@ -26,6 +26,9 @@ NEARLY_ONE = 0.0025
 #: Lengths of two such series may differ by this share.
 _OTHER_LENGTH = 0.1
 
+#: What looking at a pair of series, and sorting a value, take in units of looking at a value once.
+_PER_PAIR, _PER_SORTED = 4, 3
+
 _NONE_SHARED = "none may be shared: Kapoor & Narayanan (2023), "
 
 
@@ -38,6 +41,7 @@ def leakage_report(
     cv: Any = None,
     warmup: int = 0,
     layout: Any = "ntc",
+    most_work: float | None = None,
 ) -> Records[Finding]:
     """Look for what would let a model know its test series from training.
 
@@ -56,7 +60,10 @@ def leakage_report(
     cv
         A splitter, a number of folds, or the folds themselves.
     warmup
-        First steps of each series whose targets count for nothing.
+        First steps of each series whose targets count for nothing; of a forecast, its horizon and its warm-up.
+    most_work
+        A check that would look at more values than so many is not made, and its verdict says so: 1e8 take seconds.
+        All are made by default.
 
     Returns
     -------
@@ -66,7 +73,7 @@ def leakage_report(
     - ``GEN002`` steps of a test series that are in training with their target;
     - ``GEN003`` input steps, without a target on both sides, that test and training share;
     - ``GEN004`` a group in training and test;
-    - ``GEN005`` a time in training and test;
+    - ``GEN005`` a time in training and test, unless times are numbers that begin anew with every series;
     - ``GEN006`` a test series nearly identical to one in training.
     """
     series = as_sequences(X, layout=layout)
@@ -74,13 +81,14 @@ def leakage_report(
     by = series.groups if groups is None else np.asarray(groups)
     splits = _splits(series, targets, by, cv)
     same = _identities(series)
+    most = np.inf if most_work is None else most_work
     return Records(
         (
-            _duplicates(same, splits),
-            *_overlaps(series, targets, by, warmup, splits),
-            _shared_groups(by, splits),
-            _shared_times(series, time, splits),
-            _near(series, same, splits),
+            _duplicates(same, splits, most),
+            *_overlaps(series, targets, by, warmup, splits, most),
+            _shared_groups(by, splits, most),
+            _shared_times(series, time, splits, most),
+            _near(series, same, splits, most),
         )
     )
 
@@ -92,43 +100,59 @@ def _splits(series: Sequences, targets: Any, groups: ndarray | None, cv: Any) ->
     return list(check_cv(cv, labels, classifier=classes).split(series, labels, groups))
 
 
-def _duplicates(same: ndarray, splits: Sequence[Split]) -> Finding:
+def _duplicates(same: ndarray, splits: Sequence[Split], most: float) -> Finding:
+    what: tuple[str, str, Severity] = "GEN001", "duplicates", "error"
+    source = _NONE_SHARED + "L1.4"
+    if (work := len(splits) * len(same)) > most:
+        return _too_much(what, source, work)
+
     def share(train: ndarray, test: ndarray) -> float:
         return float(np.isin(same[test], same[train]).mean())
 
     return _of_folds(
-        ("GEN001", "duplicates", "error"),
+        what,
         share,
         splits,
-        "{:.1%} of the test series of fold {} are in training, value for value",
-        _NONE_SHARED + "L1.4",
+        "{:.1%} of the test series of fold {} of {} are in training, value for value",
+        source,
         "remove copies, or give copies one group and divide by groups",
     )
 
 
 def _overlaps(
-    series: Sequences, targets: Any, groups: ndarray | None, warmup: int, splits: Sequence[Split]
+    series: Sequences, targets: Any, groups: ndarray | None, warmup: int, splits: Sequence[Split], most: float
 ) -> tuple[Finding, Finding]:
     codes: tuple[tuple[str, str, Severity], ...] = (
         ("GEN002", "overlapping targets", "error"),
         ("GEN003", "overlapping inputs", "warning"),
     )
+    sources = (
+        _NONE_SHARED + "L1.4 and L3.2",
+        "none is shared by series kept whole; shared history alone does not tell a target",
+    )
+    work = len(splits) * series.n_steps
+    if series.times is not None:
+        work += _PER_SORTED * series.n_steps * (series.n_channels + 2)
+    if work > most:
+        one, other = (_too_much(code, source, work) for code, source in zip(codes, sources, strict=True))
+        return one, other
     pieces = _Pieces(series, targets, groups, warmup)
     return (
         _of_folds(
             codes[0],
             pieces.shared_targets,
             splits,
-            "{:.1%} of the target steps of the test series of fold {} are targets in training",
-            _NONE_SHARED + "L1.4 and L3.2",
-            "cut windows after splitting, or divide with PurgedTimeSeriesSplit(purge=window length)",
+            "{:.1%} of the target steps of the test series of fold {} of {} are targets in training",
+            sources[0],
+            "cut windows after splitting, give windows of one recording one group (--group), or divide with "
+            "PurgedTimeSeriesSplit(purge=window length), --cv purged:5,purge=30",
         ),
         _of_folds(
             codes[1],
             pieces.shared_inputs,
             splits,
-            "{:.1%} of the steps of the test series of fold {} are inputs in training without sharing a target",
-            "none is shared by series kept whole; shared history alone does not tell a target",
+            "{:.1%} of the steps of the test series of fold {} of {} are inputs in training without sharing a target",
+            sources[1],
             "harmless if it is a warm-up; else leave a gap as long as the shared history",
         ),
     )
@@ -171,11 +195,13 @@ class _Pieces:
         return marked
 
 
-def _shared_groups(groups: ndarray | None, splits: Sequence[Split]) -> Finding:
+def _shared_groups(groups: ndarray | None, splits: Sequence[Split], most: float) -> Finding:
     what: tuple[str, str, Severity] = "GEN004", "groups on both sides", "error"
     source = _NONE_SHARED + "L3.2"
     if groups is None:
         return _not_applicable(what, source, "the series have no groups")
+    if (work := len(splits) * len(groups)) > most:
+        return _too_much(what, source, work)
 
     def share(train: ndarray, test: ndarray) -> float:
         return float(np.isin(groups[test], groups[train]).mean())
@@ -184,17 +210,21 @@ def _shared_groups(groups: ndarray | None, splits: Sequence[Split]) -> Finding:
         what,
         share,
         splits,
-        "{:.1%} of the test series of fold {} are of a group that is in training",
+        "{:.1%} of the test series of fold {} of {} are of a group that is in training",
         source,
         "divide by groups: GroupKFold, or --cv group:K",
     )
 
 
-def _shared_times(series: Sequences, time: Any, splits: Sequence[Split]) -> Finding:
+def _shared_times(series: Sequences, time: Any, splits: Sequence[Split], most: float) -> Finding:
     what: tuple[str, str, Severity] = "GEN005", "times on both sides", "warning"
     source = _NONE_SHARED + "L3.1: what happened at a time, happened to all series of that time"
     if time is None and series.times is None:
         return _not_applicable(what, source, "the series have no times")
+    if time is None and _begin_anew(series):
+        return _not_applicable(what, source, "times that begin with the same number in every series count from there")
+    if time is None and (work := len(splits) * series.n_steps) > most:
+        return _too_much(what, source, work)
     clock = np.asarray(series.times if time is None else time)
     edges = series.offsets if time is None else np.arange(len(series) + 1)
     _, clock = np.unique(clock, return_inverse=True)
@@ -209,17 +239,27 @@ def _shared_times(series: Sequences, time: Any, splits: Sequence[Split]) -> Find
         what,
         share,
         splits,
-        "{:.1%} of the times of the test series of fold {} are times of training",
+        "{:.1%} of the times of the test series of fold {} of {} are times of training",
         source,
         "divide in time, TimeSeriesSplit or PurgedTimeSeriesSplit, if the model is to be used on another time",
     )
 
 
-def _near(series: Sequences, same: ndarray, splits: Sequence[Split]) -> Finding:
+def _begin_anew(series: Sequences) -> bool:
+    """Whether times are numbers that every series begins with the same of."""
+    times = series.times
+    assert times is not None
+    first = times[series.offsets[:-1]]
+    return times.dtype.kind != "M" and len(first) > 1 and bool((first == first[0]).all())
+
+
+def _near(series: Sequences, same: ndarray, splits: Sequence[Split], most: float) -> Finding:
     what: tuple[str, str, Severity] = "GEN006", "nearly identical series", "warning"
     source = f"squared distance below {NEARLY_ONE} of the mean over pairs: two recordings with 5 % noise"
     if len(np.unique(same)) < 3:
         return _not_applicable(what, source, "fewer than 3 different series")
+    if (work := _PER_PAIR * len(series) ** 2) > most:
+        return _too_much(what, source, work)
     rows = SeriesRows(summaries=False).fit(series).transform(series)
     spread = 2 * rows.var(0).sum()  # the mean squared distance of pairs
     if not spread > 0:
@@ -243,7 +283,7 @@ def _near(series: Sequences, same: ndarray, splits: Sequence[Split]) -> Finding:
         what,
         share,
         splits,
-        "{:.1%} of the test series of fold {} nearly equal one in training",
+        "{:.1%} of the test series of fold {} of {} nearly equal one in training",
         source,
         "look at them: recordings of one event need one group",
     )
@@ -291,7 +331,7 @@ def _of_folds(
         shares[worst],
         0.0,
         source,
-        detail.format(shares[worst], worst) if found else f"none in any of {len(splits)} folds",
+        detail.format(shares[worst], worst + 1, len(splits)) if found else f"none in any of {len(splits)} folds",
         remedy if found else "",
     )
 
@@ -299,3 +339,7 @@ def _of_folds(
 def _not_applicable(what: tuple[str, str, Severity], source: str, why: str) -> Finding:
     code, title, severity = what
     return Finding(code, title, "not applicable", severity, None, 0.0, source, why, "")
+
+
+def _too_much(what: tuple[str, str, Severity], source: str, work: float) -> Finding:
+    return _not_applicable(what, source, f"not looked for: it takes looks at {work:.0e} values, above most_work")

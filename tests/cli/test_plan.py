@@ -1,0 +1,77 @@
+"""What is said of the folds before anything is trained."""
+
+import json
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from vowels import run
+
+from throughtime.cli import plan
+
+QUICK = ["--hidden-size", "2", "--max-epochs", "1", "--cv", "kfold:3"]
+
+
+def windows(path: Path, stride: int) -> list[str]:
+    """Windows of 8 steps that share ``8 - stride`` with the next, of 6 recordings; the columns to read them by."""
+    rng = np.random.default_rng(0)
+    rows = [
+        {"window": f"{person}-{begin}", "t": 1000.0 * person + step, "person": person, "y": "ab"[person % 2], "x": x}
+        for person in range(6)
+        for recording in [rng.normal(size=40).round(3)]
+        for begin in range(0, 33, stride)
+        for step, x in enumerate(recording[begin : begin + 8], begin)
+    ]  # fmt: skip
+    pd.DataFrame(rows).to_csv(path, index=False)
+    return ["--id", "window", "--time", "t", "--target", "y"]
+
+
+@pytest.mark.parametrize("command", ["fit", "search"])
+def test_windows_that_overlap_across_folds_are_said_before_training_and_kept(command: str, tmp_path: Path) -> None:
+    source = tmp_path / "windows.csv"
+    columns = windows(source, stride=4)
+    arguments = ["fit"]
+    if command == "search":
+        (tmp_path / "grid.toml").write_text("lr = [0.01, 0.1]\n")
+        arguments = ["search", "--grid", str(tmp_path / "grid.toml")]
+    shared = [*columns, "--channels", "x", *QUICK, "--out", tmp_path / "run"]
+    code, out, error = run(arguments[0], source, *arguments[1:], *shared)
+    assert code == 0, error
+    assert "leakage, the scores will be too good: " in out
+    assert re.search(
+        r"% of the target steps of the test series of fold \d of 3 are targets in training \(GEN002\)", out
+    )
+    assert out.index("GEN002") < out.index("in lockstep")
+    kept = json.loads((tmp_path / "run" / "metrics.json").read_text())["leakage"]
+    assert [finding["code"] for finding in kept] == [f"GEN00{k}" for k in range(1, 7)]
+    assert kept[1]["verdict"] == "found"
+
+
+def test_groups_divided_by_folds_are_said_and_whole_ones_are_not(tmp_path: Path) -> None:
+    source = tmp_path / "windows.csv"
+    columns = [*windows(source, stride=8), "--channels", "x"]
+    by_person = [*columns, "--group", "person"]
+    cases = [(columns, "kfold:3", set()), (by_person, "group:3", set()), (by_person, "kfold:4", {"GEN004"})]
+    for number, (asked, cv, found) in enumerate(cases):
+        out_dir = tmp_path / f"run{number}"
+        code, out, error = run("fit", source, *asked, *QUICK[:-1], cv, "--out", out_dir)
+        if cv == "kfold:4":  # refused: what folds must not divide is checked where they are drawn
+            assert (code, "a fold needs every group on one side" in error) == (2, True)
+            continue
+        assert code == 0, error
+        assert {code for code in ("GEN001", "GEN002", "GEN004", "GEN006") if code in out} == found
+
+
+def test_checks_that_would_take_long_are_not_made_and_it_is_said(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(plan, "_MOST_WORK", 200)
+    source = tmp_path / "windows.csv"
+    code, out, error = run(
+        "fit", source, *windows(source, stride=4), "--channels", "x", *QUICK, "--out", tmp_path / "run"
+    )
+    assert code == 0, error
+    assert "leakage not looked for in data of this size: overlapping targets (GEN002), overlapping inputs" in out
+    assert "throughtime.leakage_report does." in out
