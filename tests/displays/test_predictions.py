@@ -6,8 +6,10 @@ from matplotlib import pyplot as plt
 from matplotlib.dates import date2num
 from pictured_data import NAMES, NUMBERS, X, Y, steps
 from sklearn.metrics import r2_score
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
-from throughtime import SequenceClassifier, SequenceRegressor, cross_val_predict
+from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor, cross_val_predict
 from throughtime.data import Sequences
 from throughtime.displays import PredictionsDisplay
 from throughtime.errors import DataError
@@ -81,3 +83,35 @@ def test_classes_and_a_target_a_series_for_step_predictions_are_refused() -> Non
         PredictionsDisplay.from_predictions(X, NUMBERS)
     with pytest.raises(DataError, match=r"one row a target \(36\), got 3"):
         PredictionsDisplay.from_predictions(NAMES, [1.0, 2.0, 3.0])
+
+
+@pytest.mark.parametrize("wrapped", ["alone", "pipeline", "search"])
+def test_the_steps_drawn_of_a_forecast_are_those_that_score_counts(wrapped: str) -> None:
+    targets = steps()
+    model = net(warmup=1, horizon=2)
+    estimator = {
+        "alone": model,
+        "pipeline": make_pipeline(FunctionTransformer(), model),
+        "search": LockstepSearchCV(model, {"lr": [0.01]}, cv=2),
+    }[wrapped].fit(X, targets)
+    display = PredictionsDisplay.from_estimator(estimator, X, targets)
+    counted = np.concatenate([(np.arange(n) >= 3) & ~np.isnan(y) for n, y in zip(X.lengths, targets, strict=True)])
+    np.testing.assert_array_equal(display.observed, np.concatenate(targets)[counted])
+    np.testing.assert_array_equal(display.predicted, estimator.predict(X).values[counted, 0])
+    assert r2_score(display.observed, display.predicted) == estimator.score(X, targets)
+
+
+def test_steps_before_the_first_forecast_are_left_out_of_predictions_given() -> None:
+    targets = steps()
+    found = cross_val_predict(net(horizon=2), X, targets, cv=3)
+    display = PredictionsDisplay.from_predictions(targets, found)
+    counted = np.concatenate([(np.arange(n) >= 2) & ~np.isnan(y) for n, y in zip(X.lengths, targets, strict=True)])
+    np.testing.assert_array_equal(display.observed, np.concatenate(targets)[counted])
+    assert np.isfinite(display.predicted).all()
+    nothing = Sequences(np.full((X.n_steps, 1), np.nan), X.offsets)
+    with pytest.raises(DataError, match="y_pred needs a prediction at a step with an observed target"):
+        PredictionsDisplay.from_predictions(targets, nothing)
+    holes = found.values.copy()
+    holes[X.offsets[1] + 3] = np.nan  # no first step of a forecast: not for us to leave out
+    with pytest.raises(ValueError, match="NaN"):
+        PredictionsDisplay.from_predictions(targets, Sequences(holes, X.offsets))

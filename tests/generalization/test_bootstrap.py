@@ -25,7 +25,7 @@ def test_of_a_mean_it_is_close_to_the_normal_interval() -> None:
     np.testing.assert_allclose(
         (interval.low, interval.high), (hits.mean() - half, hits.mean() + half), atol=0.15 * half
     )
-    assert interval.method == "95 % bootstrap of out-of-fold predictions, percentiles, 400 examples, 2000 resamples"
+    assert interval.method == "95 % bootstrap of the predictions given, percentiles, 400 examples, 2000 resamples"
 
 
 def test_groups_are_drawn_whole() -> None:

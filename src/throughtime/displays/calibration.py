@@ -16,7 +16,7 @@ from sklearn.calibration import CalibrationDisplay as SklearnCalibrationDisplay
 from sklearn.calibration import calibration_curve
 
 from throughtime.displays.canvas import VALIDATION, canvas, entitle, without_legend
-from throughtime.displays.pairs import pairs, warmup_of
+from throughtime.displays.pairs import pairs, unscored_steps
 from throughtime.errors import DataError, ParameterError
 
 #: Share of the height that the tallest bar of counts takes.
@@ -111,7 +111,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         """
         if not is_classifier(estimator):
             raise ValueError(f"{cls.__name__}.from_estimator only supports classifiers")
-        truth, probabilities, _ = pairs(y, estimator.predict_proba(X), warmup_of(estimator))
+        truth, probabilities, _ = pairs(y, estimator.predict_proba(X), unscored_steps(estimator))
         options = {"name": type(estimator).__name__, "labels": estimator.classes_} | options
         return cls.from_predictions(truth, probabilities, **options)
 

@@ -9,7 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import ConfusionMatrixDisplay as SklearnConfusionMatrixDisplay
 
 from throughtime.displays.canvas import canvas
-from throughtime.displays.pairs import pairs, warmup_of
+from throughtime.displays.pairs import pairs, unscored_steps
 
 #: With more classes than this, numbers would overlap.
 MOST_NUMBERED = 25
@@ -90,7 +90,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         """Predict the series of X with a fitted classifier, and draw; ``options`` as `from_predictions` takes them."""
         if not is_classifier(estimator):
             raise ValueError(f"{cls.__name__}.from_estimator only supports classifiers")
-        return cls._of_pairs(*pairs(y, estimator.predict(X), warmup_of(estimator)), **options)
+        return cls._of_pairs(*pairs(y, estimator.predict(X), unscored_steps(estimator)), **options)
 
     @classmethod
     def from_predictions(cls, y_true: Any, y_pred: Any, **options: Any) -> Self:

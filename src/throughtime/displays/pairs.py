@@ -11,7 +11,7 @@ from throughtime.errors import DataError
 from throughtime.estimators.targets import targets_of
 
 
-def pairs(y_true: Any, y_pred: Any, warmup: int = 0) -> tuple[ndarray, ndarray, ndarray | None]:
+def pairs(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray, ndarray | None]:
     """Take targets and what was predicted for them, in the form the estimators take and give them.
 
     Parameters
@@ -20,12 +20,18 @@ def pairs(y_true: Any, y_pred: Any, warmup: int = 0) -> tuple[ndarray, ndarray, 
         One a series, or one a step, where NaN is unobserved.
     y_pred
         One a series, or a row of probabilities a series; or ``Sequences`` with those of every step.
-    warmup
-        First steps of each series that do not count.
+    unscored
+        First steps of each series that do not count. Those of ``y_pred`` that are NaN, which a forecast begins with, do
+        not either.
 
     Returns
     -------
     Truth, predictions, and, of steps, the rows of ``y_pred.values`` that count.
+
+    Raises
+    ------
+    DataError
+        For truth and predictions of other forms or lengths, or without a step that has both.
     """
     if not isinstance(y_pred, Sequences):
         if isinstance(y_true, Sequences):
@@ -34,13 +40,26 @@ def pairs(y_true: Any, y_pred: Any, warmup: int = 0) -> tuple[ndarray, ndarray, 
         if truth.shape[:1] != predicted.shape[:1]:
             raise DataError(f"y_pred needs one row a target ({len(truth)}), got {len(predicted)}")
         return truth, predicted, None
-    targets = targets_of(y_true, y_pred, warmup)
-    rows = np.flatnonzero(~np.isnan(targets.values))
+    targets = targets_of(y_true, y_pred, unscored)
+    rows = np.flatnonzero(~np.isnan(targets.values) & _predicted(y_pred))
+    if not len(rows):
+        raise DataError("y_pred needs a prediction at a step with an observed target, got NaN at all of them")
     predicted = y_pred.values[rows]
     return targets.values[rows], predicted[:, 0] if y_pred.n_channels == 1 else predicted, rows
 
 
-def warmup_of(estimator: Any) -> int:
-    """First steps that count for nothing, of an estimator or the last step of a pipeline."""
-    last = estimator[-1] if isinstance(estimator, Pipeline) else estimator
-    return int(getattr(last, "warmup", 0))
+def unscored_steps(estimator: Any) -> int:
+    """First steps that ``score`` leaves out: horizon and warm-up of an estimator, whatever it is wrapped in."""
+    while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
+        estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator.best_estimator_
+    return int(getattr(estimator, "warmup", 0)) + int(getattr(estimator, "horizon", 0))
+
+
+def _predicted(y_pred: Sequences) -> ndarray:
+    """The steps from the first of each series that has a prediction on."""
+    there = ~np.isnan(y_pred.values).any(1)
+    rows = np.arange(y_pred.n_steps)
+    starts = np.repeat(y_pred.offsets[:-1], y_pred.lengths)
+    last = np.maximum.accumulate(np.where(there, rows, -1))
+    begun: ndarray = last >= starts
+    return begun

@@ -12,7 +12,7 @@ from sklearn.metrics import r2_score
 
 from throughtime.data import Sequences
 from throughtime.displays.canvas import OBSERVED, PREDICTED, canvas, entitle
-from throughtime.displays.pairs import pairs, warmup_of
+from throughtime.displays.pairs import pairs, unscored_steps
 
 #: A line breaks where nothing was observed for more than so many of the usual steps.
 LONGEST_GAP = 5
@@ -74,7 +74,7 @@ class PredictionsDisplay:
         """
         if not is_regressor(estimator):
             raise ValueError(f"{cls.__name__}.from_estimator only supports regressors")
-        return cls._of_pairs(y, estimator.predict(X), warmup_of(estimator), **options)
+        return cls._of_pairs(y, estimator.predict(X), unscored_steps(estimator), **options)
 
     @classmethod
     def from_predictions(cls, y_true: Any, y_pred: Any, **options: Any) -> Self:
@@ -84,7 +84,8 @@ class PredictionsDisplay:
         ----------
         y_true, y_pred
             One number a series, or ``Sequences`` with one a step: the times of ``y_pred`` are then those of the steps,
-            and a single series without times is drawn by step.
+            and a single series without times is drawn by step. The first steps of a series that have no prediction
+            (NaN), as those of a forecast, are left out.
         options
             ``times``, one each of what is observed; ``target`` and ``time``, what is on the axes, as the class has
             them; ``ax``.
@@ -96,14 +97,14 @@ class PredictionsDisplay:
         cls,
         y_true: Any,
         y_pred: Any,
-        warmup: int,
+        unscored: int,
         *,
         times: ndarray | None = None,
         target: str = "target",
         time: str = "time",
         ax: Axes | None = None,
     ) -> Self:
-        truth, predicted, rows = pairs(y_true, y_pred, warmup)
+        truth, predicted, rows = pairs(y_true, y_pred, unscored)
         if times is None and isinstance(y_pred, Sequences):
             if y_pred.times is not None:
                 times = y_pred.times[rows]

@@ -39,6 +39,10 @@ Scorers = Mapping[str, Any]
 
 #: What an area under a curve is called here.
 _NAMES = {"roc_auc": "AUROC", "average_precision": "AUPRC", "r2": "R2"}
+#: Beginnings of the names of scores of how answers and truth go together. A fold that has more of a class leaves less
+#: of it to train on, so that answers constant in each fold go against the truth once the folds are taken together: an
+#: AUROC of 0 in leave-one-out (Airola et al. 2011, https://doi.org/10.1016/j.csda.2010.11.018).
+_RANKINGS = ("AUROC", "AUPRC", "roc_auc", "average_precision", "matthews_corrcoef")
 #: Beginnings of the names of scores between 0 and 1.
 _SHARES = (
     "accuracy",
@@ -59,7 +63,9 @@ class ModelScores(Record):
     """One model's scores by metric: ``validation`` and ``training`` a row a seed and a column a fold, others a seed.
 
     ``pooled`` is the score of all out-of-fold predictions taken together; ``test`` that of the model trained on all
-    training series, empty without test series; baselines have no ``training``. A score that cannot be had is NaN.
+    training series, empty without test series; baselines have no ``training``. A score that cannot be had is NaN, and
+    so is a pooled area under a curve, or a correlation, of models that tell no example of a fold from another: it would
+    be one of the folds.
     """
 
     name: str
@@ -213,12 +219,13 @@ def assess_baselines(
         if test is not None:
             whole = _baseline_answers(model, baseline.fit(X, y, groups), *test)
             tests = {name: [_score(scorer, whole)] for name, scorer in scorers.items()}
+        blind = getattr(baseline, "rows", ...) is None
         found.append(
             ModelScores(
                 baseline.name,
                 _table(scorers, [held]),
                 {},  # of no interest, and for 1-NN as dear as everything else together
-                {name: [_pooled_score(scorers, name, held)] for name in scorers},
+                {name: [_pooled_score(scorers, name, held, blind)] for name in scorers},
                 tests,
             )
         )
@@ -333,11 +340,20 @@ _OF_POSITIVE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }
 
 
-def _pooled_score(scorers: Scorers, name: str, answers: Sequence[Answers | None]) -> float:
+def _pooled_score(scorers: Scorers, name: str, answers: Sequence[Answers | None], blind: bool = False) -> float:
+    """The score of all answers together; ``blind`` says that the model looks at no series."""
     alive = [one for one in answers if one is not None]
     if not alive:
+        return float("nan")
+    if name.startswith(_RANKINGS) and (blind or _constant(alive)):
         return float("nan")
     together = pooled(alive)
     if together.probabilities is None and alive[0].probabilities is not None:
         return float("nan")  # folds that know different classes have no common columns
     return _score(scorers[name], together)
+
+
+def _constant(parts: Sequence[Answers]) -> bool:
+    """Whether no fold's probabilities tell its examples apart, where a fold has several."""
+    several = [part.probabilities for part in parts if len(part.truth) > 1]
+    return bool(several) and all(shares is not None and (shares == shares[:1]).all() for shares in several)

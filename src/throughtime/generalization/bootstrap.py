@@ -1,4 +1,4 @@
-"""Bootstrap of out-of-fold predictions, for scores that are no mean over examples: AUROC, average precision, R squared.
+"""Bootstrap of predictions that were made, for scores that are no mean over examples: AUROC, average precision, R2.
 
 Reference: Efron & Tibshirani (1993), An Introduction to the Bootstrap, sections 8.3 (groups) and 13.3 (percentiles).
 """
@@ -38,7 +38,7 @@ def bootstrap_interval(
     metric
         ``metric(truth, predicted)``, such as ``sklearn.metrics.roc_auc_score``.
     truth, predicted
-        One an example, or a row; those of ``cross_val_predict``.
+        One an example, or a row: those of ``cross_val_predict``, or of series that were never trained on.
     groups
         What is drawn as one; the series, when there is a prediction a step. Each example by default.
     n_resamples
@@ -81,7 +81,7 @@ def bootstrap_interval(
         return Interval(whole, None, None, level, f"no interval: {unscored} of {n_resamples} resamples have no score")
     low, high = np.quantile(scored, [(1 - level) / 2, (1 + level) / 2])
     method = (
-        f"{100 * level:g} % bootstrap of out-of-fold predictions, percentiles, {len(members)} {unit}, "
+        f"{100 * level:g} % bootstrap of the predictions given, percentiles, {len(members)} {unit}, "
         f"{n_resamples} resamples"
     )
     if unscored:
