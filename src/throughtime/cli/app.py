@@ -1,22 +1,27 @@
 """The commands and what they take."""
 
 import csv
+import errno
+import os
 import sys
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TextIO, cast
 
 import typer
 
 from throughtime.cli.options import Task, with_model_flags
 from throughtime.errors import DataWarning, ThroughtimeError
+from throughtime.terminal import Lenient
 
 app = typer.Typer(
     name="throughtime",
     help="Recurrent networks that generalize: folds, settings and seeds train in lockstep.",
+    epilog="Exit codes: 0 done; 2 refused; 130 stopped by Ctrl-C; 74 done and written, but standard output could not be "
+    "printed; 141 the same, since its reader had left (`| head`).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -61,9 +66,34 @@ Untargeted = Annotated[
 ]
 
 
+#: Exit codes of BSD's sysexits.h and of a program that SIGPIPE ended.
+_NOT_PRINTED, _READER_LEFT = 74, 141
+
+
 def main() -> None:
-    """Run the command line; errors of ours are one message and exit code 2."""
-    app()
+    """Run the command line; errors of ours are one message and exit code 2.
+
+    Printing never ends a command.  If it did its work and standard output was lost, the exit code is 141 when whoever
+    read it has left, as in ``| head``, and else 74.
+    """
+    for descriptor in range(3):  # or the next file that is opened becomes one of them, and is printed into
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            os.open(os.devnull, os.O_RDWR)
+    out, err = Lenient(sys.stdout), Lenient(sys.stderr)
+    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+    code: Any = 0
+    try:
+        app()
+    except SystemExit as end:
+        code = end.code
+    out.flush()
+    if out.failure is not None and not code:
+        code = _READER_LEFT if out.failure.errno == errno.EPIPE else _NOT_PRINTED
+        if code == _NOT_PRINTED:
+            print(f"error: all was done, but not all printed: {out.failure.strerror}", file=sys.stderr)
+    sys.exit(code)
 
 
 def spoken(command: Callable[..., None]) -> Callable[..., None]:
@@ -83,12 +113,8 @@ def spoken(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             print("error: there is not enough memory for this; fewer or smaller networks need less", file=sys.stderr)
             raise typer.Exit(2) from None
-        except BrokenPipeError:
-            # whoever read our output has seen enough, as in "| head"
-            sys.stderr.close()
-            raise typer.Exit(141) from None
         except KeyboardInterrupt:
-            print("stopped; nothing was written", file=sys.stderr)
+            print("stopped; no file was left half-written", file=sys.stderr)
             raise typer.Exit(130) from None
 
     return run

@@ -61,8 +61,10 @@ def fit(
     console().print(
         f"{(len(plan.splits) + 1) * plan.seeds} networks trained in lockstep in {study.settings['seconds']:.0f} s\n"
     )
-    print_study(study)
-    storage.write_run(plan.out, run_files(study), run_facts(plan.model))
+    try:
+        storage.write_run(plan.out, run_files(study), run_facts(plan.model))
+    finally:  # scores are worth reading though their run could not be kept
+        print_study(study)
     print_written(plan.out)
     return study
 

@@ -11,7 +11,7 @@ from throughtime.cli.run_files import table_bytes
 from throughtime.cli.screen import console
 from throughtime.cli.sources import match_names, refuse_uneven
 from throughtime.data import Dataset, Decimal, Sequences, read, reads_columns
-from throughtime.errors import ParameterError, StorageError
+from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.estimators.members import outputs_of
 from throughtime.estimators.names import NAMES
@@ -30,8 +30,7 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     kind = output.suffix.lower().removeprefix(".")
     if kind not in ("csv", "parquet"):
         raise ParameterError(f"--output needs a name that ends in .csv or .parquet, got {output}")
-    if output.exists():
-        raise StorageError(f"{output} exists; choose another --output or remove it")
+    storage.claim_file(output)
     opened = storage.read_run(run)
     model = from_plain(opened.json(FACTS), opened.arrays(WEIGHTS), str(run))
     settings = opened.json("config.json")

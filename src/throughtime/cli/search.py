@@ -103,8 +103,6 @@ def search(
         f"Trained with the setting chosen ({_told(found.settings[found.chosen])}), beside what it must beat:\n"
     )
     study = studied(replace(plan, model=chosen), budget)
-    print_study(study)
-    _print_optimism(plan, found, grid_file)
     kept = {
         "grid": grid.written,
         "n_iter": n_iter,
@@ -113,15 +111,24 @@ def search(
         "seconds": found.seconds,
     }
     study = replace(study, settings=study.settings | {"search": kept})
-    files = run_files(study) | {"search.csv": table_bytes(_table(found.results), "csv")}
+    try:
+        storage.write_run(plan.out, run_files(study) | _search_files(plan, found), run_facts(plan.model))
+    finally:  # scores are worth reading though their run could not be kept
+        print_study(study)
+        _print_optimism(plan, found, grid_file)
+    print_written(plan.out)
+    return study
+
+
+def _search_files(plan: Plan, found: Found) -> dict[str, bytes]:
+    """The ranking, and its picture where one or two parameters vary."""
+    files = {"search.csv": table_bytes(_table(found.results), "csv")}
     varied = _varied(found.settings)
     if len(varied) in (1, 2):
         shown = [{name: setting[name] for name in varied} for setting in found.settings]
         means = np.array([interval.mean for interval in found.intervals])
         files["search.png"] = picture_bytes(SearchDisplay(shown, means, found.errors, plan.metrics[0], found.chosen))
-    storage.write_run(plan.out, files, run_facts(plan.model))
-    print_written(plan.out)
-    return study
+    return files
 
 
 def _found(plan: Plan, grid: Grid, refit: Refit, budget: float) -> Found:

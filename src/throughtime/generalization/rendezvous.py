@@ -4,14 +4,16 @@ scikit-learn hands the fits of a cross-validation or a search to joblib, to be r
 run in turn, each in a thread of its own that stops wherever it calls ``fit`` or ``predict`` of one of our estimators.
 When all have stopped, their calls go through the door together and everyone goes on with its own result.  Splitting,
 scoring, transformers and errors thus stay scikit-learn's, and no member can tell that it had company.
+
+Ctrl-C is heard while networks train and predict, and between turns; a turn under way, as that of a foreign estimator's
+``fit``, is waited for.  Afterwards no thread is left, and ``warnings``, joblib and the signal's handler are as before.
 """
 
 import threading
 import time
 import warnings
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,6 +24,7 @@ from joblib.parallel import ParallelBackendBase, SequentialBackend
 from throughtime.estimators.calls import Call, Fit, Outputs, gathered
 from throughtime.estimators.members import fit_calls, predict_calls
 from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.generalization.interrupts import Interrupts
 
 #: Tasks under way at a time: each waits in a thread.
 MOST_WAITING = 1024
@@ -29,9 +32,8 @@ MOST_WAITING = 1024
 _meeting: ContextVar["Rendezvous | None"] = ContextVar("meeting", default=None)
 
 
-@contextmanager
-def lockstep(*, verbose: bool = False, memory_budget: float | None = DEFAULT_BUDGET) -> Iterator[None]:
-    """Let the tasks that joblib is given in this block, and in blocks inside its tasks, meet.
+class lockstep:  # noqa: N801
+    """Let the tasks that joblib is given in this ``with`` block, and in blocks inside its tasks, meet.
 
     Parameters
     ----------
@@ -40,9 +42,30 @@ def lockstep(*, verbose: bool = False, memory_budget: float | None = DEFAULT_BUD
     memory_budget
         Bytes that members may take at a time; an inner block takes the outer's.
     """
-    meeting = _meeting.get() or Rendezvous(verbose, memory_budget)
-    with parallel_config(backend=_Backend(meeting)):
-        yield
+
+    def __init__(self, *, verbose: bool = False, memory_budget: float | None = DEFAULT_BUDGET) -> None:
+        self._inside_of = _meeting.get()
+        self._meeting = self._inside_of or Rendezvous(verbose, memory_budget)
+
+    def __enter__(self) -> None:
+        # A class, since a generator's block could be left by an interrupt in contextlib, before the generator goes on.
+        outermost = self._inside_of is None
+        if outermost:
+            self._meeting.interrupts = Interrupts(ending=lockstep.__exit__.__code__)
+        self._warnings = _warnings_state()
+        self._config = parallel_config(backend=_Backend(self._meeting))
+        self._config.__enter__()
+        if outermost:
+            self._meeting.interrupts.listening = True
+
+    def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
+        if self._inside_of is None:
+            self._meeting.interrupts.listening = False
+        self._config.__exit__(kind, *exception)
+        if self._inside_of is None:
+            if kind is not None and not issubclass(kind, Exception):
+                _set_warnings(self._warnings)  # ``catch_warnings`` does not withstand an interrupt as it ends
+            self._meeting.interrupts.end()
 
 
 @dataclass(eq=False)
@@ -87,17 +110,33 @@ class Rendezvous:
         self._ready: deque[_Task] = deque()
         self._waiting: list[_Task] = []
         self._running: _Task | None = None
+        #: tasks that have a thread, in the order they began: a parent before its children
+        self._begun: dict[_Task, None] = {}
         self._abandoned = False
         self._back = threading.Semaphore(0)
+        #: of the outermost block, which sets it
+        self.interrupts: Interrupts
 
     def run(self, works: Sequence[Callable[[], Any]]) -> list[_Task]:
-        """Run pieces of work to their end; called from inside one of them, its neighbors go on meanwhile."""
+        """Run pieces of work to their end; called from inside one of them, its neighbors go on meanwhile.
+
+        Raises
+        ------
+        BaseException
+            What is no ``Exception``, as ``SystemExit``, ends all tasks; exceptions are kept for who asks for a result.
+        """
         parent = self._running
+        self._refuse_abandoned()
         tasks = [_Task(work, parent) for work in works]
-        self._new += reversed(tasks)
         if parent is None:
-            self._drive(tasks)
+            listening, self.interrupts.listening = self.interrupts.listening, False
+            try:
+                self._new += reversed(tasks)
+                self._drive(tasks)
+            finally:
+                self.interrupts.listen(listening)
         elif tasks:
+            self._new += reversed(tasks)
             parent.children = len(tasks)
             begin = time.perf_counter()
             self._stop(parent)
@@ -109,6 +148,7 @@ class Rendezvous:
         """Give a call's result when all tasks have one to make."""
         task = self._running
         assert task is not None
+        self._refuse_abandoned()
         task.call = call
         self._waiting.append(task)
         begin = time.perf_counter()
@@ -128,6 +168,7 @@ class Rendezvous:
                     self._resume(self._new.pop())
                 else:
                     self._answer()
+                self.interrupts.check()
         finally:
             self._abandon()
 
@@ -140,7 +181,7 @@ class Rendezvous:
             if not tasks:
                 continue
             begin = time.perf_counter()
-            answers = together([task.call for task in tasks])
+            answers = self.interrupts.hear(together, [task.call for task in tasks])
             share = (time.perf_counter() - begin) / len(tasks)
             for task, answer in zip(tasks, answers, strict=True):
                 task.answer = answer, share
@@ -155,33 +196,47 @@ class Rendezvous:
 
     def _resume(self, task: _Task) -> None:
         """Let one task run until it stops or ends."""
-        outer = _warnings_state()
-        if task.thread is None:
-            context = copy_context()
-            task.thread = threading.Thread(target=context.run, args=(self._work, task), daemon=True)
-            start: Callable[[], None] = task.thread.start
-        else:
-            _set_warnings(task.warnings)
-            start = task.turn.release
-        self._running = task
-        start()
-        self._back.acquire()
-        self._running = None
-        task.warnings = _warnings_state()
-        _set_warnings(outer)
-        if task.done:
-            task.thread.join()
-            self._end(task)
-
-    def _end(self, task: _Task) -> None:
+        self._take_turn(task)
+        if not task.done:
+            return
+        self._join(task)
+        if task.failure is not None and not isinstance(task.failure, Exception):
+            raise task.failure
         if task.parent is not None:
             task.parent.children -= 1
             if not task.parent.children:
                 self._ready.append(task.parent)
 
+    def _take_turn(self, task: _Task) -> None:
+        outer = _warnings_state()
+        self._running = task
+        try:
+            if task.thread is None:
+                context = copy_context()
+                thread = threading.Thread(target=context.run, args=(self._work, task), daemon=True)
+                thread.start()  # fails where the system has no more
+                task.thread = thread
+                self._begun[task] = None
+            else:
+                _set_warnings(task.warnings)
+                task.turn.release()
+            self._back.acquire()
+            task.warnings = _warnings_state()
+        finally:
+            self._running = None
+            _set_warnings(outer)
+
+    def _join(self, task: _Task) -> None:
+        assert task.thread is not None
+        task.thread.join()
+        del self._begun[task]
+
     def _stop(self, task: _Task) -> None:
         self._back.release()
         task.turn.acquire()
+        self._refuse_abandoned()
+
+    def _refuse_abandoned(self) -> None:
         if self._abandoned:
             raise _AbandonedError
 
@@ -198,18 +253,15 @@ class Rendezvous:
         self._back.release()
 
     def _abandon(self) -> None:
-        """After an interruption: end the threads of whoever still waits."""
+        """End the threads that are left after an interruption: whatever they wait for, it raises."""
         self._abandoned = True
-        for task in self._new:
-            self._end(task)
         self._new.clear()
-        left = [*self._waiting, *self._ready]
-        self._waiting, self._ready = [], deque()
-        while left:
-            task = left.pop()
-            self._resume(task)
-            left += self._ready
-            self._ready.clear()
+        self._ready.clear()
+        self._waiting = []
+        for task in reversed(list(self._begun)):
+            while not task.done:
+                self._take_turn(task)
+            self._join(task)
         self._abandoned = False
 
 

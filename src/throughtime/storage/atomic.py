@@ -39,6 +39,32 @@ def write_file(path: Path, content: bytes) -> None:
         sync_directory(path.parent)
 
 
+def claim_file(path: Path) -> None:
+    """Refuse, before the work, a place where `write_file` could not put a new file afterwards; leave no trace.
+
+    Raises
+    ------
+    StorageError
+        If something is there already, or no file can be made there.
+    """
+    if os.path.lexists(path):
+        raise StorageError(f"{path} exists; choose another --output or remove it")
+    with refusals_named(path):
+        probe_file(path)
+
+
+def probe_file(path: Path) -> None:
+    """Make a small file of a name that is free, and remove it: name, permission and space are then all right."""
+    file = open(path, "xb")  # noqa: SIM115
+    try:
+        with file:
+            file.write(bytes(4096))
+            file.flush()
+            os.fsync(file.fileno())
+    finally:
+        path.unlink()
+
+
 def sync_directory(directory: Path) -> None:
     """Make the names in ``directory`` durable; on Windows, which has no such call, do nothing."""
     if os.name == "nt":
@@ -59,3 +85,5 @@ def refusals_named(path: Path) -> Iterator[None]:
         raise
     except OSError as error:
         raise StorageError(f"{path} could not be written: {error.strerror or error}") from error
+    except ValueError as error:  # of a path with NUL, or with a letter that the system's encoding lacks
+        raise StorageError(f"{str(path)!r} could not be written: {error}") from error

@@ -8,7 +8,7 @@ import os
 import secrets
 import shutil
 import stat
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -17,11 +17,12 @@ from typing import Any
 import numpy.typing as npt
 
 from throughtime.errors import StorageError
-from throughtime.storage.atomic import refusals_named, sync_directory, write_file
+from throughtime.storage.atomic import probe_file, refusals_named, sync_directory, write_file
 from throughtime.storage.manifest import MANIFEST, Manifest, check_content, manifest_bytes, parse_manifest
 from throughtime.storage.serialize import arrays_from_bytes, json_from_bytes
 
 _LARGEST_MANIFEST = 64 * 2**20  # bytes; about 400,000 files
+_LONGEST_NAME = 64  # letters that `claim` expects of a run's files, their folders included
 
 
 @dataclass(frozen=True)
@@ -59,14 +60,18 @@ def claim(directory: Path) -> None:
     Raises
     ------
     StorageError
-        If something is there already, or a directory cannot be made there.
+        If something is there already, or the directory and a file in it cannot be made.
     """
     _refuse_existing(directory)
-    existing = _absent_parents(directory)[0].parent
-    probe = existing / f".{secrets.token_hex(8)}.partial"
+    made: list[Path] = []
     with refusals_named(directory):
-        os.mkdir(probe)
-        os.rmdir(probe)
+        try:
+            for absent in [*_absent_parents(directory), _partial(directory)]:
+                absent.mkdir()
+                made.append(absent)
+            probe_file(made[-1] / ("n" * _LONGEST_NAME))
+        finally:
+            _remove_empty(made)
 
 
 def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
@@ -90,7 +95,7 @@ def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, A
     _refuse_existing(directory)
     manifest = manifest_bytes(files, facts)
     parents = _absent_parents(directory)[:-1]
-    partial = directory.parent / f".{directory.name[:40]}-{secrets.token_hex(8)}.partial"
+    partial = _partial(directory)
     placed = False
     with refusals_named(directory):
         made: list[Path] = []
@@ -114,10 +119,7 @@ def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, A
         except BaseException:
             if not placed:
                 shutil.rmtree(partial, ignore_errors=True)
-                for parent in reversed(made):
-                    # Somebody may have put something there since; then it stays.
-                    with suppress(OSError):
-                        parent.rmdir()
+                _remove_empty(made)
             raise
 
 
@@ -147,6 +149,18 @@ def read_run(directory: Path) -> Run:
     return run
 
 
+def _partial(directory: Path) -> Path:
+    """Where a run is written before it is put in place; its name is no longer than file systems allow."""
+    return directory.parent / f".{directory.name[:40]}-{secrets.token_hex(8)}.partial"
+
+
+def _remove_empty(made: Sequence[Path]) -> None:
+    """Remove directories, the outermost of which comes first; one that somebody has put something into stays."""
+    for folder in reversed(made):
+        with suppress(OSError):
+            folder.rmdir()
+
+
 def _refuse_existing(directory: Path) -> None:
     if os.path.lexists(directory):
         raise StorageError(f"{directory} exists; choose another --out or remove it")
@@ -155,7 +169,7 @@ def _refuse_existing(directory: Path) -> None:
 def _absent_parents(directory: Path) -> list[Path]:
     """Return ``directory`` and those of its parents that do not exist, outermost first."""
     absent = [directory]
-    while not os.path.lexists(absent[0].parent):
+    while not os.path.lexists(absent[0].parent) and absent[0].parent != absent[0]:  # a drive that is not there
         absent.insert(0, absent[0].parent)
     return absent
 

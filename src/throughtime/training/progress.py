@@ -4,22 +4,30 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import IO, cast
 
 from throughtime.records import EpochProgress
+from throughtime.terminal import Lenient
 
 Report = Callable[[EpochProgress], None]
 
 #: Seconds between two plain lines, so that a log of a long run stays readable.
 LINE_EVERY = 5.0
+#: Seconds between two pictures of the bar.
+PICTURE_EVERY = 0.1
 
 
 @contextmanager
 def shown(title: str, verbose: bool, also: Report | None = None) -> Iterator[Report | None]:
-    """A report to hand to the loop: progress on stderr when ``verbose``, and ``also`` told each time."""
+    """A report to hand to the loop: progress on stderr when ``verbose``, and ``also`` told each time.
+
+    Training goes on where stderr cannot be written.
+    """
     if not verbose:
         yield also
         return
-    show = _bar(title) if sys.stderr.isatty() else _lines(title)
+    screen = Lenient(sys.stderr)
+    show = _bar(title, screen) if screen.isatty() else _lines(title, screen)
     with show as report:
 
         def both(progress: EpochProgress) -> None:
@@ -31,29 +39,42 @@ def shown(title: str, verbose: bool, also: Report | None = None) -> Iterator[Rep
 
 
 @contextmanager
-def _bar(title: str) -> Iterator[Report]:
+def _bar(title: str, screen: Lenient) -> Iterator[Report]:
     from rich.console import Console
     from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
-    with Progress(
-        TextColumn(title),
-        BarColumn(bar_width=None),
-        TextColumn("{task.fields[told]}"),
-        TimeRemainingColumn(),
-        console=Console(stderr=True),
-        transient=True,
-    ) as bar:
-        task = bar.add_task(title, total=None, told="")
+    console = Console(file=cast(IO[str], screen))
+    try:
+        with Progress(
+            TextColumn(title),
+            BarColumn(bar_width=None),
+            TextColumn("{task.fields[told]}"),
+            TimeRemainingColumn(),
+            console=console,
+            transient=True,
+            # Neither a thread nor another stdout, which an interrupt of the block's end would leave behind.
+            auto_refresh=False,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        ) as bar:
+            task = bar.add_task(title, total=None, told="")
+            last = time.monotonic()
 
-        def report(progress: EpochProgress) -> None:
-            done, total = _epochs(progress)
-            bar.update(task, completed=done, total=total, told=f"{_where(progress)}, {_running(progress)}")
+            def report(progress: EpochProgress) -> None:
+                nonlocal last
+                done, total = _epochs(progress)
+                bar.update(task, completed=done, total=total, told=f"{_where(progress)}, {_running(progress)}")
+                if time.monotonic() - last >= PICTURE_EVERY:
+                    bar.refresh()
+                    last = time.monotonic()
 
-        yield report
+            yield report
+    finally:
+        console.show_cursor(True)  # also after an interrupt while the bar was being taken away
 
 
 @contextmanager
-def _lines(title: str) -> Iterator[Report]:
+def _lines(title: str, screen: Lenient) -> Iterator[Report]:
     begin = last = time.monotonic()
 
     def report(progress: EpochProgress) -> None:
@@ -66,7 +87,7 @@ def _lines(title: str) -> Iterator[Report]:
         done, total = _epochs(progress)
         left = (now - begin) / done * (total - done)
         end = f"done in {now - begin:.0f} s" if finished else f"{_running(progress)}, about {left:.0f} s left"
-        print(f"{title}: {_where(progress)}, {end}", file=sys.stderr)
+        print(f"{title}: {_where(progress)}, {end}", file=screen, flush=True)
 
     yield report
 

@@ -1,0 +1,74 @@
+"""Ctrl-C, kept back while threads and the state of other modules change hands.
+
+Python raises ``KeyboardInterrupt`` in the main thread between any two bytecodes: also inside a ``finally``, and between
+handing a turn to a thread and waiting for it.  Here the signal's handler says when it is raised instead.
+"""
+
+import signal
+from collections.abc import Callable
+from types import CodeType, FrameType
+from typing import Any, TypeVar
+
+T = TypeVar("T")
+
+
+class Interrupts:
+    """From `__init__` to `end` Ctrl-C is kept, but for where `listen` or `hear` let it through.
+
+    Each opening lets one through: what unwinds after it is not interrupted again.  Outside the main thread, where
+    Python raises no ``KeyboardInterrupt``, and with a handler that is not Python's, nothing is done.
+
+    Parameters
+    ----------
+    ending
+        The code that calls `end`.  A signal that arrives in its first bytecode, before it can stop listening, is kept.
+    """
+
+    def __init__(self, ending: CodeType | None = None) -> None:
+        self._ending = ending
+        self._kept = False
+        self.listening = False
+        found: Any = signal.getsignal(signal.SIGINT)
+        self._previous = found if callable(found) else None
+        if self._previous is not None:
+            try:
+                signal.signal(signal.SIGINT, self._arrive)
+            except ValueError:  # not the main thread
+                self._previous = None
+
+    def listen(self, on: bool) -> None:
+        """Let Ctrl-C through from here on, also one that was kept; or keep it."""
+        self.listening = on
+        if on:
+            self.check()
+
+    def hear(self, work: Callable[..., T], *arguments: Any) -> T:
+        """Give what ``work`` gives; Ctrl-C ends it at once."""
+        try:
+            self.listen(True)
+            return work(*arguments)
+        finally:
+            self.listening = False
+
+    def check(self) -> None:
+        """Raise what was kept."""
+        if self._kept and self._previous is not None:
+            self._kept = False
+            self.listening = False
+            self._previous(signal.SIGINT, None)
+
+    def end(self) -> None:
+        """Hand Ctrl-C back to who had it, with one that was kept."""
+        self.listening = False
+        if self._previous is not None:
+            signal.signal(signal.SIGINT, self._previous)
+        self.check()
+
+    def _arrive(self, signum: int, frame: FrameType | None) -> None:
+        if not self.listening or (frame is not None and frame.f_code is self._ending):
+            self._kept = True
+            return
+        assert self._previous is not None
+        self.listening = False
+        self._previous(signum, frame)
+        self.listening = True  # a handler that raises nothing
