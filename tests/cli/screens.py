@@ -40,12 +40,6 @@ def read_all(descriptor: int) -> None:
         pass
 
 
-def read_all(descriptor: int) -> None:
-    """A terminal that nobody reads blocks whoever writes."""
-    while os.read(descriptor, 2**16):
-        pass
-
-
 def run(words: list[str], out: str, err: str, environment: dict[str, str]) -> None:
     """Run a command and end the process, without taking Python apart: in a fork that copies all of its memory."""
     from throughtime.cli import main

@@ -120,9 +120,8 @@ def test_a_pipe_whose_reader_leaves_costs_no_run(source: Path, tmp_path: Path) -
     read_run(tmp_path / "run")
 
 
-def test_files_opened_later_do_not_become_a_closed_standard_output(fitted: Path, source: Path, tmp_path: Path) -> None:
+def test_files_opened_later_do_not_become_a_closed_standard_output() -> None:
     """Whatever a library prints must not go into a file of ours that took descriptor 1 or 2."""
-    assert os.path.exists("/proc/self/fd")
     program = (
         "import os\n"
         "os.close(1); os.close(2)\n"

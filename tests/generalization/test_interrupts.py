@@ -94,8 +94,8 @@ WORKS: dict[str, Callable[[], Any]] = {
 class Instants:
     """Presses Ctrl-C at the n-th instant of some work, and again ``later`` instants after.
 
-    Instants are the lines of the modules under test and the calls of all others, in whatever thread.  In the main thread
-    the signal's handler is called as Python calls it, between bytecodes of the traced frame.
+    Instants are the lines of the modules under test and the calls of all others, in whatever thread.  In the main
+    thread the signal's handler is called as Python calls it, between bytecodes of the traced frame.
     """
 
     LINES = frozenset({rendezvous.__file__, interrupts.__file__})
@@ -117,7 +117,7 @@ class Instants:
             sys.settrace(None)
             threading.settrace(None)  # type: ignore[arg-type]
 
-    def trace(self, frame: FrameType, event: str, _: Any) -> Any:
+    def trace(self, frame: FrameType, *_: Any) -> Any:
         code = frame.f_code
         ends_unseen = code.co_name in self.DROPPED or (code.co_flags & CO_GENERATOR and "torch" in code.co_filename)
         if ends_unseen or code.co_filename == __file__:
@@ -176,7 +176,7 @@ def test_an_interrupt_at_every_line_of_the_hand_over_leaves_everything_as_before
             self.line, self.left = line, nth
             self.lines: dict[tuple[str, int], int] = {}
 
-        def trace(self, frame: FrameType, event: str, _: Any) -> Any:
+        def trace(self, frame: FrameType, *_: Any) -> Any:
             if frame.f_code.co_filename not in self.LINES:
                 return None
             place = frame.f_code.co_filename, frame.f_lineno

@@ -20,8 +20,8 @@ from throughtime.terminal import Lenient
 app = typer.Typer(
     name="throughtime",
     help="Recurrent networks that generalize: folds, settings and seeds train in lockstep.",
-    epilog="Exit codes: 0 done; 2 refused; 130 stopped by Ctrl-C; 74 done and written, but standard output could not be "
-    "printed; 141 the same, since its reader had left (`| head`).",
+    epilog="Exit codes: 0 done; 2 refused; 130 stopped by Ctrl-C; 74 done and written, but standard output could not "
+    "be printed; 141 the same, since its reader had left (`| head`).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
