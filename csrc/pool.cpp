@@ -4,6 +4,7 @@
 #include <chrono>
 #include <condition_variable>
 #include <mutex>
+#include <system_error>
 #include <thread>
 
 #if defined(_WIN32)
@@ -69,9 +70,10 @@ class Pool {
   void run(Round& round, int helpers) {
     {
       std::lock_guard<std::mutex> lock(mutex_);
-      while (workers_ < helpers) {
-        std::thread([this] { serve(); }).detach();
-        ++workers_;
+      try {
+        for (; workers_ < helpers; ++workers_) std::thread([this] { serve(); }).detach();
+      } catch (const std::system_error&) {
+        // No room for another: those that are there do the work.
       }
       open_ = &round;
       seats_ = helpers;

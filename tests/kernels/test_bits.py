@@ -173,3 +173,26 @@ if child == 0:
 raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=Path(__file__).parent)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="a process's memory is read and limited as on Linux")
+def test_where_no_thread_can_be_started_a_call_does_the_work_itself() -> None:
+    # In a process of its own, which is left less memory than the stack of a thread takes.
+    program = """
+import pathlib
+import resource
+import torch
+from cases import make
+from throughtime.kernels import native, one_thread
+case = make("lstm", 2, 20, 33, 5, 24).to(torch.float32)
+with torch.no_grad():
+    expected = native.recurrent("lstm", *case.arguments)
+    torch.set_num_threads(4)
+    with one_thread():
+        held = int(pathlib.Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (held + (4 << 20), -1))
+        for _ in range(2):
+            got = native.recurrent("lstm", *case.arguments)
+assert all(torch.equal(one, other) for one, other in zip(got, expected))
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60, cwd=Path(__file__).parent)
