@@ -1,6 +1,7 @@
 """Gradients of the op that can be differentiated again, with ``create_graph=True`` or forward mode: through torch."""
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,6 +10,8 @@ from torch.autograd import forward_ad
 from throughtime.kernels import reference
 from throughtime.kernels.noise import StepNoise
 from throughtime.kernels.reference import Kind
+
+_untyped: Any = forward_ad  # its functions carry no types
 
 
 def differentiable_gradients(
@@ -54,5 +57,6 @@ def differentiable_gradients(
 
 def _without_graph(grad: Tensor) -> Tensor:
     """Detach a tensor from what computed it; ``detach`` alone would drop its tangent."""
-    primal, tangent = forward_ad.unpack_dual(grad)
-    return primal.detach() if tangent is None else forward_ad.make_dual(primal.detach(), tangent.detach())
+    primal, tangent = _untyped.unpack_dual(grad)
+    plain: Tensor = primal.detach() if tangent is None else _untyped.make_dual(primal.detach(), tangent.detach())
+    return plain

@@ -1,10 +1,13 @@
 """What torch does to tensors beside computing with them: tracing, compiling, mapping, forward-mode derivatives."""
 
+from typing import Any
+
 import torch
 from torch import Tensor
 from torch.autograd import forward_ad
 from torch.nn import Parameter
 
+_untyped: Any = forward_ad  # its functions carry no types
 _PLAIN = frozenset({Tensor, Parameter, type(None)})
 
 
@@ -24,7 +27,7 @@ def is_batched_gradient(tensor: Tensor | None) -> bool:
 
 def is_dual(tensor: Tensor) -> bool:
     """Whether a tensor carries a tangent of forward-mode AD."""
-    return forward_ad._current_level >= 0 and forward_ad.unpack_dual(tensor).tangent is not None
+    return forward_ad._current_level >= 0 and _untyped.unpack_dual(tensor).tangent is not None
 
 
 def is_tracing() -> bool:
