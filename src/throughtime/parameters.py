@@ -119,7 +119,9 @@ class NetworkParameters(TypedDict, total=False):
     random_state: Annotated[
         int | None, Option(None, "seed; none draws a new one, kept in random_state_", at_least=0, at_most=2**32 - 1)
     ]
-    device: Annotated[str, Option("cpu", "torch device")]
+    device: Annotated[
+        str, Option("cpu", "torch device; results are bitwise reproducible in any batch of members on the CPU only")
+    ]
     verbose: Annotated[int, Option(0, "1 shows the progress of training", at_least=0)]
 
 

@@ -102,6 +102,8 @@ def run_facts(model: SequenceEstimator) -> dict[str, Any]:
     return {
         "kind": "fit",
         "device": model.device,
+        # a member has the bits of its single fit: true of the built-in network, on the CPU
+        "bitwise_reproducible": torch.device(model.device).type == "cpu" and model.module is None,
         "machine": platform.machine(),
         "instruction_set": torch.backends.cpu.get_cpu_capability(),
         "threads": torch.get_num_threads(),

@@ -51,7 +51,7 @@ def gathered(gatherer: Gatherer) -> Iterator[None]:
 
 
 def answered(call: Call) -> Any:
-    """The result of a call, made alone or in company: by the lockstep law it is the same, bit for bit.
+    """The result of a call, made alone or in company: by the lockstep law it is the same, on the CPU bit for bit.
 
     Raises
     ------

@@ -58,8 +58,9 @@ def fit_members(
     estimators
         One a member, unfitted; each keeps its own parameters and seed and is left as it is.
     train_rows
-        The series each member trains on; all of them by default. Member m's result is bit for bit
-        ``estimators[m].fit(X[train_rows[m]], y[train_rows[m]])``.
+        The series each member trains on; all of them by default. On the CPU member m's result is bit for bit
+        ``estimators[m].fit(X[train_rows[m]], y[train_rows[m]])``; on other devices, and for a network of your own, the
+        two agree to rounding.
     watch_rows
         Series whose loss is noted each epoch and never used, such as the fold's test series; ``None`` for a member
         without.
@@ -67,7 +68,7 @@ def fit_members(
         One a series of X.
     memory_budget
         Bytes, by the estimate of ``estimators.memory``, that members may take at a time: of those of one shape, as
-        many train together; ``None`` for all of them. No bit of a result depends on it.
+        many train together; ``None`` for all of them. On the CPU no bit of a result depends on it.
 
     Returns
     -------

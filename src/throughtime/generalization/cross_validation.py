@@ -57,11 +57,16 @@ def cross_validate(
     verbose
         1 shows the progress of training.
     memory_budget
-        Bytes that members may take at a time; ``None`` trains all at once. No result depends on it.
+        Bytes that members may take at a time; ``None`` trains all at once. On the CPU no result depends on it.
 
     Returns
     -------
     scikit-learn's dictionary. ``fit_time`` and ``score_time`` count a member's share of what was done together.
+
+    Notes
+    -----
+    On the CPU every fold's network has the bits that it has when it is fitted alone; on other devices, and for a
+    network of your own (``module=``), the two agree to rounding.
     """
     rest = {
         "n_jobs": n_jobs,

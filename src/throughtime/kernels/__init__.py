@@ -1,6 +1,7 @@
 """The recurrent op with a member axis, and the products whose bits do not depend on company.
 
-The op has two paths, C++ kernels and the same in plain torch, and the choice between them.
+The op has two paths, C++ kernels and the same in plain torch, and the choice between them. What is said of bits holds
+on the CPU: on CUDA cuBLAS picks a product's way by how many there are.
 """
 
 from throughtime.kernels.dispatch import recurrent

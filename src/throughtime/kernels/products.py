@@ -3,7 +3,7 @@
 What was measured with torch 2.13 and MKL (``docs/decisions/0002-bits-in-company.md``): ``bmm`` gives a matrix other
 bits when its sides are not multiples of four, when it lies elsewhere in memory, or when it runs on several threads;
 with sides padded to a multiple of eight and one thread, none of it matters.  A tree sum gives other bits when zeros
-are appended; a running sum does not.
+are appended; a running sum does not.  None of it holds on CUDA, where cuBLAS picks another way for a batch of one.
 """
 
 from collections.abc import Iterator

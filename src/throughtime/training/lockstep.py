@@ -2,6 +2,7 @@
 
 The laws it keeps (``docs/decisions/0002-bits-in-company.md``): one thread of torch, sides of products padded to the
 lane, sums in order, random streams keyed by the member's own seed, and nothing shared between members but the inputs.
+Bits are kept on the CPU; on CUDA a library picks a product's way by the number of members.
 """
 
 import math
