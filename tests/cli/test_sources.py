@@ -7,6 +7,7 @@ import pandas as pd
 import pytest
 from vowels import COLUMNS, run
 
+from throughtime.cli.run_files import _digest
 from throughtime.storage import read_run
 
 QUICK = ["--hidden-size", "4", "--max-epochs", "2", "--cv", "2"]
@@ -112,3 +113,8 @@ def test_what_is_missing_counts_static_features(table: Path, tmp_path: Path) -> 
     assert code == 0, error
     assert "of the static features (" in said
     assert "12.5%" in said
+
+
+@pytest.mark.parametrize("words", [["a", "bcd", ""], ["", ""], [], ["x" * 2_000_000, "y"]])
+def test_a_fingerprint_of_text_is_that_of_numpys_own_text(words: list[str]) -> None:
+    assert _digest([np.array(words, object)]) == _digest([np.array(words, np.str_)])

@@ -103,12 +103,12 @@ EQUAL = as_sequences(ARRAY)
     [
         ([1, 2], np.array([1, 2])),
         (["a", "b"], np.array(["a", "b"])),
-        (np.array(["a", "b"], object), np.array(["a", "b"])),
+        (np.array(["a", "b"], object), np.array(["a", "b"], object)),
         (np.array([1, 2], object), np.array([1, 2])),
         ([True, False], np.array([True, False])),
         (pd.Series([0.5, 1.5]), np.array([0.5, 1.5])),
-        (pd.Series(["a", "b"]), np.array(["a", "b"])),
-        (pd.Series(["a", "b"], dtype="category"), np.array(["a", "b"])),
+        (pd.Series(["a", "b"]), np.array(["a", "b"], object)),
+        (pd.Series(["a", "b"], dtype="category"), np.array(["a", "b"], object)),
     ],
 )
 def test_one_value_a_series_comes_out_as_one_axis(y, want):

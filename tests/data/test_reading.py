@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from data_forms import write_all
 
-from throughtime.data import Sequences, archives, load, read, reads_columns, table_files
+from throughtime.data import Sequences, limits, load, read, reads_columns
 from throughtime.errors import DataError, DataWarning, ParameterError
 
 
@@ -109,13 +109,14 @@ def test_an_archive_cannot_claim_more_than_it_holds_or_than_the_budget(tmp_path,
         read(tmp_path / "claim.npz")
 
     np.savez_compressed(tmp_path / "bomb.npz", X=np.zeros((1000, 1000)), y=np.zeros(1000))
-    with pytest.raises(DataError, match="at most 1000000 bytes of arrays, got 8008000"):
-        archives.unpack(tmp_path / "bomb.npz", budget=1_000_000)
+    monkeypatch.setattr(limits, "BUDGET", 10_000_000)
+    with pytest.raises(DataError, match="at most 10000000 bytes of memory to be read, got 16024000; read it in parts"):
+        read(tmp_path / "bomb.npz")
 
     pq.write_table(pa.table({"id": np.zeros(10**6, int), "v": np.zeros(10**6)}), tmp_path / "bomb.parquet")
-    for budget, message in ((1_000_000, "got 1000000 rows"), (10_000_000, "got more")):
-        monkeypatch.setattr(table_files, "BUDGET", budget)
-        with pytest.raises(DataError, match=f"at most {budget} bytes unpacked, {message}"):
+    for budget in (100_000_000, 130_000_000):
+        monkeypatch.setattr(limits, "BUDGET", budget)
+        with pytest.raises(DataError, match=f"a Parquet file needs at most {budget} bytes of memory"):
             read(tmp_path / "bomb.parquet", id="id", require_target=False)
 
 
@@ -158,7 +159,7 @@ def test_ts_reads_regression_targets_and_cases_without_any(tmp_path):
 
 @pytest.mark.parametrize(
     ("labels", "dtype", "values"),
-    [("1 2", "i8", [1, 2]), ("-1 1", "i8", [-1, 1]), ("01 2", "U2", ["01", "2"]), ("1.0 2", "U3", ["1.0", "2"])],
+    [("1 2", "i8", [1, 2]), ("-1 1", "i8", [-1, 1]), ("01 2", "O", ["01", "2"]), ("1.0 2", "O", ["1.0", "2"])],
 )
 def test_ts_labels_are_integers_only_when_all_are_written_as_integers(labels, dtype, values, tmp_path):
     first, second = labels.split()

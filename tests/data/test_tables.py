@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from throughtime.cli.app import _words
-from throughtime.data import Sequences, from_table, read
+from throughtime.data import Sequences, as_targets, from_table, read
 from throughtime.errors import DataError, DataWarning, ParameterError
 
 # Series "b" comes first and out of order; "a" has one step without flow.
@@ -76,8 +76,8 @@ def test_channels_come_in_the_order_asked_for_and_in_the_dtype_asked_for():
         ([1, 2, 1, 2, 1], "auto", np.array([1, 2])),
         ([1.5, 2.5, 1.5, 2.5, 1.5], "auto", np.array([1.5, 2.5])),
         ([True, False, True, False, True], "auto", np.array([True, False])),
-        (["u", "v", "u", "v", "u"], "auto", np.array(["u", "v"])),
-        (["u", None, None, "v", ""], "auto", np.array(["u", "v"])),
+        (["u", "v", "u", "v", "u"], "auto", np.array(["u", "v"], object)),
+        (["u", None, None, "v", ""], "auto", np.array(["u", "v"], object)),
         ([1, None, None, 2, 1], "auto", np.array([1, 2])),
         ([1.0, None, None, 2.0, 1.0], "series", np.array([1.0, 2.0])),
         ([3, 1, 1, 2, 2], "auto", [[1, 2, 3], [1, 2]]),
@@ -281,6 +281,18 @@ def test_the_cure_named_for_columns_of_text_is_a_cure():
     data = from_table(table, target="label", **NAMED, channels=ast.literal_eval(python))
     assert data.X.channel_names == ("flow", "heat", "a, b")
     assert _words(*shlex.split(shell)) == list(data.X.channel_names)
+
+
+def test_names_that_end_in_nul_stay_apart():
+    names = ["n\0", "n", "n\0", "n", "n\0"]
+    for column in (pa.array(names), pa.array(names).dictionary_encode()):
+        data = from_table(
+            changed(unit=column, site=column, y=column), id="unit", group="site", target="y", channels=["heat"]
+        )
+        assert data.ids == ("n\0", "n")
+        assert data.groups.tolist() == data.y.tolist() == ["n\0", "n"]
+        assert len(np.unique(data.groups)) == len(np.unique(as_targets(data.y, data.X))) == 2
+        assert data.X[[1, 0]].groups.tolist() == ["n", "n\0"]
 
 
 class Watched:

@@ -27,7 +27,7 @@ def estimator_for(data: Dataset, task: Task | None, parameters: Mapping[str, Any
         task = "classification" if isinstance(data.y, ndarray) and is_labels(data.y) else "regression"
     values = data.y.values[:, 0] if isinstance(data.y, Sequences) else data.y
     if task == "regression" and values.dtype.kind not in "biuf":
-        raise ParameterError(f"--task regression needs a target of numbers, got {values[0].item()!r}")
+        raise ParameterError(f"--task regression needs a target of numbers, got {values[:1].tolist()[0]!r}")
     if task == "classification" and values.dtype.kind == "f":
         odd = values[~np.isnan(values) & (values != np.round(values))]
         if len(odd):

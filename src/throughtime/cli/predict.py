@@ -67,7 +67,7 @@ def _with_names(data: Dataset, model: SequenceEstimator, settings: dict[str, Any
 def prediction_columns(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> dict[str, ndarray]:
     """Series, step or time, prediction and probabilities, from what the network gave."""
     predicted = model.answers(data.X, outputs)
-    columns: dict[str, ndarray] = {"series": np.array(data.ids)}
+    columns: dict[str, ndarray] = {"series": np.array(data.ids, object)}
     if isinstance(predicted, Sequences):
         columns["series"] = np.repeat(columns["series"], data.X.lengths)
         times = data.X.times

@@ -27,6 +27,8 @@ from throughtime.storage import arrays_to_bytes, json_to_bytes
 if TYPE_CHECKING:
     from throughtime.cli.fit import Study
 
+_TEXT_AT_ONCE = 1 << 20  # bytes
+
 
 def run_files(study: "Study") -> dict[str, bytes]:
     """Every file of a run by its name."""
@@ -71,7 +73,7 @@ def fingerprint(data: Dataset) -> dict[str, str]:
     """What tells data sets apart: ``targets``, with series' names, lengths and groups, and ``inputs``; SHA-256."""
     y = data.y.values if isinstance(data.y, Sequences) else data.y
     own = {
-        "targets": [np.array(data.ids), data.X.lengths, y, data.groups],
+        "targets": [np.array(data.ids, object), data.X.lengths, y, data.groups],
         "inputs": [*data.X, data.X.static],
     }
     return {name: _digest(parts) for name, parts in own.items()}
@@ -81,10 +83,16 @@ def _digest(parts: Sequence[Any]) -> str:
     digest = hashlib.sha256()
     for part in parts:
         array = np.asarray("none" if part is None else part)
-        if array.dtype.kind == "O":
-            array = array.astype(str)
+        text = array.dtype.kind == "O"
+        dtype = np.dtype((np.str_, max(map(len, array), default=1) or 1)) if text else array.dtype
         # the shape too, so that no value can pass for one of its neighbor's
-        digest.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
+        digest.update(f"{dtype.str}{array.shape}".encode())
+        if not text:
+            digest.update(array.tobytes())
+            continue
+        at_once = max(1, _TEXT_AT_ONCE // dtype.itemsize)  # every label takes the room of the longest
+        for start in range(0, len(array), at_once):
+            digest.update(array[start : start + at_once].astype(dtype).tobytes())
     return digest.hexdigest()
 
 
@@ -142,7 +150,7 @@ def table_bytes(columns: Mapping[str, Any], kind: str, time_zone: str | None = N
 
 def answer_columns(answers: Answers, data: Dataset, rows: ndarray) -> dict[str, ndarray]:
     """Series, step, truth, prediction and probabilities of answers on some rows of a data set."""
-    names = np.array(data.ids)[rows]
+    names = np.array(data.ids, object)[rows]
     columns: dict[str, ndarray] = {}
     if answers.steps is None:
         columns["series"] = names

@@ -40,7 +40,7 @@ def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: A
         )
     if isinstance(train.y, Sequences) != isinstance(test.y, Sequences):
         raise DataError(f"{test.source} and {train.source} need the same kind of target, one a series or one a step")
-    if (observed_targets(train.y).dtype.kind in "US") != (observed_targets(test.y).dtype.kind in "US"):
+    if (observed_targets(train.y).dtype.kind in "OU") != (observed_targets(test.y).dtype.kind in "OU"):
         raise DataError(f"{test.source} and {train.source} need the same kind of target, got text in one of them only")
     return test
 

@@ -1,10 +1,11 @@
 """NumPy archives: ``X, y`` or ``values, offsets, y``, read without pickle and within a budget of memory.
 
 What a member declares is checked against the archive's directory before anything is unpacked: a small file cannot
-claim a large array.
+claim a large array. What counts is the memory that the arrays take, and the series that come of them.
 """
 
 import ast
+import math
 import re
 import struct
 import zipfile
@@ -18,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from throughtime.data.conversion import Layout, as_sequences, as_targets
 from throughtime.data.dataset import Columns, Dataset, Untargeted
-from throughtime.data.limits import BUDGET
+from throughtime.data.limits import VALUE, refuse_beyond_budget
 from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences, as_labels
 from throughtime.data.untargeted import leave_out
@@ -29,6 +30,8 @@ _OPTIONAL = {"y", "groups", "static", "times", "ids", "channel_names", "static_n
 # What zipfile raises; an unknown compression is a NotImplementedError, which is a RuntimeError.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 _DEFLATE = 1032  # the most that deflate can pack into one byte
+_LABEL = 64  # bytes of a Python text, beside its letters
+_AT_ONCE = 1 << 16  # bytes unpacked between two looks at Ctrl-C
 _DTYPE = re.compile(r"[<>|=]([?biufcUSO]\d{0,9}|[mM]8(\[\w{1,9}\])?)", re.ASCII)
 
 
@@ -61,7 +64,7 @@ def read_archive(
     DataError
         Another content, pickled objects, a damaged archive, or arrays that need more memory than the budget.
     """
-    arrays = unpack(path)
+    arrays = unpack(path, layout)
     flat = "values" in arrays
     missing = next(want - set(arrays) for want in _REQUIRED if ("values" in want) == flat)
     if missing or ("X" in arrays and flat):
@@ -79,15 +82,15 @@ def read_archive(
     empty = _without_target(arrays["y"], X, flat) if "y" in arrays else np.zeros(len(X), np.bool_)
     learnable = "y" in arrays and (require_target or not empty.any())
     y = _targets(arrays["y"], X, flat, empty) if learnable else None
-    ids = as_labels(arrays["ids"], "ids", len(X)).astype(np.str_) if "ids" in arrays else np.arange(len(X))
+    ids = as_labels(arrays["ids"], "ids", len(X)).tolist() if "ids" in arrays else range(len(X))
     names = tuple(str(name) for name in ids)
     columns = Columns(targets=targets)
     data = Dataset(X, y, names, path.stem, str(path), X.groups, "y" if y is not None else None, columns)
     return leave_out(data, empty, targets) if y is not None and empty.any() else data
 
 
-def unpack(path: Path, budget: int = BUDGET) -> dict[str, ndarray]:
-    """Every array of an archive, once all their headers together have been found to stay within the budget."""
+def unpack(path: Path, layout: Layout = "ntc") -> dict[str, ndarray]:
+    """Every array of an archive, once the headers tell that they, and what they become, stay within the budget."""
     try:
         with zipfile.ZipFile(path) as archive:
             members = archive.infolist()
@@ -98,20 +101,45 @@ def unpack(path: Path, budget: int = BUDGET) -> dict[str, ndarray]:
             for member in members:
                 with archive.open(member) as stream:
                     headers.append(_header(stream, member))
-            total = sum(size for *_, size in headers)
-            if total > budget:
-                raise DataError(f"an archive needs at most {budget} bytes of arrays, got {total}")
+            costs = (
+                _cost(member.filename, shape, dtype, layout)
+                for member, (shape, _, dtype, _) in zip(members, headers, strict=True)
+            )
+            refuse_beyond_budget(sum(costs), "an archive")
             arrays = {}
-            for member, (shape, fortran, dtype, _) in zip(members, headers, strict=True):
+            for member, (shape, fortran, dtype, size) in zip(members, headers, strict=True):
                 with archive.open(member) as stream:
                     _header(stream, member)
-                    flat = np.frombuffer(stream.read(), dtype)  # to the end: there zipfile compares the checksum
+                    flat = _filled(stream, size).view(dtype)
                 arrays[member.filename.removesuffix(".npy")] = flat.reshape(shape, order="F" if fortran else "C")
             return arrays
     except DataError:
         raise
     except _DAMAGE as error:
         raise DataError(f"an archive needs an intact .npz, as numpy.savez writes it: {reason(error)}") from error
+
+
+def _cost(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], layout: Layout) -> int:
+    """Bytes that an array takes while it becomes a part of the series."""
+    n = math.prod(shape)
+    shared = name in ("X.npy", "values.npy") and dtype.kind == "f" and dtype.itemsize >= 4 and layout == "ntc"
+    copies = VALUE * (1 if shared else 2)
+    return n * (dtype.itemsize + copies + (_LABEL if dtype.kind in "US" else 0))
+
+
+def _filled(stream: IO[bytes], size: int) -> ndarray:
+    """The bytes that are left of a member, its checksum compared; its own ``read`` would hold them twice."""
+    flat = np.empty(size, np.uint8)
+    view, done = flat.data, 0
+    while done < size:
+        part = stream.read(min(_AT_ONCE, size - done))
+        if not part:
+            raise EOFError("it ends early")
+        view[done : done + len(part)] = part
+        done += len(part)
+    if stream.read(1):  # at the end zipfile compares the checksum
+        raise EOFError("it goes on after its end")
+    return flat
 
 
 def _header(

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from throughtime.data.dataset import Decimal
+from throughtime.data.limits import VALUE, refuse_beyond_budget
 from throughtime.data.reasons import reason
 from throughtime.errors import DataError
 
@@ -43,6 +44,7 @@ def read_csv(path: Path, id: str | None = None, group: str | None = None, decima
     from pyarrow import csv
 
     delimiter, others = _delimiter(path, decimal)
+    refuse_beyond_budget(_cost(path, delimiter), "a CSV file")
     parse = csv.ParseOptions(delimiter=delimiter)
 
     def decoded(types: dict[str, "pa.DataType"], only: Sequence[str] = ()) -> "pa.Table":
@@ -81,6 +83,16 @@ def _delimiter(path: Path, decimal: Decimal) -> tuple[str, list[str]]:
     if others and (decimal == "," or b"," not in heading):
         return others[0], []
     return ",", others
+
+
+def _cost(path: Path, delimiter: str) -> int:
+    """Bytes that decoding takes at most: the text, and a number of 8 bytes or text of its own for each cell."""
+    size = cells = 0
+    with path.open("rb") as file:
+        while block := file.read(_HEADING):
+            size += len(block)
+            cells += block.count(delimiter.encode()) + block.count(b"\n") + block.count(b"\r")
+    return 2 * size + (VALUE + 1) * cells
 
 
 def _may_hold_hex(path: Path) -> bool:

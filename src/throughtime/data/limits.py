@@ -1,4 +1,23 @@
-"""What a file may cost."""
+"""What a source may cost."""
+
+from throughtime.errors import DataError
 
 BUDGET = 4 * 2**30
-"""Bytes that one file may unpack to, whatever it claims itself."""
+"""Bytes of memory that reading one source may take at its peak, whatever it claims itself."""
+VALUE = 8
+"""Bytes in which a value is held at most, whatever it takes in a file."""
+
+
+def refuse_beyond_budget(needed: int, what: str) -> None:
+    """Refuse a source that needs more memory than `BUDGET`.
+
+    Raises
+    ------
+    DataError
+        "<what> needs at most BUDGET bytes of memory, got ``needed``", and the cure.
+    """
+    if needed > BUDGET:
+        raise DataError(
+            f"{what} needs at most {BUDGET} bytes of memory to be read, got {needed}; read it in parts, which "
+            "throughtime.data.concatenate joins"
+        )

@@ -557,7 +557,10 @@ def train_dtype_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndarray:
-    """Labels, one a series, as an array of integers, floats, booleans, datetimes or strings; none may be missing."""
+    """Labels, one a series, as an array of integers, floats, booleans, datetimes or text; none may be missing.
+
+    Text comes out as `as_text` gives it, unless it came in as an array of NumPy's own text.
+    """
     array = np.asarray(labels)
     if array.ndim != 1 or (n_series is not None and len(array) != n_series):
         need = "one value a series" if n_series is None else f"one value for each of the {n_series} series"
@@ -568,7 +571,7 @@ def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndar
                 raise DataError(f"{what} needs a value for every series, series {index} has none ({label!r})")
         kinds = {type(label) for label in array}
         if all(issubclass(kind, str) for kind in kinds):
-            array = array.astype(np.str_)
+            array = as_text(array)
         elif all(issubclass(kind, bool | np.bool_) for kind in kinds):
             array = array.astype(np.bool_)
         elif all(issubclass(kind, int | np.integer) for kind in kinds):
@@ -577,12 +580,20 @@ def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndar
             array = _narrowed(array, np.float64, what)
         else:
             raise DataError(f"{what} needs labels of one kind, got {', '.join(sorted(k.__name__ for k in kinds))}")
-    if array.dtype.kind not in "biufMU":
+    if array.dtype.kind not in "biufMUO":
         raise DataError(f"{what} needs numbers, strings or dates, got {array.dtype}")
     missing = np.isnan(array) if array.dtype.kind == "f" else np.isnat(array) if array.dtype.kind == "M" else None
     if missing is not None and missing.any():
         raise DataError(f"{what} needs a value for every series, series {int(missing.argmax())} has none (NaN)")
     return array.copy() if array is labels else array
+
+
+def as_text(labels: Iterable[Any]) -> ndarray:
+    """Text as an array of Python's: NumPy's own gives every label the room of the longest, and cuts NUL off its end."""
+    words = [str(label) for label in labels]
+    array = np.empty(len(words), object)
+    array[:] = words
+    return array
 
 
 def first_infinite(values: Float[ndarray, "step channel"]) -> tuple[int, int] | None:

@@ -11,7 +11,7 @@ from numpy.typing import DTypeLike
 from throughtime.data.csv_files import read_csv
 from throughtime.data.dataset import Columns, Dataset
 from throughtime.data.index_columns import without_index
-from throughtime.data.limits import BUDGET
+from throughtime.data.limits import VALUE, refuse_beyond_budget
 from throughtime.data.reasons import reason
 from throughtime.data.tables import asked_for, assemble, from_table, repeated
 from throughtime.errors import DataError, ParameterError
@@ -22,14 +22,20 @@ if TYPE_CHECKING:
 SUFFIXES = (".csv", ".parquet")
 _FOOTER = 16 * 2**20  # bytes of a text, or items of a list, in a Parquet footer
 _BATCH = 64 * 2**20  # bytes of numbers decoded between two looks at the budget
+_ROW = 112  # bytes of a row's series, place and time, and of what sorts it
+_SERIES = 192  # bytes of a series' name and of what looks it up, beside its letters
 
 
 def read_table_file(
     path: Path, columns: Columns, *, require_target: bool = True, dtype: DTypeLike = "float32"
 ) -> Dataset:
     """Read a long CSV or Parquet file, one row a step; `from_table` says what the columns mean."""
+    table = read_arrow(path, columns)
+    needed = table.nbytes + len(table) * _row_cost(table.schema, columns)
+    refuse_beyond_budget(needed, "a file")
+    refuse_beyond_budget(needed + _SERIES * _most_series(table, columns.id), "a file")
     data = from_table(
-        read_arrow(path, columns),
+        table,
         id=columns.id,
         time=columns.time,
         target=columns.target,
@@ -71,6 +77,7 @@ def read_directory(
     if len(kinds) != 1:
         raise DataError(f"a directory needs .csv or .parquet files, one a series, got {'both' if kinds else 'neither'}")
     tables: list[pa.Table] = []
+    held = 0
     named, index = asked_for(columns, columns.channels), dict[str, None]()
     for file in files:
         try:
@@ -87,6 +94,8 @@ def read_directory(
                 f"{file.name} needs the columns of {files[0].name}, they differ in {', '.join(differ[:20])}"
             )
         tables.append(table)
+        held += table.nbytes + len(table) * _row_cost(table.schema, columns)
+        refuse_beyond_budget(held, "a directory")
     if columns.group is not None:
         tables = _of_one_text(tables, columns.group)
     try:
@@ -106,6 +115,31 @@ def read_directory(
         name=path.name,
         source=str(path),
     )
+
+
+def _row_cost(schema: "pa.Schema", columns: Columns) -> int:
+    """Bytes that a row of a table takes once it is part of the series, beside those of the table."""
+    import pyarrow as pa
+
+    text = sum(pa.types.is_string(field.type) or pa.types.is_large_string(field.type) for field in schema)
+    n_channels = len(schema) - text if columns.channels is None else len(columns.channels)
+    return VALUE * n_channels + _ROW
+
+
+def _most_series(table: "pa.Table", name: str | None) -> int:
+    """How many different ids there are, or could be."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if name not in table.column_names:
+        return 0
+    column = table[name]
+    if pa.types.is_dictionary(column.type):
+        return min(len(column), sum(len(chunk.dictionary) for chunk in column.chunks))
+    try:
+        return int(pc.count_distinct(column).as_py())
+    except pa.ArrowNotImplementedError:  # no id at all, which is told elsewhere
+        return len(column)
 
 
 def _of_one_text(tables: list["pa.Table"], name: str) -> list["pa.Table"]:
@@ -130,7 +164,7 @@ def read_arrow(path: Path, columns: Columns) -> "pa.Table":
     what = path.suffix.lower().removeprefix(".").replace("csv", "CSV").replace("parquet", "Parquet")
     try:
         table = (
-            _parquet(path)
+            _parquet(path, columns)
             if path.suffix.lower() == ".parquet"
             else read_csv(path, columns.id, columns.group, columns.decimal)
         )
@@ -145,7 +179,7 @@ def read_arrow(path: Path, columns: Columns) -> "pa.Table":
     return table
 
 
-def _parquet(path: Path) -> "pa.Table":
+def _parquet(path: Path, columns: Columns) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
@@ -160,13 +194,12 @@ def _parquet(path: Path) -> "pa.Table":
         thrift_container_size_limit=_FOOTER,
     ) as file:
         batches, size = [], 0
-        if file.metadata.num_rows * 4 * len(schema) > BUDGET:  # bool takes less, hardly anything else
-            raise DataError(f"a Parquet file needs at most {BUDGET} bytes unpacked, got {file.metadata.num_rows} rows")
+        row = _row_cost(schema, columns)
+        refuse_beyond_budget(file.metadata.num_rows * row, "a Parquet file")
         rows = max(1, min(1 << 16, _BATCH // (8 * max(1, len(schema)))))
         # A run of one value takes a few bytes however long it is: count what comes out, not what the file claims.
         for batch in file.iter_batches(rows, use_threads=False):
-            size += batch.nbytes
-            if size > BUDGET:
-                raise DataError(f"a Parquet file needs at most {BUDGET} bytes unpacked, got more")
+            size += batch.nbytes + len(batch) * row
+            refuse_beyond_budget(size, "a Parquet file")
             batches.append(batch)
         return pa.Table.from_batches(batches, file.schema_arrow)

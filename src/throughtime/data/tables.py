@@ -20,8 +20,8 @@ from numpy.typing import DTypeLike
 from throughtime.data.dataset import Columns, Dataset, TargetKind, Untargeted
 from throughtime.data.description import most_classes
 from throughtime.data.index_columns import row_numbers, without_index
-from throughtime.data.reasons import reason
-from throughtime.data.sequences import Sequences, first_infinite, named_channel
+from throughtime.data.reasons import reason, shown
+from throughtime.data.sequences import Sequences, as_text, first_infinite, named_channel
 from throughtime.data.text_numbers import Stray, stray_text
 from throughtime.data.untargeted import leave_out
 from throughtime.errors import DataError, DataWarning, ParameterError
@@ -209,7 +209,7 @@ class _Place:
     def of(self, row: int) -> str:
         series = self.codes[row]
         within = row - int((self.codes == series).argmax()) if self.by_file else row
-        return f"row {within + 1} (series {self.ids[series]!r})"
+        return f"row {within + 1} (series {shown(self.ids[series])})"
 
 
 @dataclass(frozen=True)
@@ -244,9 +244,9 @@ class _Series:
         varies = low != high
         if varies.any():
             index = int(varies.argmax())
+            first, other = (str(labels[code[index]])[:80] for code in (low, high))
             raise DataError(
-                f"{what} needs one value a series, got {labels[low[index]]!s} and {labels[high[index]]!s} in series "
-                f"{self.ids[index]!r}{cure}"
+                f"{what} needs one value a series, got {first} and {other} in series {shown(self.ids[index])}{cure}"
             )
 
     def refuse_infinite(self, values: ndarray, names: Sequence[str]) -> None:
@@ -256,7 +256,7 @@ class _Series:
             index = self.of(row)
             raise DataError(
                 f"X needs finite values (empty where nothing was observed), got {values[row, channel]} at series "
-                f"{self.ids[index]!r}, step {row - self.offsets[index]}, {named_channel(names, channel)}"
+                f"{shown(self.ids[index])}, step {row - self.offsets[index]}, {named_channel(names, channel)}"
             )
 
 
@@ -305,7 +305,7 @@ def _listing(names: Sequence[str]) -> str:
 
 def _quoted(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(repr(name) for name in names[:_LISTED]) + more
+    return ", ".join(shown(name) for name in names[:_LISTED]) + more
 
 
 def _channel_names(
@@ -385,7 +385,7 @@ def _in_order(
         row = int(twice.argmax())
         raise DataError(
             f"time (--time {time}) needs different values within a series, got {clock[row]} twice in series "
-            f"{place.ids[codes[row]]!r}"
+            f"{shown(place.ids[codes[row]])}"
         )
     return rows, clock
 
@@ -453,7 +453,7 @@ def _static(table: "pa.Table", column: str, series: _Series, place: _Place) -> n
         row = int(differ.argmax())
         raise DataError(
             f"static (--static {column}) needs one value a series, got {wanted[row]} and {values[row]} in series "
-            f"{series.ids[series.of(row)]!r}; a column that changes from step to step is one of the channels"
+            f"{shown(series.ids[series.of(row)])}; a column that changes from step to step is one of the channels"
         )
     series.refuse_infinite(values[:, None], [column])
     return first
@@ -492,7 +492,7 @@ def _target(
         y: ndarray = labels[low]
         if real and np.isinf(y).any():
             index = int(np.isinf(y).argmax())
-            raise DataError(f"{what} needs finite values, got {y[index]} in series {series.ids[index]!r}")
+            raise DataError(f"{what} needs finite values, got {y[index]} in series {shown(series.ids[index])}")
         return kind, y, empty
     if not number:
         raise DataError(f"{what} needs numbers to be one a step, got {_kind(column)}")
@@ -508,7 +508,7 @@ def _refuse_missing(codes: ndarray, what: str, series: _Series | None = None) ->
     missing = codes < 0
     if missing.any():
         row = int(missing.argmax())
-        where = f"row {row + 1}" if series is None else f"series {series.ids[series.of(row)]!r}"
+        where = f"row {row + 1}" if series is None else f"series {shown(series.ids[series.of(row)])}"
         raise DataError(f"{what} needs a value in every row, got none in {where}")
 
 
@@ -548,7 +548,7 @@ def _labels(values: "pa.Array") -> ndarray:
         return np.asarray(values.to_numpy(), np.float64)
     if pa.types.is_boolean(kind):
         return np.array(values.to_pylist(), np.bool_)
-    return np.array([str(label) for label in values.to_pylist()], np.str_)
+    return as_text(values.to_pylist())
 
 
 def _recoded(column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:

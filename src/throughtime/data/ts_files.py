@@ -14,8 +14,9 @@ from numpy import ndarray
 from numpy.typing import DTypeLike
 
 from throughtime.data.dataset import Dataset
+from throughtime.data.limits import VALUE, refuse_beyond_budget
 from throughtime.data.reasons import reason
-from throughtime.data.sequences import Sequences
+from throughtime.data.sequences import Sequences, as_text
 from throughtime.errors import DataError
 
 _FLAGS = {"timestamps", "missing", "univariate", "equallength", "classlabel", "targetlabel"}
@@ -23,6 +24,8 @@ _COUNTS = {"dimensions", "serieslength"}
 _MISSING = {"?", "nan"}
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
 _WHOLE = re.compile(r"0|-?[1-9]\d{0,17}", re.ASCII)
+_TEXT = 72  # bytes of a word in a list
+_ARRAY = 160  # bytes of an array, beside its values
 _SIGNS = re.compile(r"[\d+\-.eE,\s?nNaA]*", re.ASCII)  # what a channel's text may consist of
 
 
@@ -48,11 +51,10 @@ def read_ts(path: Path, *, require_target: bool = True, dtype: DTypeLike = "floa
     DataError
         Time stamps, or anything that does not keep to the header and the format; the line is named.
     """
-    try:
-        lines = enumerate(path.read_bytes().splitlines(), 1)
-    except OSError as error:
-        raise DataError(f"a .ts file needs to be readable: {reason(error)}") from error
-    text = _text(lines)
+    refuse_beyond_budget(path.stat().st_size, "a .ts file")
+    lines = path.read_bytes().splitlines()
+    refuse_beyond_budget(_cost(lines), "a .ts file")
+    text = _text(enumerate(lines, 1))
     header = _header(text)
     series, targets = _cases(text, header)
     if require_target and not (header.flags.get("classlabel") or header.flags.get("targetlabel")):
@@ -61,11 +63,19 @@ def read_ts(path: Path, *, require_target: bool = True, dtype: DTypeLike = "floa
     y: ndarray | None = None
     if header.flags.get("classlabel"):
         whole = all(_WHOLE.fullmatch(label) for label in header.labels)
-        y = np.array([int(label) for label in targets], np.int64) if whole else np.array(targets, np.str_)
+        y = np.array([int(label) for label in targets], np.int64) if whole else as_text(targets)
     elif header.flags.get("targetlabel"):
         y = np.array([float(target) for target in targets], np.float64)
     ids = tuple(str(index) for index in range(len(X)))
     return Dataset(X, y, ids, path.stem, str(path), None, None if y is None else "y")
+
+
+def _cost(lines: list[bytes]) -> int:
+    """Bytes that the cases of a file take at most while they are read, and as series."""
+    values = [line.count(b",") + line.count(b":") + 1 for line in lines]
+    channels = sum(line.count(b":") + 1 for line in lines)
+    text = 2 * sum(map(len, lines)) + _TEXT * max(values, default=0)  # a channel's words are held one by one
+    return text + 3 * VALUE * sum(values) + _ARRAY * (channels + 2 * len(lines))
 
 
 def _text(lines: Iterator[tuple[int, bytes]]) -> Iterator[tuple[int, str]]:

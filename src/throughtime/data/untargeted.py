@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from throughtime.data.dataset import Dataset, Untargeted
+from throughtime.data.reasons import shown
 from throughtime.errors import DataError, DataWarning
 
 
@@ -28,13 +29,13 @@ def leave_out(data: Dataset, empty: ndarray, targets: Untargeted) -> Dataset:
     DataError
         With ``targets="error"``.
     """
-    first, n = data.ids[int(empty.argmax())], int(empty.sum())
+    first, n = shown(data.ids[int(empty.argmax())]), int(empty.sum())
     what = "a target" if data.columns.target is None else f"target (--target {data.columns.target})"
     if targets == "error":
-        raise DataError(f"{what} needs a value in every series, series {first!r} has none")
+        raise DataError(f"{what} needs a value in every series, series {first} has none")
     warnings.warn(
         f"{n} of {len(empty)} series {'have' if n > 1 else 'has'} no target and {'are' if n > 1 else 'is'} left out, "
-        f"such as {first!r}; targets='error' (--targets error) refuses them",
+        f"such as {first}; targets='error' (--targets error) refuses them",
         DataWarning,
         stacklevel=2,
     )
