@@ -81,9 +81,8 @@ def test_predict_gives_what_the_saved_network_predicts(fitted: Path, table: Path
     pd.read_csv(table).drop(columns="label").to_csv(unlabeled, index=False)
     assert run("predict", fitted, unlabeled, "-o", output)[0] == 0
     found = pd.read_csv(output) if kind == "csv" else pd.read_parquet(output)
-    X = Sequences.from_arrays(
-        [part.filter(like="c").astype("float32") for _, part in pd.read_csv(table).groupby("series", sort=False)]
-    )
+    rows = pd.read_csv(table, float_precision="round_trip")
+    X = Sequences.from_arrays([part.filter(like="c") for _, part in rows.groupby("series", sort=False)])
     model = SequenceClassifier.load(fitted)
     assert found["prediction"].tolist() == model.predict(X).tolist()
     np.testing.assert_allclose(found.filter(like="probability").to_numpy(), model.predict_proba(X), rtol=1e-12)

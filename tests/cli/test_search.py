@@ -15,7 +15,7 @@ from vowels import COLUMNS, run
 
 from throughtime import LockstepSearchCV, SequenceClassifier, one_standard_error
 from throughtime.cli.grid import read_grid
-from throughtime.data import Sequences
+from throughtime.data import Sequences, read
 from throughtime.generalization import corrected_interval
 from throughtime.storage import read_run
 
@@ -37,8 +37,14 @@ def searched(table: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pat
 
 
 @pytest.fixture(scope="module")
-def in_python(few: Labeled) -> LockstepSearchCV:
-    X, y = few
+def as_read(table: Path) -> Sequences:
+    """The series of the table, held in float64, as text has more digits than float32."""
+    return read(table, id="series", time="step", target="label").X
+
+
+@pytest.fixture(scope="module")
+def in_python(as_read: Sequences, few: Labeled) -> LockstepSearchCV:
+    X, y = as_read, few[1]
     net = SequenceClassifier(max_epochs=3, random_state=0)
     return LockstepSearchCV(net, GRID, cv=FOLDS, scoring="accuracy").fit(X, y)
 
@@ -61,15 +67,14 @@ def test_a_search_gives_what_lockstep_search_cv_gives_in_python(
 
 
 def test_the_network_of_a_search_is_the_best_estimator_refitted(
-    searched: tuple[Path, str], in_python: LockstepSearchCV, few: Labeled, table: Path, tmp_path: Path
+    searched: tuple[Path, str], in_python: LockstepSearchCV, as_read: Sequences, table: Path, tmp_path: Path
 ) -> None:
     directory, _ = searched
-    named = few[0].replace(channel_names=[f"c{k}" for k in range(few[0].n_channels)])  # as in the table
     np.testing.assert_array_equal(
-        SequenceClassifier.load(directory).predict_proba(named), in_python.best_estimator_.predict_proba(few[0])
+        SequenceClassifier.load(directory).predict_proba(as_read), in_python.best_estimator_.predict_proba(as_read)
     )
     assert run("predict", directory, table, "-o", tmp_path / "p.csv")[0] == 0
-    assert pd.read_csv(tmp_path / "p.csv")["prediction"].tolist() == in_python.predict(few[0]).tolist()
+    assert pd.read_csv(tmp_path / "p.csv")["prediction"].tolist() == in_python.predict(as_read).tolist()
 
 
 def test_the_table_has_the_corrected_interval_of_every_setting(

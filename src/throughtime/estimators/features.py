@@ -112,54 +112,58 @@ def _units(x: Float[ndarray, "row column"]) -> Float[ndarray, "column"] | None:
     return units
 
 
+def extremes_of(X: Sequences, rows: Int[ndarray, "member_series"] | None = None) -> Float[ndarray, "2 column"]:
+    """The lowest and highest value of each channel and static feature, NaN where there is none.
+
+    Without ``rows``, of all that is in the buffer: then nothing is copied.
+    """
+    parts = [X.buffer if rows is None else gather_steps(X.buffer, X.starts[rows], X.lengths[rows])]
+    if X.static is not None:
+        parts.append(X.static if rows is None else X.static[rows])
+    extremes: ndarray = np.stack(
+        [np.concatenate([find.reduce(part, initial=np.nan) for part in parts]) for find in (np.fmin, np.fmax)]
+    )
+    return extremes
+
+
 def refuse_beyond(
-    features: Features,
+    X: Sequences,
     rows: Int[ndarray, "member_series"],
-    shift: Float[ndarray, "column"],
-    scale: Float[ndarray, "column"],
+    extremes: Float[ndarray, "2 column"],
+    shift: Float[ndarray, "input"],
+    scale: Float[ndarray, "input"],
     dtype: np.dtype[Any],
 ) -> None:
-    """Refuse series that would not be finite any more when a network of some precision is fed them.
+    """Refuse series that would not be finite any more once a network of some precision is fed them.
+
+    Parameters
+    ----------
+    extremes
+        Of all series; only where they are too far out are those of the member's own ``rows`` looked for.
 
     Raises
     ------
     DataError
-        For the first column.
+        For the first channel or static feature.
     """
-    parts = [(features.values, slice(0, features.values.shape[1]))]
-    if features.static is not None:
-        parts.append((features.static, slice(features.values.shape[1], None)))
-    for part, (values, columns) in enumerate(parts):
-        if not len(values):
-            continue
-        # Rounding keeps order: if the extremes are finite, so is all between them. First those of all series, whose
-        # buffer need not be copied; a member's own decide.
-        if _finite_extremes(values, shift[columns], scale[columns], dtype).all():
-            continue
-        own = features.static[rows] if part else gather_steps(values, features.starts[rows], features.lengths[rows])
-        finite = _finite_extremes(own, shift[columns], scale[columns], dtype)
-        if not finite.all():
-            column = int(finite.argmin())
-            most = own[np.nanargmax(np.abs(own[:, column])), column]
-            what = "static feature" if part else "channel"
-            raise DataError(
-                f"X needs values that {dtype} holds once they are scaled, got {most:g} in {what} {column}; "
-                "dtype='float64' trains in a larger range"
-            )
+    n_static = 0 if X.static is None else X.static.shape[1]
+    columns = np.r_[: X.n_channels, len(shift) - n_static : len(shift)]  # what flags a missing value is small
+    source = np.result_type(X.dtype, dtype, X.dtype if X.static is None else X.static.dtype)
+    shift, scale = shift[columns].astype(source), scale[columns].astype(source)
 
+    def beyond(extremes: Float[ndarray, "2 column"]) -> Bool[ndarray, "column"]:
+        # Rounding keeps order, so what holds for the extremes holds for all.
+        with np.errstate(all="ignore"):
+            scaled = ((extremes.astype(source) - shift) / scale).astype(dtype)
+        found: ndarray = np.isinf(scaled).any(0)
+        return found
 
-def _finite_extremes(
-    values: Float[ndarray, "row column"],
-    shift: Float[ndarray, "column"],
-    scale: Float[ndarray, "column"],
-    dtype: np.dtype[Any],
-) -> Bool[ndarray, "column"]:
-    extremes = np.stack([np.fmin.reduce(values), np.fmax.reduce(values)])
-    source = values.dtype
-    with np.errstate(all="ignore"):
-        scaled = ((extremes - shift.astype(source)) / scale.astype(source)).astype(dtype)
-    finite: ndarray = (np.isfinite(scaled) | np.isnan(extremes)).all(0)
-    return finite
+    if beyond(extremes).any() and beyond(own := extremes_of(X, rows)).any():
+        column = int(beyond(own).argmax())
+        what = f"channel {column}" if column < X.n_channels else f"static feature {column - X.n_channels}"
+        raise DataError(
+            f"X needs values that {dtype} holds once they are scaled, got {np.abs(own[:, column]).max():g} in {what}"
+        )
 
 
 def gather_steps(

@@ -14,7 +14,7 @@ from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError, ThroughtimeError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import Fit, Outputs
-from throughtime.estimators.features import any_missing, features_of, inputs_of
+from throughtime.estimators.features import any_missing, extremes_of, features_of, inputs_of, refuse_beyond
 from throughtime.estimators.forecast import as_seen, check_longer
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.names import check_names
@@ -195,8 +195,9 @@ def outputs_of(
     together: dict[Any, list[int]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
         _check_series(estimator, X, rows[m])
-        dtype = next(estimator.module_.parameters()).dtype
-        together[estimator.module_.net, dtype, estimator.masked_, estimator.device, _sight(estimator)].append(m)
+        together[
+            estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device, _sight(estimator)
+        ].append(m)
     for (net, dtype, masked, device, sight), places in together.items():
         features = features_of(as_seen(X, *sight), masked, numpy_dtype(dtype))
         inputs = inputs_of(features, device)
@@ -278,8 +279,17 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> Non
     check_longer(X, estimator.horizon_)
     if estimator.horizon_:
         check_even(X[rows], f"horizon={estimator.horizon_}", estimator.clock_)
-    if estimator.missing == "error" and any_missing(as_seen(X, *_sight(estimator)), rows):
+    seen = as_seen(X, *_sight(estimator))
+    if estimator.missing == "error" and any_missing(seen, rows):
         raise DataError('X needs every value with missing="error", got NaN')
+    state = estimator.module_.state_dict()
+    shift, scale = (state[name].cpu().numpy() for name in ("shift", "scale"))
+    refuse_beyond(seen, rows, extremes_of(seen), shift, scale, numpy_dtype(_precision(estimator)))
+
+
+def _precision(estimator: SequenceEstimator) -> torch.dtype:
+    """What the network computes in; what it knows of the channels is float64."""
+    return next(estimator.module_.parameters()).dtype
 
 
 def _sight(estimator: SequenceEstimator) -> tuple[int, tuple[int, ...]]:

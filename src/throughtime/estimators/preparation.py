@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from numbers import Real
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.features import (
     Features,
     any_missing,
+    extremes_of,
     features_of,
     inputs_of,
     refuse_beyond,
@@ -26,7 +28,7 @@ from throughtime.estimators.features import (
 )
 from throughtime.estimators.forecast import as_seen, known_channels
 from throughtime.estimators.names import check_names, learned_names
-from throughtime.estimators.targets import Targets, classes_of, encode, targets_of, transform
+from throughtime.estimators.targets import Targets, classes_of, encode, refuse_unscorable, targets_of, transform
 from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, derived_seed
@@ -87,6 +89,11 @@ class Problem:
             self._features[masked, dtype] = features_of(self.seen, masked, numpy_dtype(dtype))
         return self._features[masked, dtype]
 
+    @cached_property
+    def extremes(self) -> ndarray:
+        """The lowest and highest value of each channel and static feature."""
+        return extremes_of(self.seen)
+
     def inputs(self, masked: bool, dtype: torch.dtype, device: str) -> Inputs:
         """The same as tensors on a device."""
         key = masked, dtype, device
@@ -116,6 +123,7 @@ class Problem:
         if isinstance(estimator, SequenceClassifier):
             learned["classes_"] = classes_of(own)
         else:
+            refuse_unscorable(own.values)
             transform(p["target_transform"], own.values)  # for what it refuses: what is watched may be outside
         inner = self._inner_split(p, rows, own, seed, learned.get("classes_"))
         train_rows = rows if inner is None else rows[inner[0]]
@@ -129,7 +137,7 @@ class Problem:
         shift, scale = np.zeros(n_inputs), np.ones(n_inputs)
         if p["normalize"] == "standard":
             shift, scale = scaling(features, train_rows, weights)
-        refuse_beyond(features, train_rows, shift, scale, numpy_dtype(dtype))
+        refuse_beyond(self.seen, train_rows, self.extremes, shift, scale, numpy_dtype(dtype))
         encode_rows = self._encoder(p, train_rows, weights, learned)
         sample = encode_rows(train_rows)
         each = sample.weights if own.lengths is None else np.repeat(sample.weights, features.lengths[train_rows])
@@ -195,13 +203,6 @@ class Problem:
         values = transform(p["target_transform"], own.values)
         each = weights if own.lengths is None else np.repeat(weights, own.lengths)
         (mean,), (deviation,) = weighted_moments(values[:, None], each)
-        with np.errstate(over="ignore"):
-            finite = np.isfinite((values - mean) / deviation) | np.isnan(values)
-        if not finite.all():
-            raise DataError(
-                "y needs values whose distance from their mean float64 holds, got "
-                f"{values[~finite][0]:g} and a mean of {mean:g}; scale y"
-            )
         learned |= {"target_mean_": float(mean), "target_scale_": float(deviation)}
 
         def scaled(rows: Rows) -> Sample:

@@ -21,6 +21,8 @@ _TRANSFORMS: dict[str, tuple[Callable[[ndarray], ndarray], Callable[[ndarray], n
     "sqrt": (np.sqrt, np.square, 0.0, "of at least 0"),
 }
 
+_LARGEST = 1e140  # its square, times the number of targets, is a float64, and so is the inverse of that
+
 
 @dataclass(frozen=True)
 class Targets:
@@ -93,6 +95,26 @@ def encode(targets: Targets, classes: ndarray) -> ndarray:
     """Class numbers; -1 for what is unobserved or not among the classes."""
     places = np.searchsorted(classes, targets.values).clip(max=len(classes) - 1)
     return np.where(classes[places] == targets.values, places, -1)
+
+
+def refuse_unscorable(y: Shaped[ndarray, "target"]) -> None:
+    """Refuse numbers whose squares, of which every score is made, float64 would turn into infinity or zero.
+
+    Raises
+    ------
+    DataError
+        With what to do.
+    """
+    if y.dtype.kind not in "iuf" or np.isnan(y).all():
+        return
+    low, high = float(np.nanmin(y)), float(np.nanmax(y))
+    largest = max(-low, high)
+    if largest > _LARGEST:
+        raise DataError(f"y needs targets of at most {_LARGEST:g} in size, got {largest:g}; divide y by a constant")
+    if 0 < high - low < 1 / _LARGEST:
+        raise DataError(
+            f"y needs targets at least {1 / _LARGEST:g} apart, got {low:g} to {high:g}; multiply y by a constant"
+        )
 
 
 def transform(name: str, y: Shaped[ndarray, "target"], refuse: bool = True) -> Float[ndarray, "target"]:

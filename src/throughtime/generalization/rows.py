@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from throughtime.data import Sequences
+from throughtime.estimators.features import weighted_moments
 
 _MOST_COLUMNS = 512  # a resampled series may fill; more would make a linear model slow, not better
 _MOST_POINTS = 32
@@ -19,13 +20,7 @@ class _Scaling:
     """Training means and deviations of columns; a missing value becomes the mean, that is 0."""
 
     def fit(self, values: Float[ndarray, "row column"]) -> Self:
-        observed = ~np.isnan(values)
-        counts = np.maximum(observed.sum(0), 1)
-        self.mean_ = np.where(observed, values, 0).sum(0, dtype=np.float64) / counts
-        centered = np.where(observed, values - self.mean_, 0)
-        deviation = np.sqrt((centered**2).sum(0) / counts)
-        # A constant column has a deviation of rounding noise, which must not be blown up to 1.
-        self.scale_ = np.where(deviation > 1e-9 * np.abs(self.mean_), deviation, 1.0)
+        self.mean_, self.scale_ = weighted_moments(values, np.ones(len(values)))
         return self
 
     def transform(self, values: Float[ndarray, "row column"]) -> Float[ndarray, "row column"]:

@@ -230,7 +230,7 @@ class Standardizing(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> nn.Module:
         held = {name: self._buffers[name] for name in ("shift", "scale")}
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, before in held.items():
             cast = self._buffers[name]
             if before is not None and cast is not None and cast.dtype != before.dtype:
