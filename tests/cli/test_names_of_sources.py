@@ -153,3 +153,12 @@ def test_predict_reads_an_archive_in_the_layout_of_the_run(tmp_path: Path) -> No
     model = SequenceRegressor.load(tmp_path / "run")
     # the table may have rounded them to float32
     np.testing.assert_allclose(found, model.predict(np.load(source)["X"].astype("float32")), rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("default::throughtime.errors.DataWarning")
+def test_a_warning_of_data_is_one_line(tmp_path: Path) -> None:
+    source = archive(tmp_path / "nct.npz", X=RNG.normal(size=(24, 1, 4)), y=Y)
+    code, _, error = run("data", source)
+    assert code == 0
+    assert error.startswith("warning: X has one step and 4 channels in every series as layout='ntc' reads it")
+    assert error.count("\n") == 1

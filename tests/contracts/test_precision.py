@@ -207,7 +207,9 @@ def test_values_that_the_network_cannot_be_fed_are_refused_before_training_and_i
     X[4][2, 1] = 1e200
     rows = [np.array([0, 1, 2]), np.array([3, 4, 5])]
     model = SequenceRegressor(**SMALL, dtype="float32", normalize="none")
-    with pytest.raises(DataError, match=r"^X needs values that float32 holds once they are scaled, got 1e\+200 in chan"):
+    with pytest.raises(
+        DataError, match=r"^X needs values that float32 holds once they are scaled, got 1e\+200 in chan"
+    ):
         model.fit(X, Y)
     one, other = fit_members([model, model], X, Y, train_rows=rows)
     assert isinstance(one, SequenceRegressor)

@@ -1,12 +1,15 @@
+import re
+
 import numpy as np
 import pandas as pd
 import polars as pl
+import pyarrow as pa
 import pytest
 from scipy.sparse import csr_array
 from sklearn.exceptions import DataConversionWarning
 
 from throughtime.data import Sequences, as_sequences, as_targets
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError
 
 ARRAY = np.arange(24.0).reshape(2, 4, 3)
 RAGGED = [np.arange(6.0).reshape(3, 2), np.arange(4.0).reshape(2, 2)]
@@ -163,3 +166,99 @@ def test_a_step_may_go_unobserved():
 def test_targets_that_do_not_fit_the_series_are_refused(y, message):
     with pytest.raises(DataError, match=message):
         as_targets(y, X)
+
+
+def masked(values, *places):
+    array = np.ma.masked_array(np.array(values), mask=False)
+    for place in places:
+        array[place] = np.ma.masked
+    return array
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64, np.int64, np.bool_])
+@pytest.mark.parametrize(
+    "take", [as_sequences, lambda a: as_sequences([*a]), lambda a: Sequences.from_arrays([*a]),
+             lambda a: Sequences(a.reshape(-1, 3), [0, 4, 8])]
+)  # fmt: skip
+def test_what_is_masked_was_not_observed(take, dtype):
+    X = take(masked(ARRAY.astype(dtype), (0, 1, 2), (1, 3, 0)))
+    want = ARRAY.astype(dtype).astype(X.dtype)
+    want[0, 1, 2] = want[1, 3, 0] = np.nan
+    np.testing.assert_array_equal(np.asarray(X), want)
+    np.testing.assert_array_equal(np.asarray(take(masked(ARRAY.astype(dtype)))), ARRAY.astype(dtype))
+
+
+def test_masks_of_targets_and_of_what_else_a_series_has_are_seen():
+    np.testing.assert_array_equal(
+        np.isnan(as_targets(masked(np.zeros((2, 4)), (1, 2)), EQUAL).values).ravel(), np.arange(8) == 6
+    )
+    np.testing.assert_array_equal(
+        np.isnan(Sequences.from_arrays(RAGGED, static=masked([[1, 2], [3, 4]], (0, 1))).static),
+        [[False, True], [False, False]],
+    )
+    for one in (masked([1.0, 2.0], 1), masked(["a", "b"], 1), masked([1, 2], 1), masked([True, False], 1)):
+        with pytest.raises(DataError, match=r"series 1"):
+            as_targets(one, X)
+        with pytest.raises(DataError, match="groups needs a value for every series, series 1 has none"):
+            Sequences.from_arrays(RAGGED, groups=one)
+    for clock in (masked([1.0, 2, 3], 1), masked(np.arange(3).astype("M8[D]"), 1)):
+        with pytest.raises(DataError, match="times needs"):
+            Sequences.from_arrays(RAGGED, times=[clock, np.arange(2.0)])
+    with pytest.raises(DataError, match="offsets needs"):
+        Sequences(np.zeros((4, 1)), masked([0, 2, 4], 1))
+
+
+@pytest.mark.parametrize(
+    ("array", "layout", "cure"),
+    [
+        (np.zeros((5, 1, 4)), "ntc", "(series, channel, time), as aeon and sktime have them, layout='nct'"),
+        (list(np.zeros((5, 1, 4))), "ntc", "layout='nct'"),
+        (np.zeros((5, 4, 1)), "nct", "(series, time, channel), layout='ntc'"),
+    ],
+)
+def test_series_of_one_step_and_many_channels_are_warned_of_with_the_cure(array, layout, cure):
+    with pytest.warns(DataWarning, match=f"one step and 4 channels.*{re.escape(cure)}"):
+        as_sequences(array, layout)
+    Sequences.from_arrays(np.zeros((5, 1, 4)))  # meant so
+
+
+LONG = pd.DataFrame({"who": np.repeat([3, 1, 2], 4), "when": np.tile(np.arange(4), 3), "flow": np.sin(np.arange(12.0))})
+NAMED = {"who": "case_id", "when": "time"}
+
+
+@pytest.mark.parametrize("wrap", [pd.DataFrame, pl.DataFrame, pa.table], ids=["pandas", "polars", "pyarrow"])
+@pytest.mark.parametrize(
+    ("frame", "sign"),
+    [
+        (LONG, "column 'who' whose values come in blocks, in each of which column 'when' rises"),
+        (LONG.rename(columns=NAMED)[["case_id", "flow"]], "a column named 'case_id' whose values repeat"),
+        (LONG.rename(columns=NAMED)[["time", "flow"]], "a column named 'time'"),
+        (LONG.rename(columns={"who": "patientID"})[["patientID", "flow"]], "a column named 'patientID' whose"),
+    ],
+)
+def test_a_long_frame_is_warned_of_with_the_cure(frame, sign, wrap):
+    with pytest.warns(DataWarning, match=f"X has a?.*{sign}.*throughtime.read.*one row per step"):
+        as_sequences(wrap(dict(frame)))
+
+
+def test_an_index_that_tells_steps_of_series_apart_is_warned_of():
+    with pytest.warns(DataWarning, match="an index of 2 levels"):
+        as_sequences(LONG.set_index(["who", "when"]))
+    with pytest.warns(DataWarning, match="a column named 'case_id' whose values repeat"):
+        as_sequences(LONG.rename(columns=NAMED)[["case_id", "flow"]].set_index("case_id"))
+
+
+@pytest.mark.parametrize(
+    "column", [np.repeat(["a", "b"], 6), pd.date_range("2024-01-01", periods=12)], ids=["text", "date"]
+)
+def test_a_long_frame_of_other_than_numbers_is_refused_with_the_cure(column):
+    with pytest.raises(DataError, match=r"real numbers.*throughtime.read\(frame, id=.*one row per step"):
+        as_sequences(LONG.assign(extra=column))
+
+
+def test_wide_frames_are_taken_without_a_word():
+    rng = np.random.default_rng(0)
+    for values in (rng.normal(size=(12, 4)), rng.integers(0, 3, (12, 4)), np.ones((12, 4)), np.eye(12)[:, :4]):
+        for names in (["t0", "t1", "t2", "t3"], range(4)):
+            as_sequences(pd.DataFrame(values, columns=names))
+    as_sequences(pd.DataFrame({"t0": np.arange(12), "id": np.arange(12)}))  # repeats nothing

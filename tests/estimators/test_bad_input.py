@@ -9,6 +9,7 @@ from estimator_data import N, classes, ragged, series, steps, values
 from throughtime.data import Sequences
 from throughtime.errors import DataError, DivergenceError, ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members, predict_members
+from throughtime.generalization import nested_cv_interval
 
 SMALL = {"hidden_size": 4, "random_state": 0, "max_epochs": 1}
 
@@ -172,16 +173,52 @@ def test_two_dimensional_series_keep_their_width():
         (np.ones(N - 1), "sample_weight needs one value a series (36), got shape (35,)"),
         (np.full(N, np.nan), "sample_weight needs finite values of at least 0"),
         (-np.ones(N), "sample_weight needs finite values of at least 0"),
+        (np.ones((N, 1)), "sample_weight needs one value a series (36), got shape (36, 1)"),
+        (2.0, "sample_weight needs one value a series (36), got shape ()"),
+        ("x", "sample_weight needs one number per series (36), got 'x'"),
+        (["1"] * N, "sample_weight needs one number per series (36), got ['1', '1',"),
+        ([{}] * N, "sample_weight needs one number per series (36), got [{}, {},"),
+        ([1.0, [2.0]] * (N // 2), "sample_weight needs one number per series (36), got [1.0, [2.0],"),
+        (np.ones(N) * 1j, "sample_weight needs one number per series (36), got array([0.+1.j"),
+        (np.ma.masked_array(np.ones(N), np.arange(N) == 3), "sample_weight needs finite values of at least 0"),
         (np.zeros(N), "sample_weight needs a weight above zero in the training series, got zero weights only"),
     ],
 )
 def test_weights_that_cannot_weigh_are_refused(weights, message):
     with refuses(DataError, message):
         SequenceClassifier().fit(ragged(), classes(), sample_weight=weights)
+    fitted = SequenceClassifier(**SMALL).fit(ragged(), classes())
+    stepwise = SequenceRegressor(**SMALL).fit(ragged(), steps())
+    if "above zero" not in message:
+        with refuses(DataError, message):
+            fitted.score(ragged(), classes(), sample_weight=weights)
+        with refuses(DataError, message):
+            stepwise.score(ragged(), steps(), sample_weight=weights)
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"),
+    [
+        ("x", "groups needs one value for each of the 36 series, got shape ()"),
+        (3, "groups needs one value for each of the 36 series, got shape ()"),
+        (np.ones((N, 2)), "groups needs one value for each of the 36 series, got shape (36, 2)"),
+        ([None] * N, "groups needs a value for every series, series 0 has none (None)"),
+        (np.full(N, np.nan), "groups needs a value for every series, series 0 has none (NaN)"),
+        (np.ma.masked_array(np.ones(N), np.arange(N) == 3), "groups needs a value for every series, series 3 has none"),
+        ([{}] * N, "groups needs labels of one kind, got dict"),
+    ],
+)
+def test_groups_that_are_none_are_refused(groups, message):
+    with refuses(DataError, message):
+        SequenceClassifier(**SMALL, early_stopping=True).fit(ragged(), classes(), groups=groups)
+    with refuses(DataError, message):
+        fit_members([SequenceClassifier(**SMALL)], ragged(), classes(), groups=groups)
+    with refuses(DataError, message):
+        nested_cv_interval(SequenceClassifier(**SMALL), series(), classes(), groups=groups)
 
 
 def test_groups_and_inner_splits_that_cannot_be_are_refused():
-    with refuses(DataError, "groups needs one value a series (36), got 3"):
+    with refuses(DataError, "groups needs one value for each of the 36 series, got shape (3,)"):
         SequenceClassifier().fit(ragged(), classes(), groups=[1, 2, 3])
     with refuses(ParameterError, "early_stopping needs an inner validation split of the 36 training series"):
         SequenceClassifier(early_stopping=True).fit(ragged(), classes(), groups=np.ones(N))

@@ -8,10 +8,10 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
-from throughtime.data.frames import shared_columns
+from throughtime.data.frames import LONG, is_frame, shared_columns, warn_if_long
 from throughtime.data.index_columns import nameless
-from throughtime.data.sequences import Sequences, as_floats, as_labels, train_dtype_of
-from throughtime.errors import DataError, ParameterError
+from throughtime.data.sequences import Sequences, as_floats, as_labels, train_dtype_of, unmasked
+from throughtime.errors import DataError, DataWarning, ParameterError
 
 Layout = Literal["ntc", "nct"]
 
@@ -38,6 +38,11 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
     DataError
         Anything else; no series, a series without steps, inf, values that are not real numbers, channel counts that
         differ.
+
+    Warns
+    -----
+    DataWarning
+        When the axes look like those of the other layout, or the rows of a data frame like steps of longer series.
     """
     if layout not in ("ntc", "nct"):
         raise ParameterError(f"layout needs 'ntc' (series, time, channel) or 'nct', got {layout!r}")
@@ -56,9 +61,25 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
         if layout == "nct":
             parts = [part.T if part.ndim == 2 else part for part in parts]
         # with channels before time, columns are steps
-        return Sequences.from_arrays(parts, channel_names=shared_columns(X) if layout == "ntc" else None)
+        series = Sequences.from_arrays(parts, channel_names=shared_columns(X) if layout == "ntc" else None)
+        _warn_of_single_steps(series, layout)
+        return series
     _refuse_index(X)
-    array = _as_array(X, "X")
+    if not is_frame(X):
+        series = _from_array(_as_array(X, "X"), layout, X)
+        _warn_of_single_steps(series, layout)
+        return series
+    try:
+        array = _as_array(X, "X")
+        series = _from_array(array, layout, X)
+    except DataError as error:
+        raise type(error)(f"{error}; {LONG}") from error
+    warn_if_long(X, array)
+    return series
+
+
+def _from_array(array: ndarray, layout: Layout, given: Any) -> Sequences:
+    """The series of an array; ``given`` is what the caller handed over."""
     if array.ndim < 2:
         raise _too_flat(array.shape)
     if array.ndim > 3:
@@ -73,11 +94,26 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
     for what, size in (("step", length), ("channel", channels)):
         if not size:
             raise DataError(
-                f"X needs at least one {what}: Found array with 0 feature(s) (shape={np.shape(X)}) while a minimum "
+                f"X needs at least one {what}: Found array with 0 feature(s) (shape={np.shape(given)}) while a minimum "
                 "of 1 is required."
             )
     flat = np.ascontiguousarray(as_floats(array, "X")).reshape(n * length, channels)
     return Sequences(flat, np.arange(n + 1, dtype=np.int64) * length, train_dtype=train_dtype_of(array.dtype))
+
+
+def _warn_of_single_steps(X: Sequences, layout: Layout) -> None:
+    """Warn where axes may have been taken for each other: a series of one step has no time for a network to use."""
+    if X.n_channels == 1 or len(X) == 1 or (X.lengths > 1).any():
+        return
+    other = "(series, channel, time), as aeon and sktime have them, layout='nct'"
+    if layout == "nct":
+        other = "(series, time, channel), layout='ntc'"
+    warnings.warn(
+        f"X has one step and {X.n_channels} channels in every series as layout={layout!r} reads it; if its axes are "
+        f"{other} says so, and Sequences.from_arrays(X) that they are not",
+        DataWarning,
+        stacklevel=3,
+    )
 
 
 def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
@@ -110,12 +146,12 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
             _same_number(len(y), X)  # before any part of y is found wrong
             parts = [_as_array(part, f"series {index} of y") for index, part in enumerate(y)]
             return _checked_steps(Sequences.from_arrays(parts), X)
-    array = np.asarray(y)
+    array = np.asarray(unmasked(y))
     if array.ndim == 0:
         raise DataError(f"y should be a 1d array, got {y!r}")
     _same_number(len(array), X)
     if array.ndim > 1 and array.shape[1:] in {(X.shape[1],), (X.shape[1], 1)} and X.shape[1] != 1:
-        return _checked_steps(as_sequences(_as_array(y, "y")), X)
+        return _checked_steps(_from_array(_as_array(y, "y"), "ntc", y), X)
     if array.ndim == 2 and array.shape[1] == 1:
         from sklearn.exceptions import DataConversionWarning
 
@@ -169,7 +205,7 @@ def _same_number(n: int, X: Sequences) -> None:
 
 def _as_array(array: Any, what: str) -> ndarray:
     try:
-        converted: ndarray = np.asarray(array)
+        converted: ndarray = np.asarray(unmasked(array))
     except (TypeError, ValueError, RuntimeError) as error:
         raise DataError(f"{what} needs to be an array of numbers: {error}") from error
     if converted.dtype == object and converted.ndim >= 1:

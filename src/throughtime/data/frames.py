@@ -1,13 +1,32 @@
-"""What data frames say besides their numbers: the names of their columns."""
+"""What data frames say besides their numbers: the names of their columns, and whether a row is a step."""
 
+import re
+import warnings
 from collections.abc import Iterable
 from typing import Any
 
-from throughtime.errors import DataError
+import numpy as np
+from numpy import ndarray
+
+from throughtime.errors import DataError, DataWarning
+
+#: The cure for a long table in the place of a wide one.
+LONG = (
+    "each row of a data frame is taken as one series, its columns as steps; throughtime.read(frame, id=..., time=..., "
+    "target=...) reads a long table, one row per step"
+)
+_ID = re.compile(r"(^|[_ .-])(id|uid|case|series|sequence|subject|patient|unit|session|trial)$|[a-z]I[dD]$", re.I)
+_TIME = re.compile(r"(^|[_ .-])(time|timestamp|datetime|date)$", re.I)
+_FEWEST_ROWS = 4  # of fewer, integers repeat and rise by chance
 
 
 class MixedNamesError(DataError, TypeError):
     """Column names of which only some are text; also the TypeError that scikit-learn's contract asks for."""
+
+
+def is_frame(X: Any) -> bool:
+    """Whether X has named columns."""
+    return hasattr(X, "columns") or hasattr(X, "column_names")
 
 
 def column_names(X: Any) -> tuple[str, ...] | None:
@@ -18,7 +37,7 @@ def column_names(X: Any) -> tuple[str, ...] | None:
     MixedNamesError
         When some are text and others are not.
     """
-    if not (hasattr(X, "columns") or hasattr(X, "column_names")):
+    if not is_frame(X):
         return None
     from sklearn.utils.validation import _get_feature_names
 
@@ -49,3 +68,52 @@ def shared_columns(parts: Iterable[Any]) -> tuple[str, ...] | None:
                 f"{told[1]} in series 0; frame[names] puts them in order"
             )
     return first
+
+
+def warn_if_long(frame: Any, values: ndarray) -> None:
+    """Warn of a frame whose rows look like steps of longer series.
+
+    That is one with an index of several levels, a column named like an id whose values repeat, or like a time; or a
+    column of whole numbers that come in blocks, in each of which another column rises.
+
+    Parameters
+    ----------
+    values
+        The numbers of the frame, ``(row, column)``.
+    """
+    sign = _sign_of_steps(frame, values)
+    if sign is not None:
+        warnings.warn(f"X has {sign}: {LONG}", DataWarning, stacklevel=4)
+
+
+def _sign_of_steps(frame: Any, values: ndarray) -> str | None:
+    index = getattr(frame, "index", None)
+    if getattr(index, "nlevels", 1) > 1:
+        return f"an index of {index.nlevels} levels"  # type: ignore[union-attr]
+    names = column_names(frame)
+    if names is None or len(values) < _FEWEST_ROWS:  # long tables have names
+        return None
+    columns = dict(zip(names, values.T, strict=True))
+    if index is not None and getattr(index, "name", None) is not None and _ID.search(str(index.name)):
+        columns[str(index.name)] = np.unique(index, return_inverse=True)[1]
+    for name, column in columns.items():
+        if _TIME.search(name):
+            return f"a column named {name!r}"
+        if _ID.search(name) and len(np.unique(column)) < len(column):
+            return f"a column named {name!r} whose values repeat"
+    for name, column in columns.items():
+        if not _in_blocks(column):
+            continue
+        same = column[1:] == column[:-1]
+        for other, clock in columns.items():
+            if (clock[1:] > clock[:-1])[same].all():
+                return f"a column {name!r} whose values come in blocks, in each of which column {other!r} rises"
+    return None
+
+
+def _in_blocks(column: ndarray) -> bool:
+    """Whether a column is of whole numbers that repeat, those of one value next to each other."""
+    if not np.isfinite(column).all() or (column != np.round(column)).any():
+        return False
+    n_blocks = 1 + int((column[1:] != column[:-1]).sum())
+    return 1 < n_blocks <= len(column) // 2 and n_blocks == len(np.unique(column))

@@ -95,7 +95,7 @@ class Sequences:
         time_zone: str | None = None,
         train_dtype: DTypeLike | None = None,
     ) -> None:
-        values = np.asarray(values)
+        values = np.asarray(unmasked(values))
         if values.ndim != 2:
             raise DataError(f"values needs two axes, (step, channel), got shape {values.shape}")
         buffer = np.ascontiguousarray(as_floats(values, "values"))
@@ -168,7 +168,7 @@ class Sequences:
             np.concatenate(parts, out=values, casting="same_kind")
         flat_times = None
         if times is not None:
-            clocks = [np.asarray(clock) for clock in times]
+            clocks = [np.asarray(unmasked(clock)) for clock in times]
             if [clock.shape for clock in clocks] != [(length,) for length in lengths]:
                 raise DataError("times needs one 1-D array a series, with one time a step")
             flat_times = np.concatenate(clocks)
@@ -539,6 +539,22 @@ def concatenate(parts: Iterable[Sequences]) -> Sequences:
     )
 
 
+def unmasked(array: Any) -> Any:
+    """A masked array with NaN, or None where it holds no numbers, in the place of what is masked; others as they are.
+
+    numpy.asarray would give what stands under the mask.
+    """
+    if not isinstance(array, np.ma.MaskedArray):
+        return array
+    if not np.ma.is_masked(array):
+        return np.ma.getdata(array)
+    numbers = array.dtype.kind in "biuf"
+    data = np.ma.getdata(array)
+    values: ndarray = as_floats(data, "a masked array").copy() if numbers else data.astype(object)
+    values[np.ma.getmaskarray(array)] = np.nan if numbers else None
+    return values
+
+
 def as_floats(array: ndarray, what: str) -> ndarray:
     """Real numbers as float32 or float64, floats as they are and others without loss; else a `DataError`.
 
@@ -561,7 +577,7 @@ def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndar
 
     Text comes out as `as_text` gives it, unless it came in as an array of NumPy's own text.
     """
-    array = np.asarray(labels)
+    array = np.asarray(unmasked(labels))
     if array.ndim != 1 or (n_series is not None and len(array) != n_series):
         need = "one value a series" if n_series is None else f"one value for each of the {n_series} series"
         raise DataError(f"{what} needs {need}, got shape {array.shape}")
@@ -640,7 +656,7 @@ def _held_dtype(array: ndarray, what: str = "X") -> np.dtype[Any]:
 
 
 def _as_steps(array: ArrayLike, index: int) -> ndarray:
-    steps = np.asarray(array)
+    steps = np.asarray(unmasked(array))
     if steps.ndim == 1:
         steps = steps[:, None]
     if steps.ndim != 2:
@@ -650,7 +666,7 @@ def _as_steps(array: ArrayLike, index: int) -> ndarray:
 
 
 def _checked_offsets(offsets: ArrayLike, n_steps: int) -> ndarray:
-    edges = np.asarray(offsets)
+    edges = np.asarray(unmasked(offsets))
     if edges.ndim != 1 or edges.dtype.kind not in "iu":
         raise DataError(f"offsets needs one axis of integers, got {edges.dtype} of shape {edges.shape}")
     edges = edges.astype(np.int64)
@@ -692,7 +708,7 @@ def _checked_dtype(dtype: DTypeLike, what: str) -> np.dtype[Any]:
 def _checked_times(times: ArrayLike | None, edges: ndarray) -> ndarray | None:
     if times is None:
         return None
-    clock = np.asarray(times)
+    clock = np.asarray(unmasked(times))
     if clock.shape != (edges[-1],):
         raise DataError(f"times needs one time for each of the {edges[-1]} steps, got shape {clock.shape}")
     if clock.dtype.kind not in "iufM":
@@ -715,7 +731,7 @@ def _checked_times(times: ArrayLike | None, edges: ndarray) -> ndarray | None:
 def _checked_static(static: ArrayLike | None, n_series: int, dtype: np.dtype[Any]) -> ndarray | None:
     if static is None:
         return None
-    features = np.asarray(static)
+    features = np.asarray(unmasked(static))
     if features.ndim == 1:
         features = features[:, None]
     if features.ndim != 2 or len(features) != n_series or not features.shape[1]:

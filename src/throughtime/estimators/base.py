@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from inspect import Parameter as Argument
-from inspect import Signature
+from inspect import Signature, signature
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -21,20 +21,34 @@ from throughtime.records import EpochRecord
 C = TypeVar("C", bound=type)
 
 
+def parameters_of(estimator: "SequenceEstimator") -> dict[str, Any]:
+    """Every declared parameter, also those that a subclass sets itself and ``get_params`` does not know."""
+    return {name: getattr(estimator, name) for name in declared(estimator.schema)}
+
+
 def takes(schema: type) -> Callable[[C], C]:
     """Give an estimator's ``__init__`` the declared parameters as its signature: scikit-learn reads it from there."""
 
     def decorate(cls: C) -> C:
-        arguments = [
-            Argument(name, Argument.KEYWORD_ONLY, default=parameter.option.default)
-            for name, parameter in declared(schema).items()
-        ]
-        signature = Signature([Argument("self", Argument.POSITIONAL_OR_KEYWORD), *arguments])
-        cls.__init__.__signature__ = signature  # type: ignore[misc]
         cls.schema = schema  # type: ignore[attr-defined]
+        _spell_out(cls)
         return cls
 
     return decorate
+
+
+def _spell_out(cls: type) -> None:
+    """Put the declared parameters in the place of ``**parameters`` in the signature of a class's own ``__init__``."""
+    own = signature(cls.__init__).parameters.values()  # type: ignore[misc]
+    if all(argument.kind != Argument.VAR_KEYWORD for argument in own):
+        return
+    named = [argument for argument in own if argument.kind != Argument.VAR_KEYWORD]
+    arguments = [
+        Argument(name, Argument.KEYWORD_ONLY, default=parameter.option.default)
+        for name, parameter in declared(cls.schema).items()  # type: ignore[attr-defined]
+        if all(argument.name != name for argument in named)
+    ]
+    cls.__init__.__signature__ = Signature([*named, *arguments])  # type: ignore[misc]
 
 
 class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
@@ -80,6 +94,11 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     #: the step of the times that a forecast was trained on, which those to predict must have too
     clock_: Clock | None
 
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        if hasattr(cls, "schema") and "__init__" in vars(cls):
+            _spell_out(cls)
+
     def _set(self, given: dict[str, Any]) -> None:
         known = declared(self.schema)
         for name in given:
@@ -114,7 +133,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         fitted = answered(Fit(self, X, y, sample_weight, groups))
         for name in NAMES:  # those of an earlier fit
             self.__dict__.pop(name, None)
-        self.__dict__.update(fitted.__dict__)
+        # What was learned alone: parameters stay the very objects that the caller gave.
+        self.__dict__.update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
         return self
 
     def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:

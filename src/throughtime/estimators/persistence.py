@@ -11,7 +11,7 @@ from numpy import ndarray
 from throughtime import storage
 from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
-from throughtime.estimators.base import SequenceEstimator
+from throughtime.estimators.base import SequenceEstimator, parameters_of
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.regressor import SequenceRegressor
@@ -44,7 +44,7 @@ def load(directory: Path, module: Any = None) -> SequenceEstimator:
 def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Everything of a fitted estimator: values for JSON, and its arrays by name."""
     kind = next(name for name, cls in _KINDS.items() if isinstance(estimator, cls))
-    parameters = estimator.get_params(deep=False)
+    parameters = parameters_of(estimator)
     del parameters["module"]  # code: who loads it brings it
     if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, classes may be numbers
         parameters["class_weight"] = [[_plain(key), value] for key, value in parameters["class_weight"].items()]

@@ -13,8 +13,9 @@ from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedS
 from sklearn.utils.class_weight import compute_class_weight
 
 from throughtime.data import Sequences, as_sequences, check_even
+from throughtime.data.sequences import as_labels
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.base import SequenceEstimator
+from throughtime.estimators.base import SequenceEstimator, parameters_of
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.features import (
     Features,
@@ -28,7 +29,15 @@ from throughtime.estimators.features import (
 )
 from throughtime.estimators.forecast import as_seen, known_channels
 from throughtime.estimators.names import check_names, learned_names
-from throughtime.estimators.targets import Targets, classes_of, encode, refuse_unscorable, targets_of, transform
+from throughtime.estimators.targets import (
+    Targets,
+    checked_weights,
+    classes_of,
+    encode,
+    refuse_unscorable,
+    targets_of,
+    transform,
+)
 from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, derived_seed
@@ -55,7 +64,7 @@ class Problem:
 
     def __init__(self, estimators: Sequence[SequenceEstimator], X: Any, y: Any, weights: Any, groups: Any) -> None:
         for estimator in estimators:
-            check_values(estimator.schema, estimator.get_params(deep=False))
+            check_values(estimator.schema, parameters_of(estimator))
         first = estimators[0]
         for name in ("layout", "warmup", "horizon", "known"):
             if any(getattr(estimator, name) != getattr(first, name) for estimator in estimators):
@@ -76,10 +85,8 @@ class Problem:
         self.seen = as_seen(self.X, self.horizon, self.known)
         if self.horizon:
             self.targets = self.targets.after(self.horizon)
-        self.weights = _checked_weights(weights, len(self.X))
-        self.groups = self.X.groups if groups is None else np.asarray(groups)
-        if self.groups is not None and len(self.groups) != len(self.X):
-            raise DataError(f"groups needs one value a series ({len(self.X)}), got {len(self.groups)}")
+        self.weights = checked_weights(weights, len(self.X))
+        self.groups = self.X.groups if groups is None else as_labels(groups, "groups", len(self.X))
         self._features: dict[tuple[bool, torch.dtype], Features] = {}
         self._inputs: dict[tuple[bool, torch.dtype, str], Inputs] = {}
 
@@ -103,7 +110,7 @@ class Problem:
 
     def prepare(self, estimator: SequenceEstimator, rows: Rows, watched: Rows | None) -> Prepared:
         """Everything of one member that comes from its own training series."""
-        p = estimator.get_params(deep=False)
+        p = parameters_of(estimator)
         check_device(p["device"])
         if self.horizon and p["bidirectional"]:
             raise ParameterError("horizon needs bidirectional=False: reading back from the end is seeing the future")
@@ -292,17 +299,6 @@ def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | Non
     if strangers and any(label not in option for label in known):
         raise ParameterError(f"class_weight needs classes among {known}, got {strangers[0]!r}")
     return np.array([option.get(label, 1.0) for label in known], dtype=np.float64)
-
-
-def _checked_weights(weights: Any, n: int) -> ndarray:
-    if weights is None:
-        return np.ones(n)
-    checked = np.asarray(weights, dtype=np.float64)
-    if checked.shape != (n,):
-        raise DataError(f"sample_weight needs one value a series ({n}), got shape {checked.shape}")
-    if not np.isfinite(checked).all() or (checked < 0).any():
-        raise DataError("sample_weight needs finite values of at least 0")
-    return checked
 
 
 def sequences_like(estimator: SequenceEstimator, X: Any) -> Sequences:

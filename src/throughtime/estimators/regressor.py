@@ -46,7 +46,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     def answers(self, X: Sequences, outputs: ndarray) -> Any:
         """The prediction for each series, or each step, on the target's own scale, in float64."""
         learned = outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
-        values = untransform(self.get_params()["target_transform"], learned)
+        values = untransform(self.target_transform, learned)
         return steps_like(X, at_own_steps(X, values, self.horizon_)[:, None]) if self.by_step_ else values
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:

@@ -1,5 +1,6 @@
 """Targets on their way to the loss and back: classes to numbers, values to a learnable scale, steps to pairs."""
 
+import reprlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -9,6 +10,7 @@ from jaxtyping import Float, Shaped
 from numpy import ndarray
 
 from throughtime.data import Sequences, as_sequences, as_targets
+from throughtime.data.sequences import unmasked
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.features import gather_steps, steps_within
 from throughtime.estimators.forecast import check_longer
@@ -69,6 +71,31 @@ def targets_of(y: Any, X: Sequences, warmup: int = 0, horizon: int = 0) -> Targe
         which = f"{warmup + horizon} steps (warmup{' and horizon' if horizon else ''})"
         raise DataError(f"y needs an observed target after the first {which}, got none")
     return Targets(values, np.asarray(y.lengths))
+
+
+def checked_weights(weights: Any, n: int) -> Float[ndarray, "series"]:
+    """Weights of ``n`` series, 1 where none are given.
+
+    Raises
+    ------
+    DataError
+        For another number of them, or what is no finite number of at least 0.
+    """
+    if weights is None:
+        return np.ones(n)
+    try:
+        given = np.asarray(unmasked(weights))
+        # text may look like a number, and the imaginary part of one would be dropped
+        checked = given.astype(np.float64) if given.dtype.kind in "biufO" else None
+    except (TypeError, ValueError):
+        checked = None
+    if checked is None:
+        raise DataError(f"sample_weight needs one number per series ({n}), got {reprlib.repr(weights)}")
+    if checked.shape != (n,):
+        raise DataError(f"sample_weight needs one value a series ({n}), got shape {checked.shape}")
+    if not np.isfinite(checked).all() or (checked < 0).any():
+        raise DataError("sample_weight needs finite values of at least 0")
+    return checked
 
 
 def classes_of(targets: Targets) -> ndarray:
@@ -152,7 +179,7 @@ def observed_pairs(
 ) -> tuple[ndarray, ndarray, ndarray | None]:
     """Truth, prediction and weight wherever there is a target that counts: series, or steps after the warm-up."""
     series = as_sequences(X, layout=estimator.layout)
-    weights = None if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
+    weights = None if sample_weight is None else checked_weights(sample_weight, len(series))
     if not estimator.by_step_:
         truth = as_targets(y, series)
         if isinstance(truth, Sequences):

@@ -17,6 +17,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
 
 from throughtime.data import Sequences
+from throughtime.data.sequences import as_labels, unmasked
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.estimators.targets import targets_of
@@ -133,10 +134,10 @@ def nested_cv_interval(
         _refuse_unscored(estimator, X, targets)
         score = ObservedSteps(SeriesMeans(score))
     else:
-        targets = np.asarray(y)
+        targets = np.asarray(unmasked(y))
         if targets.ndim != 1:
             raise DataError(f"nested_cv_interval needs one target a series, got y of shape {targets.shape}")
-    by = getattr(X, "groups", None) if groups is None else np.asarray(groups)
+    by = getattr(X, "groups", None) if groups is None else as_labels(groups, "groups", len(targets))
     rng = check_random_state(random_state)
     repeats = [_folds(estimator, targets, by, n_splits, rng.randint(2**31)) for _ in range(n_repeats)]
     tasks = [(folds, left_out) for folds in repeats for left_out in _left_out(n_splits)]

@@ -1,5 +1,6 @@
 """``LockstepSearchCV``: a grid or a sample of settings, all folds of all settings of one shape trained together."""
 
+from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
 
@@ -115,20 +116,31 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         given = arguments_for(self.estimator, X, y, params.get("groups"), self.cv, self.scoring)
         if given.groups is not None:
             params["groups"] = given.groups
-        asked = self.cv, self.scoring
-        self.cv, self.scoring = given.cv, given.scoring
-        try:
-            with lockstep(verbose=self.verbose > 0, memory_budget=self.memory_budget):
+        with lockstep(verbose=self.verbose > 0, memory_budget=self.memory_budget):
+            if not given.by_step:
                 return self._searched(given.X, given.y, params)
-        finally:
-            self.cv, self.scoring = asked
+            # scikit-learn reads folds and scores from the parameters: those of a copy, for one's own are the caller's.
+            runner = copy(self)
+            runner.cv, runner.scoring = given.cv, given.scoring
+            runner._searched(given.X, given.y, params)
+        parameters = self.get_params(deep=False)
+        self.__dict__.update({name: value for name, value in vars(runner).items() if name not in parameters})
+        return self
 
     def _searched(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
         super().fit(X, y, **params)
         return self
 
-    def _run_search(self, evaluate_candidates: Any) -> None:
+    def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
         if self.param_grid is not None:
-            evaluate_candidates(ParameterGrid(self.param_grid))
+            candidates = ParameterGrid(self.param_grid)
         else:
-            evaluate_candidates(ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state))
+            candidates = ParameterSampler(self.param_distributions, self.n_iter, random_state=self.random_state)
+        if callback_ctx is None:  # scikit-learn before 1.9
+            evaluate_candidates(candidates)
+            return
+        search_ctx = callback_ctx.subcontext(
+            task_name="search", max_subtasks=len(candidates) * self.n_splits_, sequential_subtasks=False
+        ).call_on_fit_task_begin(estimator=self)
+        evaluate_candidates(candidates, callback_ctx=search_ctx)
+        search_ctx.call_on_fit_task_end(estimator=self)
