@@ -547,11 +547,11 @@ def unmasked(array: Any) -> Any:
     if not isinstance(array, np.ma.MaskedArray):
         return array
     if not np.ma.is_masked(array):
-        return np.ma.getdata(array)
+        return array.data
     numbers = array.dtype.kind in "biuf"
-    data = np.ma.getdata(array)
+    data = array.data
     values: ndarray = as_floats(data, "a masked array").copy() if numbers else data.astype(object)
-    values[np.ma.getmaskarray(array)] = np.nan if numbers else None
+    values[array.mask] = np.nan if numbers else None
     return values
 
 
