@@ -199,3 +199,17 @@ def test_the_legacy_onnx_exporter_writes_the_recurrence(cell: str, grad: bool) -
         x = torch.randn(shape)
         found = torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
         torch.testing.assert_close(found, net(x).detach(), **SINGLE)
+
+
+@pytest.mark.parametrize("pooling", ["last", "mean", "steps"])
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1")
+def test_the_legacy_onnx_exporter_writes_lengths_too(pooling: Any) -> None:
+    pytest.importorskip("onnx", reason="torch writes ONNX with it; the extra `bench` installs it")
+    runtime = pytest.importorskip("onnxruntime", reason="runs what was written; the extra `bench` installs it")
+    net, file = SequenceNetwork(Architecture("gru", 3, 4, 2, True, pooling, 2)).eval(), io.BytesIO()
+    given, names = (torch.randn(2, 5, 3), torch.tensor([5, 3])), {"x": {0: "batch", 1: "time"}, "lengths": {0: "batch"}}
+    torch.onnx.export(net, given, file, input_names=list(names), dynamic_axes=names, dynamo=False)
+    x, lengths = torch.randn(4, 9, 3), torch.tensor([9, 1, 7, 4])
+    found = runtime.InferenceSession(file.getvalue()).run(None, {"x": x.numpy(), "lengths": lengths.numpy()})[0]
+    torch.testing.assert_close(torch.from_numpy(found), net(x, lengths).detach(), **SINGLE)

@@ -4,7 +4,8 @@ import pytest
 import torch
 from pairs import EXACT, PAIRS, assert_same, pair, start_of, tensors
 from torch.autograd import gradcheck, gradgradcheck
-from torch.func import functional_call, grad, jacrev, stack_module_state, vmap
+from torch.func import functional_call, grad, jacrev, jvp, linearize, stack_module_state, vmap
+from torch.fx.experimental.proxy_tensor import make_fx
 
 from throughtime.nn import GRU, LSTM
 
@@ -72,6 +73,22 @@ def test_jacobians_are_torchs(cell):
     x = torch.randn(4, 2, 3, dtype=torch.float64)
     expected = torch.autograd.functional.jacobian(lambda x: theirs(x)[0].sum(0), x)
     torch.testing.assert_close(jacrev(lambda x: ours(x)[0].sum(0))(x), expected, **EXACT)
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit.script. is deprecated")  # torch's own, at its first dual tensor
+@pytest.mark.filterwarnings("ignore:Attempted to insert a get_attr Node")  # torch's own: weights become constants
+@each_cell
+def test_what_torch_records_without_values_is_the_layer(cell):
+    layer = layers(cell)[0]
+    lengths, x, along = torch.tensor([4, 1]), *torch.randn(2, 4, 2, 3, dtype=torch.float64)
+
+    def run(x):
+        return layer(x, lengths=lengths)[0]
+
+    torch.testing.assert_close(linearize(run, x)[1](along), jvp(run, (x,), (along,))[1], **EXACT)
+    recorded = make_fx(lambda x, lengths: layer(x, lengths=lengths)[0])(x, lengths)
+    shorter = torch.tensor([2, 3])
+    torch.testing.assert_close(recorded(along, shorter), layer(along, lengths=shorter)[0], **EXACT)
 
 
 @pytest.mark.parametrize("cell", ["tanh", "gru", "lstm", "lstm-projected"])

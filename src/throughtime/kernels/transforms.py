@@ -8,12 +8,16 @@ from torch.autograd import forward_ad
 from torch.nn import Parameter
 
 _untyped: Any = forward_ad  # its functions carry no types
+#: Modes in which torch records, or works out shapes, without values: ``make_fx``, ``linearize``, ``torch.export``.
+_SYMBOLIC = (torch._C._TorchDispatchModeKey.FAKE, torch._C._TorchDispatchModeKey.PROXY)
 _PLAIN = frozenset({Tensor, Parameter, type(None)})
 
 
 def is_hidden(tensor: Tensor) -> bool:
     """Whether asking for the tensor's values would fail, or break a compiled graph in two."""
     if torch.compiler.is_compiling() or tensor.is_meta:
+        return True
+    if any(torch._C._get_dispatch_mode(mode) is not None for mode in _SYMBOLIC):
         return True
     while torch._C._functorch.is_gradtrackingtensor(tensor):
         tensor = torch._C._functorch.get_unwrapped(tensor)
