@@ -29,10 +29,11 @@ _REQUIRED = ({"X"}, {"values", "offsets"})
 _OPTIONAL = {"y", "groups", "static", "times", "ids", "channel_names", "static_names"}
 # What zipfile raises; an unknown compression is a NotImplementedError, which is a RuntimeError.
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
+_PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as numpy.savez packs
 _DEFLATE = 1032  # the most that deflate can pack into one byte
 _LABEL = 64  # bytes of a Python text, beside its letters
 _AT_ONCE = 1 << 16  # bytes unpacked between two looks at Ctrl-C
-_DTYPE = re.compile(r"[<>|=]([?biufcUSO]\d{0,9}|[mM]8(\[\w{1,9}\])?)", re.ASCII)
+_DTYPE = re.compile(r"[<>|=]([?biufcUSO]\d{0,9}|[mM]8\[\w{1,9}\])", re.ASCII)
 
 
 def read_archive(
@@ -97,6 +98,10 @@ def unpack(path: Path, layout: Layout = "ntc") -> dict[str, ndarray]:
             twice = len({member.filename for member in members}) < len(members)
             if twice or not all(member.filename.endswith(".npy") for member in members):
                 raise DataError("an archive needs .npy members of different names, as numpy.savez writes them")
+            for member in members:
+                if member.compress_type not in _PACKED:
+                    kind = member.compress_type
+                    raise DataError(f"{member.filename} needs to be stored or deflated, got compression {kind}")
             headers = []
             for member in members:
                 with archive.open(member) as stream:
@@ -179,10 +184,8 @@ def _header(
     size = dtype.itemsize
     for axis in shape:
         size *= axis
-    if (
-        member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
-        or size != member.file_size - len(magic) - width - length
-        or member.file_size > _DEFLATE * (member.compress_size + 1)
+    if size != member.file_size - len(magic) - width - length or member.file_size > _DEFLATE * (
+        member.compress_size + 1
     ):
         raise DataError(f"{member.filename} needs to be as large as its header says, got a damaged archive")
     return shape, fortran, dtype, size

@@ -15,6 +15,8 @@ from throughtime.data.catalog import CATALOG
 from throughtime.data.conversion import Layout
 from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.datasets import Split, load_dataset
+from throughtime.data.paths import printable, refuse_special, refuse_undecodable
+from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences
 from throughtime.data.table_files import SUFFIXES, read_directory, read_table_file
 from throughtime.data.tables import from_table
@@ -107,11 +109,13 @@ def read(
         data = replace(data, X=data.X.to_train_in(dtype))
         return _with_own_past(data) if own_past else data
     try:
+        refuse_undecodable(path)
         if path.is_dir():
             return read_directory(path, columns, require_target=require_target, dtype=dtype)
         suffix = path.suffix.lower()
         if not path.exists():
             raise DataError(_absent(str(source)))
+        refuse_special(path)
         if suffix in SUFFIXES:
             return read_table_file(path, columns, require_target=require_target, dtype=dtype)
         if suffix == ".npz":
@@ -122,11 +126,11 @@ def read(
             return _with_own_past(data) if own_past else data
         raise DataError(f"a file needs to be .csv, .parquet, .npz or .ts, got {suffix or 'no suffix'}")
     except DataError as error:
-        raise type(error)(f"{source}: {error}") from error
+        raise type(error)(f"{printable(path)}: {error}") from error
     except (OSError, ValueError) as error:
         if isinstance(error, ParameterError):
             raise
-        raise DataError(f"{source!s:.200}: cannot be opened: {error}") from error
+        raise DataError(f"{printable(path)}: cannot be opened: {reason(error)}") from error
 
 
 def _with_own_past(data: Dataset) -> Dataset:

@@ -12,6 +12,7 @@ from throughtime.data.csv_files import read_csv
 from throughtime.data.dataset import Columns, Dataset
 from throughtime.data.index_columns import without_index
 from throughtime.data.limits import VALUE, refuse_beyond_budget
+from throughtime.data.paths import printable, refuse_special, refuse_undecodable
 from throughtime.data.reasons import reason
 from throughtime.data.tables import asked_for, assemble, from_table, repeated
 from throughtime.errors import DataError, ParameterError
@@ -81,11 +82,13 @@ def read_directory(
     named, index = asked_for(columns, columns.channels), dict[str, None]()
     for file in files:
         try:
+            refuse_undecodable(file)
+            refuse_special(file)
             # File by file: pandas writes some frames' index as a column, others' in the metadata alone.
             table, left_out = without_index(read_arrow(file, columns), named)
             index |= dict.fromkeys(left_out)
         except DataError as error:
-            raise DataError(f"{file.name}: {error}") from error
+            raise DataError(f"{printable(Path(file.name))}: {error}") from error
         if not len(table):
             raise DataError(f"{file.name} needs at least one row, got none")
         if tables and set(table.column_names) != set(tables[0].column_names):

@@ -548,7 +548,10 @@ def _labels(values: "pa.Array") -> ndarray:
         return np.asarray(values.to_numpy(), np.float64)
     if pa.types.is_boolean(kind):
         return np.array(values.to_pylist(), np.bool_)
-    return as_text(values.to_pylist())
+    try:
+        return as_text(values.to_pylist())
+    except (OverflowError, ValueError) as error:  # Python's calendar ends there
+        raise DataError(f"a date as a label needs a year from 1 to 9999, got {kind} beyond: {reason(error)}") from error
 
 
 def _recoded(column: "pa.ChunkedArray") -> tuple[ndarray, ndarray]:
