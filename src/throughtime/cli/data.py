@@ -28,7 +28,8 @@ def list_built_in() -> None:
 
 def describe_source(source: str, columns: dict[str, Any]) -> None:
     """Print what a source holds."""
-    print_description(describe(read(source, **given(columns), require_target=False)))
+    named = given(columns)
+    print_description(describe(read(source, **named, require_target="target" in named)))
 
 
 def given(columns: dict[str, Any]) -> dict[str, Any]:

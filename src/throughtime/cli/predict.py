@@ -46,10 +46,10 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
 
 
 def read_alike(source: str, settings: dict[str, Any], layout: Any = "ntc", decimal: Decimal | None = None) -> Dataset:
-    """Read a source with the columns of a run, its decimal sign unless another is given; a target is not needed."""
+    """Read a source with the columns of a run, its decimal sign unless another is given; needs no target, no groups."""
     if not reads_columns(source):
         return read(source, require_target=False, layout=layout, own_past=settings["columns"]["own_past"])
-    columns = {name: value for name, value in settings["columns"].items() if value is not None}
+    columns = {name: value for name, value in settings["columns"].items() if value is not None and name != "group"}
     if settings["channels"] is not None:
         columns["channels"] = settings["channels"]
     if decimal is not None:

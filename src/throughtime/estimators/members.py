@@ -20,6 +20,7 @@ from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_
 from throughtime.estimators.names import check_names
 from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device, numpy_dtype
+from throughtime.estimators.unseen_gaps import warn_of_unseen_gaps
 from throughtime.nn import Net, plain_module
 from throughtime.records import EpochProgress
 from throughtime.training import Inputs, Member, Recipe, Trained, predict, train
@@ -198,6 +199,7 @@ def outputs_of(
         together[
             estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device, _sight(estimator)
         ].append(m)
+    warn_of_unseen_gaps(estimators, X, rows)
     for (net, dtype, masked, device, sight), places in together.items():
         features = features_of(as_seen(X, *sight), masked, numpy_dtype(dtype))
         inputs = inputs_of(features, device)

@@ -1,0 +1,73 @@
+"""Missing values where training had none: said, since a network cannot have learned what to make of them."""
+
+import warnings
+from collections.abc import Sequence
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy import ndarray
+
+from throughtime.data import Sequences
+from throughtime.errors import DataWarning
+from throughtime.estimators.base import SequenceEstimator
+from throughtime.estimators.features import gather_steps
+from throughtime.estimators.forecast import as_seen
+
+_LISTED = 5  # channels named in a message
+
+
+def warn_of_unseen_gaps(
+    estimators: Sequence[SequenceEstimator], X: Sequences, rows: Sequence[Int[ndarray, "series"]]
+) -> None:
+    """Warn once, whatever the number of estimators, of channels that miss values here and missed none in training.
+
+    Warns
+    -----
+    DataWarning
+        Naming the channels, and what the networks read there.
+    """
+    parts: dict[tuple[int, tuple[int, ...]], Sequences] = {}
+    gaps = np.zeros(X.n_channels, dtype=bool)
+    static, scaled = False, True
+    for estimator, own in zip(estimators, rows, strict=True):
+        if estimator.missing != "mask":
+            continue  # refused elsewhere
+        sight = estimator.horizon_, tuple(estimator.known_)
+        if sight not in parts:
+            parts[sight] = as_seen(X, *sight)
+        seen = parts[sight]
+        never = _never_missing(estimator, X.n_channels)
+        new = np.zeros_like(gaps)
+        if never.any():
+            new[never] = np.isnan(gather_steps(seen.buffer, seen.starts[own], seen.lengths[own])[:, never]).any(0)
+        new_static = not estimator.masked_ and X.static is not None and bool(np.isnan(X.static[own]).any())
+        if new.any() or new_static:
+            gaps |= new
+            static |= new_static
+            scaled &= estimator.normalize == "standard"
+    if not gaps.any() and not static:
+        return
+    channels = np.flatnonzero(gaps)
+    names = [repr(X.channel_names[k]) if X.channel_names else str(k) for k in channels[:_LISTED]]
+    more = f" and {len(channels) - _LISTED} more" if len(channels) > _LISTED else ""
+    where = [f"channel{'s' if len(channels) > 1 else ''} {', '.join(names)}{more}"] if len(channels) else []
+    where += ["the static features"] if static else []
+    warnings.warn(
+        f"X misses values in {' and '.join(where)}, where training missed none: "
+        f"{'the training mean' if scaled else '0'} stands there, and the network has not learned what a missing value "
+        "means; train on series that miss some too, or fill these",
+        DataWarning,
+        stacklevel=3,
+    )
+
+
+def _never_missing(estimator: SequenceEstimator, n_channels: int) -> Bool[ndarray, "channel"]:
+    """Channels of which training missed no value, as far as the fitted network tells."""
+    if not estimator.masked_:
+        return np.ones(n_channels, dtype=bool)
+    if estimator.normalize != "standard":
+        return np.zeros(n_channels, dtype=bool)
+    # The columns after the channels flag what is missing; their mean is the share that was.
+    shares = estimator.module_.state_dict()["shift"][n_channels : 2 * n_channels]
+    never: ndarray = (shares == 0).cpu().numpy()
+    return never
