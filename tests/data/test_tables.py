@@ -243,7 +243,7 @@ def test_series_without_a_target_are_left_out_with_their_count_or_refused():
             from_table(changed(y=values), targets="error", **columns)
     with pytest.warns(DataWarning, match="1 of 2 series has no target"):
         data = from_table(changed(y=[None, 1.0, None, 2.0, np.nan]), **columns)
-    assert data.y == Sequences.from_arrays([[[1.0], [2.0]]], times=[[1, 2]], channel_names=["y"]).astype("f4")
+    assert data.y == Sequences.from_arrays([[[1.0], [2.0]]], times=[[1, 2]], channel_names=["y"])
 
 
 @pytest.mark.parametrize("role", ["channels", "static", "time", "target"])

@@ -1,5 +1,8 @@
 """What long training shows."""
 
+import io
+import sys
+import threading
 from dataclasses import replace
 
 import pytest
@@ -83,3 +86,54 @@ def test_a_terminal_gets_a_bar_from_before_the_first_epoch_on(capsys, monkeypatc
     assert "GRU" in err
     assert "epoch 4/4, loss 0.2500, validation 0.2500, 0 of 3 members running" in err
     assert [each.epoch for each in told] == [1, 4]
+
+
+class Broken(io.StringIO):
+    """A screen that has gone away."""
+
+    encoding = "utf-8"
+
+    def __init__(self, tty: bool) -> None:
+        super().__init__()
+        self.tty = tty
+
+    def write(self, _: str) -> int:
+        raise OSError(5, "Input/output error")
+
+    def isatty(self) -> bool:
+        return self.tty
+
+
+@pytest.mark.parametrize("stderr", [None, Broken(False), Broken(True), io.TextIOWrapper(io.BytesIO(), "ascii")])
+def test_training_goes_on_where_its_progress_cannot_be_shown(monkeypatch, clock, stderr):
+    monkeypatch.setenv("TERM", "xterm")
+    told = []
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", stderr)
+        with shown("GRÜ", True, told.append) as report:
+            for n in (1, 4):
+                clock.now += LINE_EVERY
+                report(epoch(n))
+    assert [each.epoch for each in told] == [1, 4]
+
+
+def interrupted(terminal: io.StringIO) -> None:
+    with shown("GRU", True) as report:
+        report(epoch(1))
+        assert threading.active_count() == 1
+        assert sys.stderr is terminal
+        raise KeyboardInterrupt
+
+
+def test_the_bar_has_no_thread_and_gives_the_cursor_back_after_an_interrupt(monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    terminal = io.StringIO()
+    terminal.isatty = lambda: True
+    streams = sys.stdout, sys.stderr
+    with monkeypatch.context() as patch:
+        patch.setattr("sys.stderr", terminal)
+        with pytest.raises(KeyboardInterrupt):
+            interrupted(terminal)
+    assert (sys.stdout, sys.stderr) == streams
+    hidden, seen = "\x1b[?25l", "\x1b[?25h"
+    assert terminal.getvalue().rindex(hidden) < terminal.getvalue().rindex(seen)

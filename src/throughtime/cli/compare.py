@@ -12,6 +12,7 @@ from rich.table import Table
 
 from throughtime import storage
 from throughtime.cli.options import OWN_DEFAULTS, SCHEMAS
+from throughtime.cli.run_contents import fingerprint_of, folds_of, scores_of, settings_of
 from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number
 from throughtime.errors import StorageError
 from throughtime.generalization import Comparison, paired_comparison
@@ -104,22 +105,20 @@ def _scored(directory: Path) -> Scored:
             f"{directory} needs the scores of folds to be compared, got a network without any; this makes a run that "
             "has them: throughtime fit SOURCE --cv 5"
         )
-    settings, folds = opened.json("config.json"), opened.json("folds.json")
-    fingerprint = opened.json("data.json").get("fingerprint")
+    settings, folds, fingerprint = settings_of(opened), folds_of(opened), fingerprint_of(opened)
     if fingerprint is None:
         raise StorageError(
             f"{directory} needs the fingerprint of its series to be compared, got a run of an earlier version; make it "
             f"again: throughtime fit {shlex.quote(settings['source'])} --cv {settings['cv']}"
         )
-    net = opened.json("metrics.json")["models"][-1]
+    name, rows = scores_of(opened, settings["scoring"], len(folds))
     scores = {
         metric: [
             nan_mean([math.nan if score is None else score for score in fold]) for fold in zip(*seeds, strict=True)
         ]
-        for metric, seeds in net["validation"].items()
+        for metric, seeds in rows.items()
     }
-    ordered = {metric: scores[metric] for metric in settings["scoring"]}  # JSON has them by name
-    return Scored(directory, net["name"], settings, fingerprint, folds, ordered)
+    return Scored(directory, name, settings, fingerprint, folds, scores)
 
 
 def _refuse_strangers(one: Scored, other: Scored) -> None:

@@ -7,6 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from throughtime import storage
+from throughtime.cli.run_contents import settings_of
 from throughtime.cli.run_files import table_bytes
 from throughtime.cli.screen import console
 from throughtime.cli.sources import match_names, refuse_uneven
@@ -33,7 +34,7 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     storage.claim_file(output)
     opened = storage.read_run(run)
     model = from_plain(opened.json(FACTS), opened.arrays(WEIGHTS), str(run))
-    settings = opened.json("config.json")
+    settings = settings_of(opened)
     data = _with_names(read_alike(source, settings, model.layout, decimal), model, settings)
     if model.horizon_:
         refuse_uneven(model, None, data, model.clock_)

@@ -1,12 +1,13 @@
 """A fitted estimator as arrays and plain values, and back: what ``save`` and a run keep of it."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
 from numpy import ndarray
+from pydantic import ConfigDict, Field
 
 from throughtime import storage
 from throughtime.data import Clock
@@ -15,7 +16,7 @@ from throughtime.estimators.base import SequenceEstimator, parameters_of
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.regressor import SequenceRegressor
-from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module
+from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
 from throughtime.parameters import check_values, declared
 from throughtime.records import EpochRecord
 
@@ -25,7 +26,85 @@ _PLAIN = ("random_state_", "masked_", "by_step_", "n_static_", "n_steps_", "n_fe
           "horizon_", "known_")  # fmt: skip
 _REGRESSOR = ("target_mean_", "target_scale_")
 
+#: Float64 whatever the weights are; files of earlier versions hold them in the weights' precision.
+_SCALING = ("shift", "scale")
+
 FACTS, WEIGHTS = "model.json", "model.safetensors"
+
+_Natural = Annotated[int, Field(ge=0)]
+_Positive = Annotated[int, Field(ge=1)]
+_Rate = Annotated[float, Field(ge=0, lt=1)]
+_Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class _Learned:
+    random_state_: Annotated[int, Field(ge=0, lt=2**32)]
+    masked_: bool
+    by_step_: bool
+    n_static_: _Natural
+    n_steps_: _Positive | None
+    n_features_in_: _Positive
+    best_epoch_: _Natural | None
+    n_iter_: _Natural
+    horizon_: _Natural
+    known_: list[_Natural]
+    target_mean_: float | None = None
+    target_scale_: Annotated[float, Field(gt=0)] | None = None
+
+
+@dataclass(frozen=True)
+class _Noise:
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    variational_dropout: _Rate = 0.0
+    recurrent_dropout: _Rate = 0.0
+    candidate_dropout: _Rate = 0.0
+    zoneout: _Rate = 0.0
+    cell_zoneout: _Rate = 0.0
+
+
+@dataclass(frozen=True)
+class _Classes:
+    values: Annotated[list[_Scalar], Field(min_length=1)]
+    dtype: Annotated[str, Field(max_length=20)]
+
+
+@dataclass(frozen=True)
+class _Record:
+    """An `EpochRecord`; a number that was not finite is null in JSON."""
+
+    epoch: _Natural
+    lr: float
+    train_loss: float | None
+    validation_loss: float | None
+    watched_loss: float | None
+    gradient_norm: float | None
+    clipped: float | None
+
+
+@dataclass(frozen=True)
+class _Facts:
+    """What ``model.json`` holds; a key that a later version adds is none of ours."""
+
+    kind: Literal["classifier", "regressor"]
+    parameters: dict[str, Any]
+    architecture: dict[str, Any]
+    noise: _Noise
+    learned: _Learned
+    history: list[_Record]
+    classes: _Classes | None = None
+    names: dict[Literal["feature_names_in_", "static_names_in_"], list[str]] = field(default_factory=dict)
+    clock: Clock | None = None
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """Of a factory's network."""
+
+    n_inputs: _Positive
+    n_outputs: _Positive
+    pooling: Literal["last", "steps"]
 
 
 def save(estimator: SequenceEstimator, directory: Path) -> None:
@@ -75,6 +154,8 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
         When ``module`` is missing where the estimator was given one, or given where it was not.
     """
     _check_module(facts, source, module)
+    storage.typed(facts, _Facts, source, "a saved estimator")
+    storage.typed(facts["architecture"], Architecture if module is None else _Shapes, source, "a saved estimator")
     try:
         cls = _KINDS[facts["kind"]]
         parameters = dict(facts["parameters"]) | {"module": module}
@@ -87,21 +168,83 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
         for name in _PLAIN + (_REGRESSOR if cls is SequenceRegressor else ()):
             setattr(estimator, name, facts["learned"][name])
         if isinstance(estimator, SequenceClassifier):
-            estimator.classes_ = np.array(facts["classes"]["values"], dtype=np.dtype(facts["classes"]["dtype"]))
-        for name, names in dict(facts.get("names", {})).items():  # files of earlier versions have none
-            setattr(estimator, name, _as_names(name, names))
+            estimator.classes_ = _classes(**facts["classes"])
+        for name, names in facts.get("names", {}).items():  # files of earlier versions have none
+            setattr(estimator, name, np.array(names, dtype=object))
         shapes = facts["architecture"]
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
-        weight = next(value for name, value in arrays.items() if name not in ("shift", "scale"))
+        _check_shapes(estimator, net, facts["noise"], arrays)
+        weight = next(value for name, value in arrays.items() if name not in _SCALING)
         network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(weight[:0]).dtype)
-        network.load_state_dict({name: torch.from_numpy(value.copy()) for name, value in arrays.items()})
+        weights = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
+        for name, own in network.state_dict().items():
+            if name in weights and weights[name].dtype != own.dtype and name not in _SCALING:  # torch would convert
+                raise ValueError(f"{name} needs to be {own.dtype}, got {weights[name].dtype}")
+        network.load_state_dict(weights)
         estimator.module_ = network.eval()  # type: ignore[assignment]
         clock = facts.get("clock")  # runs before times were looked at have none
         estimator.clock_ = None if clock is None else Clock(**clock)
         estimator.history_ = [EpochRecord(**record) for record in facts["history"]]
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        if len(estimator.history_) != estimator.n_iter_:
+            raise ValueError(f"history needs {estimator.n_iter_} epochs, got {len(estimator.history_)}")
+    except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise StorageError(f"{source} needs to hold a saved estimator, got {type(error).__name__}: {error}") from error
     return estimator
+
+
+def _classes(values: list[Any], dtype: str) -> ndarray:
+    """The classes, whose type must hold them as they are: text is neither cut nor made of numbers."""
+    kind = np.dtype(dtype)
+    longest = max(len(str(value)) for value in values)
+    if kind.itemsize > 1024 + 64 * longest:  # bytes; the array would be what an edited file says
+        raise ValueError(f"classes of at most {longest} letters need a type of their size, got {dtype!r}")
+    classes = np.array(values, dtype=kind)
+    if classes.tolist() != values or [type(value) for value in classes.tolist()] != [type(value) for value in values]:
+        raise ValueError(f"classes need a type that holds them as they are, got {dtype!r}")
+    if len(set(values)) != len(values):
+        raise ValueError("classes need to differ, got some twice")
+    return classes
+
+
+def _check_shapes(estimator: SequenceEstimator, net: Net, noise: dict[str, float], arrays: dict[str, ndarray]) -> None:
+    """Refuse a network that is not of the parameters and of what was learned, before memory is taken for it."""
+    built_in = isinstance(net, Architecture)
+    channels = estimator.n_features_in_ if estimator.n_steps_ is None else 1
+    expected: dict[str, Any] = {
+        "n_inputs": channels * (3 if estimator.masked_ else 1) + estimator.n_static_,
+        "n_outputs": len(estimator.classes_) if isinstance(estimator, SequenceClassifier) else 1,
+        "pooling": "steps" if estimator.by_step_ else estimator.pooling if built_in else "last",
+    }
+    if built_in:
+        expected |= {name: getattr(estimator, name) for name in ("cell", "hidden_size", "num_layers", "bidirectional")}
+    for name, value in expected.items():
+        if getattr(net, name) != value:
+            raise ValueError(f"{name} needs to be {value}, as its parameters and data say, got {getattr(net, name)}")
+    for name, rate in noise.items():
+        if rate != getattr(estimator, name):
+            raise ValueError(f"the network's {name} needs to be {getattr(estimator, name)}, got {rate}")
+    if any(channel >= channels for channel in estimator.known_):
+        raise ValueError(f"known channels need numbers below {channels}, got {estimator.known_}")
+    if estimator.horizon_ != getattr(estimator, "horizon", 0):
+        raise ValueError(f"horizon_ needs to be the parameter, got {estimator.horizon_}")
+    for name, count in zip(NAMES, (estimator.n_features_in_, estimator.n_static_), strict=True):
+        if len(getattr(estimator, name, [0] * count)) != count:
+            raise ValueError(f"{name} needs {count} names, got {len(getattr(estimator, name))}")
+    shapes: dict[str, tuple[int, ...]] = dict.fromkeys(_SCALING, (net.n_inputs,))
+    if built_in:
+        shapes |= weight_shapes(net)
+        if surplus := arrays.keys() - shapes.keys():
+            raise ValueError(f"its weights need to be those of its network, got {sorted(surplus)[0]!r} too")
+    for name, shape in shapes.items():
+        array = arrays[name]
+        if array.shape != shape:
+            raise ValueError(f"{name} needs shape {shape}, got {array.shape}")
+        if array.dtype not in (np.float32, np.float64):
+            raise ValueError(f"{name} needs to be float32 or float64, got {array.dtype}")
+        if not np.isfinite(array).all():
+            raise ValueError(f"{name} needs finite numbers, got some that are not")
+    if not (arrays["scale"] > 0).all():
+        raise ValueError("scale needs numbers above 0, got others")
 
 
 def _architecture(net: Net) -> dict[str, Any]:
@@ -122,12 +265,6 @@ def _check_module(facts: Any, source: str, module: Any) -> None:
         )
     if module is not None and "cell" in shapes:
         raise ParameterError(f"{source} holds a built-in network and needs no module, got {module!r}")
-
-
-def _as_names(attribute: str, names: Any) -> ndarray:
-    if attribute not in NAMES or not isinstance(names, list) or not all(isinstance(name, str) for name in names):
-        raise ValueError(f"{attribute} is not a list of names")
-    return np.array(names, dtype=object)
 
 
 def _plain(key: Any) -> Any:

@@ -93,8 +93,10 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
     if actual != stated:
         raise StorageError(f"{source} is damaged: {differing_hashes(stated, actual)}")
     version = found.get("format_version")
-    if found.get("format") != _FORMAT or not isinstance(version, int):
+    if found.get("format") != _FORMAT:
         raise StorageError(f"{source} needs format {_FORMAT!r}, got {found.get('format')!r}")
+    if type(version) is not int or version < 1:
+        raise StorageError(f"{source} needs a run format of 1 to {FORMAT_VERSION}, got {version!r}")
     if version > FORMAT_VERSION:
         raise StorageError(
             f"{source} needs run format {FORMAT_VERSION} or older, got {version}: written by a newer "

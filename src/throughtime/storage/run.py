@@ -1,7 +1,8 @@
 """The run directory: every file of a training run, and the manifest that vouches for them.
 
 A run is written beside its place, under a hidden name, and renamed into it when complete.  A process killed
-on the way leaves at most that hidden ``.<name>-<digits>.partial`` directory, which may be deleted.
+on the way leaves at most that hidden ``.<name>-<digits>.partial`` directory, which may be deleted; killed while `claim`
+tries the place, also an empty directory there, which is no run.
 """
 
 import os

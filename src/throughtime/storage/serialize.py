@@ -11,9 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import safetensors
 import safetensors.numpy
+from pydantic import TypeAdapter, ValidationError
 
 from throughtime.errors import DataError, StorageError
 
+_LONGEST_SHOWN = 60  # letters of a value in an error
 _KINDS = "biuf"  # bool, signed, unsigned, float: what torch, numpy and safetensors all have
 
 
@@ -64,11 +66,42 @@ def json_to_bytes(value: Any) -> bytes:
 
 
 def json_from_bytes(content: bytes, source: str = "file") -> Any:
-    """Read JSON; ``source`` is what an error calls it."""
+    """Read JSON, which has neither NaN nor infinity; ``source`` is what an error calls it."""
     try:
-        return json.loads(content.decode("utf-8"))
+        return json.loads(content.decode("utf-8"), parse_constant=_refuse_constant, parse_float=_finite)
     except (ValueError, RecursionError) as error:
         raise StorageError(f"{source} needs to be JSON, got {error}") from error
+
+
+def typed(value: Any, kind: Any, source: str, what: str) -> Any:
+    """Give a plain value as a type that pydantic knows: a ``TypedDict``, a dataclass, a list of these.
+
+    Nothing is converted but lists, to tuples where these are meant, and mappings to dataclasses.
+
+    Raises
+    ------
+    StorageError
+        "<source> needs to hold <what>, got ..." with the place of the first value that is not of its type.
+    """
+    try:
+        return TypeAdapter(kind).validate_json(json_to_bytes(value), strict=True)
+    except ValidationError as error:
+        first = error.errors()[0]
+        place = ".".join(map(str, first["loc"])) or "value"
+        found = repr(first["input"])
+        shown = found if len(found) <= _LONGEST_SHOWN else f"{found[:_LONGEST_SHOWN]}..."
+        raise StorageError(f"{source} needs to hold {what}, got {place} = {shown}: {first['msg']}") from error
+
+
+def _refuse_constant(word: str) -> float:
+    raise ValueError(f"{word}, which JSON does not have")
+
+
+def _finite(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise ValueError(f"{digits}, which no float holds")
+    return value
 
 
 def _plain(value: Any, where: str) -> Any:
