@@ -180,7 +180,7 @@ def test_the_module_of_a_fitted_estimator_centers_in_float64_whatever_it_is_cast
                 super().__init__()
                 self.linear = torch.nn.Linear(n, k)
 
-            def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:
+            def forward(self, x: torch.Tensor, lengths: torch.Tensor) -> torch.Tensor:  # noqa: ARG002
                 return self.linear(x.sum(1))
 
         return Net()

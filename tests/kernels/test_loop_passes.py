@@ -163,6 +163,18 @@ def test_a_batch_is_gathered_and_standardized_as_by_torch_to_the_bit(channels, c
         if static is not None:
             plain[m, :steps, b, channels:] = static[series[m, b]]
     assert torch.equal(x, standardize(plain, own, shift, scale))
+    if dtype == torch.float64:  # rounded once, after it is centered
+        narrow = gather_standardized(9, values, static, begins, own, series, shift, scale, torch.float32)
+        assert torch.equal(narrow, x.float())
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_series_are_not_read_for_a_network_of_more_digits():
+    one, at = torch.ones(1, 1), torch.zeros(1, 1, dtype=torch.int64)
+    with pytest.raises(RuntimeError, match=r"series of torch\.float32 cannot be read for a network of torch\.float64"):
+        gather_standardized(1, one, None, at, at + 1, at, one, one, torch.float64)
+    with pytest.raises(RuntimeError, match=r"argument 5 needs a contiguous CPU tensor of torch\.float64"):
+        gather_standardized(1, one.double(), None, at, at + 1, at, one, one.double(), torch.float32)
 
 
 @pytest.mark.usefixtures("types_unchecked")

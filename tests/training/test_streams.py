@@ -3,8 +3,11 @@
 from itertools import combinations
 
 import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
 
 from throughtime.training import Purpose, derived_seed, stream
+from throughtime.training.streams import first_rows
 
 
 def test_a_stream_is_made_of_its_key_alone():
@@ -44,3 +47,22 @@ def test_a_derived_seed_fits_every_library_whatever_the_members_seed():
     seeds = [derived_seed(seed, purpose) for seed in (0, 1, 2**31, 2**63, 2**100) for purpose in Purpose]
     assert len(set(seeds)) == len(seeds)
     assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+@given(
+    blocks=st.integers(1, 5),
+    all_rows=st.integers(1, 40),
+    columns=st.integers(1, 19),
+    share=st.floats(0, 1),
+)
+def test_the_first_rows_are_those_of_all_rows_drawn_whole(blocks, all_rows, columns, share):
+    rows = max(1, round(share * all_rows))
+    whole = stream(7, Purpose.DROPOUT, 1).random((blocks, all_rows, columns), dtype=np.float32)
+    first = first_rows(stream(7, Purpose.DROPOUT, 1), (blocks, all_rows, columns), rows)
+    assert np.array_equal(first, whole[:, :rows])
+
+
+def test_rows_that_are_skipped_cost_nothing():
+    first = first_rows(stream(7, Purpose.DROPOUT), (100, 10**12, 64), 3)  # a terabyte each, if they were drawn
+    assert first.shape == (100, 3, 64)
+    assert len(np.unique(first)) > 0.99 * first.size  # no block repeats another

@@ -117,6 +117,24 @@ def test_static_columns_and_missing_steps_go_the_same_way(monkeypatch):
     same(*both_ways(replace(NET, n_inputs=CHANNELS + 2), RECIPE, data, members, monkeypatch))
 
 
+def test_series_held_in_float64_go_the_same_way_in_float32(monkeypatch):
+    data = Data(torch.float32)
+    rng = np.random.default_rng(3)
+    values = torch.from_numpy(1e9 + rng.normal(size=data.inputs.values.shape))
+    data.inputs = replace(data.inputs, values=values, static=torch.from_numpy(1e9 + rng.normal(size=(41, 1))))
+    wide = {"shift": np.full(CHANNELS + 1, 1e9 + 0.1), "scale": np.full(CHANNELS + 1, 0.3), "validation": None}
+    members = [replace(one, **wide) for one in company(data)]
+    recipe = replace(RECIPE, dtype=torch.float32)
+    whole, apart = both_ways(replace(NET, n_inputs=CHANNELS + 1), recipe, data, members, monkeypatch)
+    same(whole, apart)
+    near = replace(data.inputs, values=(values - 1e9).float(), static=(data.inputs.static - 1e9).float())
+    members = [replace(one, shift=one.shift - 1e9) for one in members]
+    for one, other in zip(train(replace(NET, n_inputs=CHANNELS + 1), recipe, near, members), whole, strict=True):
+        losses = [[epoch.train_loss for epoch in member.history] for member in (one, other)]
+        # the values are those of 1e9 + x, 1e-7 apart
+        np.testing.assert_allclose(*losses, rtol=1e-4)
+
+
 def test_a_member_that_diverges_goes_the_same_way(monkeypatch):
     data = Data(torch.float32)
     recipe = replace(RECIPE, loss="squared_error", optimizer="sgd", dtype=torch.float32)
