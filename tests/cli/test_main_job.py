@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from sklearn.metrics import accuracy_score
 from vowels import COLUMNS, long_table, run
 
@@ -86,6 +87,16 @@ def test_predict_gives_what_the_saved_network_predicts(fitted: Path, table: Path
     model = SequenceClassifier.load(fitted)
     assert found["prediction"].tolist() == model.predict(X).tolist()
     np.testing.assert_allclose(found.filter(like="probability").to_numpy(), model.predict_proba(X), rtol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["auto", "float64"])
+def test_the_precision_to_train_in_is_a_flag(dtype: str, table: Path, tmp_path: Path) -> None:
+    code, _, error = run("fit", table, *COLUMNS, *QUICK, "--dtype", dtype, "--out", tmp_path / "run")
+    assert code == 0, error
+    module = SequenceClassifier.load(tmp_path / "run").module_
+    expected = torch.float32 if dtype == "auto" else torch.float64
+    assert {weight.dtype for weight in module.parameters()} == {expected}
+    assert module.shift.dtype == torch.float64
 
 
 def test_every_form_of_the_same_data_gives_the_same_scores(

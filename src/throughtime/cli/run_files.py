@@ -72,9 +72,13 @@ def run_files(study: "Study") -> dict[str, bytes]:
 def fingerprint(data: Dataset) -> dict[str, str]:
     """What tells data sets apart: ``targets``, with series' names, lengths and groups, and ``inputs``; SHA-256."""
     y = data.y.values if isinstance(data.y, Sequences) else data.y
+    static = None if data.X.static is None else data.X.static.astype(np.float64)
     own = {
         "targets": [np.array(data.ids, object), data.X.lengths, y, data.groups],
-        "inputs": [*data.X, data.X.static],
+        "inputs": [
+            *(x.astype(np.float64) for x in data.X),
+            static,
+        ],  # one file may hold in float32 what another does not
     }
     return {name: _digest(parts) for name, parts in own.items()}
 
