@@ -96,7 +96,7 @@ def compare_estimators(
     splits = list(splitter.split(given.X, labels, given.groups))
     with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         one, other = Parallel(n_jobs=2)(
-            delayed(cross_validate)(model, X, y, scoring=scoring, cv=splits, error_score=error_score)
+            delayed(cross_validate)(model, X, y, groups=groups, scoring=scoring, cv=splits, error_score=error_score)
             for model in (first, second)
         )
     if "test_score" not in one:

@@ -13,11 +13,13 @@ from sklearn.model_selection import cross_val_predict as sklearn_cross_val_predi
 from sklearn.model_selection import cross_val_score as sklearn_cross_val_score
 from sklearn.model_selection import cross_validate as sklearn_cross_validate
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params
 
 from throughtime.data import Sequences, concatenate
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.rendezvous import lockstep
 
 
@@ -47,9 +49,12 @@ def cross_validate(
         A ``SequenceClassifier`` or ``SequenceRegressor``, a pipeline that ends in one, a search over one; any other is
         scikit-learn's alone.
     X
-        The groups that `Sequences` bring along are used by splitters that divide by groups.
+        The groups that `Sequences` bring along are used by splitters that divide by groups, and by the inner split of
+        early stopping.
     y
         One target a series, or one a step: then scores are taken over the observed steps of the test series.
+    groups
+        One a series, for both; they win over those of X.
     params
         ``sample_weight``, one a series, goes to ``fit``.
     n_jobs, pre_dispatch
@@ -81,6 +86,7 @@ def cross_validate(
         found = sklearn_cross_validate(estimator, X, y, groups=groups, scoring=scoring, cv=cv, verbose=verbose, **rest)
         return dict(found)
     given = arguments_for(estimator, X, y, groups, cv, scoring)
+    rest["params"] = with_groups(params, estimator, X, groups)
     with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         return dict(
             sklearn_cross_validate(
@@ -112,6 +118,7 @@ def cross_val_score(
         )
         return alone
     given = arguments_for(estimator, X, y, groups, cv, scoring)
+    rest["params"] = with_groups(params, estimator, X, groups)
     with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         scores: ndarray = sklearn_cross_val_score(
             estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
@@ -149,9 +156,14 @@ def cross_val_predict(
         )
         return alone
     given = arguments_for(estimator, X, y, groups, cv)
+    rest["params"] = with_groups(params, estimator, X, groups)
     with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         if given.by_step:
-            return _predicted_steps(estimator, given.X, given.y, given.cv, method, params)
+            if params:
+                raise ParameterError(
+                    f"cross_val_predict needs no params when each step has a target, got {sorted(params)}"
+                )
+            return _predicted_steps(estimator, given.X, given.y, given.cv, method, rest["params"])
         predictions: ndarray = sklearn_cross_val_predict(
             estimator, given.X, given.y, groups=given.groups, cv=given.cv, method=method, **rest
         )
@@ -161,18 +173,21 @@ def cross_val_predict(
 def _predicted_steps(
     estimator: Any, X: Sequences, y: Sequences, cv: Any, method: str, params: dict[str, Any] | None
 ) -> Sequences:
-    if params:
-        raise ParameterError(f"cross_val_predict needs no params when each step has a target, got {sorted(params)}")
     splits = list(check_cv(cv).split(X))
     order = np.concatenate([test for _, test in splits])
     if not np.array_equal(np.sort(order), np.arange(len(X))):
         raise ValueError("cross_val_predict only works for partitions")
     parts = Parallel(n_jobs=2)(
-        delayed(_fit_and_predict)(clone(estimator), X[train], y[train], X[test], method) for train, test in splits
+        delayed(_fit_and_predict)(
+            clone(estimator), X[train], y[train], X[test], method, _check_method_params(X, params or {}, train)
+        )
+        for train, test in splits
     )
     return concatenate(parts)[np.argsort(order)]
 
 
-def _fit_and_predict(estimator: Any, X: Sequences, y: Sequences, unseen: Sequences, method: str) -> Sequences:
-    predicted: Sequences = getattr(estimator.fit(X, y), method)(unseen)
+def _fit_and_predict(
+    estimator: Any, X: Sequences, y: Sequences, unseen: Sequences, method: str, params: dict[str, Any]
+) -> Sequences:
+    predicted: Sequences = getattr(estimator.fit(X, y, **params), method)(unseen)
     return predicted

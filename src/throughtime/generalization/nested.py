@@ -7,13 +7,13 @@ Bioinformatics 7, 91, https://doi.org/10.1186/1471-2105-7-91.
 from typing import Any
 
 import numpy as np
-from sklearn import get_config
 from sklearn.base import is_classifier
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import takes_groups
 from throughtime.generalization.cross_validation import cross_validate
+from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.search import LockstepSearchCV
 
 
@@ -47,8 +47,8 @@ def nested_cross_validate(
     X, y, scoring, verbose, return_train_score, return_estimator, return_indices, error_score, memory_budget
         As `cross_validate` takes them.
     groups
-        One a series, those that X brings along by default. Both loops keep groups whole: a number of folds, or none,
-        then means folds by group.
+        One a series, those that X brings along by default. Both loops, and the inner split of early stopping, keep
+        groups whole: a number of folds, or none, then means folds by group.
     cv, inner_cv
         Splitters of the outer folds, that score, and of the inner ones, that choose.
 
@@ -76,7 +76,6 @@ def nested_cross_validate(
         error_score=error_score,
         memory_budget=memory_budget,
     )
-    inner_groups = by is not None and takes_groups(inner_cv) and not get_config()["enable_metadata_routing"]
     results = cross_validate(
         search,
         X,
@@ -85,7 +84,7 @@ def nested_cross_validate(
         scoring=scoring,
         cv=cv,
         verbose=verbose,
-        params={"groups": by} if inner_groups else None,
+        params=with_groups(None, search, X, by),
         return_train_score=return_train_score,
         return_estimator=True,
         return_indices=return_indices,

@@ -15,6 +15,7 @@ from sklearn.model_selection import GroupKFold, KFold, StratifiedGroupKFold, Str
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
+from sklearn.utils.validation import _check_method_params
 
 from throughtime.data import Sequences
 from throughtime.data.sequences import as_labels, unmasked
@@ -23,6 +24,7 @@ from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.estimators.targets import targets_of
 from throughtime.generalization.answers import Answers
 from throughtime.generalization.arguments import ObservedSteps, in_steps, network_of
+from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.intervals import Interval, nested_interval
 from throughtime.generalization.rendezvous import lockstep
 
@@ -191,7 +193,8 @@ def _scores(
 ) -> list[ndarray]:
     """Train without some folds, and score the examples of each."""
     train = np.setdiff1d(np.arange(len(y)), np.concatenate(left_out))
-    estimator.fit(*_safe_split(estimator, X, y, train))
+    params = _check_method_params(X, with_groups(None, estimator, X, groups) or {}, train)
+    estimator.fit(*_safe_split(estimator, X, y, train), **params)
     found = []
     for fold in left_out:
         scores = np.asarray(score(estimator, *_safe_split(estimator, X, y, fold, train)), dtype=float)

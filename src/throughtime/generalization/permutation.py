@@ -13,6 +13,7 @@ from throughtime.data import Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.rendezvous import lockstep
 
 
@@ -54,6 +55,7 @@ def permutation_test_score(
         )
     else:
         given = arguments_for(estimator, X, y, groups, cv, scoring)
+        rest["params"] = with_groups(params, estimator, X, groups)
         _refuse_void(given.y, given.groups)
         with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
             found = sklearn_permutation_test_score(

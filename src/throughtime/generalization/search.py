@@ -11,8 +11,12 @@ from sklearn.utils._param_validation import Interval
 
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.arguments import arguments_for, has_network, takes_groups
+from throughtime.generalization.inner_groups import groups_for_fit, with_groups
 from throughtime.generalization.rendezvous import lockstep
+
+#: Before the name of a parameter of ``fit`` that is the estimator's alone.
+_TO_ESTIMATOR = "estimator__"
 
 
 class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
@@ -106,13 +110,16 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         X, y
             As the estimator takes them; the groups that `Sequences` bring along are used by splitters by groups.
         params
-            ``groups`` for the splitter; the others go to ``fit``, those with a value a series divided with the folds.
+            ``groups`` for the splitter and for the inner split of early stopping, where they win over those of X; the
+            others go to ``fit``, those with a value a series divided with the folds.
         """
         if (self.param_grid is None) == (self.param_distributions is None):
             both = "neither" if self.param_grid is None else "both"
             raise ParameterError(f"LockstepSearchCV needs one of param_grid and param_distributions, got {both}")
         if not has_network(self.estimator):
             return self._searched(X, y, params)
+        to_fit = with_groups(None, self.estimator, X, params.get("groups")) or {}
+        params = {f"{_TO_ESTIMATOR}{name}": value for name, value in to_fit.items()} | params
         given = arguments_for(self.estimator, X, y, params.get("groups"), self.cv, self.scoring)
         if given.groups is not None:
             params["groups"] = given.groups
@@ -130,6 +137,20 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
     def _searched(self, X: Any, y: Any, params: dict[str, Any]) -> Self:
         super().fit(X, y, **params)
         return self
+
+    def groups_for_fit(self, groups: Any) -> dict[str, Any] | None:
+        """Groups as parameters of `fit` that bring them to the network, and to a splitter that divides by them."""
+        if takes_groups(self.cv):
+            return {"groups": groups}
+        inner = groups_for_fit(self.estimator, groups)
+        return None if inner is None else {f"{_TO_ESTIMATOR}{name}": value for name, value in inner.items()}
+
+    def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
+        to_fit = {name: value for name, value in params.items() if name.startswith(_TO_ESTIMATOR)}
+        routed = super()._get_routed_params_for_fit({k: value for k, value in params.items() if k not in to_fit})
+        named = {name.removeprefix(_TO_ESTIMATOR): value for name, value in to_fit.items()}
+        routed.estimator["fit"] = named | routed.estimator["fit"]
+        return routed
 
     def _run_search(self, evaluate_candidates: Any, *, callback_ctx: Any = None) -> None:
         if self.param_grid is not None:

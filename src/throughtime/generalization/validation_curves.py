@@ -12,6 +12,7 @@ from sklearn.model_selection import validation_curve as sklearn_validation_curve
 
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.rendezvous import lockstep
 
 #: scikit-learn's default
@@ -69,6 +70,7 @@ def learning_curve(
             sklearn_learning_curve(estimator, X, y, groups=groups, cv=cv, scoring=scoring, verbose=verbose, **rest)
         )
     given = arguments_for(estimator, X, y, groups, cv, scoring)
+    rest["params"] = with_groups(params, estimator, X, groups)
     with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         return tuple(
             sklearn_learning_curve(
@@ -116,6 +118,7 @@ def validation_curve(
         )
         return train, test
     given = arguments_for(estimator, X, y, groups, cv, scoring)
+    rest["params"] = with_groups(params, estimator, X, groups)
     with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         train, test = sklearn_validation_curve(
             estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
