@@ -282,3 +282,26 @@ def test_pieces_are_cut_without_a_copy_and_only_from_within_a_series():
     for index, begin, end in ((4, 0, 1), (-1, 0, 1), (0, 0, 4), (0, -1, 2), (0, 2, 2)):
         with pytest.raises(ParameterError, match=f"got {begin} to {end} of series {index}"):
             sequences.cut([index], [begin], [end])
+
+
+def test_channels_and_static_features_are_taken_with_their_names_and_without_a_change_of_memory_order():
+    values, static = np.arange(12.0).reshape(4, 3), np.arange(6.0).reshape(2, 3)
+    X = Sequences(values, [0, 3, 4], static=static, channel_names=list("abc"), static_names=list("uvw"), groups=[1, 2])
+    taken = X.take_channels([2, 0]).take_static([1])
+    want = Sequences(values[:, [2, 0]], [0, 3, 4], static=static[:, [1]], channel_names="ca", static_names="v",
+                     groups=[1, 2])  # fmt: skip
+    assert taken == want
+    assert taken.buffer.flags.c_contiguous
+    assert taken.static.flags.c_contiguous
+    assert X[1:].take_channels([1]) == X.take_channels([1])[1:]
+    with pytest.raises(ParameterError, match="static features, got none"):
+        Sequences(values, [0, 4]).take_static([0])
+
+
+def test_names_are_replaced_kept_or_taken_away():
+    X = Sequences(np.zeros((4, 2)), [0, 4], static=[[1.0, 2.0]], channel_names="ab", static_names="uv")
+    assert X.replace(groups=[1]).channel_names == ("a", "b")
+    assert X.replace(channel_names="cd", static_names="wx").static_names == ("w", "x")
+    bare = X.replace(channel_names=(), static_names=())
+    assert bare.channel_names is None
+    assert bare.static_names is None

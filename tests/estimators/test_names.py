@@ -227,3 +227,16 @@ def test_an_array_of_static_features_in_any_memory_order_is_the_same():
     found = [SequenceRegressor(**SMALL).fit(series(static=s), values()).predict(series(static=s))
              for s in (static, np.asfortranarray(static))]  # fmt: skip
     assert np.array_equal(*found)
+
+
+@pytest.mark.parametrize("swapped", ["channels", "static"])
+def test_test_series_of_networks_and_baselines_have_the_names_of_the_training_series(swapped):
+    from throughtime.generalization import assess, assess_baselines, scorers_for
+
+    X, y = named(static_names=["age", "size"]), values()
+    other = X.take_channels([1, 0]) if swapped == "channels" else X.take_static([1, 0])
+    splits, scorers = list(KFold(2).split(np.zeros(N))), scorers_for(NET, y)
+    with pytest.raises(DataError, match=r"same order|size, age"):
+        assess([NET], X, y, splits, scorers, test=(other, y))
+    with pytest.raises(DataError, match="_names of X in their order"):
+        assess_baselines(NET, X, y, splits, scorers, test=(other, y))

@@ -95,7 +95,7 @@ def _sign_of_steps(frame: Any, values: ndarray) -> str | None:
         return None
     columns = dict(zip(names, values.T, strict=True))
     if index is not None and getattr(index, "name", None) is not None and _ID.search(str(index.name)):
-        columns[str(index.name)] = np.unique(index, return_inverse=True)[1]
+        columns[str(index.name)] = index.factorize()[0]
     for name, column in columns.items():
         if _TIME.search(name):
             return f"a column named {name!r}"

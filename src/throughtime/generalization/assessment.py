@@ -25,7 +25,7 @@ from sklearn.metrics import (
 
 from throughtime.data import Sequences
 from throughtime.data.reasons import reason
-from throughtime.errors import ParameterError
+from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
 from throughtime.estimators.forecast import known_channels
 from throughtime.estimators.memory import DEFAULT_BUDGET
@@ -205,6 +205,8 @@ def assess_baselines(
     on_model
         Told the name of each before it is trained.
     """
+    if test is not None:
+        _refuse_other_names(X, test[0])
     classifier = isinstance(model, SequenceClassifier)
     found = []
     known = known_channels(model.known, X)
@@ -287,6 +289,14 @@ def _baseline_answers(model: SequenceEstimator, baseline: Baseline | SeasonalNai
     if not hasattr(baseline, "predict_proba"):
         return answers_from(model, X, y, predicted)
     return answers_from(model, X, y, predicted, baseline.predict_proba(X), baseline.classes_)  # type: ignore[attr-defined]
+
+
+def _refuse_other_names(X: Sequences, test: Sequences) -> None:
+    """Refuse test series with other channels or static features, as the networks do: baselines go by place."""
+    for what in ("channel_names", "static_names"):
+        own, other = getattr(X, what), getattr(test, what)
+        if own is not None and other is not None and own != other:
+            raise DataError(f"test needs the {what} of X in their order, {', '.join(own)}, got {', '.join(other)}")
 
 
 def _table(scorers: Scorers, answers: Sequence[Sequence[Answers | None]]) -> dict[str, list[list[float]]]:
