@@ -289,3 +289,20 @@ def test_results_lie_in_memory_as_torchs_so_that_they_can_be_viewed(cell, dtype,
     ours, theirs = (list(tensors(layer(x))) for layer in layers)
     assert [part.stride() for part in ours] == [part.stride() for part in theirs]
     assert ours[0].view(12, -1).shape == theirs[0].view(12, -1).shape
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_a_symbolic_trace_hands_states_from_layer_to_layer_as_with_torchs():
+    class Translator(nn.Module):
+        def __init__(self, cls):
+            super().__init__()
+            self.encode, self.decode = cls(3, 4), cls(3, 4)
+
+        def forward(self, x):
+            _, state = self.encode(x)
+            return self.decode(x, state)[0]
+
+    x = torch.randn(5, 2, 3)
+    for cls in (RNN, GRU, LSTM):
+        model = Translator(cls)
+        assert torch.equal(torch.fx.symbolic_trace(model)(x), model(x))

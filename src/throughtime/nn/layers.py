@@ -160,14 +160,14 @@ class RecurrentLayer(nn.Module):
         """Outputs and final state, and every step's states on request; see the class."""
         if is_tracing():
             return record_op(self, input, hx, lengths, plain=not (return_states or self._noisy()))
+        if isinstance(input, Proxy):
+            return record_call(self, input, hx=hx, lengths=lengths, return_states=return_states)
         start = None if hx is None else as_states(hx, self.mode)
         y: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
             if lengths is not None:
                 raise ValueError("lengths needs a padded input, got a PackedSequence, which has its own")
             y, end, steps = self._run_packed(input, start, return_states)
-        elif isinstance(input, Proxy):
-            return record_call(self, input, hx=hx, lengths=lengths, return_states=return_states)
         else:
             check_axes(self.mode.partition("_")[0], input, start)
             run = self._run_batch if input.dim() == 3 else self._run_alone
