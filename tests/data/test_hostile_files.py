@@ -11,7 +11,7 @@ import pytest
 from data_forms import write_all
 
 from throughtime.data import Dataset, Sequences, load, read
-from throughtime.errors import DataError
+from throughtime.errors import DataError, DataWarning
 
 MUTATIONS = 150
 SECONDS = 2.0  # the limit of the design for one file
@@ -38,6 +38,7 @@ def mutated(content, rng):
 def outcome(path, columns):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
+        warnings.simplefilter("ignore", DataWarning)  # damage may leave a series without its target
         try:
             return read(path, **columns)
         except DataError as error:
@@ -117,6 +118,16 @@ def test_dates_without_a_unit_are_refused(name, unit, tmp_path):
     with zipfile.ZipFile(tmp_path / "x.npz", "w") as archive:
         archive.writestr(f"{name}.npy", b"\x93NUMPY\x01\x00" + len(header).to_bytes(2, "little") + header + b"\1" * 16)
     with pytest.raises(DataError, match="needs the header that numpy"):
+        read(tmp_path / "x.npz", require_target=False)
+
+
+@pytest.mark.parametrize("name", ["ids", "groups", "y", "channel_names"])
+@pytest.mark.parametrize("letter", [0x110000, 0xFFFFFFFF, 0xD800, 0xDFFF])
+@pytest.mark.parametrize("order", "<>")
+def test_text_of_an_archive_that_is_no_unicode_is_refused(name, letter, order, tmp_path):
+    words = np.array([97, letter], f"{order}u4").view(f"{order}U1")
+    np.savez(tmp_path / "x.npz", X=np.zeros((2, 3, 2)), **{name: words})
+    with pytest.raises(DataError, match=f"{name}.npy needs text of Unicode"):
         read(tmp_path / "x.npz", require_target=False)
 
 

@@ -171,6 +171,8 @@ def test_series_that_cannot_be_one_set_are_refused_by_name(arrays, message):
         ([0, 2], "run from 0 to the 3 steps"),
         ([1, 3], "run from 0"),
         ([0, 2, 1, 3], "decrease after series 1"),
+        ([0, 2**62 + 1, -(2**62), 3], "decrease after series 1"),
+        (np.array([0, 2**63 + 1, 3], np.uint64), "decrease after series 0"),
         ([0, 3, 3], "series 1 has none"),
         ([0.0, 3.0], "integers"),
     ],

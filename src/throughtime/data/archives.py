@@ -31,6 +31,7 @@ _OPTIONAL = {"y", "groups", "static", "times", "ids", "channel_names", "static_n
 _DAMAGE = (zipfile.BadZipFile, zlib.error, struct.error, OSError, EOFError, ValueError, RuntimeError)
 _PACKED = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # as numpy.savez packs
 _DEFLATE = 1032  # the most that deflate can pack into one byte
+_LAST_LETTER = 0x10FFFF
 _LABEL = 64  # bytes of a Python text, beside its letters
 _AT_ONCE = 1 << 16  # bytes unpacked between two looks at Ctrl-C
 _DTYPE = re.compile(r"[<>|=]([?biufcUSO]\d{0,9}|[mM]8\[\w{1,9}\])", re.ASCII)
@@ -115,7 +116,10 @@ def unpack(path: Path, layout: Layout = "ntc") -> dict[str, ndarray]:
             for member, (shape, fortran, dtype, size) in zip(members, headers, strict=True):
                 with archive.open(member) as stream:
                     _header(stream, member)
-                    flat = _filled(stream, size).view(dtype)
+                    content = _filled(stream, size)
+                if dtype.kind == "U":
+                    _refuse_no_letters(content.view(dtype.str[0] + "u4"), member.filename)
+                flat = content.view(dtype)
                 arrays[member.filename.removesuffix(".npy")] = flat.reshape(shape, order="F" if fortran else "C")
             return arrays
     except DataError:
@@ -130,6 +134,14 @@ def _cost(name: str, shape: tuple[int, ...], dtype: np.dtype[Any], layout: Layou
     shared = name in ("X.npy", "values.npy") and dtype.kind == "f" and dtype.itemsize >= 4 and layout == "ntc"
     copies = VALUE * (1 if shared else 2)
     return n * (dtype.itemsize + copies + (_LABEL if dtype.kind in "US" else 0))
+
+
+def _refuse_no_letters(codes: ndarray, name: str) -> None:
+    """Refuse numbers that Unicode gives to no letter: Python cannot hold them, or cannot write them."""
+    for start in range(0, len(codes), _AT_ONCE):
+        part = codes[start : start + _AT_ONCE]
+        if (part > _LAST_LETTER).any() or ((part >= 0xD800) & (part < 0xE000)).any():
+            raise DataError(f"{name} needs text of Unicode, got other numbers in it")
 
 
 def _filled(stream: IO[bytes], size: int) -> ndarray:

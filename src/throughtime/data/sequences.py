@@ -674,9 +674,10 @@ def _checked_offsets(offsets: ArrayLike, n_steps: int) -> ndarray:
         raise DataError(f"X needs at least one series, got {len(edges)} offsets")
     if edges[0] != 0 or edges[-1] != n_steps:
         raise DataError(f"offsets needs to run from 0 to the {n_steps} steps, got {edges[0]} to {edges[-1]}")
+    falls = edges[1:] < edges[:-1]  # the difference of large ones would wrap around
+    if falls.any():
+        raise DataError(f"offsets needs increasing values, got a decrease after series {int(falls.argmax())}")
     lengths = np.diff(edges)
-    if (lengths < 0).any():
-        raise DataError(f"offsets needs increasing values, got a decrease after series {int((lengths < 0).argmax())}")
     if not lengths.all():
         raise DataError(f"X needs at least one step in every series, series {int((lengths == 0).argmax())} has none")
     return edges
