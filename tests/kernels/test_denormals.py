@@ -17,7 +17,7 @@ from throughtime.kernels import (
     losses,
     native,
     one_thread,
-    readout,
+    output_layer,
     take_step,
     train_steps,
 )
@@ -127,11 +127,11 @@ def test_moments_and_weights_that_fade_end_at_zero(rule: str, dtype: torch.dtype
 
 
 @pytest.mark.usefixtures("isa")
-def test_the_readout_and_the_losses_flush_both_ways(dtype: torch.dtype) -> None:
+def test_the_output_layer_and_the_losses_flush_both_ways(dtype: torch.dtype) -> None:
     tiny, root = torch.finfo(dtype).tiny, root_of_denormal(dtype)
     x, weight = denormals(2, 33, 21, dtype=dtype), torch.ones(2, 5, 21, dtype=dtype).requires_grad_()
     leaf, bias = x.requires_grad_(), torch.zeros(2, 5, dtype=dtype).requires_grad_()
-    y = readout(leaf, weight, bias)
+    y = output_layer(leaf, weight, bias)
     assert is_zero(y)
     for gradient in torch.autograd.grad(y, (leaf, weight, bias), denormals(2, 33, 5, dtype=dtype)):
         assert is_zero(gradient)
@@ -185,7 +185,7 @@ def recurrent_calls(dtype: torch.dtype) -> dict[str, Call]:
     return {"recurrent": both_passes, "delta_norms": lambda: delta_norms("lstm", *case.arguments, **ends)}
 
 
-def readout_calls(dtype: torch.dtype) -> dict[str, Call]:
+def output_calls(dtype: torch.dtype) -> dict[str, Call]:
     torch.manual_seed(0)
     x, weight, bias = (torch.randn(*shape, dtype=dtype) for shape in ((8, 512, 64), (8, 9, 64), (8, 9)))
     leaves = [leaf.requires_grad_() for leaf in (x, weight, bias)]
@@ -194,14 +194,14 @@ def readout_calls(dtype: torch.dtype) -> dict[str, Call]:
     faint = torch.rand(8, 512, 9, dtype=dtype) * torch.finfo(dtype).tiny * 10
 
     def read() -> tuple[Tensor, ...]:
-        y = readout(*leaves)
+        y = output_layer(*leaves)
         return (y, *torch.autograd.grad(y, leaves, faint))
 
     def lose() -> tuple[Tensor, ...]:
         found = losses("cross_entropy", logits, classes)
         return (found, *torch.autograd.grad(found, logits, faint[..., 0]))
 
-    return {"readout": read, "losses": lose}
+    return {"output_layer": read, "losses": lose}
 
 
 def start_of(members: int, width: int, dtype: torch.dtype) -> Update:
@@ -255,8 +255,8 @@ def whole_steps(dtype: torch.dtype, members: int, classes: int = 9) -> Call:
 CALLS = {
     "recurrent": recurrent_calls,
     "delta_norms": recurrent_calls,
-    "readout": readout_calls,
-    "losses": readout_calls,
+    "output_layer": output_calls,
+    "losses": output_calls,
     "take_step": step_calls,
     "gather": step_calls,
     "train_steps": step_calls,
