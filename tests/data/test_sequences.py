@@ -120,6 +120,13 @@ def test_one_float64_series_makes_all_of_them_float64():
     assert mixed[1][0, 0] == 0.1
 
 
+def test_a_signaling_nan_is_a_nan_like_any_other():
+    odd = np.array([[0x7F800001], [0]], np.uint32).view(np.float32)
+    X = Sequences(odd, [0, 2], static=odd[:1].astype("f4")).astype("f8")
+    assert np.isnan(X.values[0, 0])
+    assert np.isnan(X.static[0, 0])
+
+
 @pytest.mark.parametrize(("dtype", "named"), [("c8", "complex64"), ("U3", "<U3"), ("O", "object"), ("M8[s]", "date")])
 def test_what_is_no_real_number_is_refused_by_its_dtype(dtype, named):
     with pytest.raises(DataError, match=named):

@@ -164,7 +164,7 @@ class Sequences:
         lengths = [len(part) for part in parts]
         trained = np.result_type(*{train_dtype_of(p.dtype) for p in parts}) if train_dtype is None else train_dtype
         values = np.empty((sum(lengths), n_channels), np.result_type(*{_held_dtype(part) for part in parts}))
-        with np.errstate(over="ignore"):  # what overflows is infinite, and refused as such
+        with np.errstate(over="ignore", invalid="ignore"):  # what overflows is infinite, and refused as such
             np.concatenate(parts, out=values, casting="same_kind")
         flat_times = None
         if times is not None:
@@ -280,7 +280,7 @@ class Sequences:
         dtype = _checked_dtype(dtype, "dtype")
         if dtype == self.dtype == self.train_dtype and (self._static is None or self._static.dtype == dtype):
             return self
-        with np.errstate(over="ignore"):
+        with np.errstate(over="ignore", invalid="ignore"):
             buffer = self._buffer.astype(dtype, copy=False)
             static = None if self._static is None else self._static.astype(dtype)
         cast = self._like(buffer=buffer, static=static, train_dtype=dtype)
@@ -563,7 +563,7 @@ def as_floats(array: ndarray, what: str) -> ndarray:
     dtype = _held_dtype(array, what)
     if array.dtype == dtype:
         return array
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):  # a signaling NaN is one like any other
         return array.astype(dtype)
 
 
@@ -738,7 +738,7 @@ def _checked_static(static: ArrayLike | None, n_series: int, dtype: np.dtype[Any
     if features.ndim != 2 or len(features) != n_series or not features.shape[1]:
         raise DataError(f"static needs a row for each of the {n_series} series, got shape {np.shape(static)}")
     features = as_floats(features, "static")
-    with np.errstate(over="ignore"):
+    with np.errstate(over="ignore", invalid="ignore"):
         narrow = features.astype(dtype, order="C")
     features = narrow if np.array_equal(narrow, features, equal_nan=True) else features.astype(np.float64, order="C")
     infinite = first_infinite(features)
