@@ -39,7 +39,8 @@ check: .venv/dev.stamp  ## style, types, floors of the house
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/clang-format --dry-run -Werror csrc/*
 
 soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted: two hours
-	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/data/test_reader_fuzz.py tests/storage tests/generalization/test_interrupts.py
+	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
+		tests/storage tests/generalization/test_interrupts.py
 
 # An environment of its own that sees the packages of .venv but not its editable installation.
 build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/kernels/*.py)
