@@ -124,3 +124,10 @@ def test_a_wide_frame_has_no_step_that_is_its_index():
     with pytest.raises(DataError, match=r"a column for each step, got 'Unnamed: 0'.*X\.drop\(columns="):
         as_sequences(wide)
     assert as_sequences(wide.drop(columns="Unnamed: 0")).lengths.tolist() == [2, 2]
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "__index_level_0__", "...1"])
+def test_an_index_among_the_channels_of_an_archive_is_refused(name, tmp_path):
+    np.savez(tmp_path / "x.npz", X=np.zeros((2, 3, 2)), y=[0, 1], channel_names=[name, "x"])
+    with pytest.raises(DataError, match=f"got {name!r}, as the index of a data frame"):
+        read(tmp_path / "x.npz")

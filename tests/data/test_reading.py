@@ -7,7 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from data_forms import write_all
 
-from throughtime.data import Sequences, limits, load, read, reads_columns
+from throughtime.data import Sequences, from_table, limits, load, read, reads_columns
 from throughtime.errors import DataError, DataWarning, ParameterError
 
 
@@ -404,6 +404,20 @@ def test_columns_are_refused_where_there_are_none_to_name(tmp_path):
             read(source, id="a", target="b")
     assert reads_columns("x.csv")
     assert reads_columns(tmp_path)
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_a_sign_or_a_choice_that_is_none_is_refused():
+    table = pa.table({"id": ["a"], "v": [1.0], "y": [1]})
+    for source in (table, "japanese-vowels:train"):
+        with pytest.raises(ParameterError, match=r"decimal needs '\.' or ',', got ';'"):
+            read(source, decimal=";")
+        with pytest.raises(ParameterError, match="targets needs 'drop' or 'error', got 'keep'"):
+            read(source, targets="keep")
+    with pytest.raises(ParameterError, match="targets needs 'drop' or 'error', got 'keep'"):
+        from_table(table, id="id", target="y", targets="keep")
+    with pytest.raises(ParameterError, match="decimal needs a table"):
+        read("japanese-vowels:train", decimal=",")
 
 
 def test_built_in_names_take_a_split_and_a_dtype(vowels):

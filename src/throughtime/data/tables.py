@@ -142,6 +142,8 @@ def assemble(
     """
     if columns.target_kind not in ("auto", "series", "step"):
         raise ParameterError(f"target_kind needs 'auto', 'series' or 'step', got {columns.target_kind!r}")
+    if columns.targets not in ("drop", "error"):
+        raise ParameterError(f"targets needs 'drop' or 'error', got {columns.targets!r}")
     float_dtype = np.dtype(dtype)
     if float_dtype not in (np.float32, np.float64):
         raise ParameterError(f"dtype needs float32 or float64, got {float_dtype}")
