@@ -26,8 +26,11 @@ NEARLY_ONE = 0.0025
 #: Lengths of two such series may differ by this share.
 _OTHER_LENGTH = 0.1
 
+#: Steps that copies of a recording share come in runs of so many, or of a quarter of the shortest series; others are
+#: alike by chance.
+_RUN = 32
 #: What looking at a pair of series, and sorting a value, take in units of looking at a value once.
-_PER_PAIR, _PER_SORTED = 4, 3
+_PER_PAIR, _PER_SORTED = 4, 10
 
 _NONE_SHARED = "none may be shared: Kapoor & Narayanan (2023), "
 
@@ -49,7 +52,7 @@ def leakage_report(
     ----------
     X
         The series, in any form the estimators take. Windows are known to overlap when ``Sequences.windows`` or ``cut``
-        made them, and copies of windows when they have times: by equal time, group and values.
+        made them, and copies of windows when they have times: by runs of steps of equal time, group and values.
     y
         One target a series, or one a step: then steps with a target in training and in test leak, while shared input
         that has no target on both sides, such as a warm-up, may not.
@@ -302,12 +305,38 @@ def _identities(series: Sequences) -> ndarray:
 
 
 def _step_identities(series: Sequences, groups: ndarray | None) -> Int[ndarray, "step"]:
-    """A number for each step, the same for those of one time, one group and the same values."""
+    """A number for each step, the same for those that copies of one recording share.
+
+    These are alike in time, group and values, in runs of which half the steps differ from the one before: single steps
+    of several series are alike by chance where values are few, rounded or constant.
+    """
     _, clock = np.unique(np.asarray(series.times), return_inverse=True)
     own = np.zeros(len(series), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
     bits = np.ascontiguousarray(series.values).view(f"i{series.dtype.itemsize}")
     keys = np.column_stack([clock, np.repeat(own, series.lengths), bits])
-    return np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+    alike = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
+    n, length = len(alike), int(np.clip(series.lengths.min() // 4, 2, _RUN))
+    if n < length:
+        return np.arange(n)
+    runs = alike
+    have = 1
+    while have < length:  # runs[i] numbers the steps from i on, so many
+        more = min(have, length - have)
+        runs = np.unique(runs[: len(runs) - more] * n + runs[more:], return_inverse=True)[1].ravel()
+        have += more
+    series_of = np.repeat(np.arange(len(series)), series.lengths)
+    changes = np.concatenate([[0], np.cumsum((bits[1:] != bits[:-1]).any(1))])
+    starts = np.arange(n - length + 1)
+    ends = starts + length - 1
+    starts = starts[(series_of[starts] == series_of[ends]) & (2 * (changes[ends] - changes[starts]) >= length - 1)]
+    first = np.full(n, n)
+    np.minimum.at(first, runs[starts], starts)
+    same = np.arange(n)  # the first step known to be the same
+    for place in range(length):
+        np.minimum.at(same, starts + place, first[runs[starts]] + place)
+    while (same[same] != same).any():
+        same = same[same]
+    return same
 
 
 def _of_folds(
