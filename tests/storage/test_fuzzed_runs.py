@@ -84,9 +84,8 @@ def read_all(run: Path, place: Path, output: Path) -> None:
 
     def predicted() -> None:
         predict(run, str(source), output)
-        found = pd.read_csv(output)
+        found = pd.read_csv(output, keep_default_na=False)  # a class may be called "nan"
         assert len(found) == 12
-        assert found.notna().all(axis=None)
 
     def loaded() -> None:
         estimator = load(run)
@@ -146,7 +145,7 @@ def test_a_value_edited_under_a_manifest_made_again_is_refused_by_name_or_harmle
     content = (run / name).read_bytes()
     value = json.loads(content)
     every = list(edits(value))
-    for path, to in every if SOAK else random.Random(name + run.name).sample(every, 12):
+    for path, to in every if SOAK else random.Random(name + run.name).sample(every, 6):
         put(run, name, json.dumps(edited(value, path, to)).encode())
         try:
             read_all(run, place, run.parent / "predicted.csv")
