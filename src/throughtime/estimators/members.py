@@ -29,6 +29,9 @@ from throughtime.training.progress import Report, shown
 
 E = TypeVar("E", bound=SequenceEstimator)
 
+#: The same series as estimators of some horizon read them, with the extremes of their channels and static features.
+_Views = dict[tuple[int, tuple[int, ...]], tuple[Sequences, ndarray]]
+
 
 @dataclass(frozen=True)
 class _Group:
@@ -193,16 +196,16 @@ def outputs_of(
 ) -> list[ndarray]:
     """`predict_members` of series whose names were compared already, as the caller had them."""
     outputs: list[ndarray | None] = [None] * len(estimators)
+    views: _Views = {}
     together: dict[Any, list[int]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
-        _check_series(estimator, X, rows[m])
+        _check_series(estimator, X, rows[m], views)
         together[
             estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device, _sight(estimator)
         ].append(m)
     warn_of_unseen_gaps(estimators, X, rows)
     for (net, dtype, masked, device, sight), places in together.items():
-        features = features_of(as_seen(X, *sight), masked, numpy_dtype(dtype))
-        inputs = inputs_of(features, device)
+        inputs = inputs_of(features_of(views[sight][0], masked, numpy_dtype(dtype)), device)
         longest = int(X.lengths.max(initial=1))
         batch = min(EVALUATION_ROWS, max(len(rows[m]) for m in places))
         each = bytes_a_member(net, batch, longest, dtype.itemsize, training=False)
@@ -225,7 +228,7 @@ def predict_calls(
     together: dict[Any, list[int]] = defaultdict(list)
     for m, call in enumerate(calls):
         try:
-            _check_series(call.estimator, call.X, np.arange(len(call.X)))
+            _check_series(call.estimator, call.X, np.arange(len(call.X)), {})
         except Exception as error:
             results[m] = error
         else:
@@ -267,7 +270,7 @@ def _moved(member: Member, rows: Rows) -> Member:
     )
 
 
-def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> None:
+def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows, views: _Views) -> None:
     check_device(estimator.device)  # it may have been trained elsewhere
     columns = 3 if estimator.masked_ else 1
     channels = (estimator.module_.net.n_inputs - estimator.n_static_) // columns
@@ -281,12 +284,16 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows) -> Non
     check_longer(X, estimator.horizon_)
     if estimator.horizon_:
         check_even(X[rows], f"horizon={estimator.horizon_}", estimator.clock_)
-    seen = as_seen(X, *_sight(estimator))
+    sight = _sight(estimator)
+    if sight not in views:
+        seen = as_seen(X, *sight)
+        views[sight] = seen, extremes_of(seen)
+    seen, extremes = views[sight]
     if estimator.missing == "error" and any_missing(seen, rows):
         raise DataError('X needs every value with missing="error", got NaN')
     state = estimator.module_.state_dict()
     shift, scale = (state[name].cpu().numpy() for name in ("shift", "scale"))
-    refuse_beyond(seen, rows, extremes_of(seen), shift, scale, numpy_dtype(_precision(estimator)))
+    refuse_beyond(seen, rows, extremes, shift, scale, numpy_dtype(_precision(estimator)))
 
 
 def _precision(estimator: SequenceEstimator) -> torch.dtype:
