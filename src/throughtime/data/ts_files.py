@@ -73,7 +73,7 @@ def read_ts(path: Path, *, require_target: bool = True, dtype: DTypeLike = "floa
 def _cost(lines: list[bytes]) -> int:
     """Bytes that the cases of a file take at most while they are read, and as series."""
     values = [line.count(b",") + line.count(b":") + 1 for line in lines]
-    channels = sum(line.count(b":") + 1 for line in lines)
+    channels = max((line.count(b":") + 1 for line in lines), default=0)  # a case's, which then becomes one array
     text = 2 * sum(map(len, lines)) + _TEXT * max(values, default=0)  # a channel's words are held one by one
     return text + 3 * VALUE * sum(values) + _ARRAY * (channels + 2 * len(lines))
 
