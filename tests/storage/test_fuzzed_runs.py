@@ -89,7 +89,7 @@ def read_all(run: Path, place: Path, output: Path) -> None:
 
     def loaded() -> None:
         estimator = load(run)
-        X = list(table()["a"].to_numpy().reshape(12, 4, 1))
+        X = [series[["a"]] for _, series in table().groupby("series", sort=False)]
         assert len(estimator.predict(X)) == 12
 
     readers: list[Callable[[], object]] = [
@@ -101,6 +101,8 @@ def read_all(run: Path, place: Path, output: Path) -> None:
     for read in readers:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
+            # names may be gone: a model fitted without names takes data with names, and says so
+            warnings.filterwarnings("ignore", "X has feature names, but")
             try:
                 read()
             except ThroughtimeError:
@@ -205,7 +207,7 @@ def spoiled(arrays: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
             poisoned = array.copy()
             poisoned.flat[-1] = value
             yield f"{name} holds {value}", arrays | {name: poisoned}
-        for dtype in ("float16", "float64", "int64", "bool"):
+        for dtype in {"float16", "float32", "float64", "int64", "bool"} - {str(array.dtype)}:
             yield f"{name} is {dtype}", arrays | {name: array.astype(dtype)}
         yield f"{name} has an axis more", arrays | {name: array[None]}
         yield f"{name} is empty", arrays | {name: array[:0]}
@@ -218,7 +220,8 @@ def spoiled(arrays: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
 
 def test_weights_that_are_not_of_the_network_are_refused_though_the_manifest_lists_them(run: Path) -> None:
     arrays = read_run(run).arrays(WEIGHTS)
-    assert {array.dtype for array in arrays.values()} == {np.dtype("float32")}
+    for name, array in arrays.items():
+        assert array.dtype == ("float64" if name in ("shift", "scale") else "float32")
     for what, other in spoiled(arrays):
         put(run, WEIGHTS, arrays_to_bytes(other))
         with pytest.raises(StorageError, match="needs to hold a saved estimator, got "):

@@ -26,7 +26,7 @@ _PLAIN = ("random_state_", "masked_", "by_step_", "n_static_", "n_steps_", "n_fe
           "horizon_", "known_")  # fmt: skip
 _REGRESSOR = ("target_mean_", "target_scale_")
 
-#: Float64 whatever the weights are; files of earlier versions hold them in the weights' precision.
+#: Float64, whatever the weights are.
 _SCALING = ("shift", "scale")
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
@@ -178,7 +178,7 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
         network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(weight[:0]).dtype)
         weights = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         for name, own in network.state_dict().items():
-            if name in weights and weights[name].dtype != own.dtype and name not in _SCALING:  # torch would convert
+            if name in weights and weights[name].dtype != own.dtype:  # which torch would convert
                 raise ValueError(f"{name} needs to be {own.dtype}, got {weights[name].dtype}")
         network.load_state_dict(weights)
         estimator.module_ = network.eval()  # type: ignore[assignment]
@@ -198,6 +198,8 @@ def _classes(values: list[Any], dtype: str) -> ndarray:
     longest = max(len(str(value)) for value in values)
     if kind.itemsize > 1024 + 64 * longest:  # bytes; the array would be what an edited file says
         raise ValueError(f"classes of at most {longest} letters need a type of their size, got {dtype!r}")
+    if kind.kind == "O" and not all(isinstance(value, str) for value in values):
+        raise ValueError("classes held as objects need to be text, got others")
     classes = np.array(values, dtype=kind)
     if classes.tolist() != values or [type(value) for value in classes.tolist()] != [type(value) for value in values]:
         raise ValueError(f"classes need a type that holds them as they are, got {dtype!r}")
