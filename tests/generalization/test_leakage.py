@@ -169,3 +169,34 @@ def test_copies_of_windows_share_what_the_windows_share(stride: int) -> None:
     copies = Sequences.from_arrays([*views], times=[views.times_of(row) for row in range(len(views))])
     for cv in (2, 7):
         assert by_code(copies, cv=cv)["GEN002"].measured == by_code(views, cv=cv)["GEN002"].measured > 0
+
+
+@pytest.mark.parametrize("kind", ["measured", "rounded"])
+def test_half_overlapping_windows_without_times_are_known_by_their_values(kind: str) -> None:
+    recordings = [RNG.normal(size=(640, 3)).cumsum(0) for _ in range(4)]
+    if kind == "rounded":
+        recordings = [x.round(1) for x in recordings]
+    windows = [x[start : start + 128] for x in recordings for start in range(0, 513, 64)]
+    # nine to a recording: every second one, all of whose steps its two neighbors have, is in the test
+    second = np.flatnonzero(np.arange(len(windows)) % 9 % 2)
+    folds = [(np.setdiff1d(np.arange(len(windows)), second), second)]
+    overlap = by_code(Sequences.from_arrays(windows), np.arange(len(windows)) % 2, cv=folds)["GEN002"]
+    assert (overlap.verdict, overlap.measured) == ("found", 1.0)
+    apart = Sequences.from_arrays([x[start : start + 128] for x in recordings for start in range(0, 513, 128)])
+    assert by_code(apart, np.arange(len(apart)) % 2, cv=5)["GEN002"].verdict != "found"
+
+
+@pytest.mark.parametrize(
+    "signal",
+    [
+        lambda: RNG.integers(0, 2, (200, 1)),
+        lambda: RNG.integers(0, 4, (200, 1)),
+        lambda: np.arange(200.0)[:, None] % 24,
+        lambda: RNG.normal(size=(200, 1)).cumsum(0).round(),
+        lambda: np.ones((200, 2)),
+    ],
+    ids=["binary", "counts", "hour", "rounded walk", "constant"],
+)
+def test_series_of_few_kinds_of_values_that_agree_by_chance_share_no_steps(signal: Any) -> None:
+    X = Sequences.from_arrays([signal() for _ in range(60)])
+    assert not {"GEN002", "GEN003"} & found(by_code(X, np.arange(60) % 2, cv=5))

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from sklearn.model_selection import check_cv
 from sklearn.neighbors import NearestNeighbors
@@ -29,6 +29,8 @@ _OTHER_LENGTH = 0.1
 #: Steps that copies of a recording share come in runs of so many, or of a quarter of the shortest series; others are
 #: alike by chance.
 _RUN = 32
+#: Bits beyond those of the number of pairs: one in a thousand data sets without copies has a run twice by chance.
+_CERTAIN = 10
 #: What looking at a pair of series, and sorting a value, take in units of looking at a value once.
 _PER_PAIR, _PER_SORTED = 4, 10
 
@@ -52,7 +54,8 @@ def leakage_report(
     ----------
     X
         The series, in any form the estimators take. Windows are known to overlap when ``Sequences.windows`` or ``cut``
-        made them, and copies of windows when they have times: by runs of steps of equal time, group and values.
+        made them; copies of windows by runs of steps that are equal in group and values, and in time where they have
+        times. Without times a run must be too long to be equal by chance, which values of few kinds do not allow.
     y
         One target a series, or one a step: then steps with a target in training and in test leak, while shared input
         that has no target on both sides, such as a warm-up, may not.
@@ -133,9 +136,7 @@ def _overlaps(
         _NONE_SHARED + "L1.4 and L3.2",
         "none is shared by series kept whole; shared history alone does not tell a target",
     )
-    work = len(splits) * series.n_steps
-    if series.times is not None:
-        work += _PER_SORTED * series.n_steps * (series.n_channels + 2)
+    work = (len(splits) + _PER_SORTED * (series.n_channels + 2)) * series.n_steps
     if work > most:
         one, other = (_too_much(code, source, work) for code, source in zip(codes, sources, strict=True))
         return one, other
@@ -168,7 +169,7 @@ class _Pieces:
         self.edges = series.offsets
         within = np.arange(series.n_steps) - np.repeat(self.edges[:-1], series.lengths)
         self.steps = np.repeat(series.starts, series.lengths) + within
-        if series.times is not None and len(np.unique(self.steps)) == len(self.steps):  # no views of one buffer
+        if len(np.unique(self.steps)) == len(self.steps):  # no views of one buffer
             self.steps = _step_identities(series, groups)
         self.size = int(self.steps.max()) + 1
         #: one target a series is one of all of its steps
@@ -307,15 +308,21 @@ def _identities(series: Sequences) -> ndarray:
 def _step_identities(series: Sequences, groups: ndarray | None) -> Int[ndarray, "step"]:
     """A number for each step, the same for those that copies of one recording share.
 
-    These are alike in time, group and values, in runs of which half the steps differ from the one before: single steps
-    of several series are alike by chance where values are few, rounded or constant.
+    These are alike in group and values, and in time where there are times, in runs of which half the steps differ from
+    the one before: single steps of several series are alike by chance where values are few, rounded or constant.
     """
-    _, clock = np.unique(np.asarray(series.times), return_inverse=True)
+    n, shortest = series.n_steps, int(series.lengths.min())
     own = np.zeros(len(series), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
-    bits = np.ascontiguousarray(series.values).view(f"i{series.dtype.itemsize}")
-    keys = np.column_stack([clock, np.repeat(own, series.lengths), bits])
-    alike = np.unique(keys, axis=0, return_inverse=True)[1].ravel()
-    n, length = len(alike), int(np.clip(series.lengths.min() // 4, 2, _RUN))
+    bits = _bits(series.values)
+    alike = _numbered(np.column_stack([np.repeat(own, series.lengths), bits]))
+    length = int(np.clip(shortest // 4, 2, _RUN))
+    if series.times is None:
+        length = max(length, _telling_length(series.values, alike))
+        if length > shortest // 2:
+            return np.arange(n)
+    else:
+        clock = np.unique(np.asarray(series.times), return_inverse=True)[1]
+        alike = np.unique(alike * n + clock, return_inverse=True)[1].ravel()
     if n < length:
         return np.arange(n)
     runs = alike
@@ -337,6 +344,34 @@ def _step_identities(series: Sequences, groups: ndarray | None) -> Int[ndarray, 
     while (same[same] != same).any():
         same = same[same]
     return same
+
+
+def _telling_length(values: Float[ndarray, "step channel"], alike: Int[ndarray, "step"]) -> int:
+    """Steps of a run that two recordings hardly have in common by chance.
+
+    A step tells as much as two of its kind differ: -log2 of the share of equal pairs of steps, or of equal pairs of
+    changes if that is less (collision entropy, in bits). All pairs of runs ask for the bits of their number; twice
+    that, since the changes of one series depend on each other.
+    """
+    n = len(alike)
+    if n < 2:
+        return n
+    with np.errstate(over="ignore", invalid="ignore"):
+        changes = _numbered(_bits(np.diff(values, axis=0)))
+    told = min(-np.log2(np.square(np.bincount(kind) / len(kind)).sum()) for kind in (alike, changes))
+    needed = 2 * (2 * np.log2(n) + _CERTAIN)
+    return int(np.ceil(needed / told)) if told * n > needed else n
+
+
+def _bits(values: Float[ndarray, "step channel"]) -> Int[ndarray, "step channel"]:
+    bits: ndarray = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
+    return bits
+
+
+def _numbered(rows: Int[ndarray, "row column"]) -> Int[ndarray, "row"]:
+    """A number for each row, the same for equal ones."""
+    numbers: ndarray = np.unique(rows, axis=0, return_inverse=True)[1].ravel()
+    return numbers
 
 
 def _of_folds(
