@@ -18,7 +18,7 @@ from throughtime.cli.run_files import run_facts
         ({"device": "mps"}, False),
         ({"module": lambda inputs, outputs: torch.nn.Linear(inputs, outputs)}, False),
     ],
-    ids=str,
+    ids=["default", "cpu", "cuda", "second cuda", "mps", "module"],
 )
 def test_a_run_promises_its_bits_for_the_built_in_network_on_the_cpu_alone(estimator, parameters, holds):
     facts = run_facts(estimator(**parameters))
