@@ -159,7 +159,7 @@ def test_data_to_predict_may_leave_the_target_empty():
         ({"group": None}, r"got 'site' \(string\); channels=\['flow', 'heat'\] \(--channels flow,heat\)"),
         ({"static": ["flow"]}, "got 10.0 and 20.0 in series 'b'; a column that changes"),
         ({"static": ["site"]}, "needs numbers, got string"),
-        ({"group": "heat", "channels": ["flow"]}, "group .* needs one value a series, got 3 and 2 in series 'b'"),
+        ({"group": "heat", "channels": ["flow"]}, "group .* needs one value per series, got 3 and 2 in series 'b'"),
         ({"time": "site"}, r"numbers, dates or timestamps .* got string \('x'\)"),
         ({"time": "area"}, r"got 7.5 twice in series 'b'"),
         ({"channels": []}, "needs at least one column"),

@@ -170,17 +170,19 @@ def test_two_dimensional_series_keep_their_width():
 @pytest.mark.parametrize(
     ("weights", "message"),
     [
-        (np.ones(N - 1), "sample_weight needs one value a series (36), got shape (35,)"),
+        (np.ones(N - 1), "sample_weight needs one value per series (36), got shape (35,)"),
         (np.full(N, np.nan), "sample_weight needs finite values of at least 0"),
         (-np.ones(N), "sample_weight needs finite values of at least 0"),
-        (np.ones((N, 1)), "sample_weight needs one value a series (36), got shape (36, 1)"),
-        (2.0, "sample_weight needs one value a series (36), got shape ()"),
+        (np.ones((N, 1)), "sample_weight needs one value per series (36), got shape (36, 1)"),
+        (2.0, "sample_weight needs one value per series (36), got shape ()"),
         ("x", "sample_weight needs one number per series (36), got 'x'"),
         (["1"] * N, "sample_weight needs one number per series (36), got ['1', '1',"),
         ([{}] * N, "sample_weight needs one number per series (36), got [{}, {},"),
         ([1.0, [2.0]] * (N // 2), "sample_weight needs one number per series (36), got [1.0, [2.0],"),
         (np.ones(N) * 1j, "sample_weight needs one number per series (36), got array([0.+1.j"),
         (np.ma.masked_array(np.ones(N), np.arange(N) == 3), "sample_weight needs finite values of at least 0"),
+        (np.full(N, 1e308), "sample_weight needs a sum from 2.3e-308 to 1.7e308, got inf"),
+        (np.full(N, 5e-324), "sample_weight needs a sum from 2.3e-308 to 1.7e308, got"),
         (np.zeros(N), "sample_weight needs a weight above zero in the training series, got zero weights only"),
     ],
 )

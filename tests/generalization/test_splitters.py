@@ -157,7 +157,7 @@ def test_by_time_the_past_comes_first_and_the_gaps_are_kept() -> None:
         (60, {"groups": GROUPS, "by_time": True}, ParameterError, "^by_time needs no groups and no strata"),
         (60, {"purge": 3}, ParameterError, "^purge needs by_time=True, got purge=3$"),
         (60, {"by_time": True, "purge": 59}, ParameterError, "^by_time needs series in every part, got none to"),
-        (60, {"groups": GROUPS[1:]}, DataError, r"^groups needs one value a series \(60\), got shape \(59,\)$"),
+        (60, {"groups": GROUPS[1:]}, DataError, r"^groups needs one value per series \(60\), got shape \(59,\)$"),
         (2, {}, DataError, "cannot be set apart"),
         (3, {"stratify": np.array(["a", "a", "b"])}, DataError, "cannot be set apart: .*least populated class"),
     ],

@@ -183,6 +183,27 @@ def test_fx_hands_lengths_on_and_does_not_trace_into_a_layer() -> None:
             torch.fx.symbolic_trace(layer)
 
 
+class Decoder(nn.Module):
+    """Reads steps of its own from a state that is handed in."""
+
+    def __init__(self, layer: nn.Module) -> None:
+        super().__init__()
+        self.layer = layer
+        self.register_buffer("steps", torch.randn(5, 2, 3))
+
+    def forward(self, h: Tensor, c: Tensor) -> Tensor:
+        found: Tensor = self.layer(self.steps, (h, c) if isinstance(self.layer, nn.LSTM | LSTM) else h)[0]
+        return found
+
+
+@pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
+def test_fx_records_a_layer_of_which_the_state_alone_is_traced(cell: str) -> None:
+    h, c = torch.randn(2, 1, 2, 4)
+    for layer in pair(cell, 3, 4):
+        net = Decoder(layer)
+        assert torch.equal(torch.fx.symbolic_trace(net)(h, c), net(h, c))
+
+
 @pytest.mark.parametrize("cell", ["tanh", "gru", "lstm"])
 @each_mode
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch will remove this exporter

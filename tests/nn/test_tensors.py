@@ -53,6 +53,16 @@ def test_a_weight_of_another_shape_is_refused(cell: str, grad: bool, put: Callab
 
 @each_cell
 @each_mode
+def test_a_weight_that_was_taken_out_is_refused(cell: str, grad: bool) -> None:
+    for name in ("weight_hh_l0", "bias_ih_l0", "bias_hh_l0"):
+        layer = PAIRS[cell][0](4, 8, **PAIRS[cell][2])
+        setattr(layer, name, None)
+        with torch.set_grad_enabled(grad), pytest.raises(RuntimeError, match=f"{name} needs shape .*, got None"):
+            layer(torch.ones(3, 2, 4))
+
+
+@each_cell
+@each_mode
 def test_weights_that_fit_each_other_but_not_the_layer_are_refused(cell: str, grad: bool) -> None:
     ours, _, own = PAIRS[cell]
     small, large = ours(4, 8, **own), ours(4, 16, **own)

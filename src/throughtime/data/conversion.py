@@ -141,7 +141,7 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
     if isinstance(y, list | tuple) or (isinstance(y, ndarray) and y.dtype == object and y.ndim == 1):
         ndims = {np.ndim(part) for part in y}
         if len(ndims) > 1:
-            raise DataError("y needs one value a series or one a step, got a mix of both")
+            raise DataError("y needs one value per series or one a step, got a mix of both")
         if ndims - {0}:
             _same_number(len(y), X)  # before any part of y is found wrong
             parts = [_as_array(part, f"series {index} of y") for index, part in enumerate(y)]
@@ -164,7 +164,8 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
         array = array[:, 0]
     if array.ndim != 1:
         raise DataError(
-            f"y should be a 1d array, one value a series, or hold one value for each step of X; got shape {array.shape}"
+            "y should be a 1d array, one value per series, or hold one value for each step of X; got shape "
+            f"{array.shape}"
         )
     if array.dtype.kind == "c":
         raise DataError("Complex data not supported: y needs real numbers or labels")

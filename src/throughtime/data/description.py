@@ -125,7 +125,7 @@ def _missing_by_static(X: Sequences) -> dict[str, float]:
 
 
 def is_labels(y: ndarray) -> bool:
-    """Whether one value a series reads as a label: text, booleans, or few different whole numbers."""
+    """Whether one value per series reads as a label: text, booleans, or few different whole numbers."""
     if y.dtype.kind != "i" and y.dtype.kind != "u":
         return y.dtype.kind != "f"
     return len(np.unique(y)) <= most_classes(len(y))

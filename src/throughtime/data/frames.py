@@ -100,7 +100,8 @@ def _sign_of_steps(frame: Any, values: ndarray) -> str | None:
         if _TIME.search(name):
             return f"a column named {name!r}"
         if _ID.search(name) and len(np.unique(column)) < len(column):
-            return f"a column named {name!r} whose values repeat"
+            what = "an index" if index is not None and name == str(getattr(index, "name", None)) else "a column"
+            return f"{what} named {name!r} whose values repeat"
     for name, column in columns.items():
         if not _in_blocks(column):
             continue

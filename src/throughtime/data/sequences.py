@@ -579,7 +579,7 @@ def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndar
     """
     array = np.asarray(unmasked(labels))
     if array.ndim != 1 or (n_series is not None and len(array) != n_series):
-        need = "one value a series" if n_series is None else f"one value for each of the {n_series} series"
+        need = "one value per series" if n_series is None else f"one value for each of the {n_series} series"
         raise DataError(f"{what} needs {need}, got shape {array.shape}")
     if array.dtype.kind in "OT":
         for index, label in enumerate(array):

@@ -62,7 +62,7 @@ def from_table(
         The column to sort each series by: numbers, dates or timestamps, no value twice in a series. Without it the
         rows keep their order. Timestamps with a time zone are kept in UTC, the zone in ``X.time_zone``.
     target
-        The column to predict. Constant in every series: one value a series. Otherwise one a step.
+        The column to predict. Constant in every series: one value per series. Otherwise one a step.
     group
         The column that says which series belong together; constant in a series.
     static
@@ -248,7 +248,7 @@ class _Series:
             index = int(varies.argmax())
             first, other = (str(labels[code[index]])[:80] for code in (low, high))
             raise DataError(
-                f"{what} needs one value a series, got {first} and {other} in series {shown(self.ids[index])}{cure}"
+                f"{what} needs one value per series, got {first} and {other} in series {shown(self.ids[index])}{cure}"
             )
 
     def refuse_infinite(self, values: ndarray, names: Sequence[str]) -> None:
@@ -454,7 +454,7 @@ def _static(table: "pa.Table", column: str, series: _Series, place: _Place) -> n
     if differ.any():
         row = int(differ.argmax())
         raise DataError(
-            f"static (--static {column}) needs one value a series, got {wanted[row]} and {values[row]} in series "
+            f"static (--static {column}) needs one value per series, got {wanted[row]} and {values[row]} in series "
             f"{shown(series.ids[series.of(row)])}; a column that changes from step to step is one of the channels"
         )
     series.refuse_infinite(values[:, None], [column])

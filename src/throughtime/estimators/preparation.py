@@ -136,7 +136,7 @@ class Problem:
         train_rows = rows if inner is None else rows[inner[0]]
 
         weights = self.weights[train_rows]
-        if not weights.sum() > 0:
+        if not weights.any():
             raise DataError("sample_weight needs a weight above zero in the training series, got zero weights only")
         dtype = train_dtype(p["dtype"], self.X)
         features = self.features(masked, dtype)

@@ -79,7 +79,7 @@ def checked_weights(weights: Any, n: int) -> Float[ndarray, "series"]:
     Raises
     ------
     DataError
-        For another number of them, or what is no finite number of at least 0.
+        For another number of them, what is no finite number of at least 0, or a sum beyond float64.
     """
     if weights is None:
         return np.ones(n)
@@ -92,9 +92,17 @@ def checked_weights(weights: Any, n: int) -> Float[ndarray, "series"]:
     if checked is None:
         raise DataError(f"sample_weight needs one number per series ({n}), got {reprlib.repr(weights)}")
     if checked.shape != (n,):
-        raise DataError(f"sample_weight needs one value a series ({n}), got shape {checked.shape}")
-    if not np.isfinite(checked).all() or (checked < 0).any():
-        raise DataError("sample_weight needs finite values of at least 0")
+        raise DataError(f"sample_weight needs one value per series ({n}), got shape {checked.shape}")
+    wrong = ~(np.isfinite(checked) & (checked >= 0))
+    if wrong.any():
+        row = int(wrong.argmax())
+        raise DataError(f"sample_weight needs finite values of at least 0, got {checked[row]:g} for series {row}")
+    with np.errstate(over="ignore"):
+        total = checked.sum()
+    if checked.any() and not np.finfo(np.float64).tiny <= total < np.inf:
+        raise DataError(
+            f"sample_weight needs a sum from 2.3e-308 to 1.7e308, got {total:g}; divide the weights by their mean"
+        )
     return checked
 
 

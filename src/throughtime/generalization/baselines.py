@@ -49,7 +49,7 @@ class Baseline(Protocol):
         ...
 
     def predict(self, X: Sequences) -> Targets:
-        """Predict one value a series, or one at every step, as y had them."""
+        """Predict one value per series, or one at every step, as y had them."""
         ...
 
 
@@ -165,7 +165,7 @@ class SeriesRegressor:
         return self
 
     def predict(self, X: Sequences) -> Shaped[ndarray, "series"]:
-        """Predict one value a series."""
+        """Predict one value per series."""
         predicted: ndarray = self.model_.predict(self._features(X))
         return predicted
 

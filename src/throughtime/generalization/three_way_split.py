@@ -137,5 +137,5 @@ def _labels(labels: Any, name: str, n: int) -> ndarray | None:
         return None
     array = np.asarray(labels)
     if array.shape != (n,):
-        raise DataError(f"{name} needs one value a series ({n}), got shape {array.shape}")
+        raise DataError(f"{name} needs one value per series ({n}), got shape {array.shape}")
     return array

@@ -92,8 +92,9 @@ def check_start(start: States, sizes: list[tuple[int, int, int]], x: Tensor) -> 
 def check_weights(names: Sequence[str], weights: Sequence[Tensor], sizes: Sequence[tuple[int, ...]]) -> None:
     """Refuse weights of other shapes than the layer's: replaced, cut, or handed in by ``functional_call``."""
     for name, weight, size in zip(names, weights, sizes, strict=True):
-        if weight.shape != size:
-            raise RuntimeError(f"{name} needs shape {size}, got {tuple(weight.shape)}")
+        if not isinstance(weight, Tensor) or weight.shape != size:
+            found = tuple(weight.shape) if isinstance(weight, Tensor) else weight
+            raise RuntimeError(f"{name} needs shape {size}, got {found}")
 
 
 def check_autocast(x: Tensor, start: States | None, weight: torch.dtype) -> None:

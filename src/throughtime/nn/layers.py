@@ -9,7 +9,6 @@ from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
-from torch.fx import Proxy
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from throughtime.kernels import GATES, Kind, StepNoise, forward_alone, recurrent, takes_alone
@@ -28,7 +27,7 @@ from throughtime.nn.arguments import (
 )
 from throughtime.nn.autocast import autocast_dtypes
 from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
-from throughtime.nn.recording import record_call, record_op
+from throughtime.nn.recording import find_proxy, record_call, record_op
 from throughtime.nn.recurrence import ending, layer_directions, trace_layers
 from throughtime.nn.unrolled import States
 
@@ -160,8 +159,9 @@ class RecurrentLayer(nn.Module):
         """Outputs and final state, and every step's states on request; see the class."""
         if is_tracing():
             return record_op(self, input, hx, lengths, plain=not (return_states or self._noisy()))
-        if isinstance(input, Proxy):
-            return record_call(self, input, hx=hx, lengths=lengths, return_states=return_states)
+        proxy = find_proxy(input, hx, lengths)
+        if proxy is not None:
+            return record_call(self, proxy, input, hx=hx, lengths=lengths, return_states=return_states)
         start = None if hx is None else as_states(hx, self.mode)
         y: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
@@ -232,13 +232,17 @@ class RecurrentLayer(nn.Module):
         if one_layer and lengths is None and time > 0 and not self._noisy():
             given = own if start is None else [*own, *start]
             sizes = self._weight_sizes() if start is None else [*self._weight_sizes(), *self._start_sizes(batch)]
-            if [tensor.shape for tensor in given] == sizes and takes_alone(x, *given):
+            try:
+                fits = [tensor.shape for tensor in given] == sizes
+            except AttributeError:  # no tensor at all, which check_weights tells
+                fits = False
+            if fits and takes_alone(x, *given):
                 y, *end = forward_alone(self.kind, x, own, start or ())
                 return y, tuple(end), ()
         if start is not None:
             check_start(start, self._start_sizes(batch), x)
-        check_time(x, time, own[0])
         check_weights(names, own, self._weight_sizes())
+        check_time(x, time, own[0])
         weights = [weight.unsqueeze(0) for weight in own]
         lengths = as_lengths(lengths, time, batch, x)
         x, masks = self._silence(x, batch_sizes)

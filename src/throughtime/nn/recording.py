@@ -69,11 +69,21 @@ def _each(states: Any, change: Any) -> Any:
     return tuple(map(change, states)) if isinstance(states, tuple) else change(states)
 
 
-def record_call(layer: torch.nn.Module, x: Proxy, **others: Any) -> Proxy:
+def find_proxy(x: Any, hx: Any, lengths: Any) -> Proxy | None:
+    """What ``torch.fx`` hands to a layer in the place of one of its arguments, if it records the call."""
+    if isinstance(x, Proxy):
+        return x
+    if hx is None and lengths is None:
+        return None
+    states = hx if isinstance(hx, tuple | list) else (hx,)
+    return next((given for given in (*states, lengths) if isinstance(given, Proxy)), None)
+
+
+def record_call(layer: torch.nn.Module, proxy: Proxy, x: Any, **others: Any) -> Proxy:
     """Record a call of the layer as a whole, as ``torch.fx`` does of torch's layers."""
-    tracer: Any = x.tracer
+    tracer: Any = proxy.tracer
     if layer is tracer.root:
         raise TraceError(f"torch.fx needs a module that holds the {type(layer).__name__}, got the layer itself")
     given = {name: value for name, value in others.items() if value is not None and value is not False}
-    node: Proxy = tracer.create_proxy("call_module", tracer.path_of_module(layer), (x,), given)
-    return node
+    call: Proxy = tracer.create_proxy("call_module", tracer.path_of_module(layer), (x,), given)
+    return call
