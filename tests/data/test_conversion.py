@@ -244,7 +244,7 @@ def test_a_long_frame_is_warned_of_with_the_cure(frame, sign, wrap):
 def test_an_index_that_tells_steps_of_series_apart_is_warned_of():
     with pytest.warns(DataWarning, match="an index of 2 levels"):
         as_sequences(LONG.set_index(["who", "when"]))
-    with pytest.warns(DataWarning, match="a column named 'case_id' whose values repeat"):
+    with pytest.warns(DataWarning, match="an index named 'case_id' whose values repeat"):
         as_sequences(LONG.rename(columns=NAMED)[["case_id", "flow"]].set_index("case_id"))
 
 
