@@ -292,3 +292,10 @@ def test_a_run_killed_at_any_change_of_the_disk_is_whole_or_absent(tmp_path: Pat
     assert 0 < found < kills
     assert set(os.listdir(tmp_path)) == {"table.csv", "runs"}
     storage.claim(tmp_path / "runs" / "next")
+
+
+def test_a_setting_that_is_gone_is_refused_or_not_needed(run: Path, place: Path, tmp_path: Path) -> None:
+    settings = json.loads((run / "config.json").read_bytes())
+    for key in settings:
+        put(run, "config.json", json.dumps({name: value for name, value in settings.items() if name != key}).encode())
+        read_all(run, place, tmp_path / "predictions.csv")

@@ -30,6 +30,7 @@ class _Settings:
     task: Literal["classification", "regression"]
     columns: Columns
     channels: list[str] | None
+    target: str | None
     cv: str | int
     scoring: Annotated[list[str], Field(min_length=1)]
     scorers: list[str] | None
@@ -76,9 +77,8 @@ def settings_of(run: Run) -> dict[str, Any]:
     StorageError
         When a value is not of its type, or a parameter not one that an estimator takes.
     """
-    settings: dict[str, Any] = run.json("config.json")
     source = str(run.directory / "config.json")
-    checked = typed(settings, _Settings, source, "the settings of a run")
+    checked = typed(run.json("config.json"), _Settings, source, "the settings of a run")
     parameters, schema = checked.parameters, SCHEMAS[checked.task]
     try:
         if "random_state" not in parameters:
@@ -89,7 +89,7 @@ def settings_of(run: Run) -> dict[str, Any]:
     columns = {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(checked.columns).items()
     }
-    return settings | {"columns": columns}
+    return asdict(checked) | {"columns": columns}  # nothing that was not looked at
 
 
 def folds_of(run: Run) -> list[dict[str, Any]]:
