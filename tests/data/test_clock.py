@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from throughtime.data import Clock, Sequences, check_even, clock_of
-from throughtime.data.clock import in_words, spacing_of, steps_between, time_text
+from throughtime.data.clock import _seldom, in_words, spacing_of, steps_between, time_text
 from throughtime.errors import DataError
 
 
@@ -184,6 +184,48 @@ def test_the_step_of_another_clock_is_asked_of_every_series() -> None:
     check_even(timed(dates("B", 10)), "horizon=7", office)  # too few to tell a weekend from a gap by themselves
     with pytest.raises(DataError, match="without gaps"):
         check_even(timed(dates("B", 10)), "horizon=7", days)
+
+
+OUTAGE = np.delete(dates("h", 168), range(50, 55))
+NO_THIRD = np.delete(dates("D", 9), 2)
+
+
+@pytest.mark.parametrize("series", [[OUTAGE] * 8, [NO_THIRD] * 20, [OUTAGE[5:], OUTAGE[:-5], OUTAGE[20:]] * 3])
+def test_what_all_series_lack_in_one_week_is_a_gap_however_many_they_are(series: list[NDArray[Any]]) -> None:
+    for clock in (None, clock_of(timed(*series))):
+        with pytest.raises(DataError, match=rf"without gaps, .* in {len(series)} of {len(series)} series"):
+            check_even(timed(*series), "horizon=6", clock)
+
+
+@given(
+    spans=st.lists(st.tuples(st.integers(0, 60), st.integers(1, 40)), min_size=1, max_size=8), n_slots=st.integers(2, 9)
+)
+def test_weeks_that_cover_a_slot_are_counted_once(spans: list[tuple[int, int]], n_slots: int) -> None:
+    begins, lengths = np.array(spans).T
+    covered = {slot for begin, length in spans for slot in range(begin, begin + length)}
+    weeks = np.bincount([slot % n_slots for slot in covered], minlength=n_slots)
+    np.testing.assert_array_equal(_seldom(begins, begins + lengths, n_slots), np.flatnonzero(weeks < 4))
+
+
+def test_weekends_are_known_from_short_series_of_several_weeks() -> None:
+    business = dates("B", 40)
+    pieces = [business[start : start + 6] for start in range(0, 35, 5)]
+    assert clock_of(timed(*pieces)) == clock_of(timed(business))
+    assert clock_of(timed(*pieces[:1] * 9)).open_slots == ()  # type: ignore[union-attr]
+
+
+def test_a_row_when_the_week_of_fit_was_closed_is_refused() -> None:
+    office = check_even(timed(dates("B", 100)), "horizon=5")
+    with pytest.raises(DataError, match=r"on 5 of 7 days a week in fit, .* got 2023-01-07 in series 'b'; leave such"):
+        check_even(timed(dates("B", 4), dates("D", 9)[1:]), "horizon=5", office, ids=["a", "b"])
+    for times in (dates("D", 1), dates("D", 7)[5:]):  # one row, which has no step; Friday and Saturday
+        with pytest.raises(DataError, match="fit knew, got 2023-01-0[17]"):
+            check_even(timed(times), "horizon=5", office)
+    hour = np.timedelta64(1, "h")
+    check_even(timed(dates("B", 30) + 12 * hour), "horizon=5", office)  # at another time of the same days
+    check_even(timed(dates("B", 30) - hour), "horizon=5", office)
+    with pytest.raises(DataError, match="fit knew, got 2023-01-06T23:00:00 "):
+        check_even(timed(dates("D", 9)[1:] - hour), "horizon=5", office)
 
 
 def test_spans_and_times_are_said_as_short_as_they_are_exact() -> None:

@@ -22,7 +22,8 @@ _MONTH = 30.436875 * _DAY  # of the Gregorian calendar, on average
 _UNITS = (("day", _DAY), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
 #: Spans within this factor of each other are taken for the same step.
 _ALIKE = 1.1
-#: A slot of the week is closed when no series has a time in it in so many weeks; fewer would hide rows that lack.
+#: A slot of the week is closed when no series has a time in it in so many calendar weeks, each counted once however many
+#: series there are: what all of them lack at once, an outage, is no closed hour.
 _LEAST_WEEKS = 4
 #: A series of no more rows is not asked for a step of its own.
 _FEW = 3
@@ -184,6 +185,8 @@ def check_even(
     usual = clock or clock_of(X)
     spacing = None if usual is None else spacing_of(X, ids, usual)
     if usual is None or spacing is None or spacing.first is None:
+        if clock is not None and X.times is not None:
+            _check_open(X, counted, clock, ids)
         return usual
     assert X.times is not None
     dated = X.times.dtype.kind == "M"
@@ -214,6 +217,27 @@ def check_even(
         f"{lacking_in_words(spacing)}, in {spacing.n_uneven} of {len(X)} series); add a row for every step that lacks, "
         f"empty where nothing was observed, {either}"
     )
+
+
+def _check_open(X: Sequences, counted: str, clock: Clock, ids: Sequence[str] | None) -> None:
+    """Refuse a row in a slot of the week that was closed in fit."""
+    assert X.times is not None
+    if not clock.open_slots or X.times.dtype.kind != "M":
+        return
+    slots = _slot_numbers(X, clock.slot, clock.phase)
+    # between two slots, such as an afternoon between two midnights, a row may be either's
+    either = (np.floor(slots + 0.25), np.ceil(slots - 0.25))
+    is_open = [np.isin(slot.astype(np.int64) % round(_WEEK / clock.slot), clock.open_slots) for slot in either]
+    closed = np.flatnonzero(~(is_open[0] | is_open[1]))
+    if len(closed):
+        row = int(closed[0])
+        own = int(np.searchsorted(X.offsets, row, "right")) - 1
+        time = time_text(X.times[row], X.time_zone)
+        raise DataError(
+            f"{counted} counts steps, of {_step_in_words(clock)} in fit, and needs times in the part of the week that "
+            f"fit knew, got {time} in series {str(own) if ids is None else ids[own]!r}; leave such rows out, or fit on "
+            "series that have them"
+        )
 
 
 def lacking_in_words(spacing: Spacing) -> str:
@@ -285,20 +309,48 @@ def _weekly(X: Sequences, clock: Clock) -> Clock:
     slot = next(
         (length for length in (clock.step, _DAY) if np.isclose(_WEEK / length, round(_WEEK / length), atol=1e-6)), _DAY
     )
-    times = _local(X)
-    weeks = (times[X.offsets[1:] - 1] - times[X.offsets[:-1]]).astype(np.int64).sum() / 1e9 / _WEEK
-    if weeks < _LEAST_WEEKS or clock.step < slot * 0.5:
+    if clock.step < slot * 0.5:
         return clock
-    phase = float(int(times[0].astype(np.int64)) % int(_WEEK * 1e9)) / 1e9
-    open_slots = np.unique(_slots(X, slot, phase) % round(_WEEK / slot))
+    n_slots = round(_WEEK / slot)
+    phase = float(int(_local(X)[0].astype(np.int64)) % int(_WEEK * 1e9)) / 1e9
+    slots = _slots(X, slot, phase)
+    few = _seldom(slots[X.offsets[:-1]], slots[X.offsets[1:] - 1] + 1, n_slots)
+    if len(few) == n_slots:
+        return clock
+    open_slots = np.union1d(slots % n_slots, few)
     found = Clock(clock.step, True, 0, slot, phase, tuple(map(int, open_slots)))
     fewer = (steps_between(X, found) > 1).sum() < (steps_between(X, clock) > 1).sum()
-    return found if fewer and len(open_slots) < round(_WEEK / slot) else clock
+    return found if fewer and len(open_slots) < n_slots else clock
+
+
+def _seldom(begins: Int[ndarray, "series"], ends: Int[ndarray, "series"], n_slots: int) -> Int[ndarray, "slot"]:
+    """The slots of the week that series cover, together, in too few weeks to call them closed."""
+    order = np.argsort(begins, kind="stable")
+    begins, reach = begins[order], np.maximum.accumulate(ends[order])
+    new = np.concatenate([[True], begins[1:] > reach[:-1]])  # apart from all that began before
+    begins, ends = begins[new], reach[np.concatenate([new[1:], [True]])]
+    whole, rest = np.divmod(ends - begins, n_slots)
+    first = begins % n_slots
+    last = first + rest
+    # of the weeks begun: up to the week's end, and from its start on
+    low = np.concatenate([[0], first, np.zeros_like(first)])
+    high = np.concatenate([[0], np.minimum(last, n_slots), np.maximum(last - n_slots, 0)])
+    edges = np.unique(np.concatenate([low, high, [n_slots]]))
+    up, down = (np.bincount(np.searchsorted(edges, ends), minlength=len(edges)) for ends in (low, high))
+    weeks = whole.sum() + np.cumsum(up - down)[:-1]
+    pieces = [np.arange(edges[piece], edges[piece + 1]) for piece in np.flatnonzero(weeks < _LEAST_WEEKS)]
+    return np.concatenate([np.zeros(0, dtype=np.int64), *pieces])
 
 
 def _slots(X: Sequences, slot: float, phase: float) -> Int[ndarray, "step"]:
     """The number of each time's slot, from the phase on."""
-    return _whole((_local(X).astype(np.int64) - int(phase * 1e9)) / (slot * 1e9))
+    return _whole(_slot_numbers(X, slot, phase))
+
+
+def _slot_numbers(X: Sequences, slot: float, phase: float) -> Float[ndarray, "step"]:
+    """Slots from the phase to each time, not rounded."""
+    numbers: ndarray = (_local(X).astype(np.int64) - int(phase * 1e9)) / (slot * 1e9)
+    return numbers
 
 
 def _local(X: Sequences) -> Shaped[ndarray, "step"]:
