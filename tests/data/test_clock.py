@@ -219,7 +219,7 @@ def test_a_row_when_the_week_of_fit_was_closed_is_refused() -> None:
     with pytest.raises(DataError, match=r"on 5 of 7 days a week in fit, .* got 2023-01-07 in series 'b'; leave such"):
         check_even(timed(dates("B", 4), dates("D", 9)[1:]), "horizon=5", office, ids=["a", "b"])
     for times in (dates("D", 1), dates("D", 7)[5:]):  # one row, which has no step; Friday and Saturday
-        with pytest.raises(DataError, match="fit knew, got 2023-01-0[17]"):
+        with pytest.raises(DataError, match=r"fit knew, got 2023-01-0[17]"):
             check_even(timed(times), "horizon=5", office)
     hour = np.timedelta64(1, "h")
     check_even(timed(dates("B", 30) + 12 * hour), "horizon=5", office)  # at another time of the same days

@@ -164,10 +164,9 @@ def test_series_of_the_same_days_that_agree_now_and_then_share_no_steps() -> Non
 @pytest.mark.parametrize("stride", [3, 5, 10])
 def test_copies_of_windows_share_what_the_windows_share(stride: int) -> None:
     views = LONG.windows(20, stride)
-    order = RNG.permutation(len(views))
-    views = views[order]
-    copies = Sequences.from_arrays([*views], times=[views.times_of(row) for row in range(len(views))])
-    for cv in (2, 7):
+    for seed, cv in ((0, 2), (1, 7), (2, 2), (3, 7), (4, 2), (5, 7)):
+        views = views[np.random.default_rng(seed).permutation(len(views))]
+        copies = Sequences.from_arrays([*views], times=[views.times_of(row) for row in range(len(views))])
         assert by_code(copies, cv=cv)["GEN002"].measured == by_code(views, cv=cv)["GEN002"].measured > 0
 
 
@@ -200,3 +199,58 @@ def test_half_overlapping_windows_without_times_are_known_by_their_values(kind: 
 def test_series_of_few_kinds_of_values_that_agree_by_chance_share_no_steps(signal: Any) -> None:
     X = Sequences.from_arrays([signal() for _ in range(60)])
     assert not {"GEN002", "GEN003"} & found(by_code(X, np.arange(60) % 2, cv=5))
+
+
+DAYS = np.datetime64("2023-01-01") + np.arange(90)
+WEATHER = RNG.normal(size=(90, 2)).cumsum(0)
+SALES = [RNG.normal(size=90).cumsum() for _ in range(9)]
+RARE = [RNG.poisson(0.02, 90) + (np.arange(90) == shop) for shop in range(9)]  # zeros, most of them
+COPIED = {
+    "copies": Sequences.from_arrays([WEATHER] * 9),
+    "dated": Sequences.from_arrays([WEATHER] * 9, times=[DAYS] * 9),
+    "views": Sequences.from_arrays([WEATHER])[[0] * 9],
+}
+
+
+@pytest.mark.parametrize("targets", [SALES, RARE, np.arange(9.0), np.array([*"abcdefghi"])])
+@pytest.mark.parametrize("kind", COPIED)
+def test_shops_that_share_the_weather_are_no_copies_of_each_other(kind: str, targets: Any) -> None:
+    X, folds = COPIED[kind], KFold(3)
+    report = by_code(X, targets, cv=folds, warmup=7)
+    assert found(report) <= {"GEN005"}
+    assert {"GEN001", "GEN002"} <= found(by_code(X, cv=folds))  # nothing says that they are not
+    # a shop is there twice
+    twice = [*range(8), 0]
+    again = by_code(X, [targets[shop] for shop in twice], cv=[(np.arange(8), np.array([8]))], warmup=7)
+    assert [again[code].measured for code in ("GEN001", "GEN002")] == [1.0, 1.0]
+
+
+@pytest.mark.parametrize("dated", [True, False])
+def test_shops_that_share_some_of_the_weather_are_told_by_the_target_of_each_step(dated: bool) -> None:
+    begins = range(0, 45, 5)
+    X = Sequences.from_arrays([WEATHER[b:] for b in begins], times=[DAYS[b:] for b in begins] if dated else None)
+    folds = KFold(3)
+    assert found(by_code(X, [sales[b:] for sales, b in zip(SALES, begins, strict=True)], cv=folds)) <= {"GEN005"}
+    # the same shop nine times, from another day on
+    same = by_code(X, [SALES[0][b:] for b in begins], cv=folds)
+    assert (same["GEN001"].verdict, same["GEN002"].measured) == ("clear", 1.0)
+
+
+def test_windows_of_shops_that_share_the_weather_overlap_those_of_their_own_shop() -> None:
+    starts = range(0, 61, 15)
+    windows = [(shop, start) for shop in range(3) for start in starts]
+    X = Sequences.from_arrays([WEATHER[s : s + 30] for _, s in windows], times=[DAYS[s : s + 30] for _, s in windows])
+    shop = np.array(windows)[:, 0]
+    steps, labels = [SALES[shop][s : s + 30] for shop, s in windows], np.arange(15.0)
+    for y in (steps, labels):
+        by_shop = [(np.flatnonzero(shop != own), np.flatnonzero(shop == own)) for own in range(3)]
+        assert not {"GEN001", "GEN002", "GEN003"} & found(by_code(X, y, cv=by_shop))
+        last = [(np.arange(14), np.array([14]))]  # half of it is in the window before
+        assert by_code(X, y, cv=last)["GEN002"].measured == 0.5
+
+
+def test_a_copy_whose_targets_were_masked_elsewhere_shares_inputs_alone() -> None:
+    front, back = SALES[0].copy(), SALES[0].copy()
+    front[45:] = back[:45] = np.nan
+    report = by_code(COPIED["copies"][:2], [front, back], cv=[(np.array([0]), np.array([1]))])
+    assert (report["GEN002"].verdict, report["GEN003"].measured) == ("clear", 1.0)

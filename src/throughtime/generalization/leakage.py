@@ -57,8 +57,9 @@ def leakage_report(
         made them; copies of windows by runs of steps that are equal in group and values, and in time where they have
         times. Without times a run must be too long to be equal by chance, which values of few kinds do not allow.
     y
-        One target a series, or one a step: then steps with a target in training and in test leak, while shared input
-        that has no target on both sides, such as a warm-up, may not.
+        One target a series, or one a step. Series of the same inputs whose targets differ share covariates, such as
+        shops of one town its weather, and are no copies of each other. With one a step, steps with a target in training
+        and in test leak, while shared input that has no target on both sides, such as a warm-up, may not.
     groups
         One a series, those of X by default.
     time
@@ -75,7 +76,7 @@ def leakage_report(
     -------
     One finding a check, in order of code, whether it found something, nothing, or was not applicable:
 
-    - ``GEN001`` the same series in training and test;
+    - ``GEN001`` the same series in training and test, in its targets too;
     - ``GEN002`` steps of a test series that are in training with their target;
     - ``GEN003`` input steps, without a target on both sides, that test and training share;
     - ``GEN004`` a group in training and test;
@@ -87,11 +88,12 @@ def leakage_report(
     by = series.groups if groups is None else np.asarray(groups)
     splits = _splits(series, targets, by, cv)
     same = _identities(series)
+    voice = _voices(same, targets)
     most = np.inf if most_work is None else most_work
     return Records(
         (
-            _duplicates(same, splits, most),
-            *_overlaps(series, targets, by, warmup, splits, most),
+            _duplicates(same * (len(series) + 1) + voice, splits, most),
+            *_overlaps(series, targets, by, voice, warmup, splits, most),
             _shared_groups(by, splits, most),
             _shared_times(series, time, splits, most),
             _near(series, same, splits, most),
@@ -126,7 +128,13 @@ def _duplicates(same: ndarray, splits: Sequence[Split], most: float) -> Finding:
 
 
 def _overlaps(
-    series: Sequences, targets: Any, groups: ndarray | None, warmup: int, splits: Sequence[Split], most: float
+    series: Sequences,
+    targets: Any,
+    groups: ndarray | None,
+    voice: Int[ndarray, "series"],
+    warmup: int,
+    splits: Sequence[Split],
+    most: float,
 ) -> tuple[Finding, Finding]:
     codes: tuple[tuple[str, str, Severity], ...] = (
         ("GEN002", "overlapping targets", "error"),
@@ -136,11 +144,12 @@ def _overlaps(
         _NONE_SHARED + "L1.4 and L3.2",
         "none is shared by series kept whole; shared history alone does not tell a target",
     )
-    work = (len(splits) + _PER_SORTED * (series.n_channels + 2)) * series.n_steps
+    sorted_values = series.n_channels + 2 + isinstance(targets, Sequences) * (series.n_channels + 3)
+    work = (len(splits) + _PER_SORTED * sorted_values) * series.n_steps
     if work > most:
         one, other = (_too_much(code, source, work) for code, source in zip(codes, sources, strict=True))
         return one, other
-    pieces = _Pieces(series, targets, groups, warmup)
+    pieces = _Pieces(series, targets, groups, voice, warmup)
     return (
         _of_folds(
             codes[0],
@@ -165,38 +174,55 @@ def _overlaps(
 class _Pieces:
     """Series as runs of steps, of which several may hold the same."""
 
-    def __init__(self, series: Sequences, targets: Any, groups: ndarray | None, warmup: int) -> None:
+    def __init__(
+        self, series: Sequences, targets: Any, groups: ndarray | None, voice: Int[ndarray, "series"], warmup: int
+    ) -> None:
         self.edges = series.offsets
         within = np.arange(series.n_steps) - np.repeat(self.edges[:-1], series.lengths)
         self.steps = np.repeat(series.starts, series.lengths) + within
-        if len(np.unique(self.steps)) == len(self.steps):  # no views of one buffer
-            self.steps = _step_identities(series, groups)
-        self.size = int(self.steps.max()) + 1
+        views = len(np.unique(self.steps)) < len(self.steps)  # of one buffer
+        if not views:
+            own = voice if groups is None else _numbered(np.column_stack([_codes(groups), voice]))
+            self.steps = _step_identities(series, own)
+        elif voice.any():
+            self.steps = self.steps + np.repeat(voice, series.lengths) * (self.steps.max() + 1)
+            self.steps = np.unique(self.steps, return_inverse=True)[1].ravel()
+        #: steps that are the same in their target too
+        self.told = self.steps
         #: one target a series is one of all of its steps
-        self.targeted: ndarray = np.ones(len(within), dtype=bool)
+        self.observed: ndarray = np.ones(len(within), dtype=bool)
+        self.targeted = self.observed
         if isinstance(targets, Sequences):
-            self.targeted = ~np.isnan(targets.values[:, 0]) & (within >= warmup)
+            self.observed = ~np.isnan(targets.values[:, 0])
+            self.targeted = self.observed & (within >= warmup)
+            if not views:
+                self.told = _step_identities(series, own, targets.values)
 
     def shared_targets(self, train: ndarray, test: ndarray) -> float:
         own = self._of(test)
         own = own[self.targeted[own]]
-        return float(self._shared(self.targeted, train)[self.steps[own]].mean()) if len(own) else 0.0
+        return float(self._shared(self.told, self.targeted, train)[own].mean()) if len(own) else 0.0
 
     def shared_inputs(self, train: ndarray, test: ndarray) -> float:
-        own = self._of(test)
-        steps = self.steps[own]
-        with_target = self._shared(self.targeted, train)[steps] & self.targeted[own]
         everywhere = np.ones_like(self.targeted)
-        return float((self._shared(everywhere, train)[steps] & ~with_target).mean())
+        with_target = self._shared(self.told, self.targeted, train) & self.targeted
+        # the same inputs with another target are those of another series
+        shared = self._shared(self.told, everywhere, train) | self._shared(self.steps, ~self.observed, train)
+        shared |= self._shared(self.steps, everywhere, train) & ~self.observed
+        return float((shared & ~with_target)[self._of(test)].mean())
 
     def _of(self, rows: ndarray) -> ndarray:
         return np.concatenate([np.arange(self.edges[row], self.edges[row + 1]) for row in rows])
 
-    def _shared(self, which: ndarray, rows: ndarray) -> Bool[ndarray, "buffer"]:
-        marked = np.zeros(self.size, dtype=bool)
+    def _shared(
+        self, steps: Int[ndarray, "step"], which: Bool[ndarray, "step"], rows: ndarray
+    ) -> Bool[ndarray, "step"]:
+        """The steps that are the same as some of these rows' steps."""
+        marked = np.zeros(int(steps.max()) + 1, dtype=bool)
         own = self._of(rows)
-        marked[self.steps[own[which[own]]]] = True
-        return marked
+        marked[steps[own[which[own]]]] = True
+        shared: ndarray = marked[steps]
+        return shared
 
 
 def _shared_groups(groups: ndarray | None, splits: Sequence[Split], most: float) -> Finding:
@@ -305,19 +331,46 @@ def _identities(series: Sequences) -> ndarray:
     )
 
 
-def _step_identities(series: Sequences, groups: ndarray | None) -> Int[ndarray, "step"]:
+def _voices(same: Int[ndarray, "series"], targets: Any) -> Int[ndarray, "series"]:
+    """Numbers series of equal inputs by their targets: 0 for the first and for its copies, 1 for the next, ...
+
+    Series that share covariates, such as shops of one town its weather, are no copies: their targets differ, in some
+    step that was observed in both.
+    """
+    voice = np.zeros(len(same), dtype=np.int64)
+    if targets is None:
+        return voice
+    known: dict[int, list[Any]] = {}
+    for row, kind in enumerate(same):
+        own = targets[row]
+        others = known.setdefault(int(kind), [])
+        voice[row] = next((place for place, other in enumerate(others) if not _differ(own, other)), len(others))
+        if voice[row] == len(others):
+            others.append(own)
+    return voice
+
+
+def _differ(one: Any, other: Any) -> bool:
+    """Whether two targets differ where both were observed; NaN alone does not equal itself."""
+    return bool(np.any((one != other) & (one == one) & (other == other)))
+
+
+def _step_identities(
+    series: Sequences, own: Int[ndarray, "series"], targets: Float[ndarray, "step 1"] | None = None
+) -> Int[ndarray, "step"]:
     """A number for each step, the same for those that copies of one recording share.
 
-    These are alike in group and values, and in time where there are times, in runs of which half the steps differ from
-    the one before: single steps of several series are alike by chance where values are few, rounded or constant.
+    These are alike in ``own``, values and targets, and in time where there are times, in runs of which half the steps
+    differ from the one before: single steps of several series are alike by chance where values are few, rounded or
+    constant.
     """
     n, shortest = series.n_steps, int(series.lengths.min())
-    own = np.zeros(len(series), dtype=np.int64) if groups is None else np.unique(groups, return_inverse=True)[1]
-    bits = _bits(series.values)
+    values = series.values if targets is None else np.column_stack([series.values, targets])
+    bits = _bits(values)
     alike = _numbered(np.column_stack([np.repeat(own, series.lengths), bits]))
     length = int(np.clip(shortest // 4, 2, _RUN))
     if series.times is None:
-        length = max(length, _telling_length(series.values, alike))
+        length = max(length, _telling_length(values, alike))
         if length > shortest // 2:
             return np.arange(n)
     else:
@@ -338,12 +391,19 @@ def _step_identities(series: Sequences, groups: ndarray | None) -> Int[ndarray, 
     starts = starts[(series_of[starts] == series_of[ends]) & (2 * (changes[ends] - changes[starts]) >= length - 1)]
     first = np.full(n, n)
     np.minimum.at(first, runs[starts], starts)
-    same = np.arange(n)  # the first step known to be the same
-    for place in range(length):
-        np.minimum.at(same, starts + place, first[runs[starts]] + place)
-    while (same[same] != same).any():
-        same = same[same]
-    return same
+    starts = starts[first[runs[starts]] < starts]
+    copied = first[runs[starts]]
+    same = np.arange(n)  # the first step known to be the same, at last of all that are linked by some chain of runs
+    while True:
+        before = same.copy()
+        for place in range(length):
+            least = np.minimum(same[starts + place], same[copied + place])
+            np.minimum.at(same, starts + place, least)
+            np.minimum.at(same, copied + place, least)
+        while (same[same] != same).any():
+            same = same[same]
+        if (same == before).all():
+            return same
 
 
 def _telling_length(values: Float[ndarray, "step channel"], alike: Int[ndarray, "step"]) -> int:
@@ -366,6 +426,11 @@ def _telling_length(values: Float[ndarray, "step channel"], alike: Int[ndarray, 
 def _bits(values: Float[ndarray, "step channel"]) -> Int[ndarray, "step channel"]:
     bits: ndarray = np.ascontiguousarray(values).view(f"i{values.dtype.itemsize}")
     return bits
+
+
+def _codes(groups: ndarray) -> Int[ndarray, "series"]:
+    codes: ndarray = np.unique(groups, return_inverse=True)[1].ravel()
+    return codes
 
 
 def _numbered(rows: Int[ndarray, "row column"]) -> Int[ndarray, "row"]:
