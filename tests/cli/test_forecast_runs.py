@@ -127,7 +127,7 @@ def test_rows_that_lack_are_said_and_refused_where_they_would_be_counted(argumen
     table["day"] = pd.Timestamp("2023-01-01") + pd.to_timedelta(table["day"], "D")
     lacking = table[~((table["shop"] == "s2") & table["day"].dt.strftime("%m%d").isin(["0109", "0120"]))]
     lacking.to_csv(tmp_path / "lacking.csv", index=False)
-    told = "1 day; 1.1% of the steps lack in 1 of 6 series, the first after 2023-01-08 in series s2"
+    told = "1 day; 1.1% of the steps are lacking in 1 of 6 series, the first after 2023-01-08 in series s2"
     code, out, error = run("data", tmp_path / "lacking.csv", *COLUMNS)
     assert code == 0, error
     assert told in " ".join(out.split())

@@ -27,6 +27,11 @@ def only(index: pd.DatetimeIndex, kept: Any) -> NDArray[Any]:
     return np.asarray(index[kept])
 
 
+def numbered(times: NDArray[Any]) -> NDArray[Any]:
+    """Dates as text as numbers: 20240131."""
+    return times if times.dtype.kind in "fM" else np.char.replace(times, "-", "").astype(float)
+
+
 HOURS = pd.date_range("2023-01-01", periods=24 * 70, freq="h")
 DAYS = pd.date_range("2023-01-01", periods=200)
 
@@ -146,8 +151,8 @@ def test_series_without_two_times_have_no_clock() -> None:
         (
             [dates("D", 30), np.delete(dates("D", 30), 10)],
             "horizon=7 counts steps and needs times without gaps, got 2023-01-10 and 2023-01-12, one after the "
-            "other in series 'b' (the step is 1 day; 1.7% of the steps lack, in 1 of 2 series); add a row "
-            "for every step that lacks, empty where nothing was observed, or leave the times out, if "
+            "other in series 'b' (the step is 1 day; 1.7% of the steps are lacking, in 1 of 2 series); add a row "
+            "for every step that is lacking, empty where nothing was observed, or leave the times out, if "
             "rows are what is to be counted",
         ),
         (
@@ -164,11 +169,21 @@ def test_series_without_two_times_have_no_clock() -> None:
             "horizon=7 counts steps and needs times that are one step apart, got 5 and 5.2, one after the other in "
             "series 'b' (the step is 1); bring",
         ),
+        (
+            [only(DAYS, slice(40)).astype("M8[D]").astype(str), only(DAYS, slice(9)).astype("M8[D]").astype(str)],
+            "one step apart, got 20230131 and 20230201, one after the other in series 'a', numbers that look like "
+            'dates; read them as dates, such as pandas.to_datetime(column, format="%Y%m%d"), or leave',
+        ),
+        (
+            [dates("MS", 30).astype("M8[M]").astype(str), dates("MS", 3).astype("M8[M]").astype(str)],
+            'got 202312 and 202401, one after the other in series \'a\', numbers that look like dates; read them as '
+            'dates, such as pandas.to_datetime(column, format="%Y%m"), or',
+        ),
     ],
 )  # fmt: skip
 def test_uneven_times_are_refused_by_the_first_and_with_the_cure(times: list[NDArray[Any]], told: str) -> None:
     with pytest.raises(DataError) as error:
-        check_even(timed(*times), "horizon=7", ids=["a", "b"])
+        check_even(timed(*(numbered(own) for own in times)), "horizon=7", ids=["a", "b"])
     assert told in str(error.value)
 
 

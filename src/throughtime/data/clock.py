@@ -22,7 +22,7 @@ _MONTH = 30.436875 * _DAY  # of the Gregorian calendar, on average
 _UNITS = (("day", _DAY), ("hour", 3600.0), ("minute", 60.0), ("second", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9))
 #: Spans within this factor of each other are taken for the same step.
 _ALIKE = 1.1
-#: A slot of the week is closed when no series has a time in it in so many calendar weeks, each counted once however many
+#: A slot of the week is closed when no series has a time in it in so many calendar weeks. Each counts once however many
 #: series there are: what all of them lack at once, an outage, is no closed hour.
 _LEAST_WEEKS = 4
 #: A series of no more rows is not asked for a step of its own.
@@ -201,6 +201,11 @@ def check_even(
             f"{counted} counts steps, of {spacing.step} {whose}, got steps of {_step_in_words(own)}: {where}; bring "
             f"all series to one step, {either}"
         )
+    if written := _dates_as_numbers(X.times):
+        raise DataError(
+            f"{counted} counts steps and needs times that are one step apart, got {where}, numbers that look like "
+            f'dates; read them as dates, such as pandas.to_datetime(column, format="{written}"), {either}'
+        )
     if spacing.irregular:
         low, middle, high = (in_words(span, dated) for span in (spacing.shortest, spacing.median, spacing.longest))
         raise DataError(
@@ -214,9 +219,22 @@ def check_even(
         )
     raise DataError(
         f"{counted} counts steps and needs times without gaps, got {where} (the step is {spacing.step}; "
-        f"{lacking_in_words(spacing)}, in {spacing.n_uneven} of {len(X)} series); add a row for every step that lacks, "
-        f"empty where nothing was observed, {either}"
+        f"{lacking_in_words(spacing)}, in {spacing.n_uneven} of {len(X)} series); add a row for every step that is "
+        f"lacking, empty where nothing was observed, {either}"
     )
+
+
+def _dates_as_numbers(times: Shaped[ndarray, "step"]) -> str | None:
+    """``%Y%m%d`` or ``%Y%m`` where all times look like 20240131 or 202401, which skip numbers at the end of a month."""
+    if times.dtype.kind == "M" or (times != np.floor(times)).any():
+        return None
+    for written, last in (("%Y%m%d", 100), ("%Y%m", 1)):
+        month, day = np.divmod(times, last)
+        year, month = np.divmod(month, 100)
+        days = (day >= 1) & (day <= 31) if last > 1 else np.True_
+        if ((year >= 1800) & (year < 2200) & (month >= 1) & (month <= 12) & days).all():
+            return written
+    return None
 
 
 def _check_open(X: Sequences, counted: str, clock: Clock, ids: Sequence[str] | None) -> None:
@@ -241,10 +259,10 @@ def _check_open(X: Sequences, counted: str, clock: Clock, ids: Sequence[str] | N
 
 
 def lacking_in_words(spacing: Spacing) -> str:
-    """``16.0% of the steps lack``, or how many where that would be next to nothing."""
+    """``16.0% of the steps are lacking``, or how many where that would be next to nothing."""
     if spacing.lacking >= 0.001:
-        return f"{spacing.lacking:.1%} of the steps lack"
-    return "1 step lacks" if spacing.n_lacking == 1 else f"{spacing.n_lacking} steps lack"
+        return f"{spacing.lacking:.1%} of the steps are lacking"
+    return "1 step is lacking" if spacing.n_lacking == 1 else f"{spacing.n_lacking} steps are lacking"
 
 
 def in_words(span: float, dated: bool) -> str:
