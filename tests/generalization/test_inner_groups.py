@@ -21,7 +21,7 @@ import throughtime as ours
 from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor
 from throughtime.data import Sequences, as_sequences
 from throughtime.displays import LearningCurveDisplay, ValidationCurveDisplay
-from throughtime.errors import DataWarning
+from throughtime.errors import DataError, DataWarning
 from throughtime.generalization import compare_estimators, nested_cross_validate, nested_cv_interval
 
 pytestmark = pytest.mark.usefixtures("types_unchecked")
@@ -268,3 +268,137 @@ def test_with_metadata_routing_the_caller_says_what_goes_where() -> None:
         SequenceClassifier(**NET), X, Y, groups=GROUPS, cv=GroupKFold(3), method="predict_proba"
     )
     assert np.array_equal(routed, plain)
+
+
+class Plain(SequenceClassifier):
+    """A `fit` as scikit-learn's own have it."""
+
+    def fit(self, X: Any, y: Any) -> Any:
+        return super().fit(X, y)
+
+
+class Weighted(SequenceClassifier):
+    """A `fit` that takes weights, and no groups."""
+
+    def fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
+        return super().fit(X, y, sample_weight)
+
+
+LATE = NET | {"early_stopping": False}
+
+
+@pytest.mark.parametrize("form", ["arrays", "series that bring them"])
+@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.filterwarnings("ignore:X has groups, and these folds may put one on both sides")
+def test_a_fit_of_ones_own_needs_no_groups_where_nothing_stops_early(name: str, form: str) -> None:
+    options = {"groups": GROUPS} if form == "arrays" else {}
+    given = X if form == "arrays" else as_sequences(X).replace(groups=GROUPS)
+    FUNCTIONS[name](Plain(**LATE | {"max_epochs": 1}), given, Y, cv=GroupKFold(3), **options)
+
+
+@pytest.mark.parametrize("kind", [Plain, Weighted])
+@pytest.mark.parametrize("place", [lambda network: network, piped], ids=["network", "pipeline"])
+def test_a_fit_of_ones_own_scores_as_scikit_learn_scores_it(kind: Any, place: Run) -> None:
+    net = place(kind(**LATE))
+    own = ours.cross_val_score(net, X, Y, groups=GROUPS, cv=GroupKFold(3), error_score="raise")
+    want = theirs.cross_val_score(net, X, Y, groups=GROUPS, cv=GroupKFold(3), error_score="raise")
+    assert own.tolist() == want.tolist()
+
+
+@pytest.mark.parametrize("given", [None, GROUPS, list(GROUPS)], ids=["none", "the same", "the same as a list"])
+@pytest.mark.parametrize("kind", [Plain, Weighted])
+def test_groups_that_series_bring_need_no_parameter_of_fit(kind: Any, given: Any) -> None:
+    series = as_sequences(X).replace(groups=GROUPS)
+    found = ours.cross_validate(
+        kind(**NET), series, Y, groups=given, cv=GroupKFold(3), return_estimator=True, error_score="raise"
+    )["estimator"]
+    LockstepSearchCV(kind(**NET), GRID, cv=GroupKFold(3), error_score="raise").fit(series, Y, groups=given)
+    for fold, (train, _) in zip(found, GroupKFold(3).split(X, Y, GROUPS), strict=True):
+        alone = SequenceClassifier(**NET).fit(X[train], Y[train], groups=GROUPS[train])
+        assert np.array_equal(fold.predict_proba(X), alone.predict_proba(X))
+
+
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "nested_cv_interval"])
+@pytest.mark.parametrize("form", ["arrays", "series that bring others"])
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored by KFold")
+def test_a_fit_that_takes_no_groups_is_told_of(name: str, form: str) -> None:
+    given = X if form == "arrays" else as_sequences(X).replace(groups=OTHERS)
+    net = Plain(**NET | {"max_epochs": 1, "validation_fraction": 0.5})
+    with warnings.catch_warnings(record=True) as told:
+        warnings.simplefilter("always")
+        FUNCTIONS[name](net, given, Y, cv=GroupKFold(3), groups=GROUPS)
+    need = "groups do not reach the inner split of early_stopping inside "
+    assert any(str(one.message).startswith((f"{need}Plain", f"{need}LockstepSearchCV")) for one in told)
+
+
+FOR_THE_SPLITTER = {
+    "bytes": (np.array([f"{k // 4}".encode() for k in range(N)]), GroupKFold(2)),
+    "NaN": (np.array([np.nan] + [1.0] * (N - 1)), KFold(2)),
+    "None": (np.array([None] + ["a"] * (N - 1)), KFold(2)),
+    "a column": (np.arange(N)[:, None] // 4, KFold(2)),
+    "pairs": ([(k // 4, 0) for k in range(N)], KFold(2)),
+}
+
+
+@pytest.mark.parametrize("values", FOR_THE_SPLITTER)
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored by KFold")
+def test_groups_for_the_splitter_alone_are_what_scikit_learn_takes(values: str) -> None:
+    groups, cv = FOR_THE_SPLITTER[values]
+    net = SequenceClassifier(**LATE)
+    want = theirs.cross_val_score(net, X, Y, groups=groups, cv=cv, error_score="raise")
+    assert ours.cross_val_score(net, X, Y, groups=groups, cv=cv, error_score="raise").tolist() == want.tolist()
+    search = LockstepSearchCV(net, GRID, cv=cv, error_score="raise").fit(X, Y, groups=groups)
+    assert [search.cv_results_[f"split{k}_test_score"][1] for k in range(2)] == want.tolist()
+
+
+@pytest.mark.parametrize("values", FOR_THE_SPLITTER)
+@pytest.mark.parametrize("name", [name for name in FUNCTIONS if name != "nested_cv_interval"])
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored by KFold")
+def test_groups_for_an_inner_split_are_refused_once_before_the_folds(name: str, values: str) -> None:
+    groups, cv = FOR_THE_SPLITTER[values]
+    Told.fits = 0
+    with pytest.raises(DataError, match=r"groups \(for the inner split of early_stopping\) needs"):
+        FUNCTIONS[name](Classifier(**NET), X, Y, cv=cv, groups=groups)
+    assert Told.fits == 0
+
+
+BY_A_GRID: dict[str, Run] = {
+    "grid": lambda e, **k: LockstepSearchCV(e, {"early_stopping": [True]}, cv=GroupKFold(3), error_score="raise").fit(
+        X, Y, **k
+    ),
+    "list of grids of a pipeline": lambda e, **k: LockstepSearchCV(
+        piped(e), [{"classifier__lr": [0.1]}, {"classifier__early_stopping": [True]}], cv=KFold(3), error_score="raise"
+    ).fit(X, Y, **k),
+    "distributions": lambda e, **k: LockstepSearchCV(
+        e, param_distributions={"early_stopping": [True]}, n_iter=1, cv=GroupKFold(3), error_score="raise"
+    ).fit(X, Y, **k),
+    "whole estimators": lambda e, **k: LockstepSearchCV(
+        piped(e), {"classifier": [clone(e).set_params(early_stopping=True)]}, cv=KFold(3), error_score="raise"
+    ).fit(X, Y, **k),
+    "search in folds": lambda e, **k: ours.cross_validate(
+        LockstepSearchCV(e, {"early_stopping": [True]}, cv=KFold(2)), X, Y, cv=GroupKFold(3), error_score="raise", **k
+    ),
+    "scikit-learn's search in folds": lambda e, **k: ours.cross_validate(
+        GridSearchCV(piped(e), {"classifier__early_stopping": [True]}, cv=2),
+        X, Y, cv=GroupKFold(3), error_score="raise", **k,
+    ),
+    "nested folds": lambda e, **k: nested_cross_validate(
+        e, X, Y, param_grid={"early_stopping": [True]}, error_score="raise", **k
+    ),
+    "validation curve": lambda e, **k: ours.validation_curve(
+        e, X, Y, param_name="early_stopping", param_range=[True], cv=GroupKFold(3), error_score="raise", **k
+    ),
+    "validation curve of a grid": lambda e, **k: ours.validation_curve(
+        LockstepSearchCV(e, {"lr": [0.1]}, cv=KFold(2)),
+        X, Y, param_name="param_grid", param_range=[{"early_stopping": [True]}], cv=GroupKFold(3),
+        error_score="raise", **k,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", BY_A_GRID)
+@pytest.mark.filterwarnings("ignore:The groups parameter is ignored by KFold")
+def test_groups_reach_a_network_that_stops_early_by_a_grid_alone(name: str) -> None:
+    Told.fits = 0
+    BY_A_GRID[name](Classifier(**LATE | {"max_epochs": 1}), groups=GROUPS)
+    assert Told.fits >= 3

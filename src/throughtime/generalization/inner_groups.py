@@ -1,13 +1,16 @@
 """Groups on their way into a network's ``fit``, where the inner split of early stopping keeps them whole.
 
-scikit-learn's functions give ``groups`` to the splitter alone.  Here they are a parameter of ``fit`` too, which those
-functions divide with the folds, so that a member gets ``fit(X[train], y[train], groups=groups[train])``.
+scikit-learn's functions give ``groups`` to the splitter alone.  A network that stops early needs them too, as a
+parameter of ``fit`` that those functions divide with the folds: a member gets
+``fit(X[train], y[train], groups=groups[train])``.  Every other ``fit`` is called as scikit-learn calls it.
 """
 
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from inspect import Parameter, signature
 from typing import Any
 
+import numpy as np
 from sklearn import get_config
 from sklearn.calibration import CalibratedClassifierCV
 from sklearn.compose import TransformedTargetRegressor
@@ -15,71 +18,138 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences
-from throughtime.errors import DataWarning
+from throughtime.data.sequences import as_labels
+from throughtime.errors import DataError, DataWarning
 from throughtime.estimators import SequenceEstimator
 
+#: A search's grid, by the names that scikit-learn's searches and ours have for it.
+_GRIDS = "param_grid", "param_distributions"
 
-def with_groups(params: Mapping[str, Any] | None, estimator: Any, X: Any, groups: Any) -> dict[str, Any] | None:
-    """The parameters of ``fit``, with groups for the network inside the estimator.
+
+def with_groups(
+    params: Mapping[str, Any] | None, estimator: Any, X: Any, groups: Any, tried: Any = None
+) -> dict[str, Any] | None:
+    """The parameters of ``fit``, with groups where a network inside the estimator needs them.
 
     Parameters
     ----------
     params
         As the caller gave them; they win.
     X, groups
-        Groups that were given win over those that `Sequences` bring along.
+        Groups that were given win over those that `Sequences` bring along, which every part of X has with it.
+    tried
+        Values of the estimator's parameters that will be tried, as a grid.
+
+    Raises
+    ------
+    DataError
+        When a network that may stop early is to be given groups that are not one label a series.
 
     Warns
     -----
     DataWarning
-        When groups were given, a network stops early, and no way leads into it.
+        When groups were given, a network may stop early, and no way leads into it.
     """
     given = None if params is None else dict(params)
     if get_config()["enable_metadata_routing"]:  # the caller says what goes where
         return given
     own = X.groups if isinstance(X, Sequences) else None
-    by = own if groups is None else groups
-    if by is None:
+    if groups is None and own is None:
         return given
-    found = groups_for_fit(estimator, by)
-    if found is not None:
-        return found | (given or {})
-    if by is not own and any(_stops_early(part) for part in _parts(estimator)):
-        warnings.warn(
-            f"groups do not reach the inner split of early_stopping inside {type(estimator).__name__}, which may put "
-            "one on both sides: X.replace(groups=groups), X being Sequences, brings them there",
-            DataWarning,
-            stacklevel=3,
-        )
-    return given
+    brought = own is not None and (groups is None or _same(groups, own))
+    early = _may_stop_early(estimator) or _tries_early_stopping(tried)
+    name = parameter_for_groups(estimator, early=early, brought=brought)
+    if name is None:
+        if early and not brought:
+            warnings.warn(
+                f"groups do not reach the inner split of early_stopping inside {type(estimator).__name__}, which may "
+                "put one on both sides: X.replace(groups=groups), X being Sequences, brings them there",
+                DataWarning,
+                stacklevel=3,
+            )
+        return given
+    if given is not None and name in given:
+        return given
+    if groups is None:
+        groups = own
+    elif early:  # checked here once, for all folds
+        groups = as_labels(groups, "groups (for the inner split of early_stopping)", len(X))
+    return {name: groups} | (given or {})
 
 
-def groups_for_fit(estimator: Any, groups: Any) -> dict[str, Any] | None:
-    """Groups as parameters of an estimator's ``fit`` that hands them to a network; ``None`` where none can be."""
+def parameter_for_groups(estimator: Any, *, early: bool, brought: bool) -> str | None:
+    """The parameter of an estimator's ``fit`` by which groups reach those inside that need them, if there is one.
+
+    Parameters
+    ----------
+    early
+        Whether a network inside may stop early.
+    brought
+        Whether the X that the estimator is given has these groups with it.
+    """
+    name = _parameter(estimator, early, brought)
+    return name if name is not None and _takes(estimator, name) else None
+
+
+def _parameter(estimator: Any, early: bool, brought: bool) -> str | None:
     if isinstance(estimator, SequenceEstimator):
-        return {"groups": groups}
-    if hasattr(estimator, "groups_for_fit"):  # a search of ours
-        found: dict[str, Any] | None = estimator.groups_for_fit(groups)
+        return "groups" if early and not brought else None
+    if hasattr(estimator, "parameter_for_groups"):  # a search of ours
+        found: str | None = estimator.parameter_for_groups(early=early, brought=brought)
         return found
     if isinstance(estimator, Pipeline) and estimator.steps:
         name, last = estimator.steps[-1]
-        inner = groups_for_fit(last, groups)
-        return None if inner is None else {f"{name}__{key}": value for key, value in inner.items()}
+        # what transformers make of X may be without
+        brought = brought and all(step is None or isinstance(step, str) for _, step in estimator.steps[:-1])
+        inner = parameter_for_groups(last, early=early, brought=brought)
+        return None if inner is None else f"{name}__{inner}"
     if isinstance(estimator, BaseSearchCV):
-        inner = groups_for_fit(estimator.estimator, groups)
+        inner = parameter_for_groups(estimator.estimator, early=early, brought=brought)
         # what a search of scikit-learn's is given by this name goes to its splitter
-        return None if inner is None or "groups" in inner else inner
+        return None if inner == "groups" else inner
     if isinstance(estimator, TransformedTargetRegressor):
-        return groups_for_fit(estimator.regressor, groups)
+        return parameter_for_groups(estimator.regressor, early=early, brought=brought)
     if isinstance(estimator, CalibratedClassifierCV):
-        return groups_for_fit(estimator.estimator, groups)
+        return parameter_for_groups(estimator.estimator, early=early, brought=brought)
     return None
 
 
+def _takes(estimator: Any, name: str) -> bool:
+    parameters = signature(estimator.fit).parameters
+    return name in parameters or any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values())
+
+
+def _same(groups: Any, own: np.ndarray) -> bool:
+    try:
+        return np.array_equal(as_labels(groups, "groups", len(own)), own)
+    except DataError:
+        return False
+
+
+def _may_stop_early(estimator: Any) -> bool:
+    return any(
+        (isinstance(part, SequenceEstimator) and bool(part.early_stopping))
+        or any(_tries_early_stopping(getattr(part, grid, None)) for grid in _GRIDS)
+        for part in _parts(estimator)
+    )
+
+
 def _parts(estimator: Any) -> Iterator[Any]:
-    yield estimator
-    yield from estimator.get_params(deep=True).values()
+    if hasattr(estimator, "get_params") and not isinstance(estimator, type):
+        yield estimator
+        yield from estimator.get_params(deep=True).values()
 
 
-def _stops_early(part: Any) -> bool:
-    return isinstance(part, SequenceEstimator) and bool(part.early_stopping)
+def _tries_early_stopping(grid: Any) -> bool:
+    """Whether a grid, or one of a list of them, names early_stopping or has an estimator with it among its values."""
+    if not isinstance(grid, Mapping):
+        return isinstance(grid, list | tuple) and any(_tries_early_stopping(one) for one in grid)
+    for name, values in grid.items():
+        last = str(name).rpartition("__")[2]
+        if last == "early_stopping":
+            return True
+        if isinstance(values, Iterable) and any(
+            _tries_early_stopping(value) if last in _GRIDS else _may_stop_early(value) for value in values
+        ):
+            return True
+    return False

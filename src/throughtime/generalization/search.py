@@ -12,7 +12,7 @@ from sklearn.utils._param_validation import Interval
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network, takes_groups
-from throughtime.generalization.inner_groups import groups_for_fit, with_groups
+from throughtime.generalization.inner_groups import parameter_for_groups, with_groups
 from throughtime.generalization.rendezvous import lockstep
 
 #: Before the name of a parameter of ``fit`` that is the estimator's alone.
@@ -118,7 +118,8 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
             raise ParameterError(f"LockstepSearchCV needs one of param_grid and param_distributions, got {both}")
         if not has_network(self.estimator):
             return self._searched(X, y, params)
-        to_fit = with_groups(None, self.estimator, X, params.get("groups")) or {}
+        tried = self.param_distributions if self.param_grid is None else self.param_grid
+        to_fit = with_groups(None, self.estimator, X, params.get("groups"), tried) or {}
         params = {f"{_TO_ESTIMATOR}{name}": value for name, value in to_fit.items()} | params
         given = arguments_for(self.estimator, X, y, params.get("groups"), self.cv, self.scoring)
         if given.groups is not None:
@@ -138,12 +139,12 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         super().fit(X, y, **params)
         return self
 
-    def groups_for_fit(self, groups: Any) -> dict[str, Any] | None:
-        """Groups as parameters of `fit` that bring them to the network, and to a splitter that divides by them."""
+    def parameter_for_groups(self, *, early: bool, brought: bool) -> str | None:
+        """The parameter of `fit` that brings groups to a splitter by groups, and to a network that may stop early."""
         if takes_groups(self.cv):
-            return {"groups": groups}
-        inner = groups_for_fit(self.estimator, groups)
-        return None if inner is None else {f"{_TO_ESTIMATOR}{name}": value for name, value in inner.items()}
+            return "groups"
+        inner = parameter_for_groups(self.estimator, early=early, brought=brought)
+        return None if inner is None else f"{_TO_ESTIMATOR}{inner}"
 
     def _get_routed_params_for_fit(self, params: dict[str, Any]) -> Any:
         to_fit = {name: value for name, value in params.items() if name.startswith(_TO_ESTIMATOR)}

@@ -118,7 +118,7 @@ def validation_curve(
         )
         return train, test
     given = arguments_for(estimator, X, y, groups, cv, scoring)
-    rest["params"] = with_groups(params, estimator, X, groups)
+    rest["params"] = with_groups(params, estimator, X, groups, {param_name: param_range})
     with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
         train, test = sklearn_validation_curve(
             estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
