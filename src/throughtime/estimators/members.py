@@ -21,6 +21,7 @@ from throughtime.estimators.names import check_names
 from throughtime.estimators.pool import kind, pooled
 from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device, numpy_dtype
 from throughtime.estimators.unseen_gaps import warn_of_unseen_gaps
+from throughtime.kernels import keeps_torch_state
 from throughtime.nn import Net, plain_module
 from throughtime.records import EpochProgress
 from throughtime.training import Inputs, Member, Recipe, Trained, predict, train
@@ -43,6 +44,7 @@ class _Group:
     members: list[Member]
 
 
+@keeps_torch_state
 def fit_members(
     estimators: Sequence[E],
     X: Any,
@@ -124,6 +126,7 @@ def fit_members(
     return results  # type: ignore[return-value]
 
 
+@keeps_torch_state
 def fit_calls(
     calls: Sequence[Fit],
     *,
@@ -187,6 +190,7 @@ def predict_members(
     return outputs_of(estimators, X, rows, memory_budget=memory_budget)
 
 
+@keeps_torch_state
 def outputs_of(
     estimators: Sequence[SequenceEstimator],
     X: Sequences,

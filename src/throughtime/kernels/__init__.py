@@ -9,9 +9,10 @@ from throughtime.kernels.extension import isa_names, native_available, supports
 from throughtime.kernels.lockstep import Course, Pass, Update, gather_standardized, take_step, train_steps
 from throughtime.kernels.native import delta_norms, forward_alone, takes_alone
 from throughtime.kernels.noise import SILENCE, StepNoise
-from throughtime.kernels.products import LANE, linear, linear_over_time, one_thread, ordered_sum
+from throughtime.kernels.products import LANE, linear, linear_over_time, ordered_sum
 from throughtime.kernels.readout import losses, output_layer, output_layer_over_time
 from throughtime.kernels.reference import CHUNK, GATES, Kind
+from throughtime.kernels.torch_state import TorchState, keeps_torch_state, one_thread
 
 __all__ = [
     "CHUNK",
@@ -22,11 +23,13 @@ __all__ = [
     "Kind",
     "Pass",
     "StepNoise",
+    "TorchState",
     "Update",
     "delta_norms",
     "forward_alone",
     "gather_standardized",
     "isa_names",
+    "keeps_torch_state",
     "linear",
     "linear_over_time",
     "losses",

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from throughtime.kernels.products import kernel_threads
+from throughtime.kernels.torch_state import kernel_threads
 from throughtime.kernels.transforms import is_dual, refuse_tracing
 
 try:
