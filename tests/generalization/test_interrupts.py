@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import warnings
+import weakref
 from collections.abc import Callable, Iterator
 from inspect import CO_GENERATOR
 from types import FrameType
@@ -16,7 +17,7 @@ import numpy as np
 import pytest
 import torch
 from joblib.parallel import get_active_backend
-from sklearn.base import BaseEstimator, TransformerMixin
+from sklearn.base import BaseEstimator, TransformerMixin, clone
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
@@ -52,6 +53,7 @@ def state() -> dict[str, Any]:
         "showwarning": warnings.showwarning,
         "backend": type(get_active_backend()[0]),
         "torch's threads": torch.get_num_threads(),
+        "gradients": torch.is_grad_enabled(),
         "handler": signal.getsignal(signal.SIGINT),
         "streams": (sys.stdout, sys.stderr),
     }
@@ -99,8 +101,8 @@ class Instants:
     """
 
     LINES = frozenset({rendezvous.__file__, interrupts.__file__})
-    #: Python prints and drops what is raised in these, and in a generator that is let go
-    DROPPED = frozenset({"__del__", "_remove", "__callback__"})
+    #: Python prints and drops what is raised in these, and in a generator that is let go; outside a block it stays so
+    DROPPED = frozenset({"__del__", "_remove", "remove", "__callback__"})
 
     def __init__(self, at: int | None = None, later: int | None = None) -> None:
         self.at, self.later = at, later
@@ -251,6 +253,127 @@ def test_an_interrupt_during_training_is_heard_in_it(monkeypatch: pytest.MonkeyP
     assert calls == [1]
 
 
+@pytest.mark.parametrize("method", ["__enter__", "__exit__"])
+@pytest.mark.parametrize("way", ["lockstep", "alone", "predict"])
+def test_an_interrupt_as_gradients_are_switched_leaves_them_on(
+    method: str, way: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fitted = clone(NET).fit(X, Y)
+    no_grad, real = torch.no_grad, getattr(torch.no_grad, method)
+
+    def switch(block: Any, *exception: Any) -> None:
+        monkeypatch.setattr(no_grad, method, real)
+        if method == "__enter__":
+            real(block)
+        signal.raise_signal(signal.SIGINT)
+        real(block, *exception)
+
+    works = {
+        "lockstep": lambda: cross_validate(NET, X, Y, cv=2),
+        "alone": lambda: clone(NET).fit(X, Y),
+        "predict": lambda: fitted.predict(X),
+    }
+    monkeypatch.setattr(no_grad, method, switch)
+    with pytest.raises(KeyboardInterrupt):
+        works[way]()
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_gradients_that_a_caller_switched_off_stay_off_after_an_interrupt(
+    before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = torch.no_grad.__exit__
+
+    def leave(*_: Any) -> None:
+        monkeypatch.setattr(torch.no_grad, "__exit__", real)
+        raise KeyboardInterrupt
+
+    with torch.set_grad_enabled(before):
+        monkeypatch.setattr(torch.no_grad, "__exit__", leave)
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(NET, X, Y, cv=2)
+        assert torch.is_grad_enabled() is before
+
+
+class Passing:
+    """Something that a weak reference may know."""
+
+
+def press_where_it_is_dropped() -> None:
+    passing = Passing()
+    known = weakref.ref(passing, lambda _: signal.raise_signal(signal.SIGINT))
+    del passing
+    assert known() is None
+
+
+@pytest.fixture
+def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
+    """What Python would print and drop."""
+    found: list[Any] = []
+    monkeypatch.setattr(sys, "unraisablehook", lambda args: found.append(args.exc_type))
+    return found
+
+
+@pytest.mark.parametrize("step", ["fit_calls", "predict_calls"])
+def test_an_interrupt_that_python_drops_is_raised_again(
+    step: str, monkeypatch: pytest.MonkeyPatch, dropped: list[Any]
+) -> None:
+    real, calls = getattr(rendezvous, step), []
+
+    def work(*arguments: Any, **more: Any) -> Any:
+        calls.append(1)
+        press_where_it_is_dropped()
+        return real(*arguments, **more)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(rendezvous, step, work)
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(NET, X, Y, cv=2)
+    assert dropped == [KeyboardInterrupt]
+    assert calls == [1]
+
+
+def test_an_interrupt_that_python_drops_is_raised_when_the_block_ends(dropped: list[Any]) -> None:
+    with pytest.raises(KeyboardInterrupt) as ends, lockstep():
+        press_where_it_is_dropped()
+    assert ends.value.__context__ is None
+    assert dropped == [KeyboardInterrupt]
+
+
+def test_another_error_does_not_stand_for_an_interrupt_that_python_drops(dropped: list[Any]) -> None:
+    def fail() -> None:
+        press_where_it_is_dropped()
+        raise ValueError("other")
+
+    with pytest.raises(KeyboardInterrupt), lockstep():
+        fail()
+    assert dropped == [KeyboardInterrupt]
+
+
+def test_an_interrupt_that_comes_out_is_raised_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    raised = []
+
+    def handler(*_: Any) -> None:
+        raised.append(1)
+        raise KeyboardInterrupt
+
+    def work(*_: Any, **__: Any) -> None:
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGINT, handler)
+    try:
+        with monkeypatch.context() as patch:
+            patch.setattr(rendezvous, "fit_calls", work)
+            with pytest.raises(KeyboardInterrupt):
+                cross_validate(NET, X, Y, cv=2)
+        with pytest.raises(KeyboardInterrupt), lockstep():
+            signal.raise_signal(signal.SIGINT)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert raised == [1, 1]
+
+
 @pytest.mark.parametrize(
     "failure", [SystemExit(3), GeneratorExit(), KeyboardInterrupt(), MemoryError(), BaseException()]
 )
@@ -322,7 +445,7 @@ def test_a_run_in_another_thread_leaves_ctrl_c_to_the_main_thread() -> None:
 @pytest.mark.skipif(
     not SOAK, reason="deterministic instants are struck above; real signals only with THROUGHTIME_SOAK=1"
 )
-# Python itself prints and drops what is raised in a weak reference's callback, and with it the signal.
+# Python prints what is raised in a weak reference's callback and drops it; outside a block the signal is lost with it.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_signals_at_500_random_times_leave_everything_as_before() -> None:
     before, draw = state(), random.Random(0)

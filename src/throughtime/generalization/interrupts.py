@@ -27,6 +27,8 @@ class Interrupts:
     def __init__(self, ending: CodeType | None = None) -> None:
         self._ending = ending
         self._kept = False
+        #: what was raised and may not have come out: Python drops it in a weak reference's callback or a ``__del__``
+        self._raised: type[BaseException] | None = None
         self.listening = False
         found: Any = signal.getsignal(signal.SIGINT)
         self._previous = found if callable(found) else None
@@ -46,23 +48,35 @@ class Interrupts:
         """Give what ``work`` gives; Ctrl-C ends it at once."""
         try:
             self.listen(True)
-            return work(*arguments)
+            result = work(*arguments)
+        except BaseException as error:
+            self.listening = False
+            self._came_out(type(error))
+            raise
         finally:
             self.listening = False
+        self.check()
+        return result
 
     def check(self) -> None:
-        """Raise what was kept."""
-        if self._kept and self._previous is not None:
-            self._kept = False
+        """Raise what was kept, and what was raised before and dropped."""
+        if (self._kept or self._raised is not None) and self._previous is not None:
+            self._kept, self._raised = False, None
             self.listening = False
             self._previous(signal.SIGINT, None)
 
-    def end(self) -> None:
-        """Hand Ctrl-C back to who had it, with one that was kept."""
+    def end(self, kind: type[BaseException] | None = None) -> None:
+        """Hand Ctrl-C back to who had it, with one that was kept or dropped; ``kind`` is raised already."""
         self.listening = False
+        if kind is not None:
+            self._came_out(kind)
         if self._previous is not None:
             signal.signal(signal.SIGINT, self._previous)
         self.check()
+
+    def _came_out(self, kind: type[BaseException]) -> None:
+        if self._raised is not None and issubclass(kind, self._raised):
+            self._raised = None
 
     def _arrive(self, signum: int, frame: FrameType | None) -> None:
         if not self.listening or (frame is not None and frame.f_code is self._ending):
@@ -70,5 +84,9 @@ class Interrupts:
             return
         assert self._previous is not None
         self.listening = False
-        self._previous(signum, frame)
+        try:
+            self._previous(signum, frame)
+        except BaseException as error:
+            self._raised = type(error)
+            raise
         self.listening = True  # a handler that raises nothing

@@ -25,6 +25,7 @@ from throughtime.estimators.calls import Call, Fit, Outputs, gathered
 from throughtime.estimators.members import fit_calls, predict_calls
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.interrupts import Interrupts
+from throughtime.kernels import TorchState
 
 #: Tasks under way at a time: each waits in a thread.
 MOST_WAITING = 1024
@@ -52,7 +53,7 @@ class lockstep:  # noqa: N801
         outermost = self._inside_of is None
         if outermost:
             self._meeting.interrupts = Interrupts(ending=lockstep.__exit__.__code__)
-        self._warnings = _warnings_state()
+        self._warnings, self._torch = _warnings_state(), TorchState()
         self._config = parallel_config(backend=_Backend(self._meeting))
         self._config.__enter__()
         if outermost:
@@ -65,7 +66,8 @@ class lockstep:  # noqa: N801
         if self._inside_of is None:
             if kind is not None and not issubclass(kind, Exception):
                 _set_warnings(self._warnings)  # ``catch_warnings`` does not withstand an interrupt as it ends
-            self._meeting.interrupts.end()
+                self._torch.restore()  # nor does ``no_grad``
+            self._meeting.interrupts.end(kind)
 
 
 @dataclass(eq=False)
