@@ -18,7 +18,7 @@ def test_row_numbers_are_no_channel_and_a_line_says_so(table: Path, tmp_path: Pa
     pd.read_csv(table).to_csv(indexed)
     code, said, error = run("fit", indexed, *COLUMNS, *QUICK, "--out", tmp_path / "run")
     assert code == 0, error
-    assert "'': taken for row numbers" in said
+    assert "the column without a name: taken for row numbers" in said
     assert "" not in read_run(tmp_path / "run").json("config.json")["channels"]
     for command in (["data", indexed, *COLUMNS], ["predict", tmp_path / "run", indexed, "-o", tmp_path / "p.csv"]):
         code, said, error = run(*command)

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from throughtime.data.conversion import Layout, as_sequences, as_targets
 from throughtime.data.dataset import Columns, Dataset, Untargeted
-from throughtime.data.index_columns import nameless
+from throughtime.data.index_columns import nameless, numbers_rows
 from throughtime.data.limits import VALUE, refuse_beyond_budget
 from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences, as_labels
@@ -80,12 +80,12 @@ def read_archive(
         )
     X = Sequences(arrays["values"], arrays["offsets"]) if flat else as_sequences(arrays["X"], layout)
     X = _complete(X.to_train_in(dtype), arrays)
-    index = next((name for name in X.channel_names or () if name and nameless(name)), None)
-    if index is not None:
-        raise DataError(
-            f"X needs channels that were measured, got {index!r}, as the index of a data frame is called; leave it "
-            "out, or name it otherwise"
-        )
+    for channel, name in enumerate(X.channel_names or ()):
+        if nameless(name) or numbers_rows(name, X.values[:, channel], 1):
+            raise DataError(
+                f"X needs channels that were measured, got {name!r}, as the index of a data frame is called; leave it "
+                "out, or name it otherwise"
+            )
     if require_target and "y" not in arrays:
         raise DataError(f"a target needs an array y in the archive, got {', '.join(sorted(arrays))}")
     empty = _without_target(arrays["y"], X, flat) if "y" in arrays else np.zeros(len(X), np.bool_)

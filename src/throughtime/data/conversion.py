@@ -9,7 +9,7 @@ from jaxtyping import Shaped
 from numpy import ndarray
 
 from throughtime.data.frames import LONG, is_frame, shared_columns, warn_if_long
-from throughtime.data.index_columns import nameless
+from throughtime.data.index_columns import bare_frames, nameless, numbers_rows, without_row_numbers
 from throughtime.data.sequences import Sequences, as_floats, as_labels, train_dtype_of, unmasked
 from throughtime.errors import DataError, DataWarning, ParameterError
 
@@ -42,7 +42,8 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
     Warns
     -----
     DataWarning
-        When the axes look like those of the other layout, or the rows of a data frame like steps of longer series.
+        When the axes look like those of the other layout, or the rows of a data frame like steps of longer series; of
+        columns of the frames in a list that number the rows, which are left out.
     """
     if layout not in ("ntc", "nct"):
         raise ParameterError(f"layout needs 'ntc' (series, time, channel) or 'nct', got {layout!r}")
@@ -53,15 +54,21 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
     if _is_sparse(X):
         raise DataError("Sparse data was passed for X, but dense data is required; X.toarray() makes it dense")
     if isinstance(X, list | tuple) or (isinstance(X, ndarray) and X.dtype == object and X.ndim == 1):
-        parts = [_as_array(part, f"series {index} of X") for index, part in enumerate(X)]
+        frames, left_out = bare_frames(X)
+        if layout == "nct":
+            for frame in frames:
+                _refuse_index(frame)
+        parts = [_as_array(part, f"series {index} of X") for index, part in enumerate(frames)]
         if not parts:
             raise DataError("X needs at least one series, got an empty list")
         if all(part.ndim == 0 for part in parts):
             raise _too_flat((len(parts),))
         if layout == "nct":
             parts = [part.T if part.ndim == 2 else part for part in parts]
-        # with channels before time, columns are steps
-        series = Sequences.from_arrays(parts, channel_names=shared_columns(X) if layout == "ntc" else None)
+        names = shared_columns(frames) if layout == "ntc" else None  # with channels before time, columns are steps
+        if names is not None:
+            parts, names = without_row_numbers(parts, names, left_out)
+        series = Sequences.from_arrays(parts, channel_names=names)
         _warn_of_single_steps(series, layout)
         return series
     _refuse_index(X)
@@ -71,6 +78,7 @@ def as_sequences(X: Any, layout: Layout = "ntc") -> Sequences:
         return series
     try:
         array = _as_array(X, "X")
+        _refuse_index(X, array)
         series = _from_array(array, layout, X)
     except DataError as error:
         raise type(error)(f"{error}; {LONG}") from error
@@ -223,10 +231,17 @@ def _as_array(array: Any, what: str) -> ndarray:
     return converted
 
 
-def _refuse_index(X: Any) -> None:
+def _refuse_index(X: Any, values: ndarray | None = None) -> None:
     """Refuse a frame, a step a column, among whose steps the index of a frame stands that was written to a file."""
-    columns = getattr(X, "columns", ())
-    index = [name for name in columns if nameless(name)] if isinstance(columns, Iterable) else []
+    columns = getattr(X, "column_names", getattr(X, "columns", ()))
+    names = list(columns) if isinstance(columns, Iterable) else []
+    index = [name for name in names if nameless(name)]
+    if values is not None and values.ndim == 2 and len(names) == values.shape[1]:
+        index += [
+            name
+            for name, step in zip(names, values.T, strict=True)
+            if isinstance(name, str) and numbers_rows(name, step, 1)
+        ]
     if index:
         raise DataError(
             f"X needs a column for each step, got {index[0]!r}, as the index of a data frame is read from a file; "

@@ -5,12 +5,16 @@ A row's number tells the order of a file: where that is sorted by class, it tell
 
 import json
 import re
-from collections.abc import Sequence
+import shlex
+import warnings
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy import ndarray
 
-from throughtime.errors import DataError
+from throughtime.data.reasons import shown, shown_column
+from throughtime.errors import DataError, DataWarning
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -19,6 +23,7 @@ _LEVEL = re.compile(r"__index_level_\d+__")  # pandas, in Parquet and in Arrow
 _NAMELESS = re.compile(r"|unnamed: \d+|\.\.\.\d+", re.IGNORECASE)  # a CSV's empty heading; as pandas, as readr reads it
 _USUAL = {"index", "level_0", "row", "rowid", "row_id", "row_index", "rowname", "rownames", "row_nr", "row_number"}
 _CHANCE = 20  # rows from which on no measurement counts them by chance
+_LISTED = 20  # columns named in a message
 
 
 def nameless(name: object) -> bool:
@@ -26,8 +31,8 @@ def nameless(name: object) -> bool:
     return isinstance(name, str) and bool(_NAMELESS.fullmatch(name) or _LEVEL.fullmatch(name))
 
 
-def without_index(table: "pa.Table", named: set[str | None]) -> tuple["pa.Table", list[str]]:
-    """The table without the index of the pandas frame that it was, and the names of what was left out.
+def without_index(table: "pa.Table", named: set[str | None]) -> tuple["pa.Table", dict[str, "pa.DataType"]]:
+    """The table without the index of the pandas frame that it was, and what was left out: types by name.
 
     Parameters
     ----------
@@ -36,35 +41,161 @@ def without_index(table: "pa.Table", named: set[str | None]) -> tuple["pa.Table"
     """
     index = _pandas_index(table)
     left_out = [name for name in table.column_names if (name in index or _LEVEL.fullmatch(name)) and name not in named]
-    return (table.drop_columns(left_out) if left_out else table), left_out
+    types = {name: table.schema.field(name).type for name in left_out}
+    return (table.drop_columns(left_out) if left_out else table), types
 
 
 def row_numbers(table: "pa.Table", names: Sequence[str], n_series: int) -> list[str]:
     """Which of the columns number the rows.
 
-    A column without a name does when it holds whole numbers, or nothing; one of a usual name, such as ``index``, when
-    no number comes twice; any other when it counts the rows of several series from 0 or 1 on.
+    A column without a name does when it holds whole numbers, or nothing; others as `numbers_rows` says.
 
     Raises
     ------
     DataError
         A column without a name that holds something else.
     """
+    import pyarrow as pa
+
     found = []
     for name in names:
         column = table[name]
         if _NAMELESS.fullmatch(name):
             if not _whole(column):
-                raise DataError(
-                    f"channels needs columns with a name, got {name!r} ({column.type}); name it, or pick columns to "
-                    "use by channels= (--channels)"
-                )
+                raise _unnamed(name, str(column.type), dates=pa.types.is_temporal(column.type))
             found.append(name)
-        elif _is_integer(column) and (
-            (name.lower() in _USUAL and _distinct(column)) or (n_series > 1 and _counts_rows(column))
-        ):
+        elif _may_number(name, column) and numbers_rows(name, column.to_numpy(), n_series):
             found.append(name)
     return found
+
+
+def numbers_rows(name: str, values: ndarray, n_series: int) -> bool:
+    """Whether a column that has a name numbers the rows of a table.
+
+    One of a usual name, such as ``index``, does when no number comes twice and the rows that were sorted, drawn or
+    left out since still show: at least half of the numbers between the lowest and the highest are there, or they rise
+    through several series. Of few rows it has to count from 0 or 1 on. One of any other name does when it so counts
+    the rows of several series.
+    """
+    n = len(values)
+    if (
+        not n
+        or values.dtype.kind not in "iuf"
+        or not (np.isfinite(values).all() and (values == np.round(values)).all())
+    ):
+        return False
+    first, last = float(values[0]), float(values[-1])
+    counts = first in (0, 1) and last == first + n - 1 and bool((values[1:] - values[:-1] == 1).all())
+    if name.lower() not in _USUAL:
+        return n_series > 1 and n >= _CHANCE and counts
+    if n < _CHANCE:
+        return n > 1 and counts
+    low, high = float(values.min()), float(values.max())
+    if low < 0:
+        return False
+    if n_series > 1 and bool((values[1:] > values[:-1]).all()):
+        return True
+    return high - low < 2 * n and len(np.unique(values)) == n
+
+
+def bare_frames(frames: Iterable[Any]) -> tuple[list[Any], dict[str, "pa.DataType"]]:
+    """Frames, one a series, those of pyarrow without the index of the pandas frames that they were."""
+    bare: list[Any] = []
+    left_out: dict[str, pa.DataType] = {}
+    for frame in frames:
+        if hasattr(frame, "drop_columns") and hasattr(frame, "schema"):
+            frame, types = without_index(frame, set())
+            left_out |= types
+        bare.append(frame)
+    return bare, left_out
+
+
+def without_row_numbers(
+    parts: list[ndarray], names: tuple[str, ...], index: Mapping[str, "pa.DataType"]
+) -> tuple[list[ndarray], tuple[str, ...]]:
+    """The arrays ``(time, channel)`` of frames, one a series, and the columns' names, without those that number rows.
+
+    Parameters
+    ----------
+    index
+        Columns left out before, to be told of too.
+
+    Warns
+    -----
+    DataWarning
+        Which were left out.
+
+    Raises
+    ------
+    DataError
+        A column without a name that holds something else; no other column.
+    """
+    found = []
+    if all(part.ndim == 2 and part.shape[1] == len(names) and part.dtype.kind in "biuf" for part in parts):
+        for place, name in enumerate(names):
+            values = np.concatenate([part[:, place] for part in parts])
+            if nameless(name):
+                whole = (values == np.round(values)).all() or (values != values).all()
+                if values.dtype.kind == "b" or not whole:
+                    raise _unnamed(name, str(values.dtype))
+                found.append(name)
+            elif numbers_rows(name, values, len(parts)):
+                found.append(name)
+    if not found and not index:
+        return parts, names
+    kept = [place for place, name in enumerate(names) if name not in found]
+    if not kept:
+        raise DataError(f"X needs at least one channel, got row numbers alone: {', '.join(map(shown_column, found))}")
+    cure = "throughtime.data.Sequences.from_arrays, with channel_names, takes it as an input"
+    told = [f"{shown_column(name)}: the index of a data frame is left out" for name in index]
+    if found:
+        told.append(
+            f"{', '.join(map(shown_column, found))}: taken for row numbers, as the index of a data frame is, and left "
+            "out"
+        )
+    warnings.warn(f"{'; '.join(told)}; {cure}", DataWarning, stacklevel=4)
+    return [part[:, kept] for part in parts] if found else parts, tuple(names[place] for place in kept)
+
+
+def told_left_out(index: Mapping[str, "pa.DataType"], counters: Sequence[str]) -> str:
+    """What was left out of a table, and how to use it."""
+    import pyarrow as pa
+
+    numbers = [name for name, kind in index.items() if _LEVEL.fullmatch(name) and pa.types.is_integer(kind)]
+    told = []
+    for name, kind in index.items():
+        if name in numbers:
+            continue
+        dates, channel = pa.types.is_temporal(kind), pa.types.is_integer(kind) or pa.types.is_floating(kind)
+        cures = [
+            f"time={name!r} (--time {shlex.quote(name)}) orders by it" if dates or pa.types.is_integer(kind) else "",
+            "channels= (--channels) takes it as an input" if channel else "",
+        ]
+        cure = ", ".join(filter(None, cures))
+        told.append(f"the index {shown(name)} of the data frame is left out" + (f"; {cure}" if cure else ""))
+    if numbers or counters:
+        told.append(
+            f"{', '.join(map(shown_column, [*numbers, *counters][:_LISTED]))}: taken for row numbers, as the index of "
+            "a data frame is, and left out; channels= (--channels) names the columns to use"
+        )
+    return "; ".join(told)
+
+
+def _unnamed(name: str, kind: str, dates: bool = False) -> DataError:
+    cure = "name it, or pick columns to use by channels= (--channels)"
+    if dates:
+        cure = f"time={name!r} (--time {shlex.quote(name)}) orders by it; otherwise {cure}"
+    return DataError(f"channels needs columns with a name, got {shown_column(name)} ({kind}); {cure}")
+
+
+def _may_number(name: str, column: "pa.ChunkedArray") -> bool:
+    """Whether a column is worth decoding, to see whether it numbers the rows."""
+    import pyarrow as pa
+
+    n = len(column)
+    if not n or column.null_count or not (pa.types.is_integer(column.type) or pa.types.is_floating(column.type)):
+        return False
+    return name.lower() in _USUAL or bool(column[n - 1].as_py() == column[0].as_py() + n - 1)
 
 
 def _pandas_index(table: "pa.Table") -> set[str]:
@@ -91,18 +222,3 @@ def _whole(column: "pa.ChunkedArray") -> bool:
         return False
     values = column.to_numpy()
     return bool((values == np.round(values)).all() or np.isnan(values).all())
-
-
-def _distinct(column: "pa.ChunkedArray") -> bool:
-    import pyarrow.compute as pc
-
-    n: Any = pc.count_distinct(column).as_py()
-    return bool(n == len(column))
-
-
-def _counts_rows(column: "pa.ChunkedArray") -> bool:
-    n = len(column)
-    if n < _CHANCE:
-        return False
-    first, last = column[0].as_py(), column[n - 1].as_py()
-    return first in (0, 1) and last == first + n - 1 and bool((np.diff(column.to_numpy()) == 1).all())

@@ -11,3 +11,8 @@ def shown(value: object) -> str:
     """A value of the user's in quotes, cut short where it is long."""
     text = repr(value)
     return text if len(text) <= 80 else f"{text[:76]}...{text[-1]}"
+
+
+def shown_column(name: str) -> str:
+    """A column's name in quotes."""
+    return shown(name) if name else "the column without a name"

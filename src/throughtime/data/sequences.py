@@ -11,6 +11,7 @@ from numpy import ndarray
 from numpy.typing import ArrayLike, DTypeLike
 
 from throughtime.data.frames import column_names, shared_columns
+from throughtime.data.index_columns import bare_frames, without_row_numbers
 from throughtime.errors import DataError, ParameterError
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -142,18 +143,20 @@ class Sequences:
         ----------
         arrays
             ``(time, channel)`` each, or ``(time,)`` for a single channel. One float64 array, or one of integers beyond
-            2**24, makes all float64. Data frames name the channels by their columns, the same ones in each.
+            2**24, makes all float64. Data frames name the channels by their columns, the same ones in each; without
+            ``channel_names``, columns that number the rows are left out (`DataWarning`).
         times
             One ``(time,)`` a series.
         groups, static, channel_names, static_names, time_zone, train_dtype
             As in the class.
         """
-        arrays = list(arrays)
+        arrays, left_out = bare_frames(arrays) if channel_names is None else (list(arrays), {})
         parts = [_as_steps(array, index) for index, array in enumerate(arrays)]
         if not parts:
             raise DataError("X needs at least one series, got none")
         own_names = shared_columns(arrays)
-        channel_names = own_names if channel_names is None else channel_names
+        if channel_names is None and own_names is not None:
+            parts, channel_names = without_row_numbers(parts, own_names, left_out)
         n_channels = parts[0].shape[1]
         for index, part in enumerate(parts):
             if part.shape[1] != n_channels:

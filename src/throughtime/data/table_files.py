@@ -79,14 +79,14 @@ def read_directory(
         raise DataError(f"a directory needs .csv or .parquet files, one a series, got {'both' if kinds else 'neither'}")
     tables: list[pa.Table] = []
     held = 0
-    named, index = asked_for(columns, columns.channels), dict[str, None]()
+    named, index = asked_for(columns, columns.channels), dict[str, "pa.DataType"]()
     for file in files:
         try:
             refuse_undecodable(file)
             refuse_special(file)
             # File by file: pandas writes some frames' index as a column, others' in the metadata alone.
             table, left_out = without_index(read_arrow(file, columns), named)
-            index |= dict.fromkeys(left_out)
+            index |= left_out
         except DataError as error:
             raise DataError(f"{printable(Path(file.name))}: {error}") from error
         if not len(table):
@@ -112,7 +112,7 @@ def read_directory(
         tuple(file.stem for file in files),
         columns,
         columns.channels,
-        index=tuple(index),
+        index=index,
         require_target=require_target,
         dtype=dtype,
         name=path.name,

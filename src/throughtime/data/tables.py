@@ -8,7 +8,7 @@ import difflib
 import shlex
 import warnings
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
 from typing import TYPE_CHECKING, Any
@@ -19,8 +19,8 @@ from numpy.typing import DTypeLike
 
 from throughtime.data.dataset import Columns, Dataset, TargetKind, Untargeted
 from throughtime.data.description import most_classes
-from throughtime.data.index_columns import row_numbers, without_index
-from throughtime.data.reasons import reason, shown
+from throughtime.data.index_columns import row_numbers, told_left_out, without_index
+from throughtime.data.reasons import reason, shown, shown_column
 from throughtime.data.sequences import Sequences, as_text, first_infinite, named_channel
 from throughtime.data.text_numbers import Stray, stray_text
 from throughtime.data.untargeted import leave_out
@@ -130,7 +130,7 @@ def assemble(
     columns: Columns,
     channels: tuple[str, ...] | None,
     *,
-    index: Sequence[str],
+    index: "Mapping[str, pa.DataType]",
     require_target: bool,
     dtype: DTypeLike,
     name: str,
@@ -138,7 +138,7 @@ def assemble(
 ) -> Dataset:
     """`from_table` once it is known which series each row belongs to: ``ids[codes[row]]``.
 
-    ``index`` names the columns of a data frame's index that were left out of the table.
+    ``index`` holds the columns of a data frame's index that were left out of the table.
     """
     if columns.target_kind not in ("auto", "series", "step"):
         raise ParameterError(f"target_kind needs 'auto', 'series' or 'step', got {columns.target_kind!r}")
@@ -307,11 +307,15 @@ def _listing(names: Sequence[str]) -> str:
 
 def _quoted(names: Sequence[str]) -> str:
     more = f" and {len(names) - _LISTED} more" if len(names) > _LISTED else ""
-    return ", ".join(shown(name) for name in names[:_LISTED]) + more
+    return ", ".join(shown_column(name) for name in names[:_LISTED]) + more
 
 
 def _channel_names(
-    table: "pa.Table", columns: Columns, channels: tuple[str, ...] | None, place: "_Place", index: Sequence[str]
+    table: "pa.Table",
+    columns: Columns,
+    channels: tuple[str, ...] | None,
+    place: "_Place",
+    index: "Mapping[str, pa.DataType]",
 ) -> tuple[str, ...]:
     taken = asked_for(columns, None)
     names = tuple(name for name in table.column_names if name not in taken) if channels is None else channels
@@ -319,12 +323,7 @@ def _channel_names(
         counters = row_numbers(table, names, len(place.ids))
         if index or counters:
             names = tuple(name for name in names if name not in set(counters))
-            warnings.warn(
-                f"{_quoted([*index, *counters])}: taken for row numbers, as the index of a data frame is, and left "
-                "out; channels= (--channels) names the columns to use",
-                DataWarning,
-                stacklevel=2,
-            )
+            warnings.warn(told_left_out(index, counters), DataWarning, stacklevel=2)
     if columns.own_past and columns.target is not None and channels is None:
         names = (*names, columns.target)
     for role, chosen in (("channels", names), ("static", columns.static)):
