@@ -105,6 +105,22 @@ def test_series_without_a_target_are_left_out_and_a_line_says_so(table: Path, tm
     assert "series 's003' has none" in error
 
 
+@pytest.mark.parametrize("y", [["a", "b", "a", ""], [0.5, 1.5, 2.5, np.nan]])
+def test_data_shows_the_target_and_counts_the_series_without(y: list[object], table: Path, tmp_path: Path) -> None:
+    np.savez(tmp_path / "x.npz", X=np.random.default_rng(0).normal(size=(4, 5, 1)), y=y)
+    rows = pd.read_csv(table)
+    rows.loc[rows["series"] == "s003", "label"] = None
+    rows.to_csv(tmp_path / "x.csv", index=False)
+    for source, options in ((tmp_path / "x.npz", []), (tmp_path / "x.csv", COLUMNS)):
+        code, said, error = run("data", source, *options)
+        assert code == 0, error
+        assert "series has no target and is left out" in said
+        assert "\n  target " in said
+        code, _, error = run("data", source, *options, "--targets", "error")  # as the line offers
+        assert code == 2
+        assert "has none" in error
+
+
 def test_what_is_missing_counts_static_features(table: Path, tmp_path: Path) -> None:
     rows = pd.read_csv(table)
     rows["age"] = np.where(rows["series"].isin(["s000", "s001", "s002"]), np.nan, 30)

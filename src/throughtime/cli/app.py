@@ -339,6 +339,7 @@ def _data(
     channels: ChannelColumns = None,
     target_kind: TargetKind = None,
     decimal: Decimal = None,
+    targets: Untargeted = None,
 ) -> None:
     """List the built-in data sets, or describe a source."""
     from throughtime.cli.data import describe_source, list_built_in
@@ -347,7 +348,7 @@ def _data(
         list_built_in()
         return
     columns: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
-    columns["decimal"] = decimal
+    columns |= {"decimal": decimal, "targets": targets}
     describe_source(source, columns | {"static": _words(static), "channels": _words(channels)})
 
 

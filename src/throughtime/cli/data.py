@@ -29,7 +29,10 @@ def list_built_in() -> None:
 def describe_source(source: str, columns: dict[str, Any]) -> None:
     """Print what a source holds."""
     named = given(columns)
-    print_description(describe(read(source, **named, require_target="target" in named)))
+    data = read(source, **named, require_target="target" in named)
+    if data.y is None and data.target is not None:  # of an archive: some series have a target, which is shown
+        data = read(source, **named)
+    print_description(describe(data))
 
 
 def given(columns: dict[str, Any]) -> dict[str, Any]:

@@ -94,7 +94,7 @@ def read_archive(
     ids = as_labels(arrays["ids"], "ids", len(X)).tolist() if "ids" in arrays else range(len(X))
     names = tuple(str(name) for name in ids)
     columns = Columns(targets=targets)
-    data = Dataset(X, y, names, path.stem, str(path), X.groups, "y" if y is not None else None, columns)
+    data = Dataset(X, y, names, path.stem, str(path), X.groups, "y" if "y" in arrays else None, columns)
     return leave_out(data, empty, targets) if y is not None and empty.any() else data
 
 
