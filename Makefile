@@ -32,8 +32,8 @@ setup: .venv/dev.stamp  ## everything a developer needs
 demo: .venv/demo.stamp  ## the main job on real data: discharge of the Fulda from the weather
 	@$(BIN)/throughtime demo
 
-test: .venv/dev.stamp  ## the tests
-	@$(BIN)/python -m pytest
+test: .venv/dev.stamp  ## the tests, in two processes
+	@$(BIN)/python -m pytest --numprocesses 2
 
 check: .venv/dev.stamp  ## style, types, floors of the house
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/clang-format --dry-run -Werror csrc/*
