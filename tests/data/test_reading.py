@@ -1,3 +1,4 @@
+import re
 import sys
 import zipfile
 
@@ -276,6 +277,36 @@ def test_decimal_commas_are_never_taken_for_text_whatever_the_column_is(role, tm
             read(source, **{**arguments, "target_kind": "step"} if role == "target" else arguments)
         if role != "time" or folder is None:
             read(source, decimal=",", **arguments)
+
+
+@pytest.mark.parametrize("cell", ["<0,01", "1.234,5", "1.5"])
+@pytest.mark.parametrize("folder", [False, True])
+def test_of_decimal_commas_the_cell_that_is_no_number_is_named(cell, folder, tmp_path):
+    path = csv_file(tmp_path, f"id;x\na;81,0\na;2,5\nb;{cell}\nb;3,5\n")
+    where, columns = (path.parent, {}) if folder else (path, {"id": "id"})
+    if folder:
+        path.write_text(f"x;z\n81,0;1\n2,5;2\n{cell};3\n3,5;5\n")
+    with pytest.raises(DataError, match=rf"; '{re.escape(cell)}' in row 3 \(series .*: write a number there") as error:
+        read(where, **columns, decimal=",", require_target=False)
+    assert "decimal=" not in str(error.value)
+
+
+@pytest.mark.parametrize("sign", [",", ";"])
+def test_decimal_points_read_as_commas_offer_points(sign, tmp_path):
+    path = csv_file(tmp_path, "id,x\na,1\na,2.5\nb,3.5\n".replace(",", sign))
+    with pytest.raises(
+        DataError, match=r"'2\.5' in row 2 \(series 'a'\) made text of it: decimal='\.' \(--decimal \.\)"
+    ):
+        read(path, id="id", decimal=",", require_target=False)
+
+
+@pytest.mark.parametrize("kind", ["frame", "parquet"])
+def test_decimal_commas_of_what_is_no_csv_are_to_be_converted(kind, tmp_path):
+    table = pa.table({"id": ["a", "b"], "x": ["1,5", "2,5"]})
+    pq.write_table(table, tmp_path / "x.parquet")
+    with pytest.raises(DataError, match=r"'1,5' in row 1 .*convert the column to numbers") as error:
+        read(table if kind == "frame" else tmp_path / "x.parquet", id="id", require_target=False)
+    assert "decimal=" not in str(error.value)
 
 
 def test_quoted_decimal_commas_between_commas_are_read_too(tmp_path):

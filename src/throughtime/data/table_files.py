@@ -48,6 +48,7 @@ def read_table_file(
         targets=columns.targets,
         require_target=require_target,
         dtype=dtype,
+        decimal=columns.decimal if path.suffix.lower() == ".csv" else None,
         name=path.stem,
         source=str(path),
     )
@@ -115,6 +116,7 @@ def read_directory(
         index=index,
         require_target=require_target,
         dtype=dtype,
+        decimal=columns.decimal if kinds == {".csv"} else None,
         name=path.name,
         source=str(path),
     )

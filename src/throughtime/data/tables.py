@@ -17,7 +17,7 @@ import numpy as np
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from throughtime.data.dataset import Columns, Dataset, TargetKind, Untargeted
+from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.description import most_classes
 from throughtime.data.index_columns import row_numbers, told_left_out, without_index
 from throughtime.data.reasons import reason, shown, shown_column
@@ -47,6 +47,7 @@ def from_table(
     targets: Untargeted = "drop",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
+    decimal: Decimal | None = None,
     name: str = "table",
     source: str = "table",
 ) -> Dataset:
@@ -86,6 +87,8 @@ def from_table(
     dtype
         float32 or float64: what networks with ``dtype="auto"`` train in. Columns are held in float64 unless float32
         holds all that their types can.
+    decimal
+        The decimal sign by which the table was read from a CSV file; None for other tables.
     name, source
         What the `Dataset` is to be called.
 
@@ -118,6 +121,7 @@ def from_table(
         index=index,
         require_target=require_target,
         dtype=dtype,
+        decimal=decimal,
         name=name,
         source=source,
     )
@@ -133,6 +137,7 @@ def assemble(
     index: "Mapping[str, pa.DataType]",
     require_target: bool,
     dtype: DTypeLike,
+    decimal: Decimal | None,
     name: str,
     source: str,
 ) -> Dataset:
@@ -164,7 +169,7 @@ def assemble(
         raise DataError(f"target (--target) needs the column to predict, got none; {_listing(table.column_names)}")
     if require_target and columns.target is not None and not has_target:
         raise _absent(table, "target", columns.target)
-    place = _Place(codes, ids, columns.id is None)
+    place = _Place(codes, ids, columns.id is None, decimal)
     names = _channel_names(table, columns, channels, place, index)
 
     rows, clock = _in_order(table, codes, place, columns.time)
@@ -202,11 +207,15 @@ def assemble(
 
 @dataclass(frozen=True)
 class _Place:
-    """Where a row of the table is, in words; of a directory, whose files are the series, the row of its file."""
+    """Where a row of the table is, in words; of a directory, whose files are the series, the row of its file.
+
+    ``decimal`` is the decimal sign of a CSV file, None for other tables.
+    """
 
     codes: ndarray
     ids: tuple[str, ...]
     by_file: bool
+    decimal: Decimal | None
 
     def of(self, row: int) -> str:
         series = self.codes[row]
@@ -358,15 +367,15 @@ def _left(names: Iterable[str]) -> str:
 
 def _told_stray(column: "pa.ChunkedArray", place: "_Place") -> str:
     """What made text of a column of numbers, as the end of a message."""
-    stray = _stray(column)
+    stray = _stray(column, place.decimal)
     return "" if stray is None else f"; {stray.value!r} in {place.of(stray.row)} made text of it: {stray.cure}"
 
 
-def _stray(column: "pa.ChunkedArray") -> Stray | None:
+def _stray(column: "pa.ChunkedArray", decimal: Decimal | None) -> Stray | None:
     if not _is_text(_kind(column)):
         return None
     codes, labels = _encoded(column)
-    return stray_text(codes, labels.tolist())
+    return stray_text(codes, labels.tolist(), decimal)
 
 
 def _in_order(

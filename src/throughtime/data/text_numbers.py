@@ -7,8 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy import ndarray
 
+from throughtime.data.dataset import Decimal
+
 _NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
-_DECIMAL_COMMA = re.compile(r"[+-]?\d*,\d+([eE][+-]?\d+)?", re.ASCII)
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+,\d*|,\d+)([eE][+-]?\d+)?", re.ASCII)
 _SHOWN = 40
 
 
@@ -21,22 +23,32 @@ class Stray:
     cure: str
 
 
-def stray_text(codes: ndarray, labels: Sequence[str]) -> Stray | None:
+def stray_text(codes: ndarray, labels: Sequence[str], decimal: Decimal | None) -> Stray | None:
     """What made text of a column of numbers; None where most of its different values are no numbers either.
 
     Parameters
     ----------
     codes, labels
         The value of row i is ``labels[codes[i]]``, and missing where the code is negative.
+    decimal
+        The decimal sign by which a CSV file was read; None for what is no CSV file.
     """
     words = [label.strip() for label in labels]
-    numbers = np.array([bool(_NUMBER.fullmatch(word)) for word in words], np.bool_)
+    points = np.array([bool(_NUMBER.fullmatch(word)) for word in words], np.bool_)
     commas = np.array([bool(_DECIMAL_COMMA.fullmatch(word)) for word in words], np.bool_)
     filled = np.array([bool(word) for word in words], np.bool_)
-    if not filled.any() or 2 * (numbers | commas).sum() < filled.sum():
+    if not filled.any() or 2 * (points | commas).sum() < filled.sum():
         return None
-    if commas.any():
-        odd, cure = commas, "decimal=',' (--decimal ,) reads CSV files with decimal commas"
+    signed = points & np.array(["." in word for word in words], np.bool_)
+    numbers, others, signs = points, commas, signed.sum()
+    if decimal == ",":
+        numbers, others, signs = commas | (points & ~signed), signed, commas.sum()
+    if others.any() and others.sum() >= signs:
+        odd, cure = others, "convert the column to numbers, which have decimal points"
+        if decimal == ".":
+            cure = "decimal=',' (--decimal ,) reads CSV files with decimal commas"
+        elif decimal == ",":
+            cure = "decimal='.' (--decimal .) reads CSV files with decimal points"
     elif numbers.all():
         odd, cure = numbers, "numbers need to be stored as such"
     else:
