@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from throughtime.data import archives, csv_files, limits, read, table_files, ts_files
+from throughtime.data import archives, concatenate, csv_files, limits, read, table_files, ts_files
 from throughtime.errors import DataError
 
 SLACK = 2**19  # bytes of buffers, messages and the like
@@ -22,7 +22,7 @@ def taken(monkeypatch: pytest.MonkeyPatch) -> Callable[..., tuple[int, int]]:
     """Bytes counted, and bytes taken at the peak, by reading a file."""
     counted: list[int] = []
     for module in (archives, csv_files, table_files, ts_files):
-        monkeypatch.setattr(module, "refuse_beyond_budget", lambda needed, _: counted.append(needed))
+        monkeypatch.setattr(module, "refuse_beyond_budget", lambda needed, *_: counted.append(needed))
 
     def measure(path: Path, **options: Any) -> tuple[int, int]:
         read(path, require_target=False, **options)  # what is loaded and cached once
@@ -117,6 +117,42 @@ def test_a_directory_counts_all_its_files(tmp_path, monkeypatch):
         read(tmp_path, require_target=False)
     monkeypatch.setattr(limits, "BUDGET", 10 * 1000 * 200)
     assert len(read(tmp_path, require_target=False).X) == 10
+
+
+def test_of_a_parquet_file_only_the_columns_asked_for_are_decoded(tmp_path, monkeypatch):
+    n = 10_000
+    rows = {"id": np.arange(n) // 10, "y": np.arange(n) // 10 % 2, "v": np.arange(n) / 7, "v.w": np.ones(n)}
+    pq.write_table(pa.table(rows | {f"c{k}": np.arange(n) / 3 for k in range(50)}), tmp_path / "x.parquet")
+    roles = {"id": "id", "target": "y"}
+    whole = read(tmp_path / "x.parquet", **roles)
+    monkeypatch.setattr(limits, "BUDGET", 300 * n)
+    with pytest.raises(
+        DataError, match=r"channels= \(--id, .* read those columns alone, or read parts of whole series"
+    ):
+        read(tmp_path / "x.parquet", **roles)
+    data = read(tmp_path / "x.parquet", channels=["v"], **roles)
+    np.testing.assert_array_equal(data.X.values[:, 0], whole.X.values[:, 0])
+    np.testing.assert_array_equal(data.y, whole.y)
+
+
+def test_parts_of_a_file_join_as_the_refusal_says(tmp_path, monkeypatch):
+    rows = pa.table({"id": np.repeat(["a", "b", "c", "d"], 50), "v": np.arange(200) / 7})
+    pq.write_table(rows, tmp_path / "x.parquet")
+    whole = read(tmp_path / "x.parquet", id="id", require_target=False)
+    for k in range(2):
+        pq.write_table(rows[100 * k : 100 * (k + 1)], tmp_path / f"{k}.parquet")
+    monkeypatch.setattr(limits, "BUDGET", 200 * 100)
+    with pytest.raises(DataError, match=r"read parts of whole series, which .*concatenate\(\[read\(part\)\.X"):
+        read(tmp_path / "x.parquet", id="id", require_target=False)
+    parts = [read(tmp_path / f"{k}.parquet", id="id", require_target=False) for k in range(2)]
+    assert concatenate([part.X for part in parts]) == whole.X
+    with pytest.raises(DataError, match="concatenate needs Sequences, got Dataset; its X is one"):
+        concatenate(parts)
+    with pytest.raises(DataError, match="concatenate needs Sequences, got ndarray; as_sequences makes one"):
+        concatenate([np.zeros((2, 3, 1))])
+    for wrong in (whole.X, 3):
+        with pytest.raises(DataError, match="concatenate needs a list of Sequences, got"):
+            concatenate(wrong)
 
 
 @pytest.mark.parametrize("kind", ["csv", "parquet"])

@@ -8,8 +8,10 @@ VALUE = 8
 """Bytes in which a value is held at most, whatever it takes in a file."""
 
 
-def refuse_beyond_budget(needed: int, what: str) -> None:
+def refuse_beyond_budget(needed: int, what: str, cure: str = "") -> None:
     """Refuse a source that needs more memory than `BUDGET`.
+
+    ``cure`` is said before the one that all have: parts.
 
     Raises
     ------
@@ -18,6 +20,6 @@ def refuse_beyond_budget(needed: int, what: str) -> None:
     """
     if needed > BUDGET:
         raise DataError(
-            f"{what} needs at most {BUDGET} bytes of memory to be read, got {needed}; read it in parts, which "
-            "throughtime.data.concatenate joins"
+            f"{what} needs at most {BUDGET} bytes of memory to be read, got {needed}; "
+            f"{cure}read parts of whole series, which throughtime.data.concatenate([read(part).X, ...]) joins"
         )

@@ -508,8 +508,20 @@ def _restore(cls: type[Sequences], parts: dict[str, Any]) -> Sequences:
 
 
 def concatenate(parts: Iterable[Sequences]) -> Sequences:
-    """Join several `Sequences` of the same channels; those that share a buffer keep sharing it."""
+    """Join several `Sequences` of the same channels; those that share a buffer keep sharing it.
+
+    Raises
+    ------
+    DataError
+        No `Sequences`, something else, or some that differ in what they hold.
+    """
+    if isinstance(parts, Sequences) or not isinstance(parts, Iterable):
+        raise DataError(f"concatenate needs a list of Sequences, got {type(parts).__name__}")
     parts = tuple(parts)
+    for part in parts:
+        if not isinstance(part, Sequences):
+            cure = "; its X is one" if hasattr(part, "X") else "; as_sequences makes one"
+            raise DataError(f"concatenate needs Sequences, got {type(part).__name__}{cure}")
     if not parts:
         raise DataError("concatenate needs at least one Sequences, got none")
     first = parts[0]

@@ -1,6 +1,7 @@
 """CSV and Parquet files, and directories of them that hold one series a file."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -188,7 +189,9 @@ def _parquet(path: Path, columns: Columns) -> "pa.Table":
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-    schema = pq.read_schema(path)
+    whole = pq.read_schema(path)
+    wanted = _wanted(whole.names, columns)
+    schema = pa.schema([whole.field(name) for name in wanted], whole.metadata) if wanted else whole
     text = [field.name for field in schema if pa.types.is_string(field.type) or pa.types.is_large_string(field.type)]
     with pq.ParquetFile(
         path,
@@ -200,11 +203,25 @@ def _parquet(path: Path, columns: Columns) -> "pa.Table":
     ) as file:
         batches, size = [], 0
         row = _row_cost(schema, columns)
-        refuse_beyond_budget(file.metadata.num_rows * row, "a Parquet file")
+        cure = "" if wanted else "id=, target= and channels= (--id, --target, --channels) read those columns alone, or "
+        refuse_beyond_budget(file.metadata.num_rows * row, "a Parquet file", cure)
         rows = max(1, min(1 << 16, _BATCH // (8 * max(1, len(schema)))))
         # A run of one value takes a few bytes however long it is: count what comes out, not what the file claims.
-        for batch in file.iter_batches(rows, use_threads=False):
+        for batch in file.iter_batches(rows, columns=wanted, use_threads=False):
             size += batch.nbytes + len(batch) * row
-            refuse_beyond_budget(size, "a Parquet file")
-            batches.append(batch)
-        return pa.Table.from_batches(batches, file.schema_arrow)
+            refuse_beyond_budget(size, "a Parquet file", cure)
+            # pyarrow takes "x.y" for a part of "x", and reads both
+            batches.append(batch if wanted is None else batch.select(wanted))
+        decoded = file.schema_arrow
+        if wanted is not None:
+            decoded = pa.schema([decoded.field(name) for name in wanted], decoded.metadata)
+        return pa.Table.from_batches(batches, decoded)
+
+
+def _wanted(names: Sequence[str], columns: Columns) -> list[str] | None:
+    """The columns to decode where all that are needed are named and there; None for all, which a message may list."""
+    if columns.channels is None or columns.id is None or columns.target is None:
+        return None
+    named = asked_for(columns, columns.channels) - {None}
+    wanted = [name for name in names if name in named]
+    return wanted if len(wanted) == len(named) and len(set(names)) == len(names) else None
