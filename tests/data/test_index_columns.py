@@ -8,6 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
+from throughtime import SequenceClassifier, cross_validate
 from throughtime.data import Sequences, as_sequences, read
 from throughtime.errors import DataError, DataWarning
 
@@ -169,6 +170,14 @@ def test_a_list_of_frames_is_taken_as_their_table_is():
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         assert Sequences.from_arrays(frames("nr"), channel_names=["nr", "x"]).channel_names == ("nr", "x")
+
+
+@pytest.mark.parametrize("name", ["Unnamed: 0", "nr"])
+def test_folds_of_a_list_of_frames_have_no_channel_that_numbers_the_rows(name):
+    estimator, parts, y = SequenceClassifier(max_epochs=1, hidden_size=2), frames(name), np.repeat([0, 1], 15)
+    with pytest.warns(DataWarning, match=f"'{name}': taken for row numbers"):
+        result = cross_validate(estimator, parts, y, cv=2, return_estimator=True)
+    assert [fitted.feature_names_in_.tolist() for fitted in result["estimator"]] == [["x"], ["x"]]
 
 
 def test_an_index_that_pandas_wrote_down_is_no_channel_of_a_list_of_tables():

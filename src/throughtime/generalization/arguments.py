@@ -14,6 +14,7 @@ from sklearn.utils import check_consistent_length
 
 from throughtime.data import Sequences, as_sequences
 from throughtime.data.conversion import as_targets
+from throughtime.data.frames import is_frame
 from throughtime.estimators import SequenceEstimator
 from throughtime.estimators.calls import Outputs, answered
 from throughtime.estimators.preparation import sequences_like
@@ -70,6 +71,10 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
             )
     steps = in_steps(estimator, X, y)
     if steps is None:
+        # frames whose rows are numbered over all of them: a fold's share would not show it
+        inner = getattr(estimator, "estimator", estimator)
+        if isinstance(inner, SequenceEstimator) and isinstance(X, list | tuple) and any(map(is_frame, X)):
+            X = as_sequences(X, layout=inner.layout)
         return Arguments(X, y, groups, cv, scoring, False)
     series, targets = steps
     check_consistent_length(series, targets, groups)
