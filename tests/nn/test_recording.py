@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import onnxruntime
 import pytest
 import torch
 from pairs import PAIRS, SINGLE, assert_same, pair, start_of, tensors
@@ -209,13 +210,11 @@ def test_fx_records_a_layer_of_which_the_state_alone_is_traced(cell: str) -> Non
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # torch will remove this exporter
 @pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1")
 def test_the_legacy_onnx_exporter_writes_the_recurrence(cell: str, grad: bool) -> None:
-    pytest.importorskip("onnx", reason="torch writes ONNX with it; the extra `bench` installs it")
-    runtime = pytest.importorskip("onnxruntime", reason="runs what was written; the extra `bench` installs it")
     net, file = Net(PAIRS[cell][0](3, 4, batch_first=True, **PAIRS[cell][2])).eval(), io.BytesIO()
     axes = {"x": {0: "batch", 1: "time"}}
     with torch.set_grad_enabled(grad):
         torch.onnx.export(net, (torch.randn(2, 5, 3),), file, input_names=["x"], dynamic_axes=axes, dynamo=False)
-    session = runtime.InferenceSession(file.getvalue())
+    session = onnxruntime.InferenceSession(file.getvalue())
     for shape in ((2, 5, 3), (4, 12, 3)):
         x = torch.randn(shape)
         found = torch.from_numpy(session.run(None, {"x": x.numpy()})[0])
@@ -226,11 +225,9 @@ def test_the_legacy_onnx_exporter_writes_the_recurrence(cell: str, grad: bool) -
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 @pytest.mark.filterwarnings("ignore:Exporting a model to ONNX with a batch_size other than 1")
 def test_the_legacy_onnx_exporter_writes_lengths_too(pooling: Any) -> None:
-    pytest.importorskip("onnx", reason="torch writes ONNX with it; the extra `bench` installs it")
-    runtime = pytest.importorskip("onnxruntime", reason="runs what was written; the extra `bench` installs it")
     net, file = SequenceNetwork(Architecture("gru", 3, 4, 2, True, pooling, 2)).eval(), io.BytesIO()
     given, names = (torch.randn(2, 5, 3), torch.tensor([5, 3])), {"x": {0: "batch", 1: "time"}, "lengths": {0: "batch"}}
     torch.onnx.export(net, given, file, input_names=list(names), dynamic_axes=names, dynamo=False)
     x, lengths = torch.randn(4, 9, 3), torch.tensor([9, 1, 7, 4])
-    found = runtime.InferenceSession(file.getvalue()).run(None, {"x": x.numpy(), "lengths": lengths.numpy()})[0]
+    found = onnxruntime.InferenceSession(file.getvalue()).run(None, {"x": x.numpy(), "lengths": lengths.numpy()})[0]
     torch.testing.assert_close(torch.from_numpy(found), net(x, lengths).detach(), **SINGLE)
