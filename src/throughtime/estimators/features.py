@@ -112,14 +112,18 @@ def _units(x: Float[ndarray, "row column"]) -> Float[ndarray, "column"] | None:
     return units
 
 
-def extremes_of(X: Sequences, rows: Int[ndarray, "member_series"] | None = None) -> Float[ndarray, "2 column"]:
-    """The lowest and highest value of each channel and static feature, NaN where there is none.
+def extremes_of(X: Sequences) -> Float[ndarray, "2 1"]:
+    """The lowest and highest value of all that is in the buffer, static features among it; NaN where there is none."""
+    parts = [X.buffer] if X.static is None else [X.buffer, X.static]
+    found = [find.reduce([find.reduce(part, None, initial=np.nan) for part in parts]) for find in (np.fmin, np.fmax)]
+    return np.array(found)[:, None]
 
-    Without ``rows``, of all that is in the buffer: then nothing is copied.
-    """
-    parts = [X.buffer if rows is None else gather_steps(X.buffer, X.starts[rows], X.lengths[rows])]
+
+def _own_extremes(X: Sequences, rows: Int[ndarray, "member_series"]) -> Float[ndarray, "2 column"]:
+    """The lowest and highest value of each channel and static feature of some series."""
+    parts = [gather_steps(X.buffer, X.starts[rows], X.lengths[rows])]
     if X.static is not None:
-        parts.append(X.static if rows is None else X.static[rows])
+        parts.append(X.static[rows])
     extremes: ndarray = np.stack(
         [np.concatenate([find.reduce(part, initial=np.nan) for part in parts]) for find in (np.fmin, np.fmax)]
     )
@@ -129,7 +133,7 @@ def extremes_of(X: Sequences, rows: Int[ndarray, "member_series"] | None = None)
 def refuse_beyond(
     X: Sequences,
     rows: Int[ndarray, "member_series"],
-    extremes: Float[ndarray, "2 column"],
+    extremes: Float[ndarray, "2 1"],
     shift: Float[ndarray, "input"],
     scale: Float[ndarray, "input"],
     dtype: np.dtype[Any],
@@ -139,7 +143,7 @@ def refuse_beyond(
     Parameters
     ----------
     extremes
-        Of all series; only where they are too far out are those of the member's own ``rows`` looked for.
+        Of all values; only where they are too far out are those of the member's own ``rows`` looked for, by column.
 
     Raises
     ------
@@ -147,18 +151,20 @@ def refuse_beyond(
         For the first channel or static feature.
     """
     n_static = 0 if X.static is None else X.static.shape[1]
-    columns = np.r_[: X.n_channels, len(shift) - n_static : len(shift)]  # what flags a missing value is small
     source = np.result_type(X.dtype, dtype, X.dtype if X.static is None else X.static.dtype)
-    shift, scale = shift[columns].astype(source), scale[columns].astype(source)
+    if len(shift) > X.n_channels + n_static:  # what flags a missing value is small
+        values = [*range(X.n_channels), *range(len(shift) - n_static, len(shift))]
+        shift, scale = shift[values], scale[values]
+    shift, scale = shift.astype(source), scale.astype(source)
 
-    def beyond(extremes: Float[ndarray, "2 column"]) -> Bool[ndarray, "column"]:
+    def beyond(extremes: Float[ndarray, "2 _"]) -> Bool[ndarray, "column"]:
         # Rounding keeps order, so what holds for the extremes holds for all.
         with np.errstate(all="ignore"):
             scaled = ((extremes.astype(source) - shift) / scale).astype(dtype)
         found: ndarray = np.isinf(scaled).any(0)
         return found
 
-    if beyond(extremes).any() and beyond(own := extremes_of(X, rows)).any():
+    if beyond(extremes).any() and beyond(own := _own_extremes(X, rows)).any():
         column = int(beyond(own).argmax())
         what = f"channel {column}" if column < X.n_channels else f"static feature {column - X.n_channels}"
         raise DataError(

@@ -30,7 +30,7 @@ from throughtime.training.progress import Report, shown
 
 E = TypeVar("E", bound=SequenceEstimator)
 
-#: The same series as estimators of some horizon read them, with the extremes of their channels and static features.
+#: The same series as estimators of some horizon read them, with their lowest and highest value.
 _Views = dict[tuple[int, tuple[int, ...]], tuple[Sequences, ndarray]]
 
 
@@ -190,7 +190,6 @@ def predict_members(
     return outputs_of(estimators, X, rows, memory_budget=memory_budget)
 
 
-@keeps_torch_state
 def outputs_of(
     estimators: Sequence[SequenceEstimator],
     X: Sequences,
@@ -199,21 +198,31 @@ def outputs_of(
     memory_budget: float | None = DEFAULT_BUDGET,
 ) -> list[ndarray]:
     """`predict_members` of series whose names were compared already, as the caller had them."""
-    outputs: list[ndarray | None] = [None] * len(estimators)
     views: _Views = {}
+    for estimator, own in zip(estimators, rows, strict=True):
+        _check_series(estimator, X, own, views)
+    return _outputs(estimators, X, rows, views, memory_budget)
+
+
+@keeps_torch_state
+def _outputs(
+    estimators: Sequence[SequenceEstimator], X: Sequences, rows: Sequence[Rows], views: _Views, budget: float | None
+) -> list[ndarray]:
+    """`outputs_of` series that were checked."""
+    outputs: list[ndarray | None] = [None] * len(estimators)
     together: dict[Any, list[int]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
-        _check_series(estimator, X, rows[m], views)
         together[
             estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device, _sight(estimator)
         ].append(m)
     warn_of_unseen_gaps(estimators, X, rows)
     for (net, dtype, masked, device, sight), places in together.items():
-        inputs = inputs_of(features_of(views[sight][0], masked, numpy_dtype(dtype)), device)
+        seen = views[sight][0] if sight in views else as_seen(X, *sight)
+        inputs = inputs_of(features_of(seen, masked, numpy_dtype(dtype)), device)
         longest = int(X.lengths.max(initial=1))
         batch = min(EVALUATION_ROWS, max(len(rows[m]) for m in places))
         each = bytes_a_member(net, batch, longest, dtype.itemsize, training=False)
-        for run in runs(places, each, memory_budget):
+        for run in runs(places, each, budget):
             states = [estimators[m].module_.state_dict() for m in run]
             stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
             shift, scale = (stacked.pop(name).to(inputs.values.dtype) for name in ("shift", "scale"))
@@ -240,7 +249,7 @@ def predict_calls(
             together[kind(call.X), _sight(call.estimator)].append(m)
     for places in together.values():
         X, rows = pooled([calls[m].X for m in places])
-        found = outputs_of([calls[m].estimator for m in places], X, rows, memory_budget=memory_budget)
+        found = _outputs([calls[m].estimator for m in places], X, rows, {}, memory_budget)
         for m, own in zip(places, found, strict=True):
             results[m] = own
     return results
@@ -295,8 +304,8 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows, views:
     seen, extremes = views[sight]
     if estimator.missing == "error" and any_missing(seen, rows):
         raise DataError('X needs every value with missing="error", got NaN')
-    state = estimator.module_.state_dict()
-    shift, scale = (state[name].cpu().numpy() for name in ("shift", "scale"))
+    module = estimator.module_
+    shift, scale = module.shift.cpu().numpy(), module.scale.cpu().numpy()
     refuse_beyond(seen, rows, extremes, shift, scale, numpy_dtype(_precision(estimator)))
 
 

@@ -98,7 +98,7 @@ class Problem:
 
     @cached_property
     def extremes(self) -> ndarray:
-        """The lowest and highest value of each channel and static feature."""
+        """The lowest and highest value of all series."""
         return extremes_of(self.seen)
 
     def inputs(self, masked: bool, dtype: torch.dtype, device: str) -> Inputs:
