@@ -230,14 +230,10 @@ class RecurrentLayer(nn.Module):
         own: list[Any] = [parameters[name] if name in parameters else getattr(self, name) for name in names]
         one_layer = self.num_layers == 1 and not (self.bidirectional or self.proj_size or every) and batch > 0
         if one_layer and lengths is None and time > 0 and not self._noisy():
+            kind = self.kind
             given = own if start is None else [*own, *start]
-            sizes = self._weight_sizes() if start is None else [*self._weight_sizes(), *self._start_sizes(batch)]
-            try:
-                fits = [tensor.shape for tensor in given] == sizes
-            except AttributeError:  # no tensor at all, which check_weights tells
-                fits = False
-            if fits and takes_alone(x, *given):
-                y, *end = forward_alone(self.kind, x, own, start or ())
+            if self._fits_alone(kind, own, start, batch) and takes_alone(x, *given):
+                y, *end = forward_alone(kind, x, own, start or ())
                 return y, tuple(end), ()
         if start is not None:
             check_start(start, self._start_sizes(batch), x)
@@ -293,6 +289,20 @@ class RecurrentLayer(nn.Module):
         """Whether anything but the weights acts on a single layer."""
         training = self.training and (self.variational_dropout or self.recurrent_dropout or self.candidate_dropout)
         return bool(training or self.zoneout or self.cell_zoneout)
+
+    def _fits_alone(self, kind: Kind, own: list[Any], start: States | None, batch: int) -> bool:
+        """Whether the weights of a lone layer, and its initial states, are of its sizes; spelled out, as it is hot."""
+        units = self.hidden_size
+        rows = GATES[kind] * units
+        try:
+            fits: bool = own[0].shape == (rows, self.input_size) and own[1].shape == (rows, units)
+            if fits and self.bias:
+                fits = own[2].shape == own[3].shape == (rows,)
+        except AttributeError:  # no tensor at all, which check_weights tells
+            return False
+        if start is not None and fits:
+            fits = [state.shape for state in start] == self._start_sizes(batch)
+        return fits
 
     def _weight_sizes(self) -> list[tuple[int, ...]]:
         """The shapes of all weights, in torch's order."""
