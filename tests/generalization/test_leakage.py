@@ -254,3 +254,12 @@ def test_a_copy_whose_targets_were_masked_elsewhere_shares_inputs_alone() -> Non
     front[45:] = back[:45] = np.nan
     report = by_code(COPIED["copies"][:2], [front, back], cv=[(np.array([0]), np.array([1]))])
     assert (report["GEN002"].verdict, report["GEN003"].measured) == ("clear", 1.0)
+
+
+def test_times_of_a_warm_up_alone_are_no_times_on_both_sides() -> None:
+    clocks = [np.arange(start, start + 20.0) for start in (0, 10, 20, 30)]
+    X = Sequences.from_arrays([RNG.normal(size=(20, 1)) for _ in clocks], times=clocks)
+    y = Sequences.from_arrays([RNG.normal(size=(20, 1)) for _ in clocks])
+    folds = [(np.array([0, 2]), np.array([1, 3]))]
+    assert by_code(X, y, cv=folds)["GEN005"].measured == 30 / 40
+    assert by_code(X, y, cv=folds, warmup=10)["GEN005"].verdict == "clear"

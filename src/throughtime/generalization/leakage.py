@@ -15,6 +15,7 @@ from sklearn.neighbors import NearestNeighbors
 
 from throughtime.data import Sequences, as_sequences
 from throughtime.data.conversion import as_targets
+from throughtime.estimators.features import steps_within
 from throughtime.generalization.findings import Finding, Severity
 from throughtime.generalization.folds import Split
 from throughtime.generalization.rows import SeriesRows
@@ -80,7 +81,7 @@ def leakage_report(
     - ``GEN002`` steps of a test series that are in training with their target;
     - ``GEN003`` input steps, without a target on both sides, that test and training share;
     - ``GEN004`` a group in training and test;
-    - ``GEN005`` a time in training and test, unless times are numbers that begin anew with every series;
+    - ``GEN005`` a time of a target in training and test, unless times are numbers that begin anew with every series;
     - ``GEN006`` a test series nearly identical to one in training.
     """
     series = as_sequences(X, layout=layout)
@@ -95,7 +96,7 @@ def leakage_report(
             _duplicates(same * (len(series) + 1) + voice, splits, most),
             *_overlaps(series, targets, by, voice, warmup, splits, most),
             _shared_groups(by, splits, most),
-            _shared_times(series, time, splits, most),
+            _shared_times(series, time, _targeted(series, targets, warmup), splits, most),
             _near(series, same, splits, most),
         )
     )
@@ -194,7 +195,7 @@ class _Pieces:
         self.targeted = self.observed
         if isinstance(targets, Sequences):
             self.observed = ~np.isnan(targets.values[:, 0])
-            self.targeted = self.observed & (within >= warmup)
+            self.targeted = _targeted(series, targets, warmup)
             if not views:
                 self.told = _step_identities(series, own, targets.values)
 
@@ -246,7 +247,9 @@ def _shared_groups(groups: ndarray | None, splits: Sequence[Split], most: float)
     )
 
 
-def _shared_times(series: Sequences, time: Any, splits: Sequence[Split], most: float) -> Finding:
+def _shared_times(
+    series: Sequences, time: Any, targeted: Bool[ndarray, "step"], splits: Sequence[Split], most: float
+) -> Finding:
     what: tuple[str, str, Severity] = "GEN005", "times on both sides", "warning"
     source = _NONE_SHARED + "L3.1: what happened at a time, happened to all series of that time"
     if time is None and series.times is None:
@@ -257,13 +260,16 @@ def _shared_times(series: Sequences, time: Any, splits: Sequence[Split], most: f
         return _too_much(what, source, work)
     clock = np.asarray(series.times if time is None else time)
     edges = series.offsets if time is None else np.arange(len(series) + 1)
+    counted = targeted if time is None else np.ones(len(series), dtype=bool)
     _, clock = np.unique(clock, return_inverse=True)
 
     def share(train: ndarray, test: ndarray) -> float:
+        # Steps whose target counts: a warm-up may be of any time.
         in_train, in_test = (
-            np.concatenate([clock[edges[row] : edges[row + 1]] for row in rows]) for rows in (train, test)
+            np.concatenate([clock[edges[row] : edges[row + 1]][counted[edges[row] : edges[row + 1]]] for row in rows])
+            for rows in (train, test)
         )
-        return float(np.isin(in_test, in_train).mean())
+        return float(np.isin(in_test, in_train).mean()) if len(in_test) else 0.0
 
     return _of_folds(
         what,
@@ -273,6 +279,14 @@ def _shared_times(series: Sequences, time: Any, splits: Sequence[Split], most: f
         source,
         "divide in time, TimeSeriesSplit or PurgedTimeSeriesSplit, if the model is to be used on another time",
     )
+
+
+def _targeted(series: Sequences, targets: Any, warmup: int) -> Bool[ndarray, "step"]:
+    """Steps whose target counts; one target per series is one of all of its steps."""
+    if not isinstance(targets, Sequences):
+        return np.ones(series.n_steps, dtype=bool)
+    counted: ndarray = ~np.isnan(targets.values[:, 0]) & (steps_within(series.lengths) >= warmup)
+    return counted
 
 
 def _begin_anew(series: Sequences) -> bool:
