@@ -299,3 +299,12 @@ def test_a_setting_that_is_gone_is_refused_or_not_needed(run: Path, place: Path,
     for key in settings:
         put(run, "config.json", json.dumps({name: value for name, value in settings.items() if name != key}).encode())
         read_all(run, place, tmp_path / "predictions.csv")
+
+
+@pytest.mark.parametrize("name", ["target_mean_", "target_scale_"])
+def test_a_regressor_without_the_scale_of_its_target_is_refused(name: str, place: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(place / "regression", tmp_path / "regression"))
+    facts = json.loads((run / FACTS).read_bytes())
+    put(run, FACTS, json.dumps(edited(facts, ("learned", name), None)).encode())
+    with pytest.raises(StorageError, match=f"{name} needs a number"):
+        load(run)

@@ -167,6 +167,8 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
         estimator = cls(**parameters)
         for name in _PLAIN + (_REGRESSOR if cls is SequenceRegressor else ()):
             setattr(estimator, name, facts["learned"][name])
+            if name in _REGRESSOR and facts["learned"][name] is None:
+                raise ValueError(f"{name} needs a number, got none")
         if isinstance(estimator, SequenceClassifier):
             estimator.classes_ = _classes(**facts["classes"])
         for name, names in facts.get("names", {}).items():  # files of earlier versions have none
