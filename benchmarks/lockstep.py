@@ -31,7 +31,7 @@ def measure(cell: Cell, hidden_size: int, n_splits: int, epochs: int, repeats: i
     together, apart = [], []
     for _ in range(repeats):
         begin = time.perf_counter()
-        members = fit_members([model] * n_splits, X, y, train_rows=[train for train, _ in folds])
+        members = fit_members([model] * n_splits, X, y, train_indices=[train for train, _ in folds])
         together.append(time.perf_counter() - begin)
         begin = time.perf_counter()
         alone = [fit_members([model], X[train], y[train])[0] for train, _ in folds]

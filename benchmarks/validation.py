@@ -129,7 +129,7 @@ def row(
 
 
 def many(members: int) -> tuple[float, int]:
-    """Seconds a member, and the peak resident bytes of this process: GRU 16, 100 series of 12 channels, 5 epochs."""
+    """Seconds per member, and the peak resident bytes of this process: GRU 16, 100 series of 12 channels, 5 epochs."""
     X, y = load("japanese-vowels", split="train")
     rows = np.random.default_rng(0).permutation(len(X))[:100]
     models = [SequenceClassifier(hidden_size=16, max_epochs=5, random_state=m) for m in range(members)]
@@ -178,7 +178,7 @@ def main() -> None:
                 "epochs": 5,
                 "ours_s": f"{float(taken):.5f}",
             }
-            | {"peak_gib": f"{int(peak) / 2**30:.2f}", "target": "4 GiB, seconds a member flat"}
+            | {"peak_gib": f"{int(peak) / 2**30:.2f}", "target": "4 GiB, seconds per member flat"}
         )
         print(f"{members} members: {float(taken):.5f} s each, {int(peak) / 2**30:.2f} GiB", flush=True)
     if options.quick:

@@ -52,7 +52,7 @@ void pack_backward(const Problem<Real>& p, int64_t member, int64_t index, Real* 
   const bool hidden = index < of_h;
   const int64_t length = hidden ? H : p.channels, first = (hidden ? index : index - of_h) * wide;
   const int64_t count = length - first < wide ? length - first : wide;
-  // The last panel may need one vector a row only.
+  // The last panel may need one vector per row only.
   const int64_t vectors = ceil_div(count, width<Real>) * width<Real>;
   const Real* weight = (hidden ? p.w_hh : p.w_ih) + member * weight_gates(kind) * H * length;
   Real* out = packed + index * backward_depth<Real, kind>(p) * wide;
@@ -150,7 +150,7 @@ struct Deltas {
   Real *dh, *dc;                    // [rows][Hv]
   Real* delta;                      // [rows][slots * Hv]
   double *dh_squares, *dc_squares;  // [rows], or null
-  const Real* const* dy;            // a pointer a row, or null
+  const Real* const* dy;            // a pointer per row, or null
   StepNoise<Real> noise;
 };
 
@@ -179,8 +179,8 @@ TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_
   d = keep(d);
   if (at.dh_squares) add_squares<Real>(d, dh_squares);
   V stays{};  // what goes on to h_{t-1} past the cell
-  if (at.noise.kept_h) {
-    const V share = load(at.noise.kept_h + kept);
+  if (at.noise.zoneout_h) {
+    const V share = load(at.noise.zoneout_h + kept);
     stays = d * share;
     d = d * (one - share);
   }
@@ -190,8 +190,8 @@ TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_
     const V i = load(gates), f = load(gates + at.stride), g = load(gates + 2 * at.stride),
             o = load(gates + 3 * at.stride), before = load(at.c_before + kept);
     V c = load(at.c + kept), of_c = load(at.dc + here), c_stays{};
-    if (at.noise.kept_c) {
-      const V share = load(at.noise.kept_c + kept);
+    if (at.noise.zoneout_c) {
+      const V share = load(at.noise.zoneout_c + kept);
       c = fma(f, before, i * (g * mask));  // h was made of c before a share of it was kept
       c_stays = of_c * share;
       of_c = of_c * (one - share);
@@ -204,7 +204,7 @@ TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_
     out[3] = d * tc * o * (one - o);
     store(at.dc + here, keep(fma(dc, f, c_stays)));
     if (at.dc_squares) add_squares<Real>(dc, dc_squares);
-    if (at.noise.kept_h) store(at.dh + here, keep(stays));
+    if (at.noise.zoneout_h) store(at.dh + here, keep(stays));
   } else if constexpr (kind == Kind::gru) {
     const V n = load(gates), rate = load(gates + at.stride), z = load(gates + 2 * at.stride),
             recurrent = load(gates + 3 * at.stride);
@@ -214,8 +214,8 @@ TT_INLINE void unit_deltas(const Deltas<Real>& at, int64_t H, int64_t Hv, int64_
     out[3] = out[0] * rate;
     store(at.dh + here, keep(fma(d, z, stays)));
   } else {
-    const V h = load(at.noise.kept_h ? at.gates + kept : at.h + kept);
-    if (at.noise.kept_h) store(at.dh + here, keep(stays));
+    const V h = load(at.noise.zoneout_h ? at.gates + kept : at.h + kept);
+    if (at.noise.zoneout_h) store(at.dh + here, keep(stays));
     if constexpr (kind == Kind::rnn_tanh) out[0] = d * (one - h * h);
     // h <= 0 is false for NaN, whose gradient therefore passes, as in torch.
     if constexpr (kind == Kind::rnn_relu) out[0] = h <= Real(0) ? V{} : d;
@@ -381,7 +381,7 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, Real* 
     }
     if (step > 0 || p.dh0) {
       const Real* from = at.delta + Tile::h_slot * Hv;
-      const bool add = kind == Kind::gru || p.kept_h;
+      const bool add = kind == Kind::gru || p.zoneout_h;
       if (mask) {
         product(from, ld, running, packed, depth, H, masked_dh, Hv, false);
         for (int64_t r = 0; r < running; ++r) {

@@ -9,8 +9,8 @@
 #include <chrono>
 #include <stdexcept>
 
-#include "descent.h"
 #include "dispatch.h"
+#include "fused_steps.h"
 #include "lockstep.h"
 #include "memory.h"
 #include "pool.h"
@@ -52,7 +52,7 @@ Problem<Real> problem(const std::string& kind, bool reverse, const Strides& shap
   p.b_ih = pointer<const Real>(weights.at(2)), p.b_hh = pointer<const Real>(weights.at(3));
   p.h0 = pointer<const Real>(weights.at(4)), p.c0 = pointer<const Real>(weights.at(5));
   p.recurrent_mask = pointer<const Real>(weights.at(6)), p.candidate_mask = pointer<const Real>(weights.at(7));
-  p.kept_h = pointer<const Real>(weights.at(8)), p.kept_c = pointer<const Real>(weights.at(9));
+  p.zoneout_h = pointer<const Real>(weights.at(8)), p.zoneout_c = pointer<const Real>(weights.at(9));
   return p;
 }
 
@@ -99,7 +99,7 @@ Update<Real> update_of(const std::string& rule, const Strides& shape, const std:
   u.members = shape.at(0), u.width = shape.at(1);
   u.beta1 = constants[0], u.beta2 = constants[1], u.epsilon = constants[2];
   u.weights = pointer<Real>(tensors.at(0)), u.decay = pointer<const Real>(tensors.at(1));
-  u.first = pointer<Real>(tensors.at(2)), u.second = pointer<Real>(tensors.at(3));
+  u.exp_avg = pointer<Real>(tensors.at(2)), u.exp_avg_sq = pointer<Real>(tensors.at(3));
   u.steps = pointer<double>(tensors.at(4));
   u.lr = pointer<const Real>(tensors.at(5)), u.momentum = pointer<const Real>(tensors.at(6));
   u.max_norm = pointer<const Real>(tensors.at(7));
@@ -117,7 +117,7 @@ void step(const std::string& rule, const Strides& shape, const std::array<double
 }
 
 template <class Source, class Real>
-void fetch(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
+void load_batch(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
   Gather<Source, Real> g{};
   g.members = shape.at(0), g.time = shape.at(1), g.batch = shape.at(2), g.channels = shape.at(3),
   g.columns = shape.at(4);
@@ -165,7 +165,7 @@ template <class Source, class Real>
 void descend(const std::string& kind, const std::string& loss, const std::string& rule, const Strides& shape,
              const Strides& update_shape, const std::array<double, 3>& constants, const std::array<int64_t, 6>& places,
              const Addresses& update, const Addresses& tensors, int threads, bool of_torch) {
-  Descent<Source, Real> d{};
+  FusedSteps<Source, Real> d{};
   d.kind = kind_named(kind), d.loss = loss_named(loss);
   d.channels = shape.at(0), d.columns = shape.at(1), d.hidden = shape.at(2), d.outputs = shape.at(3);
   d.rows = shape.at(4), d.positions = shape.at(5), d.sample_size = shape.at(6);
@@ -198,7 +198,7 @@ void activate(const std::string& name, uintptr_t in, uintptr_t out, int64_t coun
   kernels<Real>(isa).activation(which, pointer<const Real>(in), pointer<Real>(out), count);
 }
 
-// Operations a second of a loop of fma on registers: what the machine can do at most, on `threads` threads at once.
+// Operations per second of a loop of fma on registers: what the machine can do at most, on `threads` threads at once.
 template <class Real>
 double fma_peak(int threads, double seconds, const std::string& isa) {
   const Kernels<Real>& k = kernels<Real>(isa);
@@ -224,9 +224,9 @@ NB_MODULE(_native, m) {
   m.def("backward_f64", &backward<double>);
   m.def("step_f32", &step<float>);
   m.def("step_f64", &step<double>);
-  m.def("gather_f32", &fetch<float, float>);
-  m.def("gather_f64", &fetch<double, double>);
-  m.def("gather_f64_f32", &fetch<double, float>);
+  m.def("gather_f32", &load_batch<float, float>);
+  m.def("gather_f64", &load_batch<double, double>);
+  m.def("gather_f64_f32", &load_batch<double, float>);
   m.def("readout_forward_f32", &readout<float, false>);
   m.def("readout_forward_f64", &readout<double, false>);
   m.def("readout_backward_f32", &readout<float, true>);

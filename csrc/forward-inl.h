@@ -57,7 +57,7 @@ int64_t forward_packed(const Problem<Real>& p) {
   return forward_panels<Real, kind>(p) * forward_panel_size<Real, kind>(p);
 }
 
-// Transpose rows of `weight` (`depth` long, one a unit) into a panel's column; units beyond the last are zero.
+// Transpose rows of `weight` (`depth` long, one per unit) into a panel's column; units beyond the last are zero.
 template <class Real>
 TT_INLINE void pack_column(const Real* weight, int64_t depth, int64_t count, Real* panel, int64_t step) {
   constexpr int W = width<Real>;
@@ -110,7 +110,7 @@ void pack_forward(const Problem<Real>& p, int64_t member, int64_t index, Real* p
 // The noise of one step in the block's order: [rows][stride], null where there is none.
 template <class Real>
 struct StepNoise {
-  const Real *candidate, *kept_h, *kept_c;
+  const Real *candidate, *zoneout_h, *zoneout_c;
 };
 
 // Where one step's rows lie. `gates` is null when nothing is kept for a backward pass.
@@ -169,7 +169,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
               o = sigmoid<Real>(pre[r][3]);
       const V before = load(at.c_before + offset);
       const V c = fma(f, before, i * (at.noise.candidate ? g * load(at.noise.candidate + offset) : g));
-      store(at.c + offset, keep_share(at.noise.kept_c, offset, before, c));
+      store(at.c + offset, keep_share(at.noise.zoneout_c, offset, before, c));
       pre[r][0] = c;
       pre[r][3] = o;
       if (at.gates) {
@@ -185,7 +185,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
     for (int r = 0; r < MR; ++r) {
       const int64_t offset = (row + r) * at.stride + unit;
       const V h = pre[r][3] * tanh<Real>(pre[r][0]);
-      store(at.h + offset, keep_share(at.noise.kept_h, offset, load(at.h_before + offset), h));
+      store(at.h + offset, keep_share(at.noise.zoneout_h, offset, load(at.h_before + offset), h));
     }
   } else if constexpr (kind == Kind::gru) {
     TT_NO_UNROLL
@@ -201,7 +201,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
       const V before = load(at.h_before + offset);
       const V candidate = at.noise.candidate ? n * load(at.noise.candidate + offset) : n;
       const V h = fma(z, before, (Real(1) - z) * candidate);
-      store(at.h + offset, keep_share(at.noise.kept_h, offset, before, h));
+      store(at.h + offset, keep_share(at.noise.zoneout_h, offset, before, h));
       if (at.gates) {
         Real* gates = at.gates + (row + r) * 4 * at.stride + unit;
         store(gates, n);
@@ -218,8 +218,8 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
         // x < 0 is false for NaN, which therefore passes, as in torch.
         const V a = pre[r][v];
         const V h = kind == Kind::rnn_tanh ? tanh<Real>(a) : (a < Real(0) ? V{} : a);
-        if (at.noise.kept_h && at.gates) store(at.gates + offset, h);
-        store(at.h + offset, keep_share(at.noise.kept_h, offset, load(at.h_before + offset), h));
+        if (at.noise.zoneout_h && at.gates) store(at.gates + offset, h);
+        store(at.h + offset, keep_share(at.noise.zoneout_h, offset, load(at.h_before + offset), h));
       }
     }
   }
@@ -270,9 +270,9 @@ struct Reserve {
   static constexpr int gate_slots = is_rnn<kind> ? 1 : 4;
   Real *h, *c, *gates;
   Reserve(const Problem<Real>& p, const Block& b, int64_t stride) {
-    h = p.reserve + (b.member * p.batch + b.first) * p.time * reserve_slots(kind, p.kept_h) * stride;
+    h = p.reserve + (b.member * p.batch + b.first) * p.time * reserve_slots(kind, p.zoneout_h) * stride;
     c = kind == Kind::lstm ? h + b.cells * stride : nullptr;
-    gates = is_rnn<kind> && !p.kept_h ? nullptr : h + (kind == Kind::lstm ? 2 : 1) * b.cells * stride;
+    gates = is_rnn<kind> && !p.zoneout_h ? nullptr : h + (kind == Kind::lstm ? 2 : 1) * b.cells * stride;
   }
 };
 
@@ -282,21 +282,21 @@ class BlockNoise {
  public:
   static int64_t scratch(const Problem<Real>& p, int64_t rows, int64_t stride) {
     return rows * stride *
-           ((p.recurrent_mask ? 2 : 0) + (p.candidate_mask ? 1 : 0) + (p.kept_h ? 1 : 0) + (p.kept_c ? 1 : 0));
+           ((p.recurrent_mask ? 2 : 0) + (p.candidate_mask ? 1 : 0) + (p.zoneout_h ? 1 : 0) + (p.zoneout_c ? 1 : 0));
   }
   BlockNoise(const Problem<Real>& p, const Block& b, int64_t stride, Real* scratch) : p_(p), b_(b), stride_(stride) {
     const auto take = [&](const Real* asked) -> Real* {
       if (!asked) return nullptr;
-      Real* const room = scratch;
+      Real* const workspace = scratch;
       scratch += b.rows * stride;
-      fill(room, b.rows * stride);
-      return room;
+      fill(workspace, b.rows * stride);
+      return workspace;
     };
     mask_ = take(p.recurrent_mask);
     masked_ = take(p.recurrent_mask);
     candidate_ = take(p.candidate_mask);
-    kept_h_ = take(p.kept_h);
-    kept_c_ = take(p.kept_c);
+    kept_h_ = take(p.zoneout_h);
+    kept_c_ = take(p.zoneout_c);
     if (mask_) gather_state(p, b, p.recurrent_mask, mask_, stride);
   }
   const Real* recurrent_mask() const { return mask_; }
@@ -306,8 +306,8 @@ class BlockNoise {
       const int64_t t = p_.reverse ? b_.length[r] - 1 - step : step;
       const int64_t from = ((b_.member * p_.time + t) * p_.batch + b_.series[r]) * p_.hidden, to = r * stride_;
       if (candidate_) copy_row(p_.candidate_mask + from, candidate_ + to, p_.hidden);
-      if (kept_h_) copy_row(p_.kept_h + from, kept_h_ + to, p_.hidden);
-      if (kept_c_) copy_row(p_.kept_c + from, kept_c_ + to, p_.hidden);
+      if (kept_h_) copy_row(p_.zoneout_h + from, kept_h_ + to, p_.hidden);
+      if (kept_c_) copy_row(p_.zoneout_c + from, kept_c_ + to, p_.hidden);
     }
     return {candidate_, kept_h_, kept_c_};
   }

@@ -31,22 +31,23 @@ double square_sum(const Real* values, int64_t count) {
 template <class Real, Rule rule>
 void update(const Update<Real>& u, const Factors<Real> f, int64_t begin, int64_t end) {
   Real* const __restrict weights = u.weights;
-  Real* const __restrict first = u.first;
-  Real* const __restrict second = u.second;
+  Real* const __restrict exp_avg = u.exp_avg;
+  Real* const __restrict exp_avg_sq = u.exp_avg_sq;
   const Real* const __restrict grads = u.grads;
   const Real* const __restrict decay = u.decay;
   for (int64_t i = begin; i < end; ++i) {
     const Real weight = weights[i], clipped = grads[i] * f.clip;
     if constexpr (rule == Rule::sgd) {
-      first[i] = first[i] * f.momentum + (decay[i] * weight + clipped);
-      weights[i] = weight - first[i] * f.rate;
+      exp_avg[i] = exp_avg[i] * f.momentum + (decay[i] * weight + clipped);
+      weights[i] = weight - exp_avg[i] * f.rate;
     } else {
       const Real grad = rule == Rule::adamw ? clipped : decay[i] * weight + clipped;
       const Real moved = rule == Rule::adamw ? weight * (1 - f.rate * decay[i]) : weight;
-      first[i] = first[i] * f.beta1 + grad * f.rest1;
-      second[i] = second[i] * f.beta2 + grad * grad * f.rest2;
-      const Real spread = (sizeof(Real) == 4 ? __builtin_sqrtf(second[i]) : __builtin_sqrt(second[i])) / f.rise2;
-      weights[i] = moved - first[i] / (spread + f.epsilon) * f.ratio;
+      exp_avg[i] = exp_avg[i] * f.beta1 + grad * f.rest1;
+      exp_avg_sq[i] = exp_avg_sq[i] * f.beta2 + grad * grad * f.rest2;
+      const Real denom =
+          (sizeof(Real) == 4 ? __builtin_sqrtf(exp_avg_sq[i]) : __builtin_sqrt(exp_avg_sq[i])) / f.bias_correction2;
+      weights[i] = moved - exp_avg[i] / (denom + f.epsilon) * f.ratio;
     }
   }
 }

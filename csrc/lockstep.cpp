@@ -23,7 +23,7 @@ Factors<Real> factors(const Update<Real>& u, int64_t member, Real norm) {
   f.beta2 = static_cast<Real>(u.beta2), f.rest2 = static_cast<Real>(1 - u.beta2);
   f.epsilon = static_cast<Real>(u.epsilon);
   const double taken = u.steps[member];
-  f.rise2 = static_cast<Real>(std::pow(1 - std::pow(u.beta2, taken), 0.5));
+  f.bias_correction2 = static_cast<Real>(std::pow(1 - std::pow(u.beta2, taken), 0.5));
   f.ratio = f.rate / static_cast<Real>(1 - std::pow(u.beta1, taken));
   return f;
 }
@@ -31,11 +31,11 @@ Factors<Real> factors(const Update<Real>& u, int64_t member, Real norm) {
 }  // namespace
 
 template <class Real>
-void take_step(const Update<Real>& u, const Team& team, const std::string& isa) {
+void take_step(const Update<Real>& u, const ThreadTeam& team, const std::string& isa) {
   const DenormalMode mode(Denormals::kept);  // for the members' own numbers; the tasks flush
   const Kernels<Real>& k = kernels<Real>(isa);
   const int64_t pieces = (u.width + piece - 1) / piece;
-  const Team enough = of_worth(team, 5 * u.members * u.width);
+  const ThreadTeam enough = of_worth(team, 5 * u.members * u.width);
   std::vector<double> sums(u.members * pieces);
   parallel_for(u.members * pieces, enough, [&](int64_t task, int) {
     const int64_t member = task / pieces, begin = task % pieces * piece;
@@ -58,7 +58,7 @@ void take_step(const Update<Real>& u, const Team& team, const std::string& isa) 
 }
 
 template <class Source, class Real>
-void gather(const Gather<Source, Real>& g, const Team& team, const std::string& isa) {
+void gather(const Gather<Source, Real>& g, const ThreadTeam& team, const std::string& isa) {
   // Kept: a channel of the data may be as small as that, and is itself again once divided by its scale.
   const Kernels<Real>& k = kernels<Real>(isa);
   const int64_t numbers = g.members * g.time * g.batch * (g.channels + g.columns);
@@ -74,10 +74,10 @@ void gather(const Gather<Source, Real>& g, const Team& team, const std::string& 
       Denormals::kept);
 }
 
-template void take_step<float>(const Update<float>&, const Team&, const std::string&);
-template void take_step<double>(const Update<double>&, const Team&, const std::string&);
-template void gather<float, float>(const Gather<float, float>&, const Team&, const std::string&);
-template void gather<double, double>(const Gather<double, double>&, const Team&, const std::string&);
-template void gather<double, float>(const Gather<double, float>&, const Team&, const std::string&);
+template void take_step<float>(const Update<float>&, const ThreadTeam&, const std::string&);
+template void take_step<double>(const Update<double>&, const ThreadTeam&, const std::string&);
+template void gather<float, float>(const Gather<float, float>&, const ThreadTeam&, const std::string&);
+template void gather<double, double>(const Gather<double, double>&, const ThreadTeam&, const std::string&);
+template void gather<double, float>(const Gather<double, float>&, const ThreadTeam&, const std::string&);
 
 }  // namespace throughtime

@@ -20,7 +20,7 @@ struct Update {
 
   Real* weights;  // member weight
   const Real *grads, *decay;
-  Real *first, *second;                  // moments, kept from step to step; sgd has the first alone
+  Real *exp_avg, *exp_avg_sq;            // moments, kept from step to step; sgd has the first alone
   double* steps;                         // member: taken so far
   const Real *lr, *momentum, *max_norm;  // member
   const uint8_t* active;                 // member: whether it takes this step
@@ -32,7 +32,8 @@ template <class Real>
 struct Factors {
   Real clip, rate, momentum;
   Real beta1, rest1, beta2, rest2, epsilon;
-  Real rise2, ratio;  // of the bias corrections: what the root of the second moment is divided by, rate / rise1
+  Real bias_correction2,
+      ratio;  // of the bias corrections: what the root of the second moment is divided by, rate / bias_correction1
 };
 
 // The series may be held in float64 where the network is float32: what is left of a large value once its mean is
@@ -49,8 +50,8 @@ struct Gather {
 };
 
 template <class Real>
-void take_step(const Update<Real>& u, const Team& team, const std::string& isa);
+void take_step(const Update<Real>& u, const ThreadTeam& team, const std::string& isa);
 template <class Source, class Real>
-void gather(const Gather<Source, Real>& g, const Team& team, const std::string& isa);
+void gather(const Gather<Source, Real>& g, const ThreadTeam& team, const std::string& isa);
 
 }  // namespace throughtime

@@ -134,7 +134,7 @@ std::atomic<int> busy{0};
 
 }  // namespace
 
-void parallel_for(int64_t count, const Team& team, const Task& task, Denormals denormals) {
+void parallel_for(int64_t count, const ThreadTeam& team, const Task& task, Denormals denormals) {
   Round round{task, count, denormals};
   const int threads = static_cast<int>(team.threads < count ? team.threads : count), process = getpid();
   int holder = busy.load();

@@ -44,7 +44,7 @@ struct Problem {
 
   // Noise. What h is multiplied with where it enters the product: member batch unit; the same for what a gated cell
   // would write, and the share of h and c that stays as it was: member time batch unit.
-  const Real *recurrent_mask, *candidate_mask, *kept_h, *kept_c;
+  const Real *recurrent_mask, *candidate_mask, *zoneout_h, *zoneout_c;
 
   Real *y, *h_n, *c_n;  // written by the forward pass; y, which may be null, is read by nobody
   Real* reserve;        // written forward, read backward

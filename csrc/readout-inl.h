@@ -1,4 +1,4 @@
-// The linear read-out and the losses. Small beside the recurrence: a vector at a time, no tiles.
+// The linear output layer and the losses. Small beside the recurrence: a vector at a time, no tiles.
 #pragma once
 
 #include "readout.h"

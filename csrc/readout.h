@@ -1,5 +1,5 @@
-// What follows the recurrence: a linear read-out of each series, its loss, and both their gradients. A row's numbers
-// do not depend on the other rows, and sums over rows run in their order.
+// What follows the recurrence: a linear output layer of each series, its loss, and both their gradients. A row's
+// numbers do not depend on the other rows, and sums over rows run in their order.
 #pragma once
 
 #include <cstdint>
@@ -37,13 +37,13 @@ struct Losses {
 };
 
 template <class Real>
-void readout_forward(const Readout<Real>& r, const Team& team, const std::string& isa);
+void readout_forward(const Readout<Real>& r, const ThreadTeam& team, const std::string& isa);
 template <class Real>
-void readout_backward(const Readout<Real>& r, const Team& team, const std::string& isa);
+void readout_backward(const Readout<Real>& r, const ThreadTeam& team, const std::string& isa);
 // Throws std::invalid_argument where a class number is not one of the outputs.
 template <class Real>
-void loss_forward(const Losses<Real>& l, const Team& team, const std::string& isa);
+void loss_forward(const Losses<Real>& l, const ThreadTeam& team, const std::string& isa);
 template <class Real>
-void loss_backward(const Losses<Real>& l, const Team& team, const std::string& isa);
+void loss_backward(const Losses<Real>& l, const ThreadTeam& team, const std::string& isa);
 
 }  // namespace throughtime

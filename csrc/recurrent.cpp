@@ -110,7 +110,7 @@ int block_rows(Kind kind, int64_t channels, int64_t hidden, size_t real_bytes) {
 }
 
 template <class Real>
-void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa) {
+void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const ThreadTeam& team, const std::string& isa) {
   const Kernels<Real>& k = kernels<Real>(isa);
   const Plan plan(p, lengths);
   const int64_t rows = block_rows(p.kind, p.channels, p.hidden, sizeof(Real));
@@ -133,7 +133,8 @@ void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Tea
 }
 
 template <class Real>
-void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa) {
+void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const ThreadTeam& team,
+                        const std::string& isa) {
   const Kernels<Real>& k = kernels<Real>(isa);
   const Plan plan(p, lengths);
   const int64_t rows = block_rows(p.kind, p.channels, p.hidden, sizeof(Real));
@@ -168,9 +169,9 @@ void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Te
   workspace.trim();
 }
 
-template void recurrent_forward<float>(const Problem<float>&, const int64_t*, const Team&, const std::string&);
-template void recurrent_forward<double>(const Problem<double>&, const int64_t*, const Team&, const std::string&);
-template void recurrent_backward<float>(const Problem<float>&, const int64_t*, const Team&, const std::string&);
-template void recurrent_backward<double>(const Problem<double>&, const int64_t*, const Team&, const std::string&);
+template void recurrent_forward<float>(const Problem<float>&, const int64_t*, const ThreadTeam&, const std::string&);
+template void recurrent_forward<double>(const Problem<double>&, const int64_t*, const ThreadTeam&, const std::string&);
+template void recurrent_backward<float>(const Problem<float>&, const int64_t*, const ThreadTeam&, const std::string&);
+template void recurrent_backward<double>(const Problem<double>&, const int64_t*, const ThreadTeam&, const std::string&);
 
 }  // namespace throughtime

@@ -13,8 +13,8 @@ int block_rows(Kind kind, int64_t channels, int64_t hidden, size_t real_bytes);
 
 // `lengths` is [member][batch], each 1 to time; throws std::invalid_argument otherwise. Null: all of them time.
 template <class Real>
-void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa);
+void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const ThreadTeam& team, const std::string& isa);
 template <class Real>
-void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Team& team, const std::string& isa);
+void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const ThreadTeam& team, const std::string& isa);
 
 }  // namespace throughtime

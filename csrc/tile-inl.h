@@ -1,5 +1,5 @@
 // The three inner loops, each a tile of MR rows x NV vectors whose accumulators stay in registers. A sum over k runs
-// in the order of k, one fma a term: the same bits whatever the tile a row falls into.
+// in the order of k, one fma a term: the same bits whatever the tile per row falls into.
 #pragma once
 
 #include "simd-inl.h"

@@ -15,7 +15,7 @@ from throughtime import Sequences
 
 
 class Network(nn.Module):
-    """torch's layer, the state where a series ends, a linear read-out."""
+    """torch's layer, the state where a series ends, a linear output layer."""
 
     def __init__(self, layer: type[nn.RNNBase], n_inputs: int, hidden_size: int, n_outputs: int, packed: bool) -> None:
         super().__init__()

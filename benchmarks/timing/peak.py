@@ -7,7 +7,7 @@ from timing import settle
 
 
 def peak(threads: int) -> float:
-    """Operations a second of fused multiply-adds on registers, the best of three short loops."""
+    """Operations per second of fused multiply-adds on registers, the best of three short loops."""
     settle()
     isa = os.environ.get(extension.ISA_VARIABLE, "")
     return max(float(extension.compiled().fma_peak_f32(threads, 0.2, isa)) for _ in range(3))

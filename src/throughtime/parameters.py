@@ -32,16 +32,16 @@ class NetworkParameters(TypedDict, total=False):
     """What both estimators take."""
 
     cell: Annotated[Literal["rnn", "gru", "lstm"], Option("gru", "recurrent cell")]
-    hidden_size: Annotated[int, Option(64, "units a layer and direction", at_least=1, at_most=1_000_000)]
+    hidden_size: Annotated[int, Option(64, "units per layer and direction", at_least=1, at_most=1_000_000)]
     num_layers: Annotated[int, Option(1, "layers, one on the other", at_least=1, at_most=1_000)]
     bidirectional: Annotated[bool, Option(False, "read each series from both its ends")]
     pooling: Annotated[
         Literal["last", "mean", "max"],
-        Option("last", "what a series hands to the read-out: its final state, or the mean or max over its steps"),
+        Option("last", "what a series hands to the output layer: its final state, or the mean or max over its steps"),
     ]
     dropout: Annotated[
         float,
-        Option(0.0, "share of a layer's outputs silenced while training, before the next layer and the read-out",
+        Option(0.0, "share of a layer's outputs silenced while training, before the next layer and the output layer",
                at_least=0, below=1),
     ]  # fmt: skip
     variational_dropout: Annotated[
@@ -85,7 +85,7 @@ class NetworkParameters(TypedDict, total=False):
         Option("cosine", "how the learning rate runs: constant; to 0 by max_epochs along a cosine; or divided by 10 "
                "when 5 epochs bring no gain"),
     ]  # fmt: skip
-    batch_size: Annotated[int, Option(32, "series a step of the optimizer", at_least=1, at_most=1_000_000_000)]
+    batch_size: Annotated[int, Option(32, "series per step of the optimizer", at_least=1, at_most=1_000_000_000)]
     max_epochs: Annotated[int, Option(40, "passes over the training series", at_least=1)]
     clip_norm: Annotated[float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)]
     early_stopping: Annotated[
@@ -130,7 +130,7 @@ class ClassifierParameters(NetworkParameters, total=False):
 
     class_weight: Annotated[
         Literal["balanced"] | dict[Any, float] | None,
-        Option(None, "weight a class: balanced, or a mapping from class to weight"),
+        Option(None, "weight per class: balanced, or a mapping from class to weight"),
     ]
 
 

@@ -57,7 +57,7 @@ def _titled(title: str, table: str) -> str:
 
 
 def _rows(named: Mapping[Any, Any]) -> str:
-    """A table with a row a name."""
+    """A table with a row per name."""
     lines = (_cell("th", escape(str(name))) + _cell("td", _html(value)) for name, value in named.items())
     return _table(lines)
 
@@ -108,7 +108,7 @@ class EpochRecord(Record):
     """One member's epoch.
 
     ``train_loss`` is the mean over the epoch's batches as the weights moved; ``validation_loss`` is on the inner split
-    of early stopping and ``watched_loss`` on series that training never uses, after the epoch; both ``None`` without
+    of early stopping and ``eval_loss`` on series that training never uses, after the epoch; both ``None`` without
     one.  ``gradient_norm`` is the mean over the steps before clipping, ``clipped`` the share of steps that were
     clipped.
     """
@@ -117,7 +117,7 @@ class EpochRecord(Record):
     lr: float
     train_loss: float
     validation_loss: float | None
-    watched_loss: float | None
+    eval_loss: float | None
     gradient_norm: float
     clipped: float
 

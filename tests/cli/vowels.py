@@ -21,7 +21,7 @@ def run(*arguments: str | Path) -> tuple[int, str, str]:
 
 
 def long_table(X: Sequences, labels: np.ndarray) -> pd.DataFrame:
-    """One row a step."""
+    """One row per step."""
     rows = pd.DataFrame(X.values, columns=[f"c{k}" for k in range(X.n_channels)])
     rows.insert(0, "series", np.repeat([f"s{k:03d}" for k in range(len(X))], X.lengths))
     rows.insert(1, "step", np.concatenate([np.arange(length) for length in X.lengths]))

@@ -159,7 +159,7 @@ def together(case: Case, **options: Any) -> list[tuple[Any, np.ndarray | None]]:
         case.members,
         X,
         case.y,
-        train_rows=case.train,
+        train_indices=case.train,
         sample_weight=case.weights,
         groups=case.groups,
         **options,
@@ -287,16 +287,18 @@ def test_watched_series_progress_reports_and_the_memory_budget_change_no_bit():
     rest = [np.setdiff1d(np.arange(SOME), rows) for rows in train]
     members = [SequenceClassifier(hidden_size=7, max_epochs=3, random_state=seed) for seed in range(3)]
     told = []
-    plain = fit_members(members, X, y, train_rows=train)
-    watched = fit_members(members, X, y, train_rows=train, watch_rows=[rest[0], None, rest[2]], on_epoch=told.append)
-    one_by_one = fit_members(members, X, y, train_rows=train, memory_budget=1)
+    plain = fit_members(members, X, y, train_indices=train)
+    watched = fit_members(
+        members, X, y, train_indices=train, eval_indices=[rest[0], None, rest[2]], on_epoch=told.append
+    )
+    one_by_one = fit_members(members, X, y, train_indices=train, memory_budget=1)
     assert told
     for m, (one, other, frugal) in enumerate(zip(plain, watched, one_by_one, strict=True)):
         for name, weight in one.module_.state_dict().items():
             assert torch.equal(weight, other.module_.state_dict()[name])
             assert torch.equal(weight, frugal.module_.state_dict()[name])
-        assert [replace(record, watched_loss=None) for record in other.history_] == one.history_ == frugal.history_
-        assert all((record.watched_loss is None) == (m == 1) for record in other.history_)
+        assert [replace(record, eval_loss=None) for record in other.history_] == one.history_ == frugal.history_
+        assert all((record.eval_loss is None) == (m == 1) for record in other.history_)
 
 
 def test_the_same_random_state_gives_the_same_network_and_none_gives_new_ones():

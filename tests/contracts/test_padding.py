@@ -82,7 +82,7 @@ def test_members_whose_data_are_smaller_than_a_batch_train_the_same_alone_or_in_
     rows = [np.arange(N), np.arange(3, 14), np.array([5]), np.arange(0, N, 2)]
     for size in (8, 40, HUGE):
         models = [SequenceRegressor(**SMALL | {"random_state": m} | options, batch_size=size) for m in range(4)]
-        for model, own, together in zip(models, rows, fit_members(models, X, y, train_rows=rows), strict=True):
+        for model, own, together in zip(models, rows, fit_members(models, X, y, train_indices=rows), strict=True):
             part: Any = [y[row] for row in own] if of_steps else y[own]
             assert_same(together, model.fit(X[own], part))
 
@@ -110,7 +110,7 @@ def test_a_step_has_as_many_rows_as_the_largest_members_series(
 ) -> None:
     rows = Rows(monkeypatch)
     models = [SequenceRegressor(**SMALL | options, batch_size=16)] * 2
-    one, _ = fit_members(models, X, Y, train_rows=[np.arange(18), np.arange(5)])
+    one, _ = fit_members(models, X, Y, train_indices=[np.arange(18), np.arange(5)])
     assert rows.training == [16, 2] * 3
     one.predict(X[:3])
     assert rows.evaluation == [3]

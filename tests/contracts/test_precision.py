@@ -152,7 +152,7 @@ def test_members_held_in_float64_train_the_same_alone_or_in_company(options: dic
     rows = [np.arange(20), np.arange(7, 30), np.array([3, 5, 8])]
     models = [SequenceRegressor(**SMALL | {"random_state": seed} | options) for seed in range(3)]
     models[1].set_params(dtype="float64")
-    for model, own, together in zip(models, rows, fit_members(models, X, Y, train_rows=rows), strict=True):
+    for model, own, together in zip(models, rows, fit_members(models, X, Y, train_indices=rows), strict=True):
         alone = model.fit(X[own], Y[own])
         assert alone.history_ == together.history_
         for name, value in alone.module_.state_dict().items():
@@ -211,7 +211,7 @@ def test_values_that_the_network_cannot_be_fed_are_refused_before_training_and_i
         DataError, match=r"^X needs values that float32 holds once they are scaled, got 1e\+200 in chan"
     ):
         model.fit(X, Y)
-    one, other = fit_members([model, model], X, Y, train_rows=rows)
+    one, other = fit_members([model, model], X, Y, train_indices=rows)
     assert isinstance(one, SequenceRegressor)
     assert isinstance(other, DataError)
     clean = SequenceRegressor(**SMALL, dtype="float32").fit(SIGNAL, Y)

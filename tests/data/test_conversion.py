@@ -151,7 +151,7 @@ def test_a_step_may_go_unobserved():
         ([1, 2, 3], r"inconsistent numbers of samples: \[2, 3\]"),
         ([np.zeros(3)], r"inconsistent numbers of samples: \[2, 1\]"),
         ([np.zeros(3), np.zeros(3)], "3 values for the 2 steps of series 1"),
-        ([np.zeros((3, 2)), np.zeros((2, 2))], "one target a step, got 2 channels"),
+        ([np.zeros((3, 2)), np.zeros((2, 2))], "one target per step, got 2 channels"),
         ([1.0, np.zeros(2)], "a mix of both"),
         ([np.zeros(3), np.full(2, np.nan)], "observed value in every series, series 1 has none"),
         ([1.0, np.nan], "Input y contains NaN.* series 1"),

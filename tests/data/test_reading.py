@@ -181,8 +181,8 @@ def test_ts_labels_are_integers_only_when_all_are_written_as_integers(labels, dt
         ("@univariate false", "@univariate true", "@univariate true needs @dimensions 1, got 2"),
         ("@dimensions 2", "@dimensions two", "line 4: @dimensions needs a whole number"),
         ("@dimensions 2", "@dimensions 3", "line 8 needs 3 channels, got 2"),
-        ("@equalLength false", "@equalLength true", "line 9 needs 3 values a channel, got 2"),
-        ("@equalLength false", "@equalLength true\n@seriesLength 4", "line 9 needs 4 values a channel, got 3"),
+        ("@equalLength false", "@equalLength true", "line 9 needs 3 values per channel, got 2"),
+        ("@equalLength false", "@equalLength true\n@seriesLength 4", "line 9 needs 4 values per channel, got 3"),
         ("@equalLength false", "@missing false", "line 8 needs a value everywhere"),
         ("@equalLength false", "@targetLabel true", "exclude each other"),
         ("true up down", "true", "line 6: @classLabel true needs the labels"),
@@ -403,7 +403,7 @@ def test_a_directory_is_read_in_natural_order_and_other_files_are_left_alone(tmp
 @pytest.mark.parametrize(
     ("files", "arguments", "error", "message"),
     [
-        ({}, {}, DataError, "needs .csv or .parquet files, one a series, got neither"),
+        ({}, {}, DataError, "needs .csv or .parquet files, one per series, got neither"),
         ({"a": "v,y\n1,2\n", "b": "v,z\n1,2\n"}, {}, DataError, r"b.csv needs the columns of a.csv.*differ in y, z"),
         ({"a": "v,y\n1,2\n", "b": "v,y\n"}, {}, DataError, "b.csv needs at least one row"),
         ({"a": "v,y\n1,2\n", "b": ""}, {}, DataError, "b.csv: .*Empty CSV"),

@@ -101,10 +101,10 @@ def test_a_target_is_one_a_series_when_constant_and_one_a_step_when_not(values, 
 @pytest.mark.parametrize(
     ("values", "kind", "message"),
     [
-        (["u", "v", "u", "v", "w"], "auto", r"got u and w in series 'b'; text and booleans are never one a step"),
+        (["u", "v", "u", "v", "w"], "auto", r"got u and w in series 'b'; text and booleans are never one per step"),
         ([True, False, True, True, True], "auto", "in series 'a'"),
         ([1.0, 2.0, 1.0, 2.0, 3.0], "series", r"got 1.0 and 3.0 in series 'b'"),
-        (["u", "v", "u", "v", "u"], "step", "needs numbers to be one a step"),
+        (["u", "v", "u", "v", "u"], "step", "needs numbers to be one per step"),
         (["u", None, "u", None, "u"], "auto", "series 'a' has none"),
         ([1.0, None, 1.0, None, 1.0], "auto", "series 'a' has none"),
         ([1.0, None, 2.0, np.nan, 1.0], "auto", "series 'a' has none"),
@@ -133,9 +133,9 @@ def test_a_targets_own_past_is_a_channel_when_asked_for_and_the_columns_keep_it(
 
 
 def test_one_target_a_series_has_no_past():
-    with pytest.raises(DataError, match=r"^own_past needs a target at each step, got one a series"):
+    with pytest.raises(DataError, match=r"^own_past needs a target at each step, got one per series"):
         from_table(changed(area=[7.5, 2.5, 7.5, 2.5, 7.5]), id="unit", target="area", channels=["heat"], own_past=True)
-    with pytest.raises(DataError, match=r"^own_past needs a target at each step, got one a series$"):
+    with pytest.raises(DataError, match=r"^own_past needs a target at each step, got one per series$"):
         read("japanese-vowels:train", own_past=True)
 
 

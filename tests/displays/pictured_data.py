@@ -13,7 +13,7 @@ NAMES = np.array(["ebb", "flow", "slack"])[Y]
 
 
 def steps(of_classes: bool = False) -> list[np.ndarray]:
-    """A target a step, every fourth unobserved."""
+    """A target per step, every fourth unobserved."""
     targets = []
     for x in X:
         y = (x.sum(1) > 0) * 1.0 if of_classes else x[:, 0] - x[:, 1]

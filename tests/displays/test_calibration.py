@@ -81,7 +81,7 @@ def test_a_class_that_the_test_series_lack_keeps_its_column() -> None:
     some = NAMES != "flow"
     display = CalibrationDisplay.from_estimator(model, X[some], NAMES[some])
     assert display.counts.sum() == some.sum()
-    with pytest.raises(DataError, match=r"one column a class \(2\), got 3; labels names"):
+    with pytest.raises(DataError, match=r"one column per class \(2\), got 3; labels names"):
         CalibrationDisplay.from_predictions(NAMES[some], model.predict_proba(X[some]))
 
 
@@ -119,5 +119,5 @@ def test_what_cannot_be_drawn_is_refused() -> None:
         CalibrationDisplay.from_predictions(TRUTH, TABLE, pos_label="surge")
     with pytest.raises(ValueError, match="outside"):
         CalibrationDisplay.from_predictions(TRUTH, TABLE * 2)
-    with pytest.raises(DataError, match=r"one row a target \(300\), got 200"):
+    with pytest.raises(DataError, match=r"one row per target \(300\), got 200"):
         CalibrationDisplay.from_predictions(TRUTH, TABLE[:200])

@@ -79,9 +79,9 @@ def test_times_may_come_in_any_order() -> None:
 def test_classes_and_a_target_a_series_for_step_predictions_are_refused() -> None:
     with pytest.raises(ValueError, match=r"PredictionsDisplay\.from_estimator only supports regressors"):
         PredictionsDisplay.from_estimator(SequenceClassifier(), X, Y)
-    with pytest.raises(DataError, match="y_pred needs one value a step"):
+    with pytest.raises(DataError, match="y_pred needs one value per step"):
         PredictionsDisplay.from_predictions(X, NUMBERS)
-    with pytest.raises(DataError, match=r"one row a target \(36\), got 3"):
+    with pytest.raises(DataError, match=r"one row per target \(36\), got 3"):
         PredictionsDisplay.from_predictions(NAMES, [1.0, 2.0, 3.0])
 
 

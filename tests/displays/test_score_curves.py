@@ -14,7 +14,7 @@ from sklearn.tree import DecisionTreeClassifier
 from throughtime import SequenceClassifier, SequenceRegressor, learning_curve, validation_curve
 from throughtime.displays import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.errors import ParameterError
-from throughtime.generalization import rendezvous
+from throughtime.generalization import call_batcher
 
 CV = StratifiedKFold(3, shuffle=True, random_state=0)
 SIZES = [9, 15, 24]
@@ -29,13 +29,13 @@ def net(**settings: Any) -> SequenceClassifier:
 def companies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many fits went through the door together, one entry a time."""
     seen: list[int] = []
-    together = rendezvous.fit_calls
+    together = call_batcher.fit_calls
 
     def counted(calls: Any, **rest: Any) -> Any:
         seen.append(len(calls))
         return together(calls, **rest)
 
-    monkeypatch.setattr(rendezvous, "fit_calls", counted)
+    monkeypatch.setattr(call_batcher, "fit_calls", counted)
     return seen
 
 

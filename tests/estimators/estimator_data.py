@@ -28,7 +28,7 @@ def values() -> np.ndarray:
 
 
 def steps(of_classes: bool = False) -> list[np.ndarray]:
-    """A target a step, every fourth unobserved but not the last; of numbers or of classes."""
+    """A target per step, every fourth unobserved but not the last; of numbers or of classes."""
     targets = []
     for x in ragged():
         y = (x.sum(1) > 0) * 1.0 if of_classes else x[:, 0] - x[:, 1]

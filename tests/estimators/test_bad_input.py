@@ -84,7 +84,7 @@ def test_a_warm_up_that_leaves_no_target_is_refused():
     X[longest] = np.ones((40, 2))
     y[longest] = np.ones(40)
     rest = np.delete(np.arange(N), longest)
-    failed, fitted = fit_members([SequenceRegressor(warmup=30, **SMALL)] * 2, X, y, train_rows=[rest, np.arange(N)])
+    failed, fitted = fit_members([SequenceRegressor(warmup=30, **SMALL)] * 2, X, y, train_indices=[rest, np.arange(N)])
     assert str(failed) == (
         "y needs an observed target in the training series after their first 30 steps (warmup), got none"
     )
@@ -226,13 +226,13 @@ def test_groups_and_inner_splits_that_cannot_be_are_refused():
         SequenceClassifier(early_stopping=True).fit(ragged(), classes(), groups=np.ones(N))
     with refuses(ParameterError, "early_stopping needs an inner validation split of the 4 training series"):
         SequenceClassifier(early_stopping=True).fit(ragged()[:4], ["a", "b", "b", "b"])
-    with refuses(ParameterError, "class_weight needs one class a series, got one a step"):
+    with refuses(ParameterError, "class_weight needs one class per series, got one per step"):
         SequenceClassifier(class_weight="balanced").fit(ragged(), steps(of_classes=True))
 
 
 def test_targets_of_another_kind_than_those_of_fit_cannot_be_scored():
     by_series = SequenceClassifier(**SMALL).fit(ragged(), classes())
-    with refuses(ParameterError, "this estimator was fitted on a target a series and needs the same to score"):
+    with refuses(ParameterError, "this estimator was fitted on a target per series and needs the same to score"):
         by_series.score(ragged(), steps(of_classes=True))
     by_step = SequenceClassifier(**SMALL).fit(ragged(), steps(of_classes=True))
     with refuses(ParameterError, "this estimator was fitted on a target each step and needs the same to score"):
@@ -256,7 +256,7 @@ def test_members_that_share_a_data_set_must_agree_on_how_it_is_read():
 def test_rows_that_are_no_series_fail_their_member_alone():
     members = [SequenceClassifier(**SMALL)] * 5
     rows = [np.arange(N), np.array([0, 1, N]), np.array([-1, 0, 1]), np.zeros(0, dtype=int), classes() < 2]
-    fitted = fit_members(members, ragged(), classes(), train_rows=rows)
+    fitted = fit_members(members, ragged(), classes(), train_indices=rows)
     assert [str(member) for member in fitted[1:4]] == [
         "a member's rows need to be among the 36 series, got 0 to 36",
         "a member's rows need to be among the 36 series, got -1 to 1",
@@ -265,7 +265,7 @@ def test_rows_that_are_no_series_fail_their_member_alone():
     assert fitted[0].classes_.tolist() == [0, 1, 2]
     assert fitted[4].classes_.tolist() == [0, 1]
     with refuses(ParameterError, "fit_members needs rows for each of 5 members, got 1"):
-        fit_members(members, ragged(), classes(), train_rows=rows[:1])
+        fit_members(members, ragged(), classes(), train_indices=rows[:1])
     assert fit_members([], ragged(), classes()) == []
     assert predict_members([], Sequences.from_arrays(ragged()), []) == []
 
@@ -274,11 +274,11 @@ def test_a_class_that_a_fold_lacks_is_missing_there_alone():
     y = np.array(["a", "b", "c"])[classes()]
     rows = [np.flatnonzero(y != "c"), np.flatnonzero(y == "a"), np.arange(N)]
     members = [SequenceClassifier(**SMALL, class_weight={"a": 1.0, "b": 2.0, "c": 3.0})] * 3
-    two, one, three = fit_members(members, ragged(), y, train_rows=rows, watch_rows=[np.arange(N)] * 3)
+    two, one, three = fit_members(members, ragged(), y, train_indices=rows, eval_indices=[np.arange(N)] * 3)
     assert two.classes_.tolist() == ["a", "b"]
     assert two.predict_proba(ragged()).shape == (N, 2)
     assert two.score(ragged(), y) <= 2 / 3
-    assert np.isfinite(two.history_[0].watched_loss)  # over the classes it knows
+    assert np.isfinite(two.history_[0].eval_loss)  # over the classes it knows
     assert str(one) == "a classifier needs at least two classes, got one class: 'a'"
     assert three.classes_.tolist() == ["a", "b", "c"]
 
@@ -290,7 +290,7 @@ def test_what_is_only_watched_cannot_fail_a_member():
         [SequenceRegressor(**SMALL, target_transform="log")],
         ragged(),
         y,
-        train_rows=[np.arange(1, N)],
-        watch_rows=[np.array([0, 1])],
+        train_indices=[np.arange(1, N)],
+        eval_indices=[np.array([0, 1])],
     )
-    assert np.isfinite(fitted.history_[0].watched_loss)
+    assert np.isfinite(fitted.history_[0].eval_loss)

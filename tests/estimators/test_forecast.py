@@ -22,7 +22,7 @@ from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.calls import Outputs
 from throughtime.estimators.features import features_of
-from throughtime.estimators.forecast import as_seen
+from throughtime.estimators.forecast import forecast_inputs
 from throughtime.estimators.members import predict_calls
 
 N, HORIZON, KNOWN = 16, 2, [1]
@@ -122,7 +122,7 @@ def test_members_with_a_horizon_are_bit_for_bit_what_they_are_alone() -> None:
     members = [SequenceRegressor(**AHEAD | {"random_state": seed, "hidden_size": 3 + seed % 2}) for seed in range(4)]
     X, y = Sequences.from_arrays(ARRAYS), Sequences.from_arrays(TARGETS)
     train = [np.arange(m, N - m) for m in range(4)]
-    found = fit_members(members, X, y, train_rows=train, watch_rows=[np.arange(2)] * 4)
+    found = fit_members(members, X, y, train_indices=train, eval_indices=[np.arange(2)] * 4)
     for member, rows, fitted in zip(members, train, found, strict=True):
         alone = clone(member).fit(X[rows], y[rows])
         for name, weight in alone.module_.state_dict().items():
@@ -202,15 +202,15 @@ def test_a_saved_forecast_comes_back_with_its_horizon(tmp_path: Any) -> None:
 
 def test_series_as_seen_share_their_values_and_windows_stay_windows() -> None:
     X = Sequences.from_arrays(ARRAYS, groups=np.arange(N)).windows(5)
-    seen = as_seen(X, 2)
+    seen = forecast_inputs(X, 2)
     assert np.shares_memory(seen.buffer, X.buffer)
     assert np.array_equal(seen.groups, X.groups)
-    with_known = as_seen(X, 2, KNOWN)
+    with_known = forecast_inputs(X, 2, KNOWN)
     assert len(with_known.buffer) == len(X.buffer)
     for own, expected in zip(with_known, by_hand(list(X)), strict=True):
         assert np.array_equal(own, expected)
-    assert as_seen(X, 0) is X
-    assert features_of(as_seen(X, 0), False).values is X.buffer
+    assert forecast_inputs(X, 0) is X
+    assert features_of(forecast_inputs(X, 0), False).values is X.buffer
 
 
 @pytest.mark.parametrize(
@@ -236,7 +236,7 @@ def test_what_no_forecast_can_be_made_of_is_refused(parameters: dict[str, Any], 
 
 
 def test_a_forecast_needs_steps_names_and_series_that_are_long_enough() -> None:
-    with pytest.raises(DataError, match=r"^horizon=2 needs a target at each step, got one a series$"):
+    with pytest.raises(DataError, match=r"^horizon=2 needs a target at each step, got one per series$"):
         SequenceRegressor(**SMALL, horizon=2).fit(ARRAYS, np.arange(N))
     with pytest.raises(ParameterError, match=r"^known needs channels by number where X has no channel names, got 'a'$"):
         SequenceRegressor(**SMALL, horizon=2, known=["a"]).fit(ARRAYS, TARGETS)
@@ -293,7 +293,7 @@ def test_a_forecast_keeps_to_the_step_it_was_trained_on(tmp_path: Any) -> None:
 def test_a_gap_in_one_series_is_the_failure_of_the_members_that_have_it() -> None:
     X, y = dated(lacking=4)
     rows = [np.array([0, 1, 2]), np.array([4, 5, 6])]
-    good, bad = fit_members([SequenceRegressor(**SMALL, horizon=2)] * 2, X, y, train_rows=rows)
+    good, bad = fit_members([SequenceRegressor(**SMALL, horizon=2)] * 2, X, y, train_indices=rows)
     assert isinstance(bad, DataError)
     assert isinstance(good, SequenceRegressor)
     alone = SequenceRegressor(**SMALL, horizon=2).fit(X[rows[0]], y[rows[0]])

@@ -163,8 +163,8 @@ def test_names_are_kept_by_members_and_by_calls_that_meet():
     assert found[0].static_names_in_.tolist() == ["age", "size"]
     # what was compared when it was asked for is not compared again where calls meet
     outputs = predict_calls([Outputs(found[2], X), Outputs(found[3], other)])
-    assert np.array_equal(found[2].answers(X, outputs[0]), found[2].predict(X))
-    assert np.array_equal(found[3].answers(other, outputs[1]), found[3].predict(other))
+    assert np.array_equal(found[2].predictions(X, outputs[0]), found[2].predict(X))
+    assert np.array_equal(found[3].predictions(other, outputs[1]), found[3].predict(other))
 
 
 def test_folds_of_a_frame_and_pipelines_that_give_frames_keep_names():

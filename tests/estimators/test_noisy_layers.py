@@ -67,9 +67,9 @@ def test_predictions_are_the_modules_with_zoneout_as_its_expectation(cell, bidir
 def test_the_loss_watched_while_training_is_that_of_the_fitted_module():
     rows = [np.arange(24), np.arange(24)]
     members = [SequenceRegressor(**SMALL, **rates) for rates in (RATES, {})]
-    for fitted in fit_members(members, ragged(), values(), train_rows=rows, watch_rows=[np.arange(24, N)] * 2):
+    for fitted in fit_members(members, ragged(), values(), train_indices=rows, eval_indices=[np.arange(24, N)] * 2):
         errors = ((module_outputs(fitted) - values()) / fitted.target_scale_)[24:]
-        assert fitted.history_[-1].watched_loss == pytest.approx(np.mean(errors**2), rel=1e-9)
+        assert fitted.history_[-1].eval_loss == pytest.approx(np.mean(errors**2), rel=1e-9)
 
 
 def test_a_module_in_training_draws_the_same_kinds_of_noise():

@@ -1,4 +1,4 @@
-"""SequenceRegressor: numbers a series or a step, learned on a scale of their own."""
+"""SequenceRegressor: numbers per series or step, learned on a scale of their own."""
 
 import numpy as np
 import pytest

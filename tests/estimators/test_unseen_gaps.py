@@ -68,7 +68,9 @@ def test_a_forecast_is_told_of_the_rows_it_reads() -> None:
 def test_many_members_are_told_once() -> None:
     X = Sequences.from_arrays(spoiled((0, 1)))
     whole = np.delete(np.arange(len(X)), 7)
-    members = fit_members([SequenceClassifier(**SMALL)] * 3, X, classes(), train_rows=[whole, whole[:20], whole[10:]])
+    members = fit_members(
+        [SequenceClassifier(**SMALL)] * 3, X, classes(), train_indices=[whole, whole[:20], whole[10:]]
+    )
     with warnings.catch_warnings(record=True) as told:
         warnings.simplefilter("always")
         predict_members(members, X, [np.arange(len(X))] * 3)  # type: ignore[arg-type]

@@ -10,7 +10,7 @@ from sklearn.base import BaseEstimator, RegressorMixin
 from throughtime.data import Sequences, load
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceRegressor
-from throughtime.estimators.forecast import as_seen
+from throughtime.estimators.forecast import forecast_inputs
 from throughtime.generalization import assess, assess_baselines, scorers_for
 from throughtime.generalization.baselines import Climatology, SeasonalNaive, SeriesRegressor, StepRegressor, baselines
 
@@ -275,7 +275,7 @@ def test_the_baselines_of_a_forecast_see_what_it_sees(known: list[int]) -> None:
     now = {b.name: b for b in baselines(X, y, classifier=False)}
     for name in ("ridge on lags", "1-NN on lags"):
         found = ahead[name].fit(X, y).predict(test)  # type: ignore[call-arg]
-        expected = now[name].fit(as_seen(X, 2, known), cut).predict(as_seen(test, 2, known))  # type: ignore[call-arg]
+        expected = now[name].fit(forecast_inputs(X, 2, known), cut).predict(forecast_inputs(test, 2, known))  # type: ignore[call-arg]
         for row in range(5):
             assert np.isnan(found[row][:2]).all()
             assert np.array_equal(found[row][2:], expected[row])
@@ -312,7 +312,7 @@ def test_a_season_without_a_horizon_adds_the_naive_and_nothing_else() -> None:
     needs = "^season needs a target of numbers at each step, got "
     with pytest.raises(ParameterError, match=f"{needs}classes$"):
         baselines(X, y, classifier=True, season=3)
-    with pytest.raises(ParameterError, match=f"{needs}one target a series$"):
+    with pytest.raises(ParameterError, match=f"{needs}one target per series$"):
         baselines(X, np.arange(4.0), classifier=False, season=3)
 
 

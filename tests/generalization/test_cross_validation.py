@@ -71,9 +71,9 @@ def test_targets_at_every_step_are_scored_over_the_observed_steps_of_the_test_se
         alone = SequenceRegressor(**NET, warmup=1).fit(part(ARRAYS, train), part(STEPS, train))
         predicted = alone.predict(part(ARRAYS, test))
         truth = np.concatenate([y[1:] for y in part(STEPS, test)])
-        answers = np.concatenate([y[1:, 0] for y in predicted])
+        predictions = np.concatenate([y[1:, 0] for y in predicted])
         seen = ~np.isnan(truth)
-        expected = metric(truth[seen], answers[seen])
+        expected = metric(truth[seen], predictions[seen])
         assert found[fold] == (-expected if metric is mean_absolute_error else expected)
 
 

@@ -124,7 +124,12 @@ def test_given_groups_come_before_those_of_the_series() -> None:
             np.array(["x", "y", "x", "y", "x"]),
             "^3 stratified folds need at least 3 series of every class, got 2 of class 'y'; use fewer folds",
         ),
-        ("stratified:3", series(5), series(5), "^stratified folds need one class a series, got a target at every step"),
+        (
+            "stratified:3",
+            series(5),
+            series(5),
+            "^stratified folds need one class per series, got a target at every step",
+        ),
         ("kfold:2", series(4, groups=["p", "p", "p", "p"]), np.zeros(4), "got group 'p' on both sides of fold 0"),
         (
             "time:2",

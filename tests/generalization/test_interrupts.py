@@ -23,8 +23,8 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from throughtime import LockstepSearchCV, SequenceClassifier, cross_validate, nested_cross_validate
 from throughtime.estimators import members
-from throughtime.generalization import interrupts, rendezvous
-from throughtime.generalization.rendezvous import lockstep
+from throughtime.generalization import call_batcher, interrupts
+from throughtime.generalization.call_batcher import lockstep
 
 SOAK = os.environ.get("THROUGHTIME_SOAK", "") != ""
 
@@ -100,7 +100,7 @@ class Instants:
     thread the signal's handler is called as Python calls it, between bytecodes of the traced frame.
     """
 
-    LINES = frozenset({rendezvous.__file__, interrupts.__file__})
+    LINES = frozenset({call_batcher.__file__, interrupts.__file__})
     #: Python prints and drops what is raised in these, and in a generator that is let go; outside a block it stays so
     DROPPED = frozenset({"__del__", "_remove", "remove", "__callback__"})
 
@@ -152,7 +152,7 @@ class Instants:
 def test_an_interrupt_at_any_instant_leaves_everything_as_before(
     kind: str, most: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rendezvous, "MOST_WAITING", most)
+    monkeypatch.setattr(call_batcher, "MOST_WAITING", most)
     work, before = WORKS[kind], state()
     work()
     count = Instants()
@@ -319,7 +319,7 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
 def test_an_interrupt_that_python_drops_is_raised_again(
     step: str, monkeypatch: pytest.MonkeyPatch, dropped: list[Any]
 ) -> None:
-    real, calls = getattr(rendezvous, step), []
+    real, calls = getattr(call_batcher, step), []
 
     def work(*arguments: Any, **more: Any) -> Any:
         calls.append(1)
@@ -327,7 +327,7 @@ def test_an_interrupt_that_python_drops_is_raised_again(
         return real(*arguments, **more)
 
     with monkeypatch.context() as patch:
-        patch.setattr(rendezvous, step, work)
+        patch.setattr(call_batcher, step, work)
         with pytest.raises(KeyboardInterrupt):
             cross_validate(NET, X, Y, cv=2)
     assert dropped == [KeyboardInterrupt]
@@ -364,7 +364,7 @@ def test_an_interrupt_that_comes_out_is_raised_once(monkeypatch: pytest.MonkeyPa
     before = signal.signal(signal.SIGINT, handler)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(rendezvous, "fit_calls", work)
+            patch.setattr(call_batcher, "fit_calls", work)
             with pytest.raises(KeyboardInterrupt):
                 cross_validate(NET, X, Y, cv=2)
         with pytest.raises(KeyboardInterrupt), lockstep():

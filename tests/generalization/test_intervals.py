@@ -65,7 +65,7 @@ def test_equal_scores_have_an_interval_of_no_width() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (([], 1, 1), "scores needs one number a split"),
+        (([], 1, 1), "scores needs one number per split"),
         (([1, 2], 1, 1, 95), r"level needs a number between 0 and 1, got 95"),
         (([1, 2], [1, 2, 3], 1), r"n_train needs one number, or one for each of the 2 scores"),
         (([1, 2], 1, [1, 0]), r"n_test needs at least 1 on that side of every split, got 0"),

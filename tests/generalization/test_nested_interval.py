@@ -244,14 +244,14 @@ def test_classes_at_each_step_are_scored_as_scikit_learn_would_each_series() -> 
     net, y = SequenceClassifier(**STEPS), step_targets(of_classes=True)
     seen: list[np.ndarray] = []
 
-    def both(answers: Any, X: Any, truth: np.ndarray) -> np.ndarray:
-        hits = nested_scores._POINTWISE["accuracy"](answers, X, truth)
-        logs = nested_scores._POINTWISE["neg_log_loss"](answers, X, truth)
-        series, _ = answers.steps
-        means = nested_scores.SeriesMeans(lambda *_: hits)(answers, X, truth)
+    def both(predictions: Any, X: Any, truth: np.ndarray) -> np.ndarray:
+        hits = nested_scores._POINTWISE["accuracy"](predictions, X, truth)
+        logs = nested_scores._POINTWISE["neg_log_loss"](predictions, X, truth)
+        series, _ = predictions.steps
+        means = nested_scores.SeriesMeans(lambda *_: hits)(predictions, X, truth)
         for one, mean in zip(np.unique(series), means, strict=True):
-            assert mean == accuracy_score(truth[series == one], answers.predicted[series == one])
-            shares = answers.probabilities[series == one]
+            assert mean == accuracy_score(truth[series == one], predictions.predicted[series == one])
+            shares = predictions.probabilities[series == one]
             expected = -log_loss(truth[series == one], shares, labels=[0, 1])
             assert logs[series == one].mean() == pytest.approx(expected, rel=1e-12)
         seen.append(truth)
@@ -278,5 +278,5 @@ def test_targets_at_each_step_need_a_network_of_ours() -> None:
         SequenceRegressor(**STEPS), X, X.mean((1, 2)), n_splits=3, n_repeats=1, random_state=0
     )
     assert interval.mean < 0
-    with pytest.raises(DataError, match=r"^nested_cv_interval needs one target a series, got y of shape \(24, 4\)$"):
+    with pytest.raises(DataError, match=r"^nested_cv_interval needs one target per series, got y of shape \(24, 4\)$"):
         nested_cv_interval(DummyRegressor(), X[:, :, 0], X[:, :, 0], n_splits=3)

@@ -262,7 +262,7 @@ def _renamed(found: Any) -> Any:
     return result, told
 
 
-# Decay alone moves the weights, by 1 - lr lambda/n a step: 16 series halve what is left, 4 make it five times as much.
+# Decay alone moves the weights, by 1 - lr lambda/n per step: 16 series halve the rest, 4 make it five times as much.
 DIVERGING = SequenceRegressor(
     **NET | {"optimizer": "sgd", "momentum": 0.0, "clip_norm": None, "lr": 1e-3, "weight_decay": 24e3,
              "lr_schedule": "constant", "batch_size": 4, "max_epochs": 32}

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from throughtime.kernels import SILENCE, StepNoise, extension, native
+from throughtime.kernels import NO_NOISE, StepNoise, extension, native
 
 KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 DTYPES = (torch.float32, torch.float64)
@@ -31,7 +31,7 @@ class Case:
     kind: str
     arguments: tuple[Tensor | None, ...]
     reverse: bool
-    noise: StepNoise = SILENCE
+    noise: StepNoise = NO_NOISE
 
     def to(self, dtype: torch.dtype) -> "Case":
         moved = tuple(t.to(dtype) if t is not None and t.is_floating_point() else t for t in self.arguments)
@@ -79,7 +79,7 @@ def make(
         normal(members, batch, hidden) if states and kind == "lstm" else None,
     )
     silent = Case(kind, arguments, reverse)
-    drawn = make_noise(kind, members, time, batch, hidden, generator) if noise else SILENCE
+    drawn = make_noise(kind, members, time, batch, hidden, generator) if noise else NO_NOISE
     # Rounded to float32 so that both precisions see one problem.
     return replace(silent, noise=drawn).to(torch.float32).to(torch.float64)
 
@@ -91,12 +91,12 @@ def make_noise(kind: str, members: int, time: int, batch: int, hidden: int, gene
         return torch.rand(*shape, generator=generator, dtype=torch.float64)
 
     steps = (members, time, batch, hidden)
-    kept_h, kept_c = ((1.5 * draw(*steps) - 0.25).clamp(0, 1) for _ in range(2))
+    zoneout_h, zoneout_c = ((1.5 * draw(*steps) - 0.25).clamp(0, 1) for _ in range(2))
     return StepNoise(
         recurrent=(draw(members, batch, hidden) > 0.2) * 1.25,
         candidate=(draw(*steps) > 0.2) * 1.25 if kind in ("gru", "lstm") else None,
-        kept_h=kept_h,
-        kept_c=kept_c if kind == "lstm" else None,
+        zoneout_h=zoneout_h,
+        zoneout_c=zoneout_c if kind == "lstm" else None,
     )
 
 

@@ -4,7 +4,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import SILENCE, StepNoise
+from throughtime.kernels import NO_NOISE, StepNoise
 
 
 def recurrent(
@@ -18,7 +18,7 @@ def recurrent(
     h0: Float[Tensor, "member batch unit"] | None = None,
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
-    noise: StepNoise = SILENCE,
+    noise: StepNoise = NO_NOISE,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights."""
     members, time, batch, _ = x.shape
@@ -46,10 +46,10 @@ def recurrent(
             new_h = (1 - z) * n * written + z * h
         else:
             new_h = (torch.tanh if kind == "rnn_tanh" else torch.relu)(from_x + from_h)
-        if noise.kept_h is not None:
-            new_h = noise.kept_h[:, t] * h + (1 - noise.kept_h[:, t]) * new_h
-        if noise.kept_c is not None:
-            new_c = noise.kept_c[:, t] * c + (1 - noise.kept_c[:, t]) * new_c
+        if noise.zoneout_h is not None:
+            new_h = noise.zoneout_h[:, t] * h + (1 - noise.zoneout_h[:, t]) * new_h
+        if noise.zoneout_c is not None:
+            new_c = noise.zoneout_c[:, t] * c + (1 - noise.zoneout_c[:, t]) * new_c
         h, c = torch.where(running, new_h, h), torch.where(running, new_c, c)
         outputs[t] = torch.where(running, new_h, 0)
     y = torch.stack(outputs, 1)

@@ -21,7 +21,7 @@ from cases import (
     upstream,
 )
 
-from throughtime.kernels import SILENCE, extension, native
+from throughtime.kernels import NO_NOISE, extension, native
 
 pytestmark = needs_native
 
@@ -62,7 +62,7 @@ def test_noise_acts_inside_the_steps(kind: str, reverse: bool) -> None:
     assert_agrees(whole)
     for name, mask in whole.noise._asdict().items():  # each one alone
         if mask is not None:
-            assert_agrees(replace(whole, noise=SILENCE._replace(**{name: mask})))
+            assert_agrees(replace(whole, noise=NO_NOISE._replace(**{name: mask})))
 
 
 @pytest.mark.parametrize("kind", KINDS)

@@ -9,8 +9,8 @@ from cases import DTYPES, KINDS, Case, assert_same_bits, make, needs_native, run
 from torch import Tensor
 
 from throughtime.kernels import (
-    Course,
     Pass,
+    TrainingData,
     Update,
     delta_norms,
     gather_standardized,
@@ -239,14 +239,14 @@ def whole_steps(dtype: torch.dtype, members: int, classes: int = 9) -> Call:
     rows, shift, scale = (part.expand(members, *part.shape[1:]).contiguous() for part in own)
     numbers = torch.arange(30, dtype=torch.float64)
     targets, weights = (one.expand(members, 30).contiguous() for one in (numbers % classes, 10 ** (-2 * numbers)))
-    course = Course(values, None, starts[0], lengths[0], rows, targets, weights, shift, scale)
+    training_data = TrainingData(values, None, starts[0], lengths[0], rows, targets, weights, shift, scale)
     order = torch.randperm(30, generator=torch.Generator().manual_seed(2)).expand(members, 30).contiguous()
 
     def call() -> tuple[Tensor, ...]:
         update, sums = start_of(members, sum(sizes), dtype), torch.zeros(2, members, dtype=torch.float64)
         result = Pass(sums[0], sums[1], torch.zeros(3, members, dtype=dtype))
         loss = "cross_entropy"
-        train_steps("lstm", loss, hidden, outputs, places, update, course, order, 10, range(3), result)
+        train_steps("lstm", loss, hidden, outputs, places, update, training_data, order, 10, range(3), result)
         return update.weights, update.first, update.second, result.norms, sums
 
     return call

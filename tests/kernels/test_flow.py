@@ -12,7 +12,7 @@ pytestmark = needs_native
 
 
 def _one_series(kind: str, arguments: list[Tensor | None], dy: Tensor, ends: list[Tensor]) -> list[Tensor]:
-    """dL/dh_t and dL/dc_t by autograd: a call of the oracle a step, each state a node of the graph."""
+    """dL/dh_t and dL/dc_t by autograd: a call of the oracle per step, each state per node of the graph."""
     x, _, w_ih, w_hh, b_ih, b_hh, h, c = arguments
     assert x is not None
     assert h is not None

@@ -1,4 +1,4 @@
-"""The read-out and the losses in C++ against torch's, on every instruction set."""
+"""The output layer and the losses in C++ against torch's, on every instruction set."""
 
 import pytest
 import torch

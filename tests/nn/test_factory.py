@@ -94,7 +94,7 @@ def test_a_member_trains_to_the_same_in_company(data, module):
     options = {**PLAIN, "batch_size": 8, "max_epochs": 4}
     rows = [np.arange(20), np.arange(5, 30), np.arange(7)]
     members = [SequenceRegressor(module=module, random_state=m, lr=0.01 * (m + 1), **options) for m in range(3)]
-    together = fit_members(members, X, y, train_rows=rows)
+    together = fit_members(members, X, y, train_indices=rows)
     for member, own, fitted in zip(members, rows, together, strict=True):
         alone = clone(member).fit([X[row] for row in own], y[own])
         assert_same(fitted.module_.state_dict().values(), alone.module_.state_dict().values(), **TRAINED)

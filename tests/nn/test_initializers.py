@@ -89,7 +89,7 @@ def test_float32_starts_where_float64_does():
 
 
 def test_fans_are_those_of_each_layers_own_inputs_and_the_readout_is_a_linear_layer():
-    # lstm, 16 units, both directions: the second layer and the read-out take 32 columns
+    # lstm, 16 units, both directions: the second layer and the output layer take 32 columns
     weights = initial_weights(NET, "xavier_uniform", 0, torch.float64)
     for name, fan_in in (("weight_ih_l0", 3), ("weight_hh_l0", 16), ("weight_ih_l1", 32), ("weight_hh_l1_reverse", 16)):
         bound = math.sqrt(6 / (fan_in + 16))

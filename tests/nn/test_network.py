@@ -186,7 +186,7 @@ def test_noise_handed_in_acts_as_the_layers_own(net):
         fields = {"recurrent": drawn.pop(0)}
         if "candidate_dropout" in rates:
             fields["candidate"] = drawn.pop(0)
-        for name in ("kept_h", "kept_c")[: 1 + ("cell_zoneout" in rates)]:
+        for name in ("zoneout_h", "zoneout_c")[: 1 + ("cell_zoneout" in rates)]:
             fields[name] = (drawn.pop(0) == 0).double()
         noise.append(StepNoise(**fields))
     assert not drawn

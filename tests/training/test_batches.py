@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from throughtime.kernels import SILENCE
+from throughtime.kernels import NO_NOISE
 from throughtime.nn import Architecture
 from throughtime.training import Inputs, Member, Sample
 from throughtime.training.batches import dropout_masks, epoch_order, expected_noise, gather, noise_masks, observations
@@ -188,7 +188,7 @@ def test_each_noise_has_the_stated_share_and_one_mask_through_time_where_its_pap
     # no two draws are of the same stream: at the same rate they would be the same mask
     same, inside = noise_masks(DEEP, [noisy(1, **dict.fromkeys(RATES, 0.5))], 0, 0, 1, 8, LIKE)
     every = [*same, *(own.recurrent for own in inside), *(own.candidate for own in inside)]
-    every += [1 - own.kept_h for own in inside] + [1 - own.kept_c for own in inside]
+    every += [1 - own.zoneout_h for own in inside] + [1 - own.zoneout_c for own in inside]
     assert len({tuple(mask.flatten()[:320].gt(0).tolist()) for mask in every}) == 2 + 4 * 4
 
 
@@ -214,13 +214,13 @@ def test_without_noise_nothing_is_drawn_and_with_one_kind_nothing_else():
     assert noise_masks(DEEP, [member(3), member(3, dropout=0.5)], 0, 0, 6, 8, LIKE) == ([], [])
     same, inside = noise_masks(DEEP, [noisy(1, zoneout=0.5)], 0, 0, 6, 8, LIKE)
     assert same == []
-    assert all(own._replace(kept_h=None) == SILENCE for own in inside)
+    assert all(own._replace(zoneout_h=None) == NO_NOISE for own in inside)
 
 
 def test_outside_training_zoneout_is_each_members_own_rate_and_all_else_silent():
     x = LIKE.new_zeros(3, 6, 8, 40)
     for own in expected_noise(DEEP, [RATES, {}, {"zoneout": 0.4}], x):
         assert own.recurrent is own.candidate is None
-        assert torch.equal(own.kept_h, LIKE.new_tensor([0.2, 0.0, 0.4]).view(3, 1, 1, 1).expand(3, 6, 8, 50))
-        assert torch.equal(own.kept_c, LIKE.new_tensor([0.7, 0.0, 0.0]).view(3, 1, 1, 1).expand(3, 6, 8, 50))
+        assert torch.equal(own.zoneout_h, LIKE.new_tensor([0.2, 0.0, 0.4]).view(3, 1, 1, 1).expand(3, 6, 8, 50))
+        assert torch.equal(own.zoneout_c, LIKE.new_tensor([0.7, 0.0, 0.0]).view(3, 1, 1, 1).expand(3, 6, 8, 50))
     assert expected_noise(DEEP, [{}, {}], x[:2]) == expected_noise(DEEP, (), x) == []

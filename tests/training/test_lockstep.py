@@ -276,12 +276,12 @@ def test_watched_series_are_noted_and_change_nothing():
     for name, weight in trained.weights.items():
         assert torch.equal(weight, noted.weights[name])
     assert curve_of(trained) == curve_of(noted)
-    assert all(record.watched_loss is None for record in trained.history)
+    assert all(record.eval_loss is None for record in trained.history)
     plain = PlainLoop(data, NET, RECIPE, watched)
     for name, weight in plain.named.items():
         weight.data.copy_(noted.weights[name])
     expected = plain.losses(watched.watched.rows).mean().item()
-    assert noted.history[-1].watched_loss == pytest.approx(expected, rel=1e-12)
+    assert noted.history[-1].eval_loss == pytest.approx(expected, rel=1e-12)
 
 
 def test_a_member_that_diverges_fails_alone():

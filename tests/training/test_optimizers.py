@@ -25,7 +25,7 @@ NO_LIMIT = tensor(torch.inf, torch.inf, torch.inf)
 
 
 def decays(decay: Tensor) -> Tensor:
-    """A row a member: its decay on the weights, nothing on the biases behind them."""
+    """A row per member: its decay on the weights, nothing on the biases behind them."""
     return torch.cat([decay[:, None].expand(-1, WEIGHTS), torch.zeros(len(decay), BIASES, dtype=torch.float64)], 1)
 
 
@@ -39,7 +39,7 @@ def torchs(name: str, m: int, weights: Tensor) -> tuple[list[Tensor], torch.opti
 
 
 def gradients() -> Tensor:
-    """One a step: of all sizes, so that Adam's epsilon counts somewhere."""
+    """One per step: of all sizes, so that Adam's epsilon counts somewhere."""
     torch.manual_seed(1)
     return torch.randn(STEPS, MEMBERS, WEIGHTS + BIASES, dtype=torch.float64) * 10.0 ** torch.randint(
         -9, 2, (STEPS, 1, 1)

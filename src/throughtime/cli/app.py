@@ -52,7 +52,7 @@ ChannelColumns = Annotated[
 ]
 TargetKind = Annotated[
     Literal["auto", "series", "step"] | None,
-    _of_data("--target-kind", "one target a series or one a step: auto, series, step [default: auto]", "WORD"),
+    _of_data("--target-kind", "one target per series or one per step: auto, series, step [default: auto]", "WORD"),
 ]
 Decimal = Annotated[
     Literal[".", ","] | None,
@@ -96,7 +96,7 @@ def main() -> None:
     sys.exit(code)
 
 
-def spoken(command: Callable[..., None]) -> Callable[..., None]:
+def report_errors(command: Callable[..., None]) -> Callable[..., None]:
     """Turn the errors we raise into a message and an exit code."""
 
     @wraps(command)
@@ -184,7 +184,7 @@ def _fit(
         _of_validation("--season", "steps of a season, for the naive forecast among the baselines", "INTEGER"),
     ] = None,
     seeds: Annotated[
-        int | None, _of_validation("--seeds", "networks a fold, from as many seeds [default: 1]", "INTEGER")
+        int | None, _of_validation("--seeds", "networks per fold, from as many seeds [default: 1]", "INTEGER")
     ] = None,
     task: TaskName = None,
     id: IdColumn = None,  # noqa: A002
@@ -210,7 +210,7 @@ def _fit(
     fit(source, data, validation, given, task=task, config=config, out=out)
 
 
-app.command("fit")(spoken(with_model_flags(_fit)))
+app.command("fit")(report_errors(with_model_flags(_fit)))
 
 
 def _of_search(flag: str, told: str, metavar: str) -> Any:
@@ -288,11 +288,11 @@ def _search(
     )
 
 
-app.command("search")(spoken(with_model_flags(_search)))
+app.command("search")(report_errors(with_model_flags(_search)))
 
 
 @app.command("compare")
-@spoken
+@report_errors
 def _compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
     second: Annotated[Path, typer.Argument(metavar="RUN", help="another, of the same series, folds and scores")],
@@ -309,7 +309,7 @@ def _compare(
 
 
 @app.command("predict")
-@spoken
+@report_errors
 def _predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit wrote")],
     source: Source,
@@ -326,7 +326,7 @@ def _predict(
 
 
 @app.command("data")
-@spoken
+@report_errors
 def _data(
     source: Annotated[
         str | None, typer.Argument(metavar="SOURCE", help="what to describe; nothing lists the built-in data sets")
@@ -353,7 +353,7 @@ def _data(
 
 
 @app.command("demo")
-@spoken
+@report_errors
 def _demo(
     out: Annotated[
         Path | None,

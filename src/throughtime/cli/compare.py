@@ -24,7 +24,7 @@ _NO_MATTER = ("verbose",)
 
 @dataclass(frozen=True)
 class Scored:
-    """What a run keeps of its cross-validation: ``scores`` by metric, one a fold, seeds averaged."""
+    """What a run keeps of its cross-validation: ``scores`` by metric, one per fold, seeds averaged."""
 
     run: Path
     name: str

@@ -44,7 +44,7 @@ def demo(out: Path | None) -> Study:
 
 
 def random_days(data: Dataset) -> list[float]:
-    """R2 on a third of the days drawn at random, the others trained on: the split that leaks; one a seed."""
+    """R2 on a third of the days drawn at random, the others trained on: the split that leaks; one per seed."""
     assert isinstance(data.y, Sequences)
     observed = np.flatnonzero(~np.isnan(data.y.values[:, 0]))
     hidden = np.random.default_rng(0).choice(observed, len(observed) // 3, replace=False)

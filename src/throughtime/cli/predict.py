@@ -17,7 +17,7 @@ from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.estimators.members import outputs_of
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.persistence import FACTS, WEIGHTS, from_plain
-from throughtime.generalization.answers import answers_of
+from throughtime.generalization.cached_predictions import predictions_of
 
 
 def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None) -> None:
@@ -67,7 +67,7 @@ def _with_names(data: Dataset, model: SequenceEstimator, settings: dict[str, Any
 
 def prediction_columns(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> dict[str, ndarray]:
     """Series, step or time, prediction and probabilities, from what the network gave."""
-    predicted = model.answers(data.X, outputs)
+    predicted = model.predictions(data.X, outputs)
     columns: dict[str, ndarray] = {"series": np.array(data.ids, object)}
     if isinstance(predicted, Sequences):
         columns["series"] = np.repeat(columns["series"], data.X.lengths)
@@ -88,5 +88,5 @@ def _score(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> str:
     if data.y is None or isinstance(data.y, Sequences) != model.by_step_:
         return ""
     name = "accuracy" if isinstance(model, SequenceClassifier) else "R2"
-    answers = answers_of(model, data.X, data.y, outputs)
-    return f"; {name} {answers.score(answers, answers.truth):.3f}"
+    predictions = predictions_of(model, data.X, data.y, outputs)
+    return f"; {name} {predictions.score(predictions, predictions.truth):.3f}"

@@ -21,7 +21,7 @@ from throughtime.data import Dataset, Sequences, describe
 from throughtime.displays import CalibrationDisplay, ConfusionMatrixDisplay, PredictionsDisplay, TrainingCurvesDisplay
 from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
-from throughtime.generalization import Answers, fold_sizes, interval_of
+from throughtime.generalization import CachedPredictions, fold_sizes, interval_of
 from throughtime.storage import arrays_to_bytes, json_to_bytes
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ _TEXT_AT_ONCE = 1 << 20  # bytes
 def run_files(study: "Study") -> dict[str, bytes]:
     """Every file of a run by its name."""
     found = study.assessment
-    model, weights = to_plain(_living(found.refits)[0])
+    model, weights = to_plain(_succeeded(found.refits)[0])
     members, arrays = _members(study)
     files = {
         "config.json": json_to_bytes(study.settings),
@@ -53,8 +53,8 @@ def run_files(study: "Study") -> dict[str, bytes]:
         "curves.csv": table_bytes(_curves(study), "csv"),
         "curves.png": picture_bytes(
             TrainingCurvesDisplay(
-                [member.history_ for seed in found.folds for member in _living(seed)]
-                or [_living(found.refits)[0].history_],
+                [member.history_ for seed in found.folds for member in _succeeded(seed)]
+                or [_succeeded(found.refits)[0].history_],
                 "cross-entropy (nats)" if _classifies(study) else "squared error (standardized)",
             )
         ),
@@ -152,34 +152,35 @@ def table_bytes(columns: Mapping[str, Any], kind: str, time_zone: str | None = N
     return buffer.getvalue()
 
 
-def answer_columns(answers: Answers, data: Dataset, rows: ndarray) -> dict[str, ndarray]:
-    """Series, step, truth, prediction and probabilities of answers on some rows of a data set."""
+def prediction_columns(predictions: CachedPredictions, data: Dataset, rows: ndarray) -> dict[str, ndarray]:
+    """Series, step, truth, prediction and probabilities of predictions on some rows of a data set."""
     names = np.array(data.ids, object)[rows]
     columns: dict[str, ndarray] = {}
-    if answers.steps is None:
+    if predictions.steps is None:
         columns["series"] = names
     else:
-        series, step = answers.steps
+        series, step = predictions.steps
         columns["series"] = names[series]
         part = data.X[rows]
         if part.times is None:
             columns["step"] = step
         else:
             columns["time"] = part.times[part.offsets[series] + step]
-    columns |= {"truth": answers.truth, "prediction": answers.predicted}
-    if answers.probabilities is not None:
+    columns |= {"truth": predictions.truth, "prediction": predictions.predicted}
+    if predictions.probabilities is not None:
         columns |= {
-            f"probability_{label}": answers.probabilities[:, k] for k, label in enumerate(answers.classes_.tolist())
+            f"probability_{label}": predictions.probabilities[:, k]
+            for k, label in enumerate(predictions.classes_.tolist())
         }
     return columns
 
 
-def _living(members: list[SequenceEstimator | Exception]) -> list[SequenceEstimator]:
+def _succeeded(members: list[SequenceEstimator | Exception]) -> list[SequenceEstimator]:
     return [member for member in members if isinstance(member, SequenceEstimator)]
 
 
 def _classifies(study: "Study") -> bool:
-    return isinstance(_living(study.assessment.refits)[0], SequenceClassifier)
+    return isinstance(_succeeded(study.assessment.refits)[0], SequenceClassifier)
 
 
 def _members(study: "Study") -> tuple[list[dict[str, Any]], dict[str, ndarray]]:
@@ -230,10 +231,10 @@ def _curves(study: "Study") -> dict[str, ndarray]:
 def _out_of_fold(study: "Study") -> dict[str, ndarray] | None:
     parts = []
     for seed, held in enumerate(study.assessment.out_of_fold):
-        for fold, (answers, (_, rows)) in enumerate(zip(held, study.splits, strict=True)):
-            if answers is not None:
-                columns = answer_columns(answers, study.train, rows)
-                n = len(answers.truth)
+        for fold, (predictions, (_, rows)) in enumerate(zip(held, study.splits, strict=True)):
+            if predictions is not None:
+                columns = prediction_columns(predictions, study.train, rows)
+                n = len(predictions.truth)
                 parts.append({"seed": np.full(n, seed), "fold": np.full(n, fold), **columns})
     return _stacked(parts)
 
@@ -241,9 +242,12 @@ def _out_of_fold(study: "Study") -> dict[str, ndarray] | None:
 def _test_predictions(study: "Study") -> dict[str, ndarray] | None:
     assert study.test is not None
     parts = [
-        {"seed": np.full(len(answers.truth), seed), **answer_columns(answers, study.test, np.arange(len(study.test.X)))}
-        for seed, answers in enumerate(study.assessment.test_answers)
-        if answers is not None
+        {
+            "seed": np.full(len(predictions.truth), seed),
+            **prediction_columns(predictions, study.test, np.arange(len(study.test.X))),
+        }
+        for seed, predictions in enumerate(study.assessment.test_predictions)
+        if predictions is not None
     ]
     return _stacked(parts)
 
@@ -276,7 +280,7 @@ def _class_pictures(name: str, table: dict[str, ndarray], study: "Study") -> dic
     """Which class the first seed took for which, and whether its probabilities can be believed."""
     first = table["seed"] == table["seed"][0]
     truth, predicted = table["truth"][first], table["prediction"][first]
-    classes = _living(study.assessment.refits)[0].classes_
+    classes = _succeeded(study.assessment.refits)[0].classes_
     known = np.isin([f"probability_{label}" for label in classes.tolist()], list(table))
     columns = [table[f"probability_{label}"][first] for label in classes[known].tolist()]
     probabilities = np.nan_to_num(np.column_stack(columns))  # a fold that does not know a class gives it none

@@ -82,7 +82,7 @@ def print_leakage(findings: Sequence[Finding]) -> None:
 
 
 def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds: int, test: str | None) -> None:
-    """One table a metric: every model on the validation folds and on the test series; seeds as mean and range."""
+    """One table per metric: every model on the validation folds and on the test series; seeds as mean and range."""
     for metric in metrics:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
         table.add_column(metric, overflow="fold")
@@ -179,7 +179,7 @@ def validation_score(model: ModelScores, metric: str) -> float:
 
 
 def mean_of(scores: Sequence[float]) -> str:
-    """The mean of one score a seed, and their range when there are several."""
+    """The mean of one score per seed, and their range when there are several."""
     text = number(nan_mean(scores))
     return text if len(scores) == 1 else f"{text} ({number(min(scores))} to {number(max(scores))})"
 
@@ -198,7 +198,7 @@ def number(score: float) -> str:
 
 
 def _mean(table: Sequence[Sequence[float]]) -> float:
-    """The mean of a row a seed: folds within a seed, then seeds."""
+    """The mean of a row per seed: folds within a seed, then seeds."""
     return nan_mean([nan_mean(row) for row in table])
 
 
@@ -257,7 +257,9 @@ def _target(data: Description) -> str:
         return f"{name}{len(counts)} classes ({listed})"
     if target.mean is None:
         return f"{name}nothing observed"
-    each = f"a number each step, {target.observed:.0%} observed, " if target.kind == "steps" else "a number a series, "
+    each = (
+        f"a number each step, {target.observed:.0%} observed, " if target.kind == "steps" else "a number per series, "
+    )
     spread = f"mean {target.mean:.4g}, sd {target.sd:.4g}, {target.minimum:.4g} to {target.maximum:.4g}"
     return name + each + spread
 

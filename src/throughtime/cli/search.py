@@ -90,7 +90,9 @@ def search(
     grid = read_grid(grid_file, n_iter, flags)
     plan = plan_of(source, data, validation, flags, task=task, config=config, out=out)
     if plan.seeds > 1:
-        raise ParameterError(f"a search trains one network a setting and fold, got seeds {plan.seeds}; fit takes seeds")
+        raise ParameterError(
+            f"a search trains one network per setting and fold, got seeds {plan.seeds}; fit takes seeds"
+        )
     grid = fitting(grid, plan.settings["task"], plan.train)
     if refit == "one-standard-error":
         _refuse_unordered(grid)

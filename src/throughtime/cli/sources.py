@@ -39,7 +39,9 @@ def read_like(train: Dataset, source: str, columns: Mapping[str, Any], layout: A
             f"{test.source} needs the {n_static(train)} static features of {train.source}, got {n_static(test)}"
         )
     if isinstance(train.y, Sequences) != isinstance(test.y, Sequences):
-        raise DataError(f"{test.source} and {train.source} need the same kind of target, one a series or one a step")
+        raise DataError(
+            f"{test.source} and {train.source} need the same kind of target, one per series or one per step"
+        )
     if (observed_targets(train.y).dtype.kind in "OU") != (observed_targets(test.y).dtype.kind in "OU"):
         raise DataError(f"{test.source} and {train.source} need the same kind of target, got text in one of them only")
     return test

@@ -52,7 +52,7 @@ def read_archive(
     ----------
     path
         Holds ``X`` (3-D, or 2-D for a single channel), or ``values`` ``(step, channel)`` with ``offsets``
-        ``(series + 1,)``. Beside them ``y``, one a series or one a step (in the shape of X, or flat beside
+        ``(series + 1,)``. Beside them ``y``, one per series or one per step (in the shape of X, or flat beside
         ``values``), and ``groups``, ``static``, ``times``, ``ids``, ``channel_names``, ``static_names`` where they are
         known.
     layout
@@ -60,7 +60,7 @@ def read_archive(
     dtype
         float32 or float64, to train in; the arrays are held as they are.
     targets
-        What becomes of series whose target is NaN or empty text, at every step where it is one a step.
+        What becomes of series whose target is NaN or empty text, at every step where it is one per step.
 
     Raises
     ------

@@ -130,11 +130,11 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
     Parameters
     ----------
     y
-        One value a series, ``(series,)``: numbers, strings or booleans, none missing. Or one value a step, NaN where
+        One value per series, ``(series,)``: numbers, strings or booleans, none missing; or one per step, NaN where
         nothing was observed: `Sequences` of one channel, a list of ``(time_i,)`` or ``(time_i, 1)``, or, when all
         series are of one length, an array ``(series, time)`` or ``(series, time, 1)``.
     X
-        The series that y belongs to; their lengths must agree with a y of one value a step.
+        The series that y belongs to; their lengths must agree with a y of one value per step.
 
     Raises
     ------
@@ -149,7 +149,7 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
     if isinstance(y, list | tuple) or (isinstance(y, ndarray) and y.dtype == object and y.ndim == 1):
         ndims = {np.ndim(part) for part in y}
         if len(ndims) > 1:
-            raise DataError("y needs one value per series or one a step, got a mix of both")
+            raise DataError("y needs one value per series or one per step, got a mix of both")
         if ndims - {0}:
             _same_number(len(y), X)  # before any part of y is found wrong
             parts = [_as_array(part, f"series {index} of y") for index, part in enumerate(y)]
@@ -190,7 +190,7 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
 def _checked_steps(y: Sequences, X: Sequences) -> Sequences:
     _same_number(len(y), X)
     if y.n_channels != 1:
-        raise DataError(f"y needs one target a step, got {y.n_channels} channels")
+        raise DataError(f"y needs one target per step, got {y.n_channels} channels")
     differ = y.lengths != X.lengths
     if differ.any():
         index = int(differ.argmax())
@@ -232,7 +232,7 @@ def _as_array(array: Any, what: str) -> ndarray:
 
 
 def _refuse_index(X: Any, values: ndarray | None = None) -> None:
-    """Refuse a frame, a step a column, among whose steps the index of a frame stands that was written to a file."""
+    """Refuse a frame, a step per column, among whose steps the index of a frame stands that was written to a file."""
     columns = getattr(X, "column_names", getattr(X, "columns", ()))
     names = list(columns) if isinstance(columns, Iterable) else []
     index = [name for name in names if nameless(name)]

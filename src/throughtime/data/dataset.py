@@ -37,7 +37,7 @@ class Dataset:
     X
         The series.
     y
-        One value a series, or `Sequences` of one channel with a value a step; None when there is no target.
+        One value per series, or `Sequences` of one channel with a value per step; None when there is no target.
     ids
         The name of each series.
     name

@@ -32,7 +32,7 @@ class Target(Record):
     Attributes
     ----------
     kind
-        ``classes``: one label a series. ``values``: one number a series. ``steps``: one number a step.
+        ``classes``: one label a series. ``values``: one number per series. ``steps``: one number per step.
     counts
         Series of each class, in the order of the labels.
     mean, sd, minimum, maximum

@@ -99,7 +99,7 @@ def numbers_rows(name: str, values: ndarray, n_series: int) -> bool:
 
 
 def bare_frames(frames: Iterable[Any]) -> tuple[list[Any], dict[str, "pa.DataType"]]:
-    """Frames, one a series, those of pyarrow without the index of the pandas frames that they were."""
+    """Frames, one per series, those of pyarrow without the index of the pandas frames that they were."""
     bare: list[Any] = []
     left_out: dict[str, pa.DataType] = {}
     for frame in frames:
@@ -113,7 +113,7 @@ def bare_frames(frames: Iterable[Any]) -> tuple[list[Any], dict[str, "pa.DataTyp
 def without_row_numbers(
     parts: list[ndarray], names: tuple[str, ...], index: Mapping[str, "pa.DataType"]
 ) -> tuple[list[ndarray], tuple[str, ...]]:
-    """The arrays ``(time, channel)`` of frames, one a series, and the columns' names, without those that number rows.
+    """The arrays ``(time, channel)`` of frames, one per series, and the columns' names, without those that number rows.
 
     Parameters
     ----------

@@ -46,13 +46,13 @@ def read(
     Parameters
     ----------
     source
-        A ``.csv`` or ``.parquet`` file in long format; a directory of such files, one a series; an ``.npz`` archive; a
+        A ``.csv`` or ``.parquet`` file in long format; a directory of them, one per series; an ``.npz`` archive; a
         ``.ts`` file; a table of pyarrow, pandas or polars; or a built-in data set: ``name``, ``name:train``,
         ``name:test`` (a file of that very name is ``./name``).
     id, time, target, group, static, channels, target_kind
         Columns of tables, as `from_table` says; a `Dataset` keeps them in ``columns``.
     own_past
-        Whether the target, one a step, is a channel too: for a forecast, which sees of it what lies a horizon back.
+        Whether the target, one per step, is a channel too: for a forecast, which sees of it what lies a horizon back.
         Named ``channels`` of a table are taken as they are.
     decimal
         ``","`` for CSV files with decimal commas, and semicolons or tabs between columns.
@@ -134,9 +134,9 @@ def read(
 
 
 def _with_own_past(data: Dataset) -> Dataset:
-    """A data set whose targets, one a step, are a channel more."""
+    """A data set whose targets, one per step, are a channel more."""
     if not isinstance(data.y, Sequences):
-        got = "none" if data.y is None else "one a series"
+        got = "none" if data.y is None else "one per series"
         raise DataError(f"own_past needs a target at each step, got {got}")
     X = data.X
     names = None if X.channel_names is None else [*X.channel_names, data.target or "target"]

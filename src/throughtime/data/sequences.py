@@ -137,7 +137,7 @@ class Sequences:
         time_zone: str | None = None,
         train_dtype: DTypeLike | None = None,
     ) -> "Sequences":
-        """Copy arrays, one a series, into one buffer.
+        """Copy arrays, one per series, into one buffer.
 
         Parameters
         ----------
@@ -173,7 +173,7 @@ class Sequences:
         if times is not None:
             clocks = [np.asarray(unmasked(clock)) for clock in times]
             if [clock.shape for clock in clocks] != [(length,) for length in lengths]:
-                raise DataError("times needs one 1-D array a series, with one time a step")
+                raise DataError("times needs one 1-D array per series, with one time per step")
             flat_times = np.concatenate(clocks)
         offsets = np.concatenate([[0], np.cumsum(lengths)])
         return cls(
@@ -588,7 +588,7 @@ def train_dtype_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
 
 
 def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndarray:
-    """Labels, one a series, as an array of integers, floats, booleans, datetimes or text; none may be missing.
+    """Labels, one per series, as an array of integers, floats, booleans, datetimes or text; none may be missing.
 
     Text comes out as `as_text` gives it, unless it came in as an array of NumPy's own text.
     """

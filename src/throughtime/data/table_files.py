@@ -1,4 +1,4 @@
-"""CSV and Parquet files, and directories of them that hold one series a file."""
+"""CSV and Parquet files, and directories of them that hold one series per file."""
 
 import re
 from collections.abc import Sequence
@@ -31,7 +31,7 @@ _SERIES = 192  # bytes of a series' name and of what looks it up, beside its let
 def read_table_file(
     path: Path, columns: Columns, *, require_target: bool = True, dtype: DTypeLike = "float32"
 ) -> Dataset:
-    """Read a long CSV or Parquet file, one row a step; `from_table` says what the columns mean."""
+    """Read a long CSV or Parquet file, one row per step; `from_table` says what the columns mean."""
     table = read_arrow(path, columns)
     needed = table.nbytes + len(table) * _row_cost(table.schema, columns)
     refuse_beyond_budget(needed, "a file")
@@ -78,7 +78,9 @@ def read_directory(
         raise DataError(f"a directory needs to be readable: {reason(error)}") from error
     kinds = {file.suffix.lower() for file in files}
     if len(kinds) != 1:
-        raise DataError(f"a directory needs .csv or .parquet files, one a series, got {'both' if kinds else 'neither'}")
+        raise DataError(
+            f"a directory needs .csv or .parquet files, one per series, got {'both' if kinds else 'neither'}"
+        )
     tables: list[pa.Table] = []
     held = 0
     named, index = asked_for(columns, columns.channels), dict[str, "pa.DataType"]()

@@ -1,4 +1,4 @@
-"""A long table, one row a step, taken apart into series.
+"""A long table, one row per step, taken apart into series.
 
 Tables come in through the Arrow C stream: pyarrow's, pandas' and polars' alike.
 """
@@ -56,14 +56,14 @@ def from_table(
     Parameters
     ----------
     table
-        A pyarrow, pandas or polars table, or anything else with ``__arrow_c_stream__``; one row a step.
+        A pyarrow, pandas or polars table, or anything else with ``__arrow_c_stream__``; one row per step.
     id
         The column that tells series apart. They keep the order in which they first appear.
     time
         The column to sort each series by: numbers, dates or timestamps, no value twice in a series. Without it the
         rows keep their order. Timestamps with a time zone are kept in UTC, the zone in ``X.time_zone``.
     target
-        The column to predict. Constant in every series: one value per series. Otherwise one a step.
+        The column to predict. Constant in every series: one value per series. Otherwise one per step.
     group
         The column that says which series belong together; constant in a series.
     static
@@ -72,11 +72,11 @@ def from_table(
         Numeric columns that change from step to step; all that are left when not given, but for those that number the
         rows, as the index of a data frame does (`DataWarning`). A null becomes NaN.
     target_kind
-        ``"auto"`` takes the target as one a step when it varies within a series, or when it is a float that is null
+        ``"auto"`` takes the target as one per step when it varies within a series, or when it is a float that is null
         on some steps of a series but not on others; ``"series"`` and ``"step"`` settle it. Labels (text, booleans) are
-        never one a step; integers and labels may be null on some steps of a series.
+        never one per step; integers and labels may be null on some steps of a series.
     own_past
-        Whether the target, one a step, is a channel too, the last where ``channels`` does not name it: for a forecast,
+        Whether the target, one per step, is a channel too, the last if ``channels`` does not name it: for a forecast,
         which sees of it what lies a horizon back.
     targets
         What becomes of series without a target where one is required: ``"drop"`` leaves them out (`DataWarning`),
@@ -199,7 +199,7 @@ def assemble(
         if empty.all() and require_target:
             raise DataError(f"target (--target {columns.target}) needs a value in some series, got none in any")
     if columns.own_past and isinstance(y, ndarray):
-        raise DataError("own_past needs a target at each step, got one a series, which would be its own input")
+        raise DataError("own_past needs a target at each step, got one per series, which would be its own input")
     frozen = replace(columns, channels=names, target_kind=kind)
     data = Dataset(X, y, ids, name, source, X.groups, columns.target, frozen)
     return leave_out(data, empty, columns.targets) if require_target and empty.any() else data
@@ -279,7 +279,7 @@ def _as_arrow(table: Any) -> "pa.Table":
     try:
         arrow = table if isinstance(table, pa.Table) else pa.table(table)
     except (pa.ArrowException, ValueError, TypeError) as error:
-        raise DataError(f"a table needs one type a column: {reason(error)}") from error
+        raise DataError(f"a table needs one type per column: {reason(error)}") from error
     twice = repeated(arrow.column_names)
     if twice:
         raise DataError(f"a table needs a different name for every column, got twice: {_quoted(twice)}")
@@ -498,14 +498,14 @@ def _target(
         if told:
             raise DataError(f"{what} needs numbers, or labels that are none, got {_kind(column)}{told}")
     if kind == "series":
-        series.refuse_varying(low, high, labels, what, "" if number else "; text and booleans are never one a step")
+        series.refuse_varying(low, high, labels, what, "" if number else "; text and booleans are never one per step")
         y: ndarray = labels[low]
         if real and np.isinf(y).any():
             index = int(np.isinf(y).argmax())
             raise DataError(f"{what} needs finite values, got {y[index]} in series {shown(series.ids[index])}")
         return kind, y, empty
     if not number:
-        raise DataError(f"{what} needs numbers to be one a step, got {_kind(column)}")
+        raise DataError(f"{what} needs numbers to be one per step, got {_kind(column)}")
     steps = series.numbers(column)[:, None]
     series.refuse_infinite(steps, [target])
     y_steps = Sequences(

@@ -154,7 +154,7 @@ def _cases(lines: Iterator[tuple[int, str]], header: _Header) -> tuple[list[ndar
         if header.flags.get("equallength"):
             length = length or len(channels[0])
         if length is not None and len(channels[0]) != length:
-            raise DataError(f"line {number} needs {length} values a channel, got {len(channels[0])}")
+            raise DataError(f"line {number} needs {length} values per channel, got {len(channels[0])}")
         series.append(np.stack(channels, 1))
     if not series:
         raise DataError("a .ts file needs at least one case after @data, got none")

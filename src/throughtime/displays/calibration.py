@@ -15,7 +15,7 @@ from sklearn.base import is_classifier
 from sklearn.calibration import CalibrationDisplay as SklearnCalibrationDisplay
 from sklearn.calibration import calibration_curve
 
-from throughtime.displays.canvas import VALIDATION, canvas, entitle, without_legend
+from throughtime.displays.canvas import VALIDATION, canvas, set_title, without_legend
 from throughtime.displays.pairs import pairs, unscored_steps
 from throughtime.errors import DataError, ParameterError
 
@@ -88,7 +88,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         without_legend(axes)
         if len(labels) > 1:
             axes.legend(frameon=False, loc="best", fontsize=9)
-        entitle(axes, f"{len(self.y_prob)} examples; bars count those of each bin", legend=False)
+        set_title(axes, f"{len(self.y_prob)} examples; bars count those of each bin", legend=False)
         return self
 
     def _count(self, axes: Axes, edges: ndarray, counts: ndarray) -> None:
@@ -135,10 +135,10 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         Parameters
         ----------
         y_true
-            One class a series, or ``Sequences`` with one a step.
+            One class per series, or ``Sequences`` with one per step.
         y_prob
             The probability of ``pos_label``, one each; or a row each, or a channel each of ``Sequences``, with one
-            column a class.
+            column per class.
         labels
             The classes of the columns; by default those of ``y_true``, sorted.
         pos_label
@@ -152,7 +152,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         ParameterError
             When ``pos_label`` is none of the classes.
         DataError
-            When the columns are not one a class.
+            When the columns are not one per class.
         ValueError
             scikit-learn's, for probabilities outside [0, 1] and for an unknown ``strategy``.
         """
@@ -175,7 +175,7 @@ def _one_probability(truth: ndarray, table: ndarray, labels: Any, pos_label: Any
     classes = np.unique(truth) if labels is None else np.asarray(labels)
     if table.shape[1] != len(classes):
         raise DataError(
-            f"y_prob needs one column a class ({len(classes)}), got {table.shape[1]}; labels names those of the columns"
+            f"y_prob needs one column per class ({len(classes)}), got {table.shape[1]}; labels names the columns'"
         )
     if pos_label is None and len(classes) == 2:
         pos_label = classes[1]

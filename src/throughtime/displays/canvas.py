@@ -22,7 +22,7 @@ def canvas(ax: Axes | None, size: tuple[float, float]) -> Axes:
     return plt.subplots(figsize=size, layout="constrained")[1]
 
 
-def entitle(ax: Axes, title: str, *, legend: bool) -> None:
+def set_title(ax: Axes, title: str, *, legend: bool) -> None:
     """Put a title above the axes, and a legend of what has a label beside it; end the box at the top and right.
 
     In narrow axes, where both would meet, the legend is where it covers the least.

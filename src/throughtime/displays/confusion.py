@@ -99,7 +99,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         Parameters
         ----------
         y_true, y_pred
-            One class a series, or ``Sequences`` with one a step.
+            One class per series, or ``Sequences`` with one per step.
         options
             scikit-learn's ``labels``, ``sample_weight``, ``normalize``, ``display_labels``, and those of `plot`.
         """

@@ -14,7 +14,7 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences
-from throughtime.displays.canvas import TRAINING, VALIDATION, canvas, entitle, plain_log
+from throughtime.displays.canvas import TRAINING, VALIDATION, canvas, plain_log, set_title
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator, fit_members
 from throughtime.estimators.memory import DEFAULT_BUDGET
@@ -36,7 +36,7 @@ class TrainingCurvesDisplay:
     Parameters
     ----------
     histories
-        One a member. The validation loss is that of the watched series, or else of the inner split.
+        One per member. The validation loss is that of the watched series, or else of the inner split.
     loss
         What the loss is called, with its unit.
 
@@ -58,8 +58,7 @@ class TrainingCurvesDisplay:
         self.loss = loss
         self.train = _by_epoch([[record.train_loss for record in history] for history in histories])
         watched = [
-            [r.watched_loss if r.watched_loss is not None else r.validation_loss for r in history]
-            for history in histories
+            [r.eval_loss if r.eval_loss is not None else r.validation_loss for r in history] for history in histories
         ]
         self.validation = _by_epoch([[np.nan if loss is None else loss for loss in history] for history in watched])
 
@@ -106,8 +105,8 @@ class TrainingCurvesDisplay:
             [estimator] * len(splits),
             given.X,
             given.y,
-            train_rows=[train for train, _ in splits],
-            watch_rows=[test for _, test in splits],
+            train_indices=[train for train, _ in splits],
+            eval_indices=[test for _, test in splits],
             sample_weight=sample_weight,
             groups=groups,
             memory_budget=memory_budget,
@@ -180,7 +179,7 @@ class TrainingCurvesDisplay:
             plain_log(self.ax_.yaxis)
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set(xlabel="epoch", ylabel=self.loss, xlim=(1, max(2, len(epochs))))
-        entitle(
+        set_title(
             self.ax_, f"mean and middle 80 % of {len(self.train)} networks" if several else "one network", legend=True
         )
         return self
@@ -208,7 +207,7 @@ def _warn(n_failed: int, n: int, why: str) -> None:
 
 
 def _by_epoch(curves: Sequence[Sequence[float]]) -> ndarray:
-    """A row a member; NaN after it stopped."""
+    """A row per member; NaN after it stopped."""
     table = np.full((len(curves), max(len(curve) for curve in curves)), np.nan)
     for row, curve in zip(table, curves, strict=True):
         row[: len(curve)] = curve

@@ -1,4 +1,4 @@
-"""Truth beside predictions, flat: one a series, or one an observed step."""
+"""Truth beside predictions, flat: one per series, or one per observed step."""
 
 from typing import Any
 
@@ -17,9 +17,9 @@ def pairs(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray
     Parameters
     ----------
     y_true
-        One a series, or one a step, where NaN is unobserved.
+        One per series, or one per step, where NaN is unobserved.
     y_pred
-        One a series, or a row of probabilities a series; or ``Sequences`` with those of every step.
+        One per series, or a row of probabilities per series; or ``Sequences`` with those of every step.
     unscored
         First steps of each series that do not count. Those of ``y_pred`` that are NaN, which a forecast begins with, do
         not either.
@@ -35,10 +35,10 @@ def pairs(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray
     """
     if not isinstance(y_pred, Sequences):
         if isinstance(y_true, Sequences):
-            raise DataError("y_pred needs one value a step, as y_true has it: the Sequences that predict gives")
+            raise DataError("y_pred needs one value per step, as y_true has it: the Sequences that predict gives")
         truth, predicted = np.asarray(y_true), np.asarray(y_pred)
         if truth.shape[:1] != predicted.shape[:1]:
-            raise DataError(f"y_pred needs one row a target ({len(truth)}), got {len(predicted)}")
+            raise DataError(f"y_pred needs one row per target ({len(truth)}), got {len(predicted)}")
         return truth, predicted, None
     targets = targets_of(y_true, y_pred, unscored)
     rows = np.flatnonzero(~np.isnan(targets.values) & _predicted(y_pred))

@@ -11,7 +11,7 @@ from sklearn.base import is_regressor
 from sklearn.metrics import r2_score
 
 from throughtime.data import Sequences
-from throughtime.displays.canvas import OBSERVED, PREDICTED, canvas, entitle
+from throughtime.displays.canvas import OBSERVED, PREDICTED, canvas, set_title
 from throughtime.displays.pairs import pairs, unscored_steps
 
 #: A line breaks where nothing was observed for more than so many of the usual steps.
@@ -83,7 +83,7 @@ class PredictionsDisplay:
         Parameters
         ----------
         y_true, y_pred
-            One number a series, or ``Sequences`` with one a step: the times of ``y_pred`` are then those of the steps,
+            One number per series, or ``Sequences`` with one per step: the times of ``y_pred`` are then its steps',
             and a single series without times is drawn by step. The first steps of a series that have no prediction
             (NaN), as those of a forecast, are left out.
         options
@@ -121,7 +121,7 @@ class PredictionsDisplay:
         title = f"{n} predictions"
         if n > 1 and np.ptp(self.observed) > 0:  # else there is no R squared
             title += f", R² {r2_score(self.observed, self.predicted):.2f}"
-        entitle(self.ax_, title, legend=self.times is not None)
+        set_title(self.ax_, title, legend=self.times is not None)
         return self
 
     def _over_time(self, times: ndarray) -> list[Any]:

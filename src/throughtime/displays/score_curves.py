@@ -9,7 +9,7 @@ from sklearn.model_selection import LearningCurveDisplay as SklearnLearningCurve
 from sklearn.model_selection import ValidationCurveDisplay as SklearnValidationCurveDisplay
 from sklearn.utils._plotting import _validate_score_name
 
-from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, canvas, entitle, without_legend
+from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, canvas, set_title, without_legend
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor
 from throughtime.generalization import learning_curve, validation_curve
@@ -210,4 +210,4 @@ def _draw(
     n_folds = np.shape(display.test_scores)[1]
     n_lines = len(axes.get_legend_handles_labels()[0])
     without_legend(axes)
-    entitle(axes, f"mean{'' if spread is None else ' ± standard deviation'} of {n_folds} folds", legend=n_lines > 1)
+    set_title(axes, f"mean{'' if spread is None else ' ± standard deviation'} of {n_folds} folds", legend=n_lines > 1)

@@ -28,9 +28,9 @@ class SearchDisplay:
     Parameters
     ----------
     settings
-        The one or two parameters that vary, and their values; one a setting.
+        The one or two parameters that vary, and their values; one per setting.
     means, errors
-        One a setting; NaN where a setting has none.
+        One per setting; NaN where a setting has none.
     score
         What the score is called.
     chosen

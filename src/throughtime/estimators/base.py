@@ -12,7 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Clock, Sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators.calls import Fit, Outputs, answered
+from throughtime.estimators.calls import Fit, Outputs, execute
 from throughtime.estimators.names import NAMES
 from throughtime.nn import FactoryModule, SequenceNetwork
 from throughtime.parameters import declared
@@ -116,12 +116,12 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             ``Sequences``, an array (n, time, channel), a list of arrays (time, channel), or a 2-D array (n, time) taken
             as one channel; ``layout="nct"`` for channels before time.
         y
-            One target a series, or one a step: ``Sequences`` or a list of arrays as long as the series, NaN where
+            One target per series, or one per step: ``Sequences`` or a list of arrays as long as the series, NaN where
             unobserved.
         sample_weight
-            One a series; the loss is ``sum(w l) / sum(w)``.
+            One per series; the loss is ``sum(w l) / sum(w)``.
         groups
-            One a series: the unit that the inner split of early stopping keeps together. ``X.groups`` by default.
+            One per series: the unit that the inner split of early stopping keeps together. ``X.groups`` by default.
 
         Raises
         ------
@@ -130,7 +130,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         DivergenceError
             When the loss or the weights stop being finite.
         """
-        fitted = answered(Fit(self, X, y, sample_weight, groups))
+        fitted = execute(Fit(self, X, y, sample_weight, groups))
         for name in NAMES:  # those of an earlier fit
             self.__dict__.pop(name, None)
         # What was learned alone: parameters stay the very objects that the caller gave.
@@ -138,20 +138,20 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return self
 
     def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:
-        """The series, and the network's outputs: a row a series, or a row a step."""
+        """The series, and the network's outputs: a row per series, or a row per step."""
         from throughtime.estimators.preparation import sequences_like
 
         check_is_fitted(self, "module_")
         series = sequences_like(self, X)
-        return series, answered(Outputs(self, series))
+        return series, execute(Outputs(self, series))
 
-    def answers(self, X: Sequences, outputs: ndarray) -> Any:
+    def predictions(self, X: Sequences, outputs: ndarray) -> Any:
         """Turn the network's outputs on X into what ``predict`` gives."""
         raise NotImplementedError
 
     def predict(self, X: Any) -> Any:
-        """One prediction a series; or ``Sequences`` with one a step when every step had a target."""
-        return self.answers(*self._outputs(X))
+        """One prediction per series; or ``Sequences`` with one per step when every step had a target."""
+        return self.predictions(*self._outputs(X))
 
     def save(self, directory: str | Path) -> None:
         """Write the fitted estimator into a new directory: safetensors, JSON and a manifest of checksums.

@@ -31,26 +31,26 @@ class Outputs:
 
 
 Call = Fit | Outputs
-Gatherer = Callable[[Call], Any]
+Callback = Callable[[Call], Any]
 
-#: Within a ``with gathered(...)`` block, and nowhere else, there is one.
-_gatherer: ContextVar[Gatherer | None] = ContextVar("gatherer", default=None)
+#: Within a ``with intercept(...)`` block, and nowhere else, there is one.
+_callback: ContextVar[Callback | None] = ContextVar("callback", default=None)
 
 
 @contextmanager
-def gathered(gatherer: Gatherer) -> Iterator[None]:
-    """Send all calls of ``fit`` and ``predict`` made in this block to ``gatherer``, which gives their results.
+def intercept(callback: Callback) -> Iterator[None]:
+    """Send all calls of ``fit`` and ``predict`` made in this block to ``callback``, which gives their results.
 
     Its result is a fitted copy for a `Fit`, an array for `Outputs`, or the exception to raise.
     """
-    token = _gatherer.set(gatherer)
+    token = _callback.set(callback)
     try:
         yield
     finally:
-        _gatherer.reset(token)
+        _callback.reset(token)
 
 
-def answered(call: Call) -> Any:
+def execute(call: Call) -> Any:
     """The result of a call, made alone or in company: by the lockstep law it is the same, on the CPU bit for bit.
 
     Raises
@@ -60,9 +60,9 @@ def answered(call: Call) -> Any:
     """
     from throughtime.estimators.members import fit_members, outputs_of
 
-    gatherer = _gatherer.get()
-    if gatherer is not None:
-        result = gatherer(call)
+    callback = _callback.get()
+    if callback is not None:
+        result = callback(call)
     elif isinstance(call, Fit):
         (result,) = fit_members([call.estimator], call.X, call.y, sample_weight=call.sample_weight, groups=call.groups)
     else:

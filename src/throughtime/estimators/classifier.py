@@ -41,7 +41,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
     def __init__(self, **parameters: Unpack[ClassifierArguments]) -> None:
         self._set(dict(parameters))
 
-    def answers(self, X: Sequences, outputs: ndarray) -> Any:
+    def predictions(self, X: Sequences, outputs: ndarray) -> Any:
         """The likeliest class of each series, or of each step."""
         classes = self.classes_[outputs.argmax(1)]
         return steps_like(X, classes[:, None]) if self.by_step_ else classes
@@ -52,7 +52,7 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         return steps_like(X, shares) if self.by_step_ else shares
 
     def predict_proba(self, X: Any) -> Float[ndarray, "series class"] | Sequences:
-        """Probability of each class, a row a series; or ``Sequences`` with a channel a class."""
+        """Probability of each class, a row per series; or ``Sequences`` with a channel a class."""
         found: ndarray | Sequences = self.probabilities(*self._outputs(X))
         return found
 

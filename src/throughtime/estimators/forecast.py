@@ -53,7 +53,7 @@ def check_longer(X: Sequences, horizon: int) -> None:
         )
 
 
-def as_seen(X: Sequences, horizon: int, known: Sequence[int] = ()) -> Sequences:
+def forecast_inputs(X: Sequences, horizon: int, known: Sequence[int] = ()) -> Sequences:
     """Give the series as the network reads them: step s of each is what a forecast of step s + horizon sees last.
 
     The known channels are those of step s + horizon, the others those of step s, and each series ends ``horizon`` steps

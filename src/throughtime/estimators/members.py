@@ -15,7 +15,7 @@ from throughtime.errors import DataError, ParameterError, ThroughtimeError
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import Fit, Outputs
 from throughtime.estimators.features import any_missing, extremes_of, features_of, inputs_of, refuse_beyond
-from throughtime.estimators.forecast import as_seen, check_longer
+from throughtime.estimators.forecast import check_longer, forecast_inputs
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.names import check_names
 from throughtime.estimators.pool import kind, pooled
@@ -50,8 +50,8 @@ def fit_members(
     X: Any,
     y: Any,
     *,
-    train_rows: Sequence[Rows] | None = None,
-    watch_rows: Sequence[Rows | None] | None = None,
+    train_indices: Sequence[Rows] | None = None,
+    eval_indices: Sequence[Rows | None] | None = None,
     sample_weight: Any = None,
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
@@ -62,16 +62,16 @@ def fit_members(
     Parameters
     ----------
     estimators
-        One a member, unfitted; each keeps its own parameters and seed and is left as it is.
-    train_rows
+        One per member, unfitted; each keeps its own parameters and seed and is left as it is.
+    train_indices
         The series each member trains on; all of them by default. On the CPU member m's result is bit for bit
-        ``estimators[m].fit(X[train_rows[m]], y[train_rows[m]])``; on other devices, and for a network of your own, the
+        ``estimators[m].fit(X[train_indices[m]], y[train_indices[m]])``; on other devices, and with ``module``, the
         two agree to rounding.
-    watch_rows
+    eval_indices
         Series whose loss is noted each epoch and never used, such as the fold's test series; ``None`` for a member
         without.
     sample_weight, groups
-        One a series of X.
+        One per series of X.
     memory_budget
         Bytes, by the estimate of ``estimators.memory``, that members may take at a time: of those of one shape, as
         many train together; ``None`` for all of them. On the CPU no bit of a result depends on it.
@@ -87,7 +87,7 @@ def fit_members(
     """
     if not estimators:
         return []
-    for rows_of_each in (train_rows, watch_rows):
+    for rows_of_each in (train_indices, eval_indices):
         if rows_of_each is not None and len(rows_of_each) != len(estimators):
             raise ParameterError(
                 f"fit_members needs rows for each of {len(estimators)} members, got {len(rows_of_each)}"
@@ -97,9 +97,9 @@ def fit_members(
     results: list[E | Exception | None] = [None] * len(estimators)
     together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
-        watch = None if watch_rows is None else watch_rows[m]
+        watch = None if eval_indices is None else eval_indices[m]
         try:
-            rows = everything if train_rows is None else as_rows(train_rows[m], len(everything))
+            rows = everything if train_indices is None else as_rows(train_indices[m], len(everything))
             watched = None if watch is None else as_rows(watch, len(everything))
             prepared = problem.prepare(estimator, rows, watched)
         except ThroughtimeError as error:
@@ -149,13 +149,15 @@ def fit_calls(
         except Exception as error:
             results[m] = error
         else:
-            sight = problem.horizon, tuple(problem.known)
-            key = prepared.net, prepared.recipe, prepared.masked, sight, kind(problem.X)
+            forecast_key = problem.horizon, tuple(problem.known)
+            key = prepared.net, prepared.recipe, prepared.masked, forecast_key, kind(problem.X)
             together[key].append((m, problem.X, prepared))
     groups, places = [], []
-    for (net, recipe, masked, sight, _), group in together.items():
+    for (net, recipe, masked, forecast_key, _), group in together.items():
         X, rows = pooled([own for _, own, _ in group])
-        inputs = inputs_of(features_of(as_seen(X, *sight), masked, numpy_dtype(recipe.dtype)), recipe.device)
+        inputs = inputs_of(
+            features_of(forecast_inputs(X, *forecast_key), masked, numpy_dtype(recipe.dtype)), recipe.device
+        )
         members = [_moved(prepared.member, own) for (_, _, prepared), own in zip(group, rows, strict=True)]
         groups.append(_Group(net, recipe, inputs, members))
         places += [(m, prepared) for m, _, prepared in group]
@@ -177,8 +179,8 @@ def predict_members(
 
     Returns
     -------
-    A row a series, or a row a step when the estimator was fitted on a target each step; without the first ``horizon_``
-    steps of each series, for which there is no forecast.
+    A row per series, or a row per step when it was fitted on one target per step; less the ``horizon_`` first
+    steps of each series, which have no forecast.
 
     Raises
     ------
@@ -213,11 +215,11 @@ def _outputs(
     together: dict[Any, list[int]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
         together[
-            estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device, _sight(estimator)
+            estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device, _forecast_key(estimator)
         ].append(m)
     warn_of_unseen_gaps(estimators, X, rows)
-    for (net, dtype, masked, device, sight), places in together.items():
-        seen = views[sight][0] if sight in views else as_seen(X, *sight)
+    for (net, dtype, masked, device, forecast_key), places in together.items():
+        seen = views[forecast_key][0] if forecast_key in views else forecast_inputs(X, *forecast_key)
         inputs = inputs_of(features_of(seen, masked, numpy_dtype(dtype)), device)
         longest = int(X.lengths.max(initial=1))
         batch = min(EVALUATION_ROWS, max(len(rows[m]) for m in places))
@@ -246,7 +248,7 @@ def predict_calls(
             results[m] = error
         else:
             # together with series that are long enough: the horizon of one call is not another's
-            together[kind(call.X), _sight(call.estimator)].append(m)
+            together[kind(call.X), _forecast_key(call.estimator)].append(m)
     for places in together.values():
         X, rows = pooled([calls[m].X for m in places])
         found = _outputs([calls[m].estimator for m in places], X, rows, {}, memory_budget)
@@ -297,11 +299,11 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows, views:
     check_longer(X, estimator.horizon_)
     if estimator.horizon_:
         check_even(X[rows], f"horizon={estimator.horizon_}", estimator.clock_)
-    sight = _sight(estimator)
-    if sight not in views:
-        seen = as_seen(X, *sight)
-        views[sight] = seen, extremes_of(seen)
-    seen, extremes = views[sight]
+    forecast_key = _forecast_key(estimator)
+    if forecast_key not in views:
+        seen = forecast_inputs(X, *forecast_key)
+        views[forecast_key] = seen, extremes_of(seen)
+    seen, extremes = views[forecast_key]
     if estimator.missing == "error" and any_missing(seen, rows):
         raise DataError('X needs every value with missing="error", got NaN')
     module = estimator.module_
@@ -314,7 +316,7 @@ def _precision(estimator: SequenceEstimator) -> torch.dtype:
     return next(estimator.module_.parameters()).dtype
 
 
-def _sight(estimator: SequenceEstimator) -> tuple[int, tuple[int, ...]]:
+def _forecast_key(estimator: SequenceEstimator) -> tuple[int, tuple[int, ...]]:
     """How far ahead of what it reads an estimator predicts, and the channels it reads up to there."""
     return estimator.horizon_, tuple(estimator.known_)
 

@@ -15,7 +15,7 @@ DEFAULT_BUDGET = 2 * 2**30
 
 #: Copies of the weights: themselves, gradients, two moments, and what a step makes in passing.
 _WEIGHT_COPIES = 8
-#: Numbers a layer keeps for backward, a unit, row and step: measured as the growth of the resident set a member
+#: Numbers per layer keeps for backward, a unit, row and step: measured as the growth of the resident set a member
 #: (benchmarks/memory.py), and about a third more.
 _KEPT = {"rnn": 4, "gru": 10, "lstm": 12}
 #: The same when it only runs forward: a layer's states and what its step makes.
@@ -36,7 +36,7 @@ def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: b
     rows, time
         Series in a batch, and the steps of the longest.
     itemsize
-        Bytes a number.
+        Bytes per number.
     training
         Whether it trains or only runs forward.
     masks

@@ -78,7 +78,7 @@ class _Record:
     lr: float
     train_loss: float | None
     validation_loss: float | None
-    watched_loss: float | None
+    eval_loss: float | None
     gradient_norm: float | None
     clipped: float | None
 

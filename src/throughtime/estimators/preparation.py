@@ -27,7 +27,7 @@ from throughtime.estimators.features import (
     scaling,
     weighted_moments,
 )
-from throughtime.estimators.forecast import as_seen, known_channels
+from throughtime.estimators.forecast import forecast_inputs, known_channels
 from throughtime.estimators.names import check_names, learned_names
 from throughtime.estimators.targets import (
     Targets,
@@ -82,7 +82,7 @@ class Problem:
             )
         self.known = known_channels(first.known, self.X)
         self.targets = targets_of(y, self.X, first.warmup, self.horizon)
-        self.seen = as_seen(self.X, self.horizon, self.known)
+        self.seen = forecast_inputs(self.X, self.horizon, self.known)
         if self.horizon:
             self.targets = self.targets.after(self.horizon)
         self.weights = checked_weights(weights, len(self.X))
@@ -133,9 +133,9 @@ class Problem:
             refuse_unscorable(own.values)
             transform(p["target_transform"], own.values)  # for what it refuses: what is watched may be outside
         inner = self._inner_split(p, rows, own, seed, learned.get("classes_"))
-        train_rows = rows if inner is None else rows[inner[0]]
+        train_indices = rows if inner is None else rows[inner[0]]
 
-        weights = self.weights[train_rows]
+        weights = self.weights[train_indices]
         if not weights.any():
             raise DataError("sample_weight needs a weight above zero in the training series, got zero weights only")
         dtype = train_dtype(p["dtype"], self.X)
@@ -143,11 +143,11 @@ class Problem:
         n_inputs = features.n_inputs
         shift, scale = np.zeros(n_inputs), np.ones(n_inputs)
         if p["normalize"] == "standard":
-            shift, scale = scaling(features, train_rows, weights)
-        refuse_beyond(self.seen, train_rows, self.extremes, shift, scale, numpy_dtype(dtype))
-        encode_rows = self._encoder(p, train_rows, weights, learned)
-        sample = encode_rows(train_rows)
-        each = sample.weights if own.lengths is None else np.repeat(sample.weights, features.lengths[train_rows])
+            shift, scale = scaling(features, train_indices, weights)
+        refuse_beyond(self.seen, train_indices, self.extremes, shift, scale, numpy_dtype(dtype))
+        encode_rows = self._encoder(p, train_indices, weights, learned)
+        sample = encode_rows(train_indices)
+        each = sample.weights if own.lengths is None else np.repeat(sample.weights, features.lengths[train_indices])
         if not each[observed(sample.targets)].sum() > 0:
             raise DataError("training needs an observed target of weight above zero, got none")
 
@@ -166,7 +166,7 @@ class Problem:
             # A member's own: how sums are taken may not depend on its neighbors.
             padded_rows=None
             if row_by_row(net, torch.empty(0, dtype=dtype, device=p["device"]))
-            else min(batch_size, len(train_rows)),
+            else min(batch_size, len(train_indices)),
         )
         member = Member(
             seed=int(seed),
@@ -283,7 +283,7 @@ def _class_weights(option: Any, classes: ndarray, own: Targets) -> ndarray | Non
     if option is None:
         return None
     if own.by_step:
-        raise ParameterError("class_weight needs one class a series, got one a step")
+        raise ParameterError("class_weight needs one class per series, got one per step")
     weights = np.ones(len(classes))
     if option == "balanced":
         # an inner split by groups may leave a class without training series

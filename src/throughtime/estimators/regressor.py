@@ -1,4 +1,4 @@
-"""``SequenceRegressor``: a recurrent network that predicts a number a series, or one at every step."""
+"""``SequenceRegressor``: a recurrent network that predicts a number per series, or one at every step."""
 
 from typing import Any, Unpack
 
@@ -43,7 +43,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     def __init__(self, **parameters: Unpack[RegressorArguments]) -> None:
         self._set(dict(parameters))
 
-    def answers(self, X: Sequences, outputs: ndarray) -> Any:
+    def predictions(self, X: Sequences, outputs: ndarray) -> Any:
         """The prediction for each series, or each step, on the target's own scale, in float64."""
         learned = outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
         values = untransform(self.target_transform, learned)

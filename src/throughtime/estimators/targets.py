@@ -28,7 +28,7 @@ _LARGEST = 1e140  # its square, times the number of targets, is a float64, and s
 
 @dataclass(frozen=True)
 class Targets:
-    """One target a series, ``(series,)``, or one a step: then flat, with the lengths of the series."""
+    """One target per series, ``(series,)``, or one per step: then flat, with the lengths of the series."""
 
     values: ndarray
     lengths: ndarray | None = None
@@ -47,7 +47,7 @@ class Targets:
         return Targets(gather_steps(self.values, starts[rows], own), own)
 
     def after(self, steps: int) -> "Targets":
-        """The targets a step, without the first of each series."""
+        """The targets per step, without the first of each series."""
         assert self.lengths is not None
         return Targets(self.values[steps_within(self.lengths) >= steps], self.lengths - steps)
 
@@ -60,10 +60,10 @@ def targets_of(y: Any, X: Sequences, warmup: int = 0, horizon: int = 0) -> Targe
     y = as_targets(y, X)
     if not isinstance(y, Sequences):
         if horizon:
-            raise DataError(f"horizon={horizon} needs a target at each step, got one a series")
+            raise DataError(f"horizon={horizon} needs a target at each step, got one per series")
         return Targets(y)
     if y.n_channels != 1:
-        raise DataError(f"y needs one target a step, got {y.n_channels} channels")
+        raise DataError(f"y needs one target per step, got {y.n_channels} channels")
     check_longer(X, horizon)
     values = y.values[:, 0].copy()
     values[steps_within(y.lengths) < warmup + horizon] = np.nan
@@ -191,7 +191,7 @@ def observed_pairs(
     if not estimator.by_step_:
         truth = as_targets(y, series)
         if isinstance(truth, Sequences):
-            raise ParameterError("this estimator was fitted on a target a series and needs the same to score")
+            raise ParameterError("this estimator was fitted on a target per series and needs the same to score")
         return truth, np.asarray(found), weights
     targets = targets_of(y, series, estimator.warmup, estimator.horizon_)
     if not targets.by_step:

@@ -11,7 +11,7 @@ from throughtime.data import Sequences
 from throughtime.errors import DataWarning
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.features import gather_steps
-from throughtime.estimators.forecast import as_seen
+from throughtime.estimators.forecast import forecast_inputs
 
 _LISTED = 5  # channels named in a message
 
@@ -32,10 +32,10 @@ def warn_of_unseen_gaps(
     for estimator, own in zip(estimators, rows, strict=True):
         if estimator.missing != "mask":
             continue  # refused elsewhere
-        sight = estimator.horizon_, tuple(estimator.known_)
-        if sight not in parts:
-            parts[sight] = as_seen(X, *sight)
-        seen = parts[sight]
+        forecast_key = estimator.horizon_, tuple(estimator.known_)
+        if forecast_key not in parts:
+            parts[forecast_key] = forecast_inputs(X, *forecast_key)
+        seen = parts[forecast_key]
         never = _never_missing(estimator, X.n_channels)
         new = np.zeros_like(gaps)
         if never.any():

@@ -1,6 +1,5 @@
 """How well a net will do on series it has not seen: folds in lockstep, intervals, and what it must beat."""
 
-from throughtime.generalization.answers import Answers, observed_targets
 from throughtime.generalization.assessment import (
     Assessment,
     ModelScores,
@@ -13,6 +12,7 @@ from throughtime.generalization.assessment import (
     with_seed,
 )
 from throughtime.generalization.bootstrap import bootstrap_interval
+from throughtime.generalization.cached_predictions import CachedPredictions, observed_targets
 from throughtime.generalization.comparison import Comparison, compare_estimators, paired_comparison
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
 from throughtime.generalization.findings import Finding
@@ -30,8 +30,8 @@ from throughtime.generalization.three_way_split import ThreeWaySplit, train_vali
 from throughtime.generalization.validation_curves import learning_curve, validation_curve
 
 __all__ = [
-    "Answers",
     "Assessment",
+    "CachedPredictions",
     "Comparison",
     "Finding",
     "Interval",

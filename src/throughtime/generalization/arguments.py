@@ -1,4 +1,4 @@
-"""What scikit-learn's functions are given for what a caller handed over: the same, unless targets are one a step."""
+"""What scikit-learn's functions are given for what a caller handed over: the same, unless targets are one per step."""
 
 import warnings
 from collections.abc import Callable, Mapping
@@ -16,9 +16,9 @@ from throughtime.data import Sequences, as_sequences
 from throughtime.data.conversion import as_targets
 from throughtime.data.frames import is_frame
 from throughtime.estimators import SequenceEstimator
-from throughtime.estimators.calls import Outputs, answered
+from throughtime.estimators.calls import Outputs, execute
 from throughtime.estimators.preparation import sequences_like
-from throughtime.generalization.answers import answers_of
+from throughtime.generalization.cached_predictions import predictions_of
 from throughtime.generalization.splitters import PurgedTimeSeriesSplit
 
 #: These divide by time, whatever the groups are.
@@ -51,8 +51,8 @@ def has_network(estimator: Any) -> bool:
 def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = None, scoring: Any = None) -> Arguments:
     """Fill in the groups that series bring along, and make step targets something that can be split and scored.
 
-    Groups that plain folds may put on both sides are warned of.  With one target a series everything stays as it is,
-    for scikit-learn to check.  With one a step, scores are taken over the observed steps of the test series, and folds
+    Groups that plain folds may put on both sides are warned of.  With one target per series everything stays as it is,
+    for scikit-learn to check.  With one per step, scores are taken over the observed steps of test series, and folds
     cannot be stratified.
     """
     routed = get_config()["enable_metadata_routing"]  # groups are then among the params
@@ -106,14 +106,14 @@ class ObservedSteps:
         self.scorer = scorer
 
     def __call__(self, estimator: Any, X: Any, y: Any, **params: Any) -> Any:
-        """Score what the estimator answers on X."""
+        """Score what the estimator predicts on X."""
         if hasattr(estimator, "best_estimator_"):
             estimator = estimator.best_estimator_
         if isinstance(estimator, Pipeline):
             estimator, X = estimator[-1], estimator[:-1].transform(X)
         series = sequences_like(estimator, X)
-        answers = answers_of(estimator, series, y, answered(Outputs(estimator, series)))
-        return self.scorer(answers, answers, answers.truth, **params)
+        predictions = predictions_of(estimator, series, y, execute(Outputs(estimator, series)))
+        return self.scorer(predictions, predictions, predictions.truth, **params)
 
 
 def _by_step(estimator: Any, scoring: Any) -> Any:
@@ -127,7 +127,7 @@ def _by_step(estimator: Any, scoring: Any) -> Any:
 
 
 def network_of(estimator: Any) -> SequenceEstimator | None:
-    """The network that gives an estimator's answers, when it is ours."""
+    """The network that makes an estimator's predictions, when it is ours."""
     while not isinstance(estimator, SequenceEstimator):
         if isinstance(estimator, Pipeline) and estimator.steps:
             estimator = estimator.steps[-1][1]

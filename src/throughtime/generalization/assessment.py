@@ -29,8 +29,15 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
 from throughtime.estimators.forecast import known_channels
 from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.generalization.answers import Answers, answers_from, answers_of, observed_targets, pooled, take
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines
+from throughtime.generalization.cached_predictions import (
+    CachedPredictions,
+    observed_targets,
+    pooled,
+    predictions_from,
+    predictions_of,
+    take,
+)
 from throughtime.generalization.folds import Split
 from throughtime.generalization.intervals import Interval, corrected_interval
 from throughtime.records import EpochProgress, Record
@@ -39,8 +46,8 @@ Scorers = Mapping[str, Any]
 
 #: What an area under a curve is called here.
 _NAMES = {"roc_auc": "AUROC", "average_precision": "AUPRC", "r2": "R2"}
-#: Beginnings of the names of scores of how answers and truth go together. A fold that has more of a class leaves less
-#: of it to train on, so that answers constant in each fold go against the truth once the folds are taken together: an
+#: Beginnings of the names of scores of how predictions and truth go together. A fold that has more of a class leaves
+#: less of it to train on, so that predictions constant in each fold go against the truth once the folds are pooled: an
 #: AUROC of 0 in leave-one-out (Airola et al. 2011, https://doi.org/10.1016/j.csda.2010.11.018).
 _RANKINGS = ("AUROC", "AUPRC", "roc_auc", "average_precision", "matthews_corrcoef")
 #: Beginnings of the names of scores between 0 and 1.
@@ -60,7 +67,7 @@ _SHARES = (
 
 @dataclass(frozen=True, repr=False)
 class ModelScores(Record):
-    """One model's scores by metric: ``validation`` and ``training`` a row a seed and a column a fold, others a seed.
+    """One model's scores by metric: ``validation`` and ``training`` (seed, fold), the others (seed,).
 
     ``pooled`` is the score of all out-of-fold predictions taken together; ``test`` that of the model trained on all
     training series, empty without test series; baselines have no ``training``. A score that cannot be had is NaN, and
@@ -77,13 +84,13 @@ class ModelScores(Record):
 
 @dataclass(frozen=True, repr=False)
 class Assessment(Record):
-    """A net's scores, and everything that was trained for them: a row a seed."""
+    """A net's scores, and everything that was trained for them: a row per seed."""
 
     scores: ModelScores
     folds: list[list[SequenceEstimator | Exception]]
     refits: list[SequenceEstimator | Exception]
-    out_of_fold: list[list[Answers | None]]
-    test_answers: list[Answers | None]
+    out_of_fold: list[list[CachedPredictions | None]]
+    test_predictions: list[CachedPredictions | None]
 
 
 def scorers_for(model: SequenceEstimator, y: Any, names: Sequence[str] = ()) -> dict[str, Any]:
@@ -113,9 +120,11 @@ def scorers_for(model: SequenceEstimator, y: Any, names: Sequence[str] = ()) -> 
             hint = f"; did you mean {close[0]!r}?" if close else ""
             raise ParameterError(f"scoring needs the name of one of scikit-learn's scorers, got {name!r}{hint}")
         scorer = _scorer(model, name, classes)
-        perfect = Answers(model, truth, truth)
+        perfect = CachedPredictions(model, truth, truth)
         if isinstance(model, SequenceClassifier):
-            perfect = Answers(model, truth, truth, np.eye(len(classes))[np.searchsorted(classes, truth)], classes)
+            perfect = CachedPredictions(
+                model, truth, truth, np.eye(len(classes))[np.searchsorted(classes, truth)], classes
+            )
         try:
             _quietly(scorer, perfect)
         except (ValueError, TypeError, AttributeError) as error:
@@ -137,12 +146,12 @@ def assess(
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
 ) -> Assessment:
-    """Train one member a fold and seed, and one a seed on all series, in lockstep; score them.
+    """Train one member per fold and seed, and one per seed on all series, in lockstep; score them.
 
     Parameters
     ----------
     estimators
-        One a seed.
+        One per seed.
     splits
         The folds, as rows of X.
     test
@@ -157,8 +166,8 @@ def assess(
         members,
         X,
         y,
-        train_rows=[train for _ in estimators for train, _ in splits] + [everything] * len(estimators),
-        watch_rows=[held for _ in estimators for _, held in splits] + [None] * len(estimators),
+        train_indices=[train for _ in estimators for train, _ in splits] + [everything] * len(estimators),
+        eval_indices=[held for _ in estimators for _, held in splits] + [None] * len(estimators),
         groups=groups,
         on_epoch=on_epoch,
         memory_budget=memory_budget,
@@ -167,7 +176,7 @@ def assess(
     refits = fitted[len(estimators) * n_folds :]
     held = [_answers(seed, X, y, [rows for _, rows in splits]) for seed in folds]
     trained = [_answers(seed, X, y, [rows for rows, _ in splits]) for seed in folds]
-    tested: list[Answers | None] = [None] * len(estimators)
+    tested: list[CachedPredictions | None] = [None] * len(estimators)
     if test is not None:
         tested = _answers(refits, test[0], test[1], [np.arange(len(test[0]))] * len(refits))
     scores = ModelScores(
@@ -216,10 +225,10 @@ def assess_baselines(
         held = []
         for train, rest in splits:
             fold = deepcopy(baseline).fit(X[train], take(y, train), None if groups is None else groups[train])
-            held.append(_baseline_answers(model, fold, X[rest], take(y, rest)))
+            held.append(_baseline_predictions(model, fold, X[rest], take(y, rest)))
         tests = {}
         if test is not None:
-            whole = _baseline_answers(model, baseline.fit(X, y, groups), *test)
+            whole = _baseline_predictions(model, baseline.fit(X, y, groups), *test)
             tests = {name: [_score(scorer, whole)] for name, scorer in scorers.items()}
         blind = getattr(baseline, "rows", ...) is None
         found.append(
@@ -272,23 +281,25 @@ def with_seed(estimator: SequenceEstimator, seed: int) -> SequenceEstimator:
 
 def _answers(
     fitted: Sequence[SequenceEstimator | Exception], X: Sequences, y: Any, rows: Sequence[ndarray]
-) -> list[Answers | None]:
+) -> list[CachedPredictions | None]:
     """What every member that lives says of its own series, predicted in lockstep."""
     alive = [(member, own) for member, own in zip(fitted, rows, strict=True) if isinstance(member, SequenceEstimator)]
     outputs = iter(predict_members([member for member, _ in alive], X, [own for _, own in alive]))
     return [
-        answers_of(member, X[own], take(y, own), next(outputs)) if isinstance(member, SequenceEstimator) else None
+        predictions_of(member, X[own], take(y, own), next(outputs)) if isinstance(member, SequenceEstimator) else None
         for member, own in zip(fitted, rows, strict=True)
     ]
 
 
-def _baseline_answers(model: SequenceEstimator, baseline: Baseline | SeasonalNaive, X: Sequences, y: Any) -> Answers:
+def _baseline_predictions(
+    model: SequenceEstimator, baseline: Baseline | SeasonalNaive, X: Sequences, y: Any
+) -> CachedPredictions:
     if isinstance(baseline, SeasonalNaive):
-        return answers_from(model, X, y, baseline.predict(X, y))
+        return predictions_from(model, X, y, baseline.predict(X, y))
     predicted = baseline.predict(X)
     if not hasattr(baseline, "predict_proba"):
-        return answers_from(model, X, y, predicted)
-    return answers_from(model, X, y, predicted, baseline.predict_proba(X), baseline.classes_)  # type: ignore[attr-defined]
+        return predictions_from(model, X, y, predicted)
+    return predictions_from(model, X, y, predicted, baseline.predict_proba(X), baseline.classes_)  # type: ignore[attr-defined]
 
 
 def _refuse_other_names(X: Sequences, test: Sequences) -> None:
@@ -299,25 +310,25 @@ def _refuse_other_names(X: Sequences, test: Sequences) -> None:
             raise DataError(f"test needs the {what} of X in their order, {', '.join(own)}, got {', '.join(other)}")
 
 
-def _table(scorers: Scorers, answers: Sequence[Sequence[Answers | None]]) -> dict[str, list[list[float]]]:
-    return {name: [[_score(scorer, one) for one in seed] for seed in answers] for name, scorer in scorers.items()}
+def _table(scorers: Scorers, predictions: Sequence[Sequence[CachedPredictions | None]]) -> dict[str, list[list[float]]]:
+    return {name: [[_score(scorer, one) for one in seed] for seed in predictions] for name, scorer in scorers.items()}
 
 
-def _score(scorer: Any, answers: Answers | None) -> float:
+def _score(scorer: Any, predictions: CachedPredictions | None) -> float:
     """A score, or NaN where there is none: a member that failed, R squared of one value, AUROC of one class."""
-    if answers is None:
+    if predictions is None:
         return float("nan")
     try:
-        return _quietly(scorer, answers)
-    except ValueError:  # it does apply, ``scorers_for`` has seen to that: so these few answers cannot have it
+        return _quietly(scorer, predictions)
+    except ValueError:  # it does apply, ``scorers_for`` has seen to that: so these few predictions cannot have it
         return float("nan")
 
 
-def _quietly(scorer: Any, answers: Answers) -> float:
-    """A score without scikit-learn's warnings of what is missing among the answers."""
+def _quietly(scorer: Any, predictions: CachedPredictions) -> float:
+    """A score without scikit-learn's warnings of what is missing among the predictions."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
-        return float(scorer(answers, answers, answers.truth))
+        return float(scorer(predictions, predictions, predictions.truth))
 
 
 def _scorer(model: SequenceEstimator, name: str, classes: ndarray) -> Any:
@@ -333,7 +344,7 @@ def _scorer(model: SequenceEstimator, name: str, classes: ndarray) -> Any:
 
 
 def _average_precision(truth: ndarray, scores: ndarray, pos_label: Any) -> float:
-    """Average precision; NaN where all answers are of one class, as AUROC has it (scikit-learn's is 0 or 1)."""
+    """Average precision; NaN where all predictions are of one class, as AUROC has it (scikit-learn's is 0 or 1)."""
     if len(np.unique(truth)) < 2:
         return float("nan")
     return float(average_precision_score(truth, scores, pos_label=pos_label))
@@ -350,9 +361,11 @@ _OF_POSITIVE: dict[str, tuple[Callable[..., Any], dict[str, Any]]] = {
 }
 
 
-def _pooled_score(scorers: Scorers, name: str, answers: Sequence[Answers | None], blind: bool = False) -> float:
-    """The score of all answers together; ``blind`` says that the model looks at no series."""
-    alive = [one for one in answers if one is not None]
+def _pooled_score(
+    scorers: Scorers, name: str, predictions: Sequence[CachedPredictions | None], blind: bool = False
+) -> float:
+    """The score of all predictions together; ``blind`` says that the model looks at no series."""
+    alive = [one for one in predictions if one is not None]
     if not alive:
         return float("nan")
     if name.startswith(_RANKINGS) and (blind or _constant(alive)):
@@ -363,7 +376,7 @@ def _pooled_score(scorers: Scorers, name: str, answers: Sequence[Answers | None]
     return _score(scorers[name], together)
 
 
-def _constant(parts: Sequence[Answers]) -> bool:
+def _constant(parts: Sequence[CachedPredictions]) -> bool:
     """Whether no fold's probabilities tell its examples apart, where a fold has several."""
     several = [part.probabilities for part in parts if len(part.truth) > 1]
     return bool(several) and all(shares is not None and (shares == shares[:1]).all() for shares in several)

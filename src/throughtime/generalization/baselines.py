@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.forecast import as_seen, at_own_steps
+from throughtime.estimators.forecast import at_own_steps, forecast_inputs
 from throughtime.generalization.rows import SeriesRows, StepRows
 
 Targets = Shaped[ndarray, "series"] | Sequences
@@ -67,7 +67,7 @@ def baselines(
     Parameters
     ----------
     X, y
-        The data, for what they are: one target a series or one a step, dated or not.
+        The data, for what they are: one target per series or one per step, dated or not.
     classifier
         Whether the targets are classes.
     horizon, known
@@ -77,21 +77,21 @@ def baselines(
 
     Returns
     -------
-    Simplest first.  One target a series: majority class or mean; a linear model (logistic, ridge) on each series
-    resampled in time, with summaries of its channels; 1-NN on the resampled series.  One a step: majority class,
+    Simplest first.  One target per series: majority class or mean; a linear model (logistic, ridge) on each series
+    resampled in time, with summaries of its channels; 1-NN on the resampled series.  One per step: majority class,
     or climatology (the mean where there are no dates); a linear model and, for numbers, 1-NN on the inputs now
     and before.  Of a forecast, or where there is a season, `SeasonalNaive` comes second.
 
     Raises
     ------
     ParameterError
-        For a season of what is not one number a step, or of less than a step.
+        For a season of what is not one number per step, or of less than a step.
     DataError
         For times that are not one step apart, where a horizon or a season counts steps.
     """
     if season is not None:
         if classifier or not isinstance(y, Sequences):
-            what = "classes" if classifier else "one target a series"
+            what = "classes" if classifier else "one target per series"
             raise ParameterError(f"season needs a target of numbers at each step, got {what}")
         if season < 1:
             raise ParameterError(f"season needs at least 1 step, got {season}")
@@ -133,7 +133,7 @@ def baselines(
 
 
 class SeriesRegressor:
-    """Candidate models on one row a series, of which inner folds choose one.
+    """Candidate models on one row per series, of which inner folds choose one.
 
     Parameters
     ----------
@@ -189,7 +189,7 @@ class SeriesClassifier(SeriesRegressor):
 
 
 class StepRegressor:
-    """Candidate models on one row a step, of which inner folds choose one, and how far the rows reach back.
+    """Candidate models on one row per step, of which inner folds choose one, and how far the rows reach back.
 
     Parameters are those of ``SeriesRegressor``; what is predicted comes as ``Sequences`` of one channel.
     """
@@ -280,12 +280,12 @@ class Ahead:
         """Train on the steps that have a forecast."""
         later = Sequences(_steps_of(y)[:, None], X.offsets)
         later = later.cut(np.arange(len(X)), np.full(len(X), self.horizon), X.lengths)
-        self.baseline.fit(as_seen(X, self.horizon, self.known), later, groups)
+        self.baseline.fit(forecast_inputs(X, self.horizon, self.known), later, groups)
         return self
 
     def predict(self, X: Sequences) -> Sequences:
         """Predict at every step that has a forecast."""
-        found = self.baseline.predict(as_seen(X, self.horizon, self.known)).values[:, 0]
+        found = self.baseline.predict(forecast_inputs(X, self.horizon, self.known)).values[:, 0]
         return Sequences(at_own_steps(X, found, self.horizon)[:, None], X.offsets)
 
 

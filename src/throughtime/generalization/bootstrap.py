@@ -38,9 +38,9 @@ def bootstrap_interval(
     metric
         ``metric(truth, predicted)``, such as ``sklearn.metrics.roc_auc_score``.
     truth, predicted
-        One an example, or a row: those of ``cross_val_predict``, or of series that were never trained on.
+        One per example, or a row: those of ``cross_val_predict``, or of series that were never trained on.
     groups
-        What is drawn as one; the series, when there is a prediction a step. Each example by default.
+        What is drawn as one; the series, when there is a prediction per step. Each example by default.
     n_resamples
         Resamples; one without a score, for having a single class, is left out, and ``method`` counts it.
     level

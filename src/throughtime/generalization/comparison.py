@@ -17,9 +17,9 @@ from throughtime.data import Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for
+from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.cross_validation import cross_validate
 from throughtime.generalization.intervals import Interval, corrected_interval
-from throughtime.generalization.rendezvous import lockstep
 from throughtime.records import Record
 
 
@@ -44,7 +44,7 @@ def paired_comparison(
     Parameters
     ----------
     first, second
-        One score a split, of the same splits in the same order; a split in which either has none is left out.
+        One score per split, of the same splits in the same order; a split in which either has none is left out.
     n_train, n_test, level
         As `corrected_interval` takes them.
     """

@@ -19,8 +19,8 @@ from throughtime.data import Sequences, concatenate
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import with_groups
-from throughtime.generalization.rendezvous import lockstep
 
 
 def cross_validate(
@@ -52,11 +52,11 @@ def cross_validate(
         The groups that `Sequences` bring along are used by splitters that divide by groups, and by the inner split of
         early stopping.
     y
-        One target a series, or one a step: then scores are taken over the observed steps of the test series.
+        One target per series, or one per step: then scores are taken over the observed steps of the test series.
     groups
-        One a series, for both; they win over those of X.
+        One per series, for both; they win over those of X.
     params
-        ``sample_weight``, one a series, goes to ``fit``.
+        ``sample_weight``, one per series, goes to ``fit``.
     n_jobs, pre_dispatch
         For scikit-learn's estimators; members need no processes.
     verbose

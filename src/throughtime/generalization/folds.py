@@ -51,7 +51,7 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
         ``time:5,gap=3`` (train on the past; ``gap`` series between are left out), ``purged:5,purge=30,embargo=10``
         (train on what is far enough before and after: `PurgedTimeSeriesSplit`).
     classifier
-        Whether y is one class a series.
+        Whether y is one class per series.
     random_state
         Seed of the shuffling; ``loo``, ``group``, ``time`` and ``purged`` do not shuffle.
     grouped
@@ -104,9 +104,9 @@ def fold_indices(
     cv
         A splitter of ``parse_cv``, or any other of scikit-learn's kind.
     X, y
-        The series and their targets, one a series or one a step.
+        The series and their targets, one per series or one per step.
     groups
-        One a series; those of ``X`` when not given.
+        One per series; those of ``X`` when not given.
 
     Returns
     -------
@@ -159,11 +159,11 @@ def holdout(
     y
         Targets; for a classifier without groups every class is divided in the same proportion.
     groups
-        One a series; the fraction is then one of groups.
+        One per series; the fraction is then one of groups.
     fraction
         Share held out, between 0 and 1.
     classifier
-        Whether y is one class a series.
+        Whether y is one class per series.
     random_state
         Seed of the shuffling.
 
@@ -226,7 +226,7 @@ def _check_possible(
         raise DataError(f"{n_splits} folds need at least {n_splits} series, got {len(X)}")
     if isinstance(cv, StratifiedKFold | StratifiedGroupKFold):
         if isinstance(y, Sequences):
-            raise DataError("stratified folds need one class a series, got a target at every step; use kfold:K")
+            raise DataError("stratified folds need one class per series, got a target at every step; use kfold:K")
         classes, counts = np.unique(y, return_counts=True)
         if counts.min() < n_splits:
             raise DataError(

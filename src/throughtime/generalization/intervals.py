@@ -42,9 +42,9 @@ def corrected_interval(scores: ArrayLike, n_train: ArrayLike, n_test: ArrayLike,
     Parameters
     ----------
     scores
-        One a split; a split without a finite score is left out, and ``method`` counts it.
+        One per split; a split without a finite score is left out, and ``method`` counts it.
     n_train, n_test
-        Series (groups, when they are the unit) on either side: one number, or one a split.
+        Series (groups, when they are the unit) on either side: one number, or one per split.
     level
         Coverage asked for, between 0 and 1.
 
@@ -55,7 +55,7 @@ def corrected_interval(scores: ArrayLike, n_train: ArrayLike, n_test: ArrayLike,
     """
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or not len(values):
-        raise ParameterError(f"scores needs one number a split, got an array of shape {values.shape}")
+        raise ParameterError(f"scores needs one number per split, got an array of shape {values.shape}")
     if not 0 < level < 1:
         raise ParameterError(f"level needs a number between 0 and 1, got {level}")
     ratios = _per_split(n_test, "n_test", len(values)) / _per_split(n_train, "n_train", len(values))
@@ -85,7 +85,7 @@ def naive_interval(scores: ArrayLike, level: float = 0.95) -> Interval:
     Parameters
     ----------
     scores
-        One an example, out of fold.
+        One per example, out of fold.
     level
         Coverage asked for, between 0 and 1.
 

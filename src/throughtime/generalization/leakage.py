@@ -58,13 +58,13 @@ def leakage_report(
         made them; copies of windows by runs of steps that are equal in group and values, and in time where they have
         times. Without times a run must be too long to be equal by chance, which values of few kinds do not allow.
     y
-        One target a series, or one a step. Series of the same inputs whose targets differ share covariates, such as
-        shops of one town its weather, and are no copies of each other. With one a step, steps with a target in training
-        and in test leak, while shared input that has no target on both sides, such as a warm-up, may not.
+        One target per series, or one per step. Series of the same inputs whose targets differ share covariates, such as
+        shops of one town its weather, and are no copies of each other. With one per step, steps with a target in
+        training and in test leak, while shared input that has no target on both sides, such as a warm-up, may not.
     groups
-        One a series, those of X by default.
+        One per series, those of X by default.
     time
-        One a series: when it was; the times of the steps of X by default.
+        One per series: when it was; the times of the steps of X by default.
     cv
         A splitter, a number of folds, or the folds themselves.
     warmup
@@ -190,7 +190,7 @@ class _Pieces:
             self.steps = np.unique(self.steps, return_inverse=True)[1].ravel()
         #: steps that are the same in their target too
         self.told = self.steps
-        #: one target a series is one of all of its steps
+        #: one target per series is one of all of its steps
         self.observed: ndarray = np.ones(len(within), dtype=bool)
         self.targeted = self.observed
         if isinstance(targets, Sequences):

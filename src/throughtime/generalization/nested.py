@@ -47,7 +47,7 @@ def nested_cross_validate(
     X, y, scoring, verbose, return_train_score, return_estimator, return_indices, error_score, memory_budget
         As `cross_validate` takes them.
     groups
-        One a series, those that X brings along by default. Both loops, and the inner split of early stopping, keep
+        One per series, those that X brings along by default. Both loops, and the inner split of early stopping, keep
         groups whole: a number of folds, or none, then means folds by group.
     cv, inner_cv
         Splitters of the outer folds, that score, and of the inner ones, that choose.

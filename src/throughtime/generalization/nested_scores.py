@@ -22,11 +22,11 @@ from throughtime.data.sequences import as_labels, unmasked
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.estimators.targets import targets_of
-from throughtime.generalization.answers import Answers
 from throughtime.generalization.arguments import ObservedSteps, in_steps, network_of
+from throughtime.generalization.cached_predictions import CachedPredictions
+from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.intervals import Interval, nested_interval
-from throughtime.generalization.rendezvous import lockstep
 
 #: A score of each example, by the name of scikit-learn's scorer that is its mean.
 Pointwise = Callable[[Any, Any, ndarray], Float[ndarray, "example"]]
@@ -38,13 +38,13 @@ class SeriesMeans:
     def __init__(self, score: Pointwise) -> None:
         self.score = score
 
-    def __call__(self, answers: Answers, X: Any, y: ndarray) -> Float[ndarray, "series"]:
-        """Score answers on series each of which has an observed step."""
-        scores = np.asarray(self.score(answers, X, y), dtype=float)
+    def __call__(self, predictions: CachedPredictions, X: Any, y: ndarray) -> Float[ndarray, "series"]:
+        """Score predictions on series each of which has an observed step."""
+        scores = np.asarray(self.score(predictions, X, y), dtype=float)
         if scores.shape != y.shape:
             raise ParameterError(f"scoring needs to give a number for each of {len(y)} steps, got {scores.shape}")
-        assert answers.steps is not None
-        series, _ = answers.steps
+        assert predictions.steps is not None
+        series, _ = predictions.steps
         means: ndarray = np.bincount(series, scores) / np.bincount(series)
         return means
 
@@ -99,7 +99,7 @@ def nested_cv_interval(
     Parameters
     ----------
     y
-        One target a series; or one a step, and then a series counts as one example, by the mean over its observed
+        One target per series; or one per step, and then a series counts as one example, by the mean over its observed
         steps after horizon and warm-up.
     scoring
         ``accuracy`` (a classifier's default), ``neg_log_loss``, ``neg_mean_squared_error`` (a regressor's default),
@@ -108,7 +108,7 @@ def nested_cv_interval(
     n_splits, n_repeats
         Folds, and times that they are drawn anew; more repeats make the width, not the training sets, less noisy.
     groups
-        One a series, those of X by default: folds keep them whole, and a group counts as one example, by its mean.
+        One per series, those of X by default: folds keep them whole, and a group counts as one example, by its mean.
     random_state
         Seed of the folds.
 
@@ -138,7 +138,7 @@ def nested_cv_interval(
     else:
         targets = np.asarray(unmasked(y))
         if targets.ndim != 1:
-            raise DataError(f"nested_cv_interval needs one target a series, got y of shape {targets.shape}")
+            raise DataError(f"nested_cv_interval needs one target per series, got y of shape {targets.shape}")
     by = getattr(X, "groups", None) if groups is None else as_labels(groups, "groups", len(targets))
     rng = check_random_state(random_state)
     repeats = [_folds(estimator, targets, by, n_splits, rng.randint(2**31)) for _ in range(n_repeats)]

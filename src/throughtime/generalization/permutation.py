@@ -13,8 +13,8 @@ from throughtime.data import Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import with_groups
-from throughtime.generalization.rendezvous import lockstep
 
 
 def permutation_test_score(
@@ -81,5 +81,5 @@ def _refuse_void(y: Any, groups: Any) -> None:
         raise ParameterError(
             f"a permutation within groups needs a group whose labels differ, got one label in each of {n_groups} "
             "groups: every shuffle would be the original, and p 1. Where it is groups that have labels, test with one "
-            "series a group, without groups"
+            "series per group, without groups"
         )

@@ -1,4 +1,4 @@
-"""Exact leave-one-out of a ridge read-out on frozen features, from a single fit.
+"""Exact leave-one-out of a ridge output layer on frozen features, from a single fit.
 
 Reference: Golub, Heath & Wahba (1979), Generalized cross-validation as a method for choosing a good ridge parameter,
 Technometrics 21, 215-223, https://doi.org/10.1080/00401706.1979.10489751: the residual left out is r_i/(1 - h_ii).

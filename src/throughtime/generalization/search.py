@@ -12,8 +12,8 @@ from sklearn.utils._param_validation import Interval
 from throughtime.errors import ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network, takes_groups
+from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import parameter_for_groups, with_groups
-from throughtime.generalization.rendezvous import lockstep
 
 #: Before the name of a parameter of ``fit`` that is the estimator's alone.
 _TO_ESTIMATOR = "estimator__"
@@ -111,7 +111,7 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
             As the estimator takes them; the groups that `Sequences` bring along are used by splitters by groups.
         params
             ``groups`` for the splitter and for the inner split of early stopping, where they win over those of X; the
-            others go to ``fit``, those with a value a series divided with the folds.
+            others go to ``fit``, those with a value per series divided with the folds.
         """
         if (self.param_grid is None) == (self.param_distributions is None):
             both = "neither" if self.param_grid is None else "both"

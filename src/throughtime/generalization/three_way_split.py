@@ -49,9 +49,9 @@ def train_validation_test_split(
     validation_size, test_size
         Shares of all series, or of the groups when there are groups.
     groups
-        One a series, those that X brings along by default: a group is in one part.
+        One per series, those that X brings along by default: a group is in one part.
     stratify
-        One class a series: each has nearly the same share in all parts.
+        One class per series: each has nearly the same share in all parts.
     by_time
         Train on the earliest and test on the latest; nothing is shuffled. Without times in X, its order is time.
     purge
@@ -68,7 +68,7 @@ def train_validation_test_split(
     ParameterError
         If the shares leave a part empty, or ``by_time`` is to be combined with groups or strata.
     DataError
-        If labels are not one a series, or a class or the groups are too few to be in every part.
+        If labels are not one per series, or a class or the groups are too few to be in every part.
     """
     for name, size in (("validation_size", validation_size), ("test_size", test_size)):
         if not isinstance(size, Real) or not 0 < size < 1:

@@ -12,8 +12,8 @@ from sklearn.model_selection import validation_curve as sklearn_validation_curve
 
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import with_groups
-from throughtime.generalization.rendezvous import lockstep
 
 #: scikit-learn's default
 _TENTHS = np.linspace(0.1, 1.0, 5)

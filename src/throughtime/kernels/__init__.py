@@ -6,9 +6,9 @@ on the CPU: on CUDA cuBLAS picks a product's way by how many there are.
 
 from throughtime.kernels.dispatch import recurrent
 from throughtime.kernels.extension import isa_names, native_available, supports
-from throughtime.kernels.lockstep import Course, Pass, Update, gather_standardized, take_step, train_steps
+from throughtime.kernels.lockstep import Pass, TrainingData, Update, gather_standardized, take_step, train_steps
 from throughtime.kernels.native import delta_norms, forward_alone, takes_alone
-from throughtime.kernels.noise import SILENCE, StepNoise
+from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, ordered_sum
 from throughtime.kernels.readout import losses, output_layer, output_layer_over_time
 from throughtime.kernels.reference import CHUNK, GATES, Kind
@@ -18,12 +18,12 @@ __all__ = [
     "CHUNK",
     "GATES",
     "LANE",
-    "SILENCE",
-    "Course",
+    "NO_NOISE",
     "Kind",
     "Pass",
     "StepNoise",
     "TorchState",
+    "TrainingData",
     "Update",
     "delta_norms",
     "forward_alone",

@@ -5,7 +5,7 @@ from torch import Tensor
 
 from throughtime.kernels import native, reference
 from throughtime.kernels.extension import supports
-from throughtime.kernels.noise import SILENCE, StepNoise
+from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.reference import Kind
 from throughtime.kernels.transforms import is_differentiating
 
@@ -21,7 +21,7 @@ def recurrent(
     h0: Float[Tensor, "member batch unit"] | None = None,
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
-    noise: StepNoise = SILENCE,
+    noise: StepNoise = NO_NOISE,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 

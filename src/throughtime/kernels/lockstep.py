@@ -22,8 +22,8 @@ class Update(NamedTuple):
     ----------
     rule, constants
         ``adam``, ``adamw`` or ``sgd``; beta1, beta2 and epsilon.
-    first, second
-        The moments; ``sgd`` has the first alone.
+    exp_avg, exp_avg_sq
+        Moving averages of the gradient and its square; ``sgd`` has the first alone.
     steps
         Taken so far, float64.
     max_norm
@@ -34,8 +34,8 @@ class Update(NamedTuple):
     constants: tuple[float, float, float]
     weights: Float[Tensor, "member weight"]
     decay: Float[Tensor, "member weight"]
-    first: Float[Tensor, "member weight"]
-    second: Float[Tensor, "member weight"] | None
+    exp_avg: Float[Tensor, "member weight"]
+    exp_avg_sq: Float[Tensor, "member weight"] | None
     steps: Float[Tensor, "member"]
     lr: Float[Tensor, "member"]
     momentum: Float[Tensor, "member"]
@@ -108,7 +108,7 @@ def _suffix(source: torch.dtype, real: torch.dtype) -> str:
     return SUFFIX[real] if source == real else f"{SUFFIX[source]}_{SUFFIX[real]}"
 
 
-class Course(NamedTuple):
+class TrainingData(NamedTuple):
     """What the members train on: the series, one copy for all, and each member's own sample of them.
 
     Parameters
@@ -120,7 +120,7 @@ class Course(NamedTuple):
     rows
         The series of a member's sample.
     targets, weights
-        One a series of the sample, float64; weight zero where the target was not observed.
+        One per series of the sample, float64; weight zero where the target was not observed.
     """
 
     values: Float[Tensor, "step own_channel"]
@@ -157,13 +157,13 @@ def train_steps(
     outputs: int,
     places: Sequence[int],
     update: Update,
-    course: Course,
+    training_data: TrainingData,
     order: Int[Tensor, "member place"],
     batch: int,
     steps: range,
     result: Pass,
 ) -> None:
-    """Take some steps of a network of one layer with one output a series: gather, forward, backward, clip, update.
+    """Take some steps of a network of one layer with one output per series: gather, forward, backward, clip, update.
 
     Each member runs through its steps by itself, so nothing waits between them; the bits are those of the same passes
     one by one.
@@ -175,11 +175,11 @@ def train_steps(
     loss, outputs
         ``cross_entropy`` of so many classes, or ``squared_error`` of one output.
     places
-        Where w_ih, w_hh, b_ih, b_hh and the read-out's weight and bias begin in a member's row of weights.
+        Where w_ih, w_hh, b_ih, b_hh and the output layer's weight and bias begin in a member's row of weights.
     order
         Positions of the samples in the order of the pass, behind those of a smaller sample filled with -1.
     batch
-        Series a step; a last one may have fewer.
+        Series per step; a last one may have fewer.
     steps
         Which of the pass to take.
     result
@@ -187,13 +187,13 @@ def train_steps(
     """
     if loss == "squared_error" and outputs != 1:
         raise RuntimeError(f"squared_error needs one output, got {outputs}")
-    weights, real, source = update.weights, update.weights.dtype, course.values.dtype
-    columns = 0 if course.static is None else course.static.shape[1]
-    net = course.values.shape[1], columns, hidden, outputs
-    pass_ = batch, order.shape[1], course.rows.shape[1], steps.start, len(steps)
+    weights, real, source = update.weights, update.weights.dtype, training_data.values.dtype
+    columns = 0 if training_data.static is None else training_data.static.shape[1]
+    net = training_data.values.shape[1], columns, hidden, outputs
+    pass_ = batch, order.shape[1], training_data.rows.shape[1], steps.start, len(steps)
     whole, double = torch.int64, torch.float64
     tensors = addresses(
-        (*course[:7], order, *course[7:], *result),
+        (*training_data[:7], order, *training_data[7:], *result),
         (source, source, whole, whole, whole, double, double, whole, source, source, double, double, real),
     )
     run = getattr(compiled(), f"train_steps_{_suffix(source, real)}")

@@ -14,7 +14,7 @@ from torch import Tensor
 from throughtime.kernels.batching import map_backward, map_recurrent
 from throughtime.kernels.derivatives import differentiable_gradients
 from throughtime.kernels.extension import SUFFIX, address, as_memory, compiled, large_tensor, supports, team
-from throughtime.kernels.noise import SILENCE, StepNoise
+from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.reference import GATES
 from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched, refuse_tracing
 
@@ -45,8 +45,8 @@ class Inputs(NamedTuple):
     c0: Tensor | None
     recurrent_mask: Tensor | None
     candidate_mask: Tensor | None
-    kept_h: Tensor | None
-    kept_c: Tensor | None
+    zoneout_h: Tensor | None
+    zoneout_c: Tensor | None
 
 
 #: How many of them a gradient may be asked of: all but the noise.
@@ -90,7 +90,7 @@ def _empty_results(
         large(x, members, time, batch, hidden),
         x.new_empty(members, batch, hidden),
         x.new_empty((members, batch, hidden) if kind == "lstm" else (0,)),
-        large(x, reserve_numel(kind, x, hidden, inputs.kept_h is not None)) if keep else x.new_empty(0),
+        large(x, reserve_numel(kind, x, hidden, inputs.zoneout_h is not None)) if keep else x.new_empty(0),
     )
 
 
@@ -161,7 +161,7 @@ def _empty_gradients(
 
 _TENSORS = (
     "Tensor x, Tensor lengths, Tensor w_ih, Tensor w_hh, Tensor? b_ih, Tensor? b_hh, Tensor? h0, Tensor? c0, "
-    "Tensor? recurrent_mask, Tensor? candidate_mask, Tensor? kept_h, Tensor? kept_c"
+    "Tensor? recurrent_mask, Tensor? candidate_mask, Tensor? zoneout_h, Tensor? zoneout_c"
 )
 _registry: Any = torch.library  # its functions carry no types
 _library = _registry.Library("throughtime", "DEF")
@@ -249,7 +249,7 @@ def check_arguments(
     b_hh: Tensor | None,
     h0: Tensor | None,
     c0: Tensor | None,
-    noise: StepNoise = SILENCE,
+    noise: StepNoise = NO_NOISE,
 ) -> None:
     """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
     refuse_tracing("the recurrent op")
@@ -272,8 +272,8 @@ def check_arguments(
         ("c0", c0, state),
         ("noise.recurrent", noise.recurrent, state),
         ("noise.candidate", noise.candidate, steps),
-        ("noise.kept_h", noise.kept_h, steps),
-        ("noise.kept_c", noise.kept_c, steps),
+        ("noise.zoneout_h", noise.zoneout_h, steps),
+        ("noise.zoneout_c", noise.zoneout_c, steps),
     )
     dtype, device = x.dtype, x.device
     for name, tensor, shape in expected:
@@ -302,13 +302,13 @@ def recurrent(
     h0: Float[Tensor, "member batch unit"] | None = None,
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
-    noise: StepNoise = SILENCE,
+    noise: StepNoise = NO_NOISE,
 ) -> tuple[Tensor, ...]:
     """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
     compiled()
-    c0, kept_c = (c0, noise.kept_c) if kind == "lstm" else (None, None)
-    tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], kept_c)
+    c0, zoneout_c = (c0, noise.zoneout_c) if kind == "lstm" else (None, None)
+    tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], zoneout_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
     direct: Callable[..., tuple[Tensor, ...]] = _Recurrent.apply if keep else _forward
     path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
@@ -398,7 +398,7 @@ def delta_norms(
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
     if is_differentiating():
         raise RuntimeError("delta_norms needs tensors outside forward-mode AD and torch.func: it has no derivative")
-    inputs = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *SILENCE)
+    inputs = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *NO_NOISE)
     _check_gradients(kind, inputs, dy, dh_n, dc_n)
     compiled()
     with torch.no_grad():

@@ -15,15 +15,15 @@ class StepNoise(NamedTuple):
         What the state is multiplied with where it enters the next step's product.
     candidate
         What a gated cell would write into its state is multiplied with, step by step.
-    kept_h, kept_c
+    zoneout_h, zoneout_c
         The share of h, and of an LSTM's c, that stays as it was one step before, step by step.
     """
 
     recurrent: Float[Tensor, "member batch _"] | None = None
     candidate: Float[Tensor, "member time batch unit"] | None = None
-    kept_h: Float[Tensor, "member time batch _"] | None = None
-    kept_c: Float[Tensor, "member time batch unit"] | None = None
+    zoneout_h: Float[Tensor, "member time batch _"] | None = None
+    zoneout_c: Float[Tensor, "member time batch unit"] | None = None
 
 
 #: No noise at all.
-SILENCE = StepNoise()
+NO_NOISE = StepNoise()

@@ -111,7 +111,7 @@ def _run_losses(way: str, name: str, outputs: Tensor, targets: Tensor, *others: 
 def losses(
     name: str, outputs: Float[Tensor, "*shape output"], targets: Shaped[Tensor, "*shape"]
 ) -> Float[Tensor, "*shape"]:
-    """Cross-entropy of logits in nats, the target a class number, or the squared error of the one output.
+    """Cross-entropy of logits in nats, the target per class number, or the squared error of the one output.
 
     Differentiable once. An element of no weight in the objective gives no gradient, whatever its outputs.
 

@@ -11,7 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
-from throughtime.kernels.noise import SILENCE, StepNoise
+from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, pad_to_lane
 from throughtime.kernels.transforms import is_hidden
 
@@ -70,7 +70,7 @@ def recurrent(
     h0: Float[Tensor, "member batch unit"] | None = None,
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
-    noise: StepNoise = SILENCE,
+    noise: StepNoise = NO_NOISE,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -151,7 +151,7 @@ def recurrent(
 
 def keep_share(noise: StepNoise, t: int, before: State, fresh: State) -> State:
     """What zoneout makes of the states of step ``t``."""
-    kept = [None if share is None else share[:, t] for share in (noise.kept_h, noise.kept_c)]
+    kept = [None if share is None else share[:, t] for share in (noise.zoneout_h, noise.zoneout_c)]
     return tuple(
         new if k is None else k * old + (1 - k) * new for k, old, new in zip(kept, before, fresh, strict=False)
     )

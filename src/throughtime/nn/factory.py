@@ -63,7 +63,7 @@ class FactoryModule(Standardizing):
         self.module = net.make().to(dtype=dtype)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Outputs (batch, output), or (batch, time, output) with an output each step."""
+        """Outputs (batch, output), or (batch, time, output) with an output per step."""
         batch, time, _ = x.shape
         if lengths is None:
             lengths = torch.full((batch,), time, device=x.device)

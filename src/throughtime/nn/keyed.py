@@ -40,7 +40,7 @@ class KeyedDraw(nn.Module):
     Attributes
     ----------
     key
-        Handed in with ``functional_call``, one a member.
+        Handed in with ``functional_call``, one per member.
     drawn
         Masks drawn since it was last set to zero.
     """

@@ -333,8 +333,8 @@ class RecurrentLayer(nn.Module):
         if rate := self.variational_dropout:
             x = x * self.draw(x, (1, batch, channels), rate)
             for layer, mask in enumerate(masks):
-                same = self.draw(x, (1, 1, batch, width), rate)
-                masks[layer] = same if mask is None else mask * same
+                input_mask = self.draw(x, (1, 1, batch, width), rate)
+                masks[layer] = input_mask if mask is None else mask * input_mask
         return x, masks
 
     def _drop(self, x: Tensor, width: int, batch_sizes: Tensor | None) -> Tensor:
@@ -356,8 +356,8 @@ class RecurrentLayer(nn.Module):
             StepNoise(
                 recurrent=self.draw(x, h, recurrent) if recurrent else None,
                 candidate=self.draw(x, c, candidate) if candidate else None,
-                kept_h=self._kept(x, (1, time, *h[1:]), self.zoneout),
-                kept_c=self._kept(x, c, cell_zoneout),
+                zoneout_h=self._kept(x, (1, time, *h[1:]), self.zoneout),
+                zoneout_c=self._kept(x, c, cell_zoneout),
             )
             for _ in layer_directions(self.num_layers, self.bidirectional)
         ]

@@ -1,4 +1,4 @@
-"""The network the estimators train: standardize, recurrent layers, pool, linear read-out.
+"""The network the estimators train: standardize, recurrent layers, pool, linear output layer.
 
 Its weights carry a member axis while they train; one member's weights make a plain torch module.
 """
@@ -40,9 +40,9 @@ class Net:
 
 @dataclass(frozen=True)
 class Architecture(Net):
-    """The built-in network: recurrent layers, pooling, linear read-out.
+    """The built-in network: recurrent layers, pooling, linear output layer.
 
-    ``pooling="steps"`` gives an output at each step, the others one a series.
+    ``pooling="steps"`` gives an output at each step, the others one per series.
     """
 
     cell: Cell
@@ -93,7 +93,7 @@ def is_bias(name: str) -> bool:
 def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """One member's weights as they start, from its own seed.
 
-    Two biases add up, so that any init but torch's starts both at zero. The read-out is torch's ``Linear`` with
+    Two biases add up, so that any init but torch's starts both at zero. The output layer is torch's ``Linear`` with
     ``torch``, else as the recurrent weights with zero bias.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
@@ -140,7 +140,7 @@ def pool(
     lengths: Int[Tensor, "member batch"],
     directions: int,
 ) -> Tensor:
-    """What each series hands to the read-out, (member, batch, feature), or (member, time, batch, feature) for steps."""
+    """What the output layer is given: (member, batch, feature), or (member, time, batch, feature) for steps."""
     if pooling == "steps":
         return y
     if pooling == "last":  # of the last layer, each direction where the series itself ends
@@ -158,18 +158,18 @@ def forward(
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
-    same: Sequence[Float[Tensor, "member 1 batch _"]] = (),
+    input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
 ) -> Tensor:
-    """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output each step.
+    """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output per step.
 
     Parameters
     ----------
     x
         Standardized inputs.
     masks
-        Dropout already drawn: one a layer, the last on what is handed to the read-out.
-    same
+        Dropout already drawn: one per layer, the last on what is handed to the output layer.
+    input_masks
         Variational dropout already drawn: what each layer's inputs are multiplied with, the same at every step.
     noise
         What acts inside the steps, for each layer and direction.
@@ -184,14 +184,14 @@ def _(
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
-    same: Sequence[Float[Tensor, "member 1 batch _"]] = (),
+    input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
 ) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
-    if same:
-        x = x * same[0]
-        between = [own if mask is None else mask * own for mask, own in zip_longest(between, same[1:])]
+    if input_masks:
+        x = x * input_masks[0]
+        between = [own if mask is None else mask * own for mask, own in zip_longest(between, input_masks[1:])]
     y, (h_n, *_) = run_layers(
         net.kind,
         layers,
@@ -270,7 +270,7 @@ class SequenceNetwork(Standardizing):
         self.readout = nn.Linear(net.hidden_size * (1 + net.bidirectional), net.n_outputs, dtype=dtype)
 
     def forward(self, x: Tensor, lengths: Tensor | None = None) -> Tensor:
-        """Outputs (batch, output), or (batch, time, output) with an output each step.
+        """Outputs (batch, output), or (batch, time, output) with an output per step.
 
         Parameters
         ----------

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import SILENCE, Kind, StepNoise, recurrent
+from throughtime.kernels import NO_NOISE, Kind, StepNoise, recurrent
 from throughtime.nn.unrolled import States, unrolled
 
 #: h is narrower than c where it is projected
@@ -23,7 +23,7 @@ class Run(NamedTuple):
     outputs
         The last layer's, (member, time, batch, direction * unit).
     ends
-        Each state where the series itself ends: one tensor a state (h, and c of an LSTM), (member, layer * direction,
+        Each state where the series itself ends: one tensor per state (h, and c of an LSTM), (member, layer * direction,
         batch, unit).
     steps
         For each layer and direction its states at every step, (member, time, batch, unit) and zero beyond a series'
@@ -91,7 +91,7 @@ def trace_layers(
             w_hr = weights.get(f"weight_hr{ending(layer, reverse)}")
             initial = () if start is None else tuple(state[:, place] for state in start)
             h0, c0 = (*initial, None, None)[:2]
-            inside = noise[place] if noise else SILENCE
+            inside = noise[place] if noise else NO_NOISE
             # The op has no room for a projection inside its steps, keeps no c, and refuses an empty batch.
             if w_hr is not None or cells or x.shape[2] == 0:
                 states, end = unrolled(

@@ -55,7 +55,7 @@ class Stack(nn.Module):
         inputs
             What each member is called with, (member, ...); what all share can be expanded along that axis.
         keys
-            One a member: what its dropout follows from; drawn from torch's global generator by default.
+            One per member: what its dropout follows from; drawn from torch's global generator by default.
         """
         if keys is None:
             drawn = self.training and any(True for _ in draws(self.module))
@@ -130,7 +130,7 @@ def keyed(module: nn.Module) -> nn.Module:
 
 
 def call_members(module: nn.Module, state: Mapping[str, Tensor], *inputs: Tensor, keys: Int[Tensor, "member"]) -> Any:
-    """Run a ``keyed`` module once a member, all at once.
+    """Run a ``keyed`` module once per member, all at once.
 
     Parameters
     ----------

@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import CHUNK, SILENCE, Kind, StepNoise, linear, linear_over_time
+from throughtime.kernels import CHUNK, NO_NOISE, Kind, StepNoise, linear, linear_over_time
 from throughtime.kernels.reference import CELLS, keep_share
 
 States = tuple[Tensor, ...]
@@ -25,7 +25,7 @@ def unrolled(
     *,
     start: States = (),
     reverse: bool = False,
-    noise: StepNoise = SILENCE,
+    noise: StepNoise = NO_NOISE,
 ) -> tuple[States, States]:
     """``throughtime.kernels.recurrent`` in plain steps.
 

@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import Course, StepNoise, gather_standardized, supports
+from throughtime.kernels import StepNoise, TrainingData, gather_standardized, supports
 from throughtime.nn import Architecture, Net, NoiseRates, standardize
 from throughtime.nn.recurrence import layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
@@ -81,15 +81,15 @@ def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, 
     )
 
 
-def course(
+def training_data(
     inputs: Inputs,
     samples: Samples,
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
-) -> Course:
-    """What the kernels train on where they take whole steps; one target a series."""
+) -> TrainingData:
+    """What the kernels train on where they take whole steps; one target per series."""
     seen = observed(samples.targets)
-    return Course(
+    return TrainingData(
         inputs.values,
         inputs.static,
         torch.tensor(inputs.starts),  # a copy: the arrays of a data set cannot be written to, and torch warns of it
@@ -132,7 +132,7 @@ def dropout_masks(
     like: Tensor,
     rows: int | None = None,
 ) -> list[Tensor | None]:
-    """One mask a layer, each member's from its own stream: 0 or 1/(1-p), the last on what the read-out is handed.
+    """One mask per layer, each member's from its own stream: 0 or 1/(1-p), the last on what the output layer is handed.
 
     A mask is drawn time first, so that padding to a longer series leaves what is drawn for the earlier steps; and for
     a whole batch, of which a step may have only the first ``rows``.
@@ -181,17 +181,17 @@ def noise_masks(
 
     units, width = net.hidden_size, net.hidden_size * (1 + net.bidirectional)
     widths = [net.n_inputs] + [width] * (net.num_layers - 1)
-    same = [drawn("variational_dropout", layer, 1, batch, columns) for layer, columns in enumerate(widths)]
+    input_masks = [drawn("variational_dropout", layer, 1, batch, columns) for layer, columns in enumerate(widths)]
     inside = [
         StepNoise(
             recurrent=drawn("recurrent_dropout", place, batch, units),
             candidate=drawn("candidate_dropout", place, time, batch, units),
-            kept_h=kept("zoneout", place),
-            kept_c=kept("cell_zoneout", place),
+            zoneout_h=kept("zoneout", place),
+            zoneout_c=kept("cell_zoneout", place),
         )
         for place, _ in enumerate(layer_directions(net.num_layers, net.bidirectional))
     ]
-    return [mask for mask in same if mask is not None], inside
+    return [mask for mask in input_masks if mask is not None], inside
 
 
 def expected_noise(
@@ -205,7 +205,7 @@ def expected_noise(
         own = _rates(rates, name)
         return x.new_tensor(own).view(-1, 1, 1, 1).expand(*x.shape[:3], net.hidden_size) if any(own) else None
 
-    inside = StepNoise(kept_h=share("zoneout"), kept_c=share("cell_zoneout"))
+    inside = StepNoise(zoneout_h=share("zoneout"), zoneout_c=share("cell_zoneout"))
     return [inside for _ in layer_directions(net.num_layers, net.bidirectional)]
 
 
@@ -222,7 +222,7 @@ def _masks(
     purpose: Purpose,
     *key: int,
 ) -> Tensor:
-    """One mask a member, of zeros, a share of its own rate, among 1/(1-rate); of ones without a rate.
+    """One mask per member, of zeros, a share of its own rate, among 1/(1-rate); of ones without a rate.
 
     Of a mask of some shape ``(..., batch, unit)``, the first ``rows``.
     """

@@ -17,7 +17,7 @@ def clip_by_norm(grads: Float[Tensor, "member weight"], max_norm: Float[Tensor, 
     grads
         All of a member's gradients in one row.
     max_norm
-        The largest norm allowed, one a member; ``inf`` leaves that member alone.
+        The largest norm allowed, one per member; ``inf`` leaves that member alone.
 
     Returns
     -------

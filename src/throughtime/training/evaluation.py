@@ -51,7 +51,7 @@ def predict(
     scale: Float[Tensor, "member channel"],
     noise: Sequence[NoiseRates] = (),
 ) -> list[Float[ndarray, "_ output"]]:
-    """Outputs of every member on series of its own: a row a series, or a row a step, the series one after the other.
+    """Outputs of every member on series of its own: a row per series, or per step, the series one after the other.
 
     ``noise`` holds the rates that each member was trained with: zoneout acts as its expectation.
     """

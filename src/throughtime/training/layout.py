@@ -30,7 +30,7 @@ class Layout:
         }
 
     def flatten(self, tensors: Sequence[Float[Tensor, "member ..."]]) -> Float[Tensor, "member weight"]:
-        """Rows from one tensor a name, in the layout's order; the room between them is zero."""
+        """Rows from one tensor per name, in the layout's order; the room between them is zero."""
         flat = tensors[0].new_zeros(len(tensors[0]), self.width)
         copy_all(tensors, self.views(flat).values())
         return flat

@@ -20,7 +20,6 @@ from throughtime.kernels import Pass, one_thread, ordered_sum, supports, train_s
 from throughtime.nn import Architecture, Net, forward, initial_weights, is_bias, weight_shapes
 from throughtime.records import EpochProgress, EpochRecord
 from throughtime.training.batches import (
-    course,
     dropout_masks,
     epoch_order,
     gather,
@@ -28,6 +27,7 @@ from throughtime.training.batches import (
     observations,
     padded_rows,
     row_by_row,
+    training_data,
 )
 from throughtime.training.evaluation import evaluate
 from throughtime.training.layout import Layout, copy_all
@@ -70,7 +70,7 @@ def train(
 
     Returns
     -------
-    One result a member, in order. A member whose loss or weights are no longer finite ends with a ``DivergenceError``
+    One result per member, in order. A member whose loss or weights are no longer finite ends with a ``DivergenceError``
     in ``failure``; the others do not notice.
     """
     with one_thread():
@@ -142,7 +142,7 @@ class _Group:
                 lr=rates[m],
                 train_loss=float(losses[m]),
                 validation_loss=validation[m],
-                watched_loss=watched[m],
+                eval_loss=watched[m],
                 gradient_norm=float(norms[m]),
                 clipped=float(clipped[m]),
             )
@@ -187,7 +187,7 @@ class _Group:
         return done
 
     def _pass(self, epoch: int, rates: Float[Tensor, "member"]) -> tuple[Tensor, Tensor, Tensor]:
-        """One pass over the training series: mean loss, mean gradient norm, share of steps clipped, one a member."""
+        """One pass over the training series: mean loss, mean gradient norm, share of steps clipped, one per member."""
         size = self.recipe.batch_size
         order = epoch_order(self.members, epoch)
         steps = -(-self.samples["train"].sizes // size)
@@ -203,7 +203,7 @@ class _Group:
 
     @property
     def in_kernels(self) -> bool:
-        """Whether C++ can take whole steps: one layer and one direction, an output a series, and no noise."""
+        """Whether C++ can take whole steps: one layer and one direction, an output per series, and no noise."""
         net = self.net
         return (
             isinstance(net, Architecture)
@@ -229,7 +229,7 @@ class _Group:
                 net.n_outputs,
                 list(self.layout.places.values()),
                 self.optimizer.update(self.weights, rates, self.clip_norms),
-                self.course,
+                self.training_data,
                 torch.from_numpy(order),
                 size,
                 range(first, min(first + at_once, steps)),
@@ -326,7 +326,7 @@ class _Group:
             if any(sample is not None for sample in own):
                 self.samples[which] = stack_samples([sample or nothing for sample in own], self.inputs, by_step)
         if self.in_kernels:
-            self.course = course(self.inputs, self.samples["train"], self.shift, self.scale)
+            self.training_data = training_data(self.inputs, self.samples["train"], self.shift, self.scale)
 
     def _tensor(self, values: Sequence[float] | Sequence[ndarray], dtype: torch.dtype | None = None) -> Tensor:
         return torch.from_numpy(np.array(values)).to(device=self.recipe.device, dtype=dtype or self.recipe.dtype)

@@ -9,7 +9,7 @@ from throughtime.training.members import Loss
 
 
 def elementwise(loss: Loss, outputs: Float[Tensor, "*shape output"], targets: Tensor) -> Float[Tensor, "*shape"]:
-    """Cross-entropy in nats with the target a class number, or the squared error of the one output."""
+    """Cross-entropy in nats with the target per class number, or the squared error of the one output."""
     if supports(outputs):
         return losses(loss, outputs, targets)
     if loss == "cross_entropy":

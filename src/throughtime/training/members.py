@@ -42,10 +42,10 @@ class Sample:
     rows
         Where the series are in the inputs.
     targets
-        Class numbers or values: one a series, or one a step, flat, the series one after the other.
+        Class numbers or values: one per series, or one per step, flat, the series one after the other.
         A class below 0 and a value of NaN are not observed.
     weights
-        One a series.
+        One per series.
     """
 
     rows: Int[ndarray, "series"]
@@ -121,13 +121,13 @@ class Batch:
 
 @dataclass(frozen=True)
 class Samples:
-    """One sample of each member, stacked: a row a member, what lies beyond a member's own size filled up."""
+    """One sample of each member, stacked: a row per member, what lies beyond a member's own size filled up."""
 
     rows: Int[ndarray, "member position"]
     sizes: Int[ndarray, "member"]
     weights: Float[ndarray, "member position"]
     targets: ndarray
-    #: where a series' step targets begin in the flat ``targets``; ``None`` with one target a series
+    #: where a series' step targets begin in the flat ``targets``; ``None`` with one target per series
     target_starts: Int[ndarray, "member position"] | None
 
 
@@ -137,7 +137,7 @@ def observed(targets: ndarray) -> Bool[ndarray, "..."]:
 
 
 def stack_samples(samples: Sequence[Sample], inputs: Inputs, by_step: bool) -> Samples:
-    """Stack one sample of each member, with a target a step or one a series."""
+    """Stack one sample of each member, with a target per step or one per series."""
     sizes = np.array([len(sample.rows) for sample in samples])
     shape = (len(samples), int(sizes.max()))
     rows = np.zeros(shape, dtype=np.int64)

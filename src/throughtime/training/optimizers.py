@@ -22,7 +22,7 @@ BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 @dataclass
 class Optimizer:
-    """The update rule and its state, a row a member.
+    """The update rule and its state, a row per member.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ class Optimizer:
     decay
         Per member and weight: zero where a weight is not penalized.
     momentum
-        Of ``sgd``, one a member.
+        Of ``sgd``, one per member.
     """
 
     name: OptimizerName
@@ -42,9 +42,9 @@ class Optimizer:
     def __post_init__(self) -> None:
         if not self.state:
             self.state["steps"] = torch.zeros_like(self.momentum, dtype=torch.float64)
-            self.state["first"] = torch.zeros_like(self.decay)
+            self.state["exp_avg"] = torch.zeros_like(self.decay)
             if self.name != "sgd":
-                self.state["second"] = torch.zeros_like(self.decay)
+                self.state["exp_avg_sq"] = torch.zeros_like(self.decay)
 
     def step(
         self,
@@ -70,9 +70,11 @@ class Optimizer:
         self, weights: Float[Tensor, "member weight"], lr: Float[Tensor, "member"], max_norm: Float[Tensor, "member"]
     ) -> Update:
         """What the kernels need to take the step."""
-        first, second, taken = self.state["first"], self.state.get("second"), self.state["steps"]
+        exp_avg, exp_avg_sq, taken = self.state["exp_avg"], self.state.get("exp_avg_sq"), self.state["steps"]
         constants = BETA1, BETA2, EPSILON
-        return Update(self.name, constants, weights, self.decay, first, second, taken, lr, self.momentum, max_norm)
+        return Update(
+            self.name, constants, weights, self.decay, exp_avg, exp_avg_sq, taken, lr, self.momentum, max_norm
+        )
 
     def _follow(self, weights: Tensor, grads: Tensor, lr: Tensor, active: Tensor) -> None:
         """The rule in torch's operations."""
@@ -86,17 +88,17 @@ class Optimizer:
             moved = weights
             grads = (self.decay * weights).add_(grads)
         if self.name == "sgd":
-            new["first"] = (before["first"] * self.momentum[:, None]).add_(grads)
-            moved = moved - new["first"] * rate
+            new["exp_avg"] = (before["exp_avg"] * self.momentum[:, None]).add_(grads)
+            moved = moved - new["exp_avg"] * rate
         else:
-            new["first"] = (before["first"] * BETA1).add_(grads * (1 - BETA1))
-            new["second"] = (before["second"] * BETA2).add_((grads * grads).mul_(1 - BETA2))
+            new["exp_avg"] = (before["exp_avg"] * BETA1).add_(grads * (1 - BETA1))
+            new["exp_avg_sq"] = (before["exp_avg_sq"] * BETA2).add_((grads * grads).mul_(1 - BETA2))
             # Powers one by one: torch's differ in the last bit by a member's place among the others.
             taken = steps.tolist()
-            rise1 = weights.new_tensor([1 - BETA1**n for n in taken])[:, None]
-            rise2 = weights.new_tensor([(1 - BETA2**n) ** 0.5 for n in taken])[:, None]
-            spread = new["second"].sqrt().div_(rise2).add_(EPSILON)
-            moved = moved - torch.div(new["first"], spread, out=spread).mul_(rate / rise1)
+            bias_correction1 = weights.new_tensor([1 - BETA1**n for n in taken])[:, None]
+            bias_correction2 = weights.new_tensor([(1 - BETA2**n) ** 0.5 for n in taken])[:, None]
+            denom = new["exp_avg_sq"].sqrt().div_(bias_correction2).add_(EPSILON)
+            moved = moved - torch.div(new["exp_avg"], denom, out=denom).mul_(rate / bias_correction1)
         if not active.all():
             moved = torch.where(active[:, None], moved, weights)
             for name, value in new.items():

@@ -27,8 +27,8 @@ from throughtime import (
 )
 from throughtime.data import Sequences, as_sequences
 from throughtime.estimators import members
-from throughtime.generalization import rendezvous
-from throughtime.generalization.rendezvous import lockstep
+from throughtime.generalization import call_batcher
+from throughtime.generalization.call_batcher import lockstep
 
 RNG = np.random.default_rng(3)
 N = 18
@@ -119,7 +119,7 @@ def test_the_progress_says_which_run_it_is(capsys: pytest.CaptureFixture[str], m
 
 
 def test_more_tasks_than_may_wait_are_all_done(monkeypatch: pytest.MonkeyPatch, companies: list[int]) -> None:
-    monkeypatch.setattr(rendezvous, "MOST_WAITING", 4)
+    monkeypatch.setattr(call_batcher, "MOST_WAITING", 4)
     found = cross_validate(NET, X, Y, cv=LeaveOneOut())
     assert sum(companies) == N
     assert max(companies) == 4
@@ -138,7 +138,7 @@ def test_fit_time_is_a_members_share_of_the_common_time() -> None:
 @pytest.mark.parametrize("model", [NET, LockstepSearchCV(NET, {"lr": [0.01, 0.1]}, cv=4)], ids=["net", "search"])
 @pytest.mark.parametrize("most", [3, 1024])
 def test_an_interruption_ends_every_task(monkeypatch: pytest.MonkeyPatch, model: Any, most: int) -> None:
-    monkeypatch.setattr(rendezvous, "MOST_WAITING", most)
+    monkeypatch.setattr(call_batcher, "MOST_WAITING", most)
 
     def interrupted(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt

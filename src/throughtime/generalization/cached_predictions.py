@@ -13,7 +13,7 @@ from throughtime.estimators import SequenceClassifier, SequenceEstimator
 from throughtime.estimators.targets import targets_of
 
 
-class Answers:
+class CachedPredictions:
     """What a model said of some series, and the truth; a scorer takes it for the model.
 
     Parameters
@@ -21,7 +21,7 @@ class Answers:
     model
         Whose kind and classes a scorer sees.
     truth, predicted
-        One a series; or flat, one an observed step after the warm-up.
+        One per series; or flat, one per observed step after the warm-up.
     probabilities
         A row each, for a classifier, with the classes of its columns.
     steps
@@ -62,7 +62,7 @@ class Answers:
 
     def _check(self, X: Any) -> None:
         if X is not self:
-            raise ValueError("answers are for the series they were made on")
+            raise ValueError("predictions are for the series they were made on")
 
     def __sklearn_tags__(self) -> Any:
         return self.model.__sklearn_tags__()
@@ -71,41 +71,41 @@ class Answers:
         return True
 
 
-def answers_of(estimator: SequenceEstimator, X: Sequences, y: Any, outputs: ndarray) -> Answers:
+def predictions_of(estimator: SequenceEstimator, X: Sequences, y: Any, outputs: ndarray) -> CachedPredictions:
     """What a network's outputs on X say."""
-    predicted = estimator.answers(X, outputs)
+    predicted = estimator.predictions(X, outputs)
     if not isinstance(estimator, SequenceClassifier):
-        return answers_from(estimator, X, y, predicted)
-    return answers_from(estimator, X, y, predicted, estimator.probabilities(X, outputs), estimator.classes_)
+        return predictions_from(estimator, X, y, predicted)
+    return predictions_from(estimator, X, y, predicted, estimator.probabilities(X, outputs), estimator.classes_)
 
 
-def answers_from(
+def predictions_from(
     model: SequenceEstimator,
     X: Sequences,
     y: Any,
     predicted: Any,
     probabilities: Any = None,
     classes: ndarray | None = None,
-) -> Answers:
-    """Predictions on X of any model, one a series or one a step as ``model`` makes them."""
+) -> CachedPredictions:
+    """Predictions on X of any model, one per series or one per step as ``model`` makes them."""
     targets = targets_of(y, X, model.warmup, model.horizon)
     if not targets.by_step:
-        return Answers(model, targets.values, np.asarray(predicted), probabilities, classes)
+        return CachedPredictions(model, targets.values, np.asarray(predicted), probabilities, classes)
     seen = ~np.isnan(targets.values)
     shares = None if probabilities is None else probabilities.values[seen]
     series = np.repeat(np.arange(len(X)), X.lengths)
     steps = series[seen], (np.arange(X.n_steps) - X.offsets[series])[seen]
-    return Answers(model, targets.values[seen], predicted.values[seen, 0], shares, classes, steps)
+    return CachedPredictions(model, targets.values[seen], predicted.values[seen, 0], shares, classes, steps)
 
 
-def pooled(parts: Sequence[Answers]) -> Answers:
-    """The answers of several folds as one; probabilities only if all folds know the same classes."""
+def pooled(parts: Sequence[CachedPredictions]) -> CachedPredictions:
+    """The predictions of several folds as one; probabilities only if all folds know the same classes."""
     model = parts[0].model
     truth, predicted = (np.concatenate([getattr(part, name) for part in parts]) for name in ("truth", "predicted"))
     shares = [part.probabilities for part in parts if part.probabilities is not None]
     if len(shares) < len(parts) or any(not np.array_equal(part.classes_, parts[0].classes_) for part in parts):
-        return Answers(model, truth, predicted)
-    return Answers(model, truth, predicted, np.concatenate(shares), parts[0].classes_)
+        return CachedPredictions(model, truth, predicted)
+    return CachedPredictions(model, truth, predicted, np.concatenate(shares), parts[0].classes_)
 
 
 def take(y: Any, rows: ndarray) -> Any:

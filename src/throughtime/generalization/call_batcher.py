@@ -21,7 +21,7 @@ from typing import Any
 from joblib import parallel_config
 from joblib.parallel import ParallelBackendBase, SequentialBackend
 
-from throughtime.estimators.calls import Call, Fit, Outputs, gathered
+from throughtime.estimators.calls import Call, Fit, Outputs, intercept
 from throughtime.estimators.members import fit_calls, predict_calls
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.generalization.interrupts import Interrupts
@@ -30,7 +30,7 @@ from throughtime.kernels import TorchState
 #: Tasks under way at a time: each waits in a thread.
 MOST_WAITING = 1024
 
-_meeting: ContextVar["Rendezvous | None"] = ContextVar("meeting", default=None)
+_batcher: ContextVar["CallBatcher | None"] = ContextVar("batcher", default=None)
 
 
 class lockstep:  # noqa: N801
@@ -45,29 +45,29 @@ class lockstep:  # noqa: N801
     """
 
     def __init__(self, *, verbose: bool = False, memory_budget: float | None = DEFAULT_BUDGET) -> None:
-        self._inside_of = _meeting.get()
-        self._meeting = self._inside_of or Rendezvous(verbose, memory_budget)
+        self._inside_of = _batcher.get()
+        self._batcher = self._inside_of or CallBatcher(verbose, memory_budget)
 
     def __enter__(self) -> None:
         # A class, since a generator's block could be left by an interrupt in contextlib, before the generator goes on.
         outermost = self._inside_of is None
         if outermost:
-            self._meeting.interrupts = Interrupts(ending=lockstep.__exit__.__code__)
+            self._batcher.interrupts = Interrupts(ending=lockstep.__exit__.__code__)
         self._warnings, self._torch = _warnings_state(), TorchState()
-        self._config = parallel_config(backend=_Backend(self._meeting))
+        self._config = parallel_config(backend=_Backend(self._batcher))
         self._config.__enter__()
         if outermost:
-            self._meeting.interrupts.listening = True
+            self._batcher.interrupts.listening = True
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if self._inside_of is None:
-            self._meeting.interrupts.listening = False
+            self._batcher.interrupts.listening = False
         self._config.__exit__(kind, *exception)
         if self._inside_of is None:
             if kind is not None and not issubclass(kind, Exception):
                 _set_warnings(self._warnings)  # ``catch_warnings`` does not withstand an interrupt as it ends
                 self._torch.restore()  # nor does ``no_grad``
-            self._meeting.interrupts.end(kind)
+            self._batcher.interrupts.end(kind)
 
 
 @dataclass(eq=False)
@@ -97,7 +97,7 @@ class _AbandonedError(BaseException):
     """Unwinds a task that nobody waits for any more; no ``except Exception`` stops it."""
 
 
-class Rendezvous:
+class CallBatcher:
     """Tasks in turn, up to where all of them wait for a network.
 
     Parameters
@@ -169,23 +169,23 @@ class Rendezvous:
                 elif self._new and len(self._waiting) < MOST_WAITING:
                     self._resume(self._new.pop())
                 else:
-                    self._answer()
+                    self._execute()
                 self.interrupts.check()
         finally:
             self._abandon()
 
-    def _answer(self) -> None:
+    def _execute(self) -> None:
         waiting = self._waiting
         if not waiting:
-            raise RuntimeError("a rendezvous needs a task that waits for a network, got none")
+            raise RuntimeError("a call batcher needs a task that waits for a network, got none")
         for kind, together in ((Fit, self._fit), (Outputs, self._predict)):
             tasks = [task for task in waiting if isinstance(task.call, kind)]
             if not tasks:
                 continue
             begin = time.perf_counter()
-            answers = self.interrupts.hear(together, [task.call for task in tasks])
+            predictions = self.interrupts.hear(together, [task.call for task in tasks])
             share = (time.perf_counter() - begin) / len(tasks)
-            for task, answer in zip(tasks, answers, strict=True):
+            for task, answer in zip(tasks, predictions, strict=True):
                 task.answer = answer, share
         self._waiting = []
         self._ready += waiting
@@ -244,9 +244,9 @@ class Rendezvous:
 
     def _work(self, task: _Task) -> None:
         begin = time.perf_counter()
-        _meeting.set(self)
+        _batcher.set(self)
         try:
-            with gathered(self.gather):
+            with intercept(self.gather):
                 task.outcome = task.work()
         except BaseException as failure:
             task.failure = failure
@@ -274,9 +274,9 @@ class _Backend(ParallelBackendBase):  # type: ignore[misc]
     supports_sharedmem = True
     supports_retrieve_callback = False  # results are had by waiting for them, in order
 
-    def __init__(self, meeting: Rendezvous, nesting_level: int = 0) -> None:
+    def __init__(self, batcher: CallBatcher, nesting_level: int = 0) -> None:
         super().__init__(nesting_level=nesting_level)
-        self.meeting = meeting
+        self.batcher = batcher
         self.tasks: list[_Job] = []
 
     def effective_n_jobs(self, n_jobs: int | None) -> int:
@@ -303,7 +303,7 @@ class _Backend(ParallelBackendBase):  # type: ignore[misc]
         """Give a task's result, once all are done."""
         if job.task is None:
             jobs, self.tasks = self.tasks, []
-            for each, task in zip(jobs, self.meeting.run([each.work for each in jobs]), strict=True):
+            for each, task in zip(jobs, self.batcher.run([each.work for each in jobs]), strict=True):
                 each.task = task
                 each.on_end(task)  # joblib counts
         assert job.task is not None

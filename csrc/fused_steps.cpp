@@ -1,4 +1,4 @@
-#include "descent.h"
+#include "fused_steps.h"
 
 #include <algorithm>
 #include <exception>
@@ -14,12 +14,12 @@
 namespace throughtime {
 namespace {
 
-// What one member's step leaves for the next stage of it; made once a thread and used for every member it takes.
+// What one member's step leaves for the next stage of it; made once per thread and used for every member it takes.
 template <class Real>
-class Room {
+class Workspace {
  public:
   template <class Source>
-  Room(const Descent<Source, Real>& d, int64_t time) {
+  Workspace(const FusedSteps<Source, Real>& d, int64_t time) {
     const int64_t rows = std::min(d.rows, d.positions), cells = time * rows, width = d.channels + d.columns;
     const std::pair<Real**, int64_t> parts[] = {
         {&x, cells * width},
@@ -47,9 +47,9 @@ class Room {
     for (std::vector<int64_t>* each : {&series, &begins, &lengths}) each->resize(rows);
     for (std::vector<double>* each : {&targets, &weights}) each->resize(rows);
   }
-  ~Room() { give_back(memory_); }
-  Room(const Room&) = delete;
-  Room& operator=(const Room&) = delete;
+  ~Workspace() { give_back(memory_); }
+  Workspace(const Workspace&) = delete;
+  Workspace& operator=(const Workspace&) = delete;
 
   Real *x, *reserve, *h_n, *c_n, *dh_n, *y, *dy, *losses, *share, *grads;
   std::vector<int64_t> series, begins, lengths;
@@ -62,8 +62,9 @@ class Room {
 template <class Source, class Real>
 class Member {
  public:
-  Member(const Descent<Source, Real>& d, int64_t member, Room<Real>& room, const Team& team, const std::string& isa)
-      : d_(d), member_(member), room_(room), team_(team), isa_(isa) {}
+  Member(const FusedSteps<Source, Real>& d, int64_t member, Workspace<Real>& workspace, const ThreadTeam& team,
+         const std::string& isa)
+      : d_(d), member_(member), workspace_(workspace), team_(team), isa_(isa) {}
 
   void take_steps() {
     for (int64_t step = 0; step < d_.steps; ++step) {
@@ -72,7 +73,7 @@ class Member {
       const int64_t* const end = order() + std::min(first + d_.rows, d_.positions);
       rows_ = std::find_if(order() + first, end, [](int64_t position) { return position < 0; }) - (order() + first);
       const int64_t time = look_up(order() + first);
-      fetch(time);
+      load_batch(time);
       descend(time);
       update(step);
     }
@@ -86,24 +87,24 @@ class Member {
     int64_t longest = 1;
     for (int64_t row = 0; row < rows_; ++row) {
       const int64_t at = member_ * d_.sample_size + positions[row], series = d_.series[at];
-      room_.series[row] = series;
-      room_.begins[row] = d_.starts[series];
-      room_.lengths[row] = d_.lengths[series];
-      room_.targets[row] = d_.targets[at];
-      room_.weights[row] = d_.weights[at];
-      longest = std::max(longest, room_.lengths[row]);
+      workspace_.series[row] = series;
+      workspace_.begins[row] = d_.starts[series];
+      workspace_.lengths[row] = d_.lengths[series];
+      workspace_.targets[row] = d_.targets[at];
+      workspace_.weights[row] = d_.weights[at];
+      longest = std::max(longest, workspace_.lengths[row]);
     }
     return longest;
   }
 
-  void fetch(int64_t time) {
+  void load_batch(int64_t time) {
     const int64_t width = d_.channels + d_.columns;
     Gather<Source, Real> g{};
     g.members = 1, g.time = time, g.batch = rows_, g.channels = d_.channels, g.columns = d_.columns;
     g.values = d_.values, g.constants = d_.constants;
-    g.begins = room_.begins.data(), g.lengths = room_.lengths.data(), g.series = room_.series.data();
+    g.begins = workspace_.begins.data(), g.lengths = workspace_.lengths.data(), g.series = workspace_.series.data();
     g.shift = d_.shift + member_ * width, g.scale = d_.scale + member_ * width;
-    g.x = room_.x;
+    g.x = workspace_.x;
     gather(g, team_, isa_);
   }
 
@@ -113,42 +114,44 @@ class Member {
     Problem<Real> p{};
     p.kind = d_.kind;
     p.members = 1, p.time = time, p.batch = rows_, p.channels = d_.channels + d_.columns, p.hidden = d_.hidden;
-    p.x = room_.x, p.x_time = p.batch * p.channels, p.x_batch = p.channels, p.x_channel = 1;
+    p.x = workspace_.x, p.x_time = p.batch * p.channels, p.x_batch = p.channels, p.x_channel = 1;
     p.w_ih = weights + at.w_ih, p.w_hh = weights + at.w_hh, p.b_ih = weights + at.b_ih, p.b_hh = weights + at.b_hh;
-    p.h_n = room_.h_n, p.c_n = room_.c_n, p.reserve = room_.reserve;
-    recurrent_forward(p, room_.lengths.data(), team_, isa_);
+    p.h_n = workspace_.h_n, p.c_n = workspace_.c_n, p.reserve = workspace_.reserve;
+    recurrent_forward(p, workspace_.lengths.data(), team_, isa_);
 
     Readout<Real> r{};
     r.members = 1, r.rows = rows_, r.inputs = d_.hidden, r.outputs = d_.outputs;
-    r.x = room_.h_n, r.weight = weights + at.readout_weight, r.bias = weights + at.readout_bias, r.y = room_.y;
+    r.x = workspace_.h_n, r.weight = weights + at.readout_weight, r.bias = weights + at.readout_bias,
+    r.y = workspace_.y;
     readout_forward(r, team_, isa_);
 
     Losses<Real> l{};
-    l.loss = d_.loss, l.rows = rows_, l.outputs = d_.outputs, l.y = room_.y, l.targets = room_.targets.data();
-    l.losses = room_.losses, l.share = room_.share, l.dy = room_.dy;
+    l.loss = d_.loss, l.rows = rows_, l.outputs = d_.outputs, l.y = workspace_.y, l.targets = workspace_.targets.data();
+    l.losses = workspace_.losses, l.share = workspace_.share, l.dy = workspace_.dy;
     loss_forward(l, team_, isa_);
-    weigh();
+    reduce_loss();
     loss_backward(l, team_, isa_);
 
-    r.dy = room_.dy, r.dx = room_.dh_n;
-    r.dweight = room_.grads + at.readout_weight, r.dbias = room_.grads + at.readout_bias;
+    r.dy = workspace_.dy, r.dx = workspace_.dh_n;
+    r.dweight = workspace_.grads + at.readout_weight, r.dbias = workspace_.grads + at.readout_bias;
     readout_backward(r, team_, isa_);
-    p.dh_n = room_.dh_n;
-    p.dw_ih = room_.grads + at.w_ih, p.dw_hh = room_.grads + at.w_hh;
-    p.db_ih = room_.grads + at.b_ih, p.db_hh = room_.grads + at.b_hh;
-    recurrent_backward(p, room_.lengths.data(), team_, isa_);
+    p.dh_n = workspace_.dh_n;
+    p.dw_ih = workspace_.grads + at.w_ih, p.dw_hh = workspace_.grads + at.w_hh;
+    p.db_ih = workspace_.grads + at.b_ih, p.db_hh = workspace_.grads + at.b_hh;
+    recurrent_backward(p, workspace_.lengths.data(), team_, isa_);
   }
 
   // Each row's share of the mean, and the sums of the pass.
-  void weigh() {
+  void reduce_loss() {
     double weight = 0, loss = 0;
     for (int64_t row = 0; row < rows_; ++row) {
-      const double own = room_.weights[row];
+      const double own = workspace_.weights[row];
       weight += own;
-      if (own > 0) loss += static_cast<double>(room_.losses[row]) * own;
+      if (own > 0) loss += static_cast<double>(workspace_.losses[row]) * own;
     }
     const double least = std::max(weight, std::numeric_limits<double>::min());
-    for (int64_t row = 0; row < rows_; ++row) room_.share[row] = static_cast<Real>(room_.weights[row] / least);
+    for (int64_t row = 0; row < rows_; ++row)
+      workspace_.share[row] = static_cast<Real>(workspace_.weights[row] / least);
     d_.loss_sums[member_] += loss;
     d_.weight_sums[member_] += weight;
   }
@@ -159,23 +162,23 @@ class Member {
     Update<Real> u = d_.update;
     u.norms += (d_.first_step + step) * u.members + member_;
     u.members = 1;
-    u.weights += row, u.decay += row, u.first += row;
-    if (u.second) u.second += row;
-    u.grads = room_.grads, u.active = &active;
+    u.weights += row, u.decay += row, u.exp_avg += row;
+    if (u.exp_avg_sq) u.exp_avg_sq += row;
+    u.grads = workspace_.grads, u.active = &active;
     u.steps += member_, u.lr += member_, u.momentum += member_, u.max_norm += member_;
     take_step(u, team_, isa_);
   }
 
-  const Descent<Source, Real>& d_;
+  const FusedSteps<Source, Real>& d_;
   const int64_t member_;
   int64_t rows_ = 0;  // of the step at hand
-  Room<Real>& room_;
-  const Team team_;
+  Workspace<Real>& workspace_;
+  const ThreadTeam team_;
   const std::string& isa_;
 };
 
 template <class Source, class Real>
-int64_t longest_series(const Descent<Source, Real>& d) {
+int64_t longest_series(const FusedSteps<Source, Real>& d) {
   int64_t longest = 1;
   for (int64_t member = 0; member < d.update.members; ++member) {
     const int64_t* order = d.order + member * d.positions;
@@ -211,30 +214,30 @@ class Failure {
 }  // namespace
 
 template <class Source, class Real>
-void train_steps(const Descent<Source, Real>& d, const Team& team, const std::string& isa) {
+void train_steps(const FusedSteps<Source, Real>& d, const ThreadTeam& team, const std::string& isa) {
   const DenormalMode mode(Denormals::kept);  // for what lies between the passes, as in a step of single passes
   const int64_t members = d.update.members, time = longest_series(d);
   // Members that no full round of threads is left for take the threads one after the other.
   const int64_t side_by_side = members / team.threads * team.threads;
-  std::vector<std::unique_ptr<Room<Real>>> rooms;
+  std::vector<std::unique_ptr<Workspace<Real>>> workspaces;
   for (int64_t i = 0; i < (side_by_side ? team.threads : 1); ++i) {
-    rooms.push_back(std::make_unique<Room<Real>>(d, time));
+    workspaces.push_back(std::make_unique<Workspace<Real>>(d, time));
   }
   Failure failure;
   parallel_for(
       side_by_side, team,
       [&](int64_t member, int worker) {
-        failure.keep([&] { Member<Source, Real>(d, member, *rooms[worker], {1, false}, isa).take_steps(); });
+        failure.keep([&] { Member<Source, Real>(d, member, *workspaces[worker], {1, false}, isa).take_steps(); });
       },
       Denormals::kept);
   failure.rethrow();
   for (int64_t member = side_by_side; member < members; ++member) {
-    Member<Source, Real>(d, member, *rooms[0], team, isa).take_steps();
+    Member<Source, Real>(d, member, *workspaces[0], team, isa).take_steps();
   }
 }
 
-template void train_steps<float, float>(const Descent<float, float>&, const Team&, const std::string&);
-template void train_steps<double, double>(const Descent<double, double>&, const Team&, const std::string&);
-template void train_steps<double, float>(const Descent<double, float>&, const Team&, const std::string&);
+template void train_steps<float, float>(const FusedSteps<float, float>&, const ThreadTeam&, const std::string&);
+template void train_steps<double, double>(const FusedSteps<double, double>&, const ThreadTeam&, const std::string&);
+template void train_steps<double, float>(const FusedSteps<double, float>&, const ThreadTeam&, const std::string&);
 
 }  // namespace throughtime

@@ -1,4 +1,4 @@
-// Whole training steps of a network of one layer with one output a series: fetch the batch, run forward and backward,
+// Whole training steps of a network of one layer with one output per series: fetch the batch, run forward and backward,
 // clip, update. A task is one member with all its steps, so nothing waits between them and what a member needs stays
 // in its core's cache. The same functions as one by one, so the same bits.
 #pragma once
@@ -19,7 +19,7 @@ struct Places {
 };
 
 template <class Source, class Real>
-struct Descent {
+struct FusedSteps {
   Kind kind;
   Loss loss;
   int64_t channels, columns, hidden, outputs;
@@ -44,6 +44,6 @@ struct Descent {
 };
 
 template <class Source, class Real>
-void train_steps(const Descent<Source, Real>& d, const Team& team, const std::string& isa);
+void train_steps(const FusedSteps<Source, Real>& d, const ThreadTeam& team, const std::string& isa);
 
 }  // namespace throughtime
