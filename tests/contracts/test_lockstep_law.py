@@ -288,12 +288,12 @@ def test_watched_series_progress_reports_and_the_memory_budget_change_no_bit():
     members = [SequenceClassifier(hidden_size=7, max_epochs=3, random_state=seed) for seed in range(3)]
     told = []
     plain = fit_members(members, X, y, train_indices=train)
-    watched = fit_members(
+    evaluated = fit_members(
         members, X, y, train_indices=train, eval_indices=[rest[0], None, rest[2]], on_epoch=told.append
     )
     one_by_one = fit_members(members, X, y, train_indices=train, memory_budget=1)
     assert told
-    for m, (one, other, frugal) in enumerate(zip(plain, watched, one_by_one, strict=True)):
+    for m, (one, other, frugal) in enumerate(zip(plain, evaluated, one_by_one, strict=True)):
         for name, weight in one.module_.state_dict().items():
             assert torch.equal(weight, other.module_.state_dict()[name])
             assert torch.equal(weight, frugal.module_.state_dict()[name])

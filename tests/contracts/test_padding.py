@@ -11,7 +11,7 @@ from throughtime import SequenceClassifier, SequenceRegressor, fit_members
 from throughtime.data import Sequences
 from throughtime.estimators import SequenceEstimator, members
 from throughtime.kernels import native_available
-from throughtime.training import evaluation, lockstep
+from throughtime.training import evaluation, passes
 
 HUGE = 1_000_000_000
 N = 21
@@ -93,7 +93,7 @@ class Rows:
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.training: list[int] = []
         self.evaluation: list[int] = []
-        for module, seen in ((lockstep, self.training), (evaluation, self.evaluation)):
+        for module, seen in ((passes, self.training), (evaluation, self.evaluation)):
 
             def gather(*arguments: Any, taken: Any = module.gather, seen: list[int] = seen) -> Any:
                 batch = taken(*arguments)
@@ -128,13 +128,13 @@ def test_one_long_series_is_trained_and_predicted_as_one_row(monkeypatch: pytest
 @needs_native
 def test_whole_steps_are_handed_no_padding(monkeypatch: pytest.MonkeyPatch) -> None:
     widths = []
-    taken = lockstep.train_steps
+    taken = passes.train_steps
 
     def noted(*arguments: Any) -> None:
         widths.append(arguments[7].shape[1])
         taken(*arguments)
 
-    monkeypatch.setattr(lockstep, "train_steps", noted)
+    monkeypatch.setattr(passes, "train_steps", noted)
     SequenceRegressor(**SMALL, batch_size=HUGE).fit(X, Y)
     assert set(widths) == {N}
 

@@ -26,9 +26,9 @@ def net(**settings: Any) -> SequenceClassifier:
     return SequenceClassifier(**{"hidden_size": 4, "max_epochs": 3, "random_state": 0} | settings)
 
 
-def history(losses: list[float], watched: list[float] | None = None) -> list[EpochRecord]:
+def history(losses: list[float], evaluated: list[float] | None = None) -> list[EpochRecord]:
     return [
-        EpochRecord(i + 1, 0.1, loss, None, None if watched is None else watched[i], 1.0, 0.0)
+        EpochRecord(i + 1, 0.1, loss, None, None if evaluated is None else evaluated[i], 1.0, 0.0)
         for i, loss in enumerate(losses)
     ]
 

@@ -271,16 +271,16 @@ def test_the_validation_loss_is_that_of_the_weights_after_the_epoch_without_drop
 def test_watched_series_are_noted_and_change_nothing():
     data = Data()
     (trained,) = train(NET, RECIPE, data.inputs, [data.member(rows=np.arange(20))])
-    watched = data.member(rows=np.arange(20), watched=data.sample(np.arange(20, N)))
-    (noted,) = train(NET, RECIPE, data.inputs, [watched])
+    evaluated = data.member(rows=np.arange(20), eval=data.sample(np.arange(20, N)))
+    (noted,) = train(NET, RECIPE, data.inputs, [evaluated])
     for name, weight in trained.weights.items():
         assert torch.equal(weight, noted.weights[name])
     assert curve_of(trained) == curve_of(noted)
     assert all(record.eval_loss is None for record in trained.history)
-    plain = PlainLoop(data, NET, RECIPE, watched)
+    plain = PlainLoop(data, NET, RECIPE, evaluated)
     for name, weight in plain.named.items():
         weight.data.copy_(noted.weights[name])
-    expected = plain.losses(watched.watched.rows).mean().item()
+    expected = plain.losses(evaluated.eval.rows).mean().item()
     assert noted.history[-1].eval_loss == pytest.approx(expected, rel=1e-12)
 
 

@@ -1,16 +1,17 @@
 """Steps taken whole in C++ are, to the bit, the same steps taken one pass at a time through autograd."""
 
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from test_lockstep import CHANNELS, NET, RECIPE, Data
 
-from throughtime.kernels import native_available
+from throughtime.kernels import Pass, native_available
 from throughtime.nn import Architecture
-from throughtime.training import Member, Recipe, Trained, lockstep, train
-from throughtime.training.lockstep import _Group
+from throughtime.training import Member, Recipe, Trained, passes, train
+from throughtime.training.group import stack_members
 
 pytestmark = pytest.mark.skipif(not native_available(), reason="installed without the C++ kernels")
 
@@ -18,17 +19,17 @@ pytestmark = pytest.mark.skipif(not native_available(), reason="installed withou
 def both_ways(
     net: Architecture, recipe: Recipe, data: Data, members: list[Member], monkeypatch: pytest.MonkeyPatch
 ) -> tuple[list[Trained], list[Trained]]:
-    ways = []
+    fused = []
 
-    def noted(self: _Group, *arguments: object) -> object:
-        ways.append(self)
-        return taken(self, *arguments)
+    def noted(*arguments: Any) -> Pass:
+        fused.append(arguments)
+        return taken(*arguments)
 
-    taken = _Group._whole_steps
-    monkeypatch.setattr(_Group, "_whole_steps", noted)
+    taken = passes.fused_pass
+    monkeypatch.setattr(passes, "fused_pass", noted)
     whole = train(net, recipe, data.inputs, members)
-    assert ways  # or the two would be one
-    monkeypatch.setattr(_Group, "in_kernels", False)
+    assert fused  # or the two would be one
+    monkeypatch.setattr(passes, "can_fuse", lambda *_: False)
     return whole, train(net, recipe, data.inputs, members)
 
 
@@ -160,14 +161,14 @@ def test_how_many_steps_a_call_takes_changes_no_bit(monkeypatch):
     data = Data()
     long = train(NET, RECIPE, data.inputs, company(data))
     calls = []
-    taken = lockstep.train_steps
+    taken = passes.train_steps
 
     def noted(*arguments):
         calls.append(arguments)
         taken(*arguments)
 
-    monkeypatch.setattr(lockstep, "CALL_WORK", 1)
-    monkeypatch.setattr(lockstep, "train_steps", noted)
+    monkeypatch.setattr(passes, "CALL_WORK", 1)
+    monkeypatch.setattr(passes, "train_steps", noted)
     same(train(NET, RECIPE, data.inputs, company(data)), long)
     assert {len(arguments[-2]) for arguments in calls} == {1}
 
@@ -182,7 +183,8 @@ def test_other_networks_go_through_autograd(changed):
     sample = data.sample(np.arange(9))
     by_step = replace(sample, targets=np.zeros(int(data.inputs.lengths[:9].sum()), dtype=np.int64))
     member = data.member(train=by_step if changed.get("pooling") == "steps" else sample)
-    assert not _Group(replace(NET, **changed), RECIPE, data.inputs, [member]).in_kernels
+    group = stack_members(replace(NET, **changed), RECIPE, data.inputs, [member])
+    assert not passes.can_fuse(group, torch.zeros(1, dtype=RECIPE.dtype))
 
 
 @pytest.mark.parametrize("changed", [{"dropout": 0.1}, {"noise": {"zoneout": 0.1}}], ids=str)

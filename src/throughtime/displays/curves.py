@@ -36,7 +36,7 @@ class TrainingCurvesDisplay:
     Parameters
     ----------
     histories
-        One per member. The validation loss is that of the watched series, or else of the inner split.
+        One per member. The validation loss is that of the evaluated series, or else of the inner split.
     loss
         What the loss is called, with its unit.
 
@@ -57,10 +57,10 @@ class TrainingCurvesDisplay:
             raise ParameterError(f"TrainingCurvesDisplay needs the history of a member, got {len(histories)} histories")
         self.loss = loss
         self.train = _by_epoch([[record.train_loss for record in history] for history in histories])
-        watched = [
+        evaluated = [
             [r.eval_loss if r.eval_loss is not None else r.validation_loss for r in history] for history in histories
         ]
-        self.validation = _by_epoch([[np.nan if loss is None else loss for loss in history] for history in watched])
+        self.validation = _by_epoch([[np.nan if loss is None else loss for loss in history] for history in evaluated])
 
     @classmethod
     def from_estimator(

@@ -97,11 +97,11 @@ def fit_members(
     results: list[E | Exception | None] = [None] * len(estimators)
     together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
     for m, estimator in enumerate(estimators):
-        watch = None if eval_indices is None else eval_indices[m]
+        own = None if eval_indices is None else eval_indices[m]
         try:
             rows = everything if train_indices is None else as_rows(train_indices[m], len(everything))
-            watched = None if watch is None else as_rows(watch, len(everything))
-            prepared = problem.prepare(estimator, rows, watched)
+            evaluated = None if own is None else as_rows(own, len(everything))
+            prepared = problem.prepare(estimator, rows, evaluated)
         except ThroughtimeError as error:
             results[m] = error
         else:

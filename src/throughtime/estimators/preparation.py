@@ -108,7 +108,7 @@ class Problem:
             self._inputs[key] = inputs_of(self.features(masked, dtype), device)
         return self._inputs[key]
 
-    def prepare(self, estimator: SequenceEstimator, rows: Rows, watched: Rows | None) -> Prepared:
+    def prepare(self, estimator: SequenceEstimator, rows: Rows, eval_rows: Rows | None) -> Prepared:
         """Everything of one member that comes from its own training series."""
         p = parameters_of(estimator)
         check_device(p["device"])
@@ -131,7 +131,7 @@ class Problem:
             learned["classes_"] = classes_of(own)
         else:
             refuse_unscorable(own.values)
-            transform(p["target_transform"], own.values)  # for what it refuses: what is watched may be outside
+            transform(p["target_transform"], own.values)  # for what it refuses: what is only evaluated may be outside
         inner = self._inner_split(p, rows, own, seed, learned.get("classes_"))
         train_indices = rows if inner is None else rows[inner[0]]
 
@@ -181,7 +181,7 @@ class Problem:
             max_epochs=int(p["max_epochs"]),
             patience=int(p["patience"]) if p["early_stopping"] else None,
             validation=None if inner is None else encode_rows(rows[inner[1]]),
-            watched=None if watched is None else encode_rows(watched),
+            eval=None if eval_rows is None else encode_rows(eval_rows),
             noise=_noise(p),
         )
         learned |= {"n_static_": 0 if self.X.static is None else self.X.static.shape[1], "n_steps_": self.n_steps}

@@ -11,43 +11,21 @@ from dataclasses import dataclass, field
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
-from numpy import ndarray
 from torch import Tensor
 
 from throughtime.errors import DivergenceError
-from throughtime.kernels import Pass, one_thread, ordered_sum, supports, train_steps
-from throughtime.nn import Architecture, Net, forward, initial_weights, is_bias, weight_shapes
+from throughtime.kernels import one_thread, ordered_sum
+from throughtime.nn import Net, initial_weights
 from throughtime.records import EpochProgress, EpochRecord
-from throughtime.training.batches import (
-    dropout_masks,
-    epoch_order,
-    gather,
-    noise_masks,
-    observations,
-    padded_rows,
-    row_by_row,
-    training_data,
-)
+from throughtime.training.batches import observations
 from throughtime.training.evaluation import evaluate
-from throughtime.training.layout import Layout, copy_all
+from throughtime.training.group import stack_members
 from throughtime.training.losses import elementwise, totals, weighted_totals
-from throughtime.training.members import (
-    Inputs,
-    Member,
-    Recipe,
-    Sample,
-    Trained,
-    stack_samples,
-    training_size,
-)
+from throughtime.training.members import Inputs, Member, Recipe, Trained
 from throughtime.training.optimizers import Optimizer
+from throughtime.training.passes import run_pass
 from throughtime.training.schedules import Schedule
 from throughtime.training.streams import Purpose, derived_seed
-
-#: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
-#: members is the least.
-CALL_WORK = 20_000_000_000
 
 
 def train(
@@ -74,14 +52,14 @@ def train(
     in ``failure``; the others do not notice.
     """
     with one_thread():
-        group = _Group(net, recipe, inputs, members)
+        loop = _Loop(net, recipe, inputs, members)
         results: dict[int, Trained] = {}
         most = max(member.max_epochs for member in members)
         epoch = 0
-        while group.members:
-            records = group.run_epoch(epoch)
+        while loop.group.members:
+            records = loop.run_epoch(epoch)
             epoch += 1
-            results |= group.retire(epoch)
+            results |= loop.retire(epoch)
             if on_epoch is not None:
                 losses = [record.validation_loss for record in records if record.validation_loss is not None]
                 on_epoch(
@@ -89,7 +67,7 @@ def train(
                         epoch=epoch,
                         max_epochs=most,
                         members=len(members),
-                        running=len(group.members),
+                        running=len(loop.group.members),
                         train_loss=float(np.mean([record.train_loss for record in records])),
                         validation_loss=float(np.mean(losses)) if losses else None,
                     )
@@ -109,13 +87,11 @@ class _Progress:
     best_weights: Tensor | None = None
 
 
-class _Group:
+class _Loop:
     """The members still training: their weights, a row each, and what the loop keeps of them."""
 
     def __init__(self, net: Net, recipe: Recipe, inputs: Inputs, members: Sequence[Member]) -> None:
-        self.net, self.recipe, self.inputs = net, recipe, inputs
-        self.layout = Layout(weight_shapes(net))
-        self.members = list(members)
+        self.group = group = stack_members(net, recipe, inputs, members)
         self.progress = [
             _Progress(place, Schedule(recipe.lr_schedule, member.lr, member.max_epochs))
             for place, member in enumerate(members)
@@ -124,17 +100,16 @@ class _Group:
             initial_weights(net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
             for member in members
         ]
-        stacked = [torch.stack([start[name] for start in starts]).to(recipe.device) for name in self.layout.shapes]
-        self.weights = self.layout.flatten(stacked)
-        self.optimizer = Optimizer(recipe.optimizer, self._decay(), self._tensor([m.momentum for m in members]))
-        self._settle()
+        stacked = [torch.stack([start[name] for start in starts]).to(recipe.device) for name in group.layout.shapes]
+        self.weights = group.layout.flatten(stacked)
+        self.optimizer = Optimizer(recipe.optimizer, group.decay(), group.tensor([m.momentum for m in members]))
 
     def run_epoch(self, epoch: int) -> list[EpochRecord]:
         """Take every member through its training series once, then measure."""
         rates = [progress.schedule.lr(epoch) for progress in self.progress]
-        losses, norms, clipped = self._pass(epoch, self._tensor(rates))
+        losses, norms, clipped = self._pass(epoch, rates)
         validation = self._losses("validation")
-        watched = self._losses("watched")
+        evaluated = self._losses("eval")
         records = []
         for m, progress in enumerate(self.progress):
             record = EpochRecord(
@@ -142,7 +117,7 @@ class _Group:
                 lr=rates[m],
                 train_loss=float(losses[m]),
                 validation_loss=validation[m],
-                eval_loss=watched[m],
+                eval_loss=evaluated[m],
                 gradient_norm=float(norms[m]),
                 clipped=float(clipped[m]),
             )
@@ -160,7 +135,7 @@ class _Group:
         finite = self.weights.isfinite().all(1).tolist()
         done: dict[int, Trained] = {}
         keep = []
-        for m, (member, progress) in enumerate(zip(self.members, self.progress, strict=True)):
+        for m, (member, progress) in enumerate(zip(self.group.members, self.progress, strict=True)):
             last = progress.history[-1]
             failure = None
             if not (finite[m] and math.isfinite(last.train_loss)):
@@ -175,7 +150,7 @@ class _Group:
                 keep.append(m)
                 continue
             row = self.weights[m] if progress.best_weights is None else progress.best_weights
-            named = self.layout.views(row[None])
+            named = self.group.layout.views(row[None])
             done[progress.place] = Trained(
                 {name: value[0].clone() for name, value in named.items()},
                 tuple(progress.history),
@@ -186,147 +161,36 @@ class _Group:
             self._take(keep)
         return done
 
-    def _pass(self, epoch: int, rates: Float[Tensor, "member"]) -> tuple[Tensor, Tensor, Tensor]:
-        """One pass over the training series: mean loss, mean gradient norm, share of steps clipped, one per member."""
-        size = self.recipe.batch_size
-        order = epoch_order(self.members, epoch)
-        steps = -(-self.samples["train"].sizes // size)
-        active = torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(self.weights.device)
-        if self.in_kernels:
-            loss_sums, weight_sums, norms = self._whole_steps(order, int(steps.max()), rates)
-        else:
-            loss_sums, weight_sums, norms = self._steps_by_autograd(order, epoch, active, rates)
+    def _pass(self, epoch: int, rates: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
+        """One pass: each member's mean loss, mean gradient norm and fraction of steps clipped."""
+        group = self.group
+        result, active = run_pass(group, self.weights, self.optimizer, epoch, group.tensor(rates))
         taken = active.sum(0)
-        norm_sums = ordered_sum(torch.where(active, norms.double(), 0), 0)
-        clip_sums = ordered_sum((active & (norms > self.clip_norms)).double(), 0)
-        return loss_sums / weight_sums, norm_sums / taken, clip_sums / taken
-
-    @property
-    def in_kernels(self) -> bool:
-        """Whether C++ can take whole steps: one layer and one direction, an output per series, and no noise."""
-        net = self.net
-        return (
-            isinstance(net, Architecture)
-            and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
-            and supports(self.weights)
-            and not any(member.dropout or member.noise for member in self.members)
-        )
-
-    def _whole_steps(self, order: Int[ndarray, "member place"], steps: int, rates: Float[Tensor, "member"]) -> Pass:
-        """The pass in C++, in calls between which Ctrl-C is heard."""
-        net, size = self.net, self.recipe.batch_size
-        assert isinstance(net, Architecture)
-        samples, inputs = self.samples["train"], self.inputs
-        step_work = 6 * self.weights.numel() * min(size, order.shape[1]) * int(inputs.lengths[samples.rows].max())
-        at_once = max(1, CALL_WORK // step_work)
-        sums = self.weights.new_zeros(2, len(self.members), dtype=torch.float64)
-        result = Pass(sums[0], sums[1], self.weights.new_zeros(steps, len(self.members)))
-        for first in range(0, steps, at_once):
-            train_steps(
-                net.kind,
-                self.recipe.loss,
-                net.hidden_size,
-                net.n_outputs,
-                list(self.layout.places.values()),
-                self.optimizer.update(self.weights, rates, self.clip_norms),
-                self.training_data,
-                torch.from_numpy(order),
-                size,
-                range(first, min(first + at_once, steps)),
-                result,
-            )
-        return result
-
-    def _steps_by_autograd(
-        self,
-        order: Int[ndarray, "member place"],
-        epoch: int,
-        active: Bool[Tensor, "step member"],
-        rates: Float[Tensor, "member"],
-    ) -> Pass:
-        """The pass of any network, on any device, all members a step at a time."""
-        size = self.recipe.batch_size
-        padded = 0 if row_by_row(self.net, self.weights) else min(size, self.recipe.padded_rows or size)
-        loss_sums = torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device)
-        weight_sums = torch.zeros_like(loss_sums)
-        norms = []
-        leaves = {name: view.detach().requires_grad_() for name, view in self.layout.views(self.weights).items()}
-        flat = torch.zeros_like(self.weights)
-        places = list(self.layout.views(flat).values())
-        for step in range(len(active)):
-            positions = order[:, step * size : (step + 1) * size]  # what the largest sample has there
-            if padded:
-                positions = padded_rows(positions, padded)
-            samples, dtype = self.samples["train"], self.weights.dtype
-            batch = gather(self.inputs, samples, positions, self.shift, self.scale, dtype)
-            targets, weights = observations(samples, batch)
-            drawn = epoch, step, batch.x.shape[1], size, self.weights, positions.shape[1]
-            masks = dropout_masks(self.net, self.members, *drawn)
-            noise = noise_masks(self.net, self.members, *drawn)
-            outputs = forward(self.net, leaves, batch.x, batch.lengths, masks, *noise)
-            losses = elementwise(self.recipe.loss, outputs, targets)
-
-            weight = totals(weights)
-            share = weights / weight.clamp(min=torch.finfo(torch.float64).tiny).view(-1, *[1] * (losses.dim() - 1))
-            # Handing the shares to autograd keeps the batch mean, a sum whose order could change, out of the graph.
-            weighted = share.to(losses.dtype)
-            copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
-            norms.append(self.optimizer.step(self.weights, flat, rates, self.clip_norms, active[step]))
-
-            loss_sums += weighted_totals(losses.detach(), weights)
-            weight_sums += weight
-        return Pass(loss_sums, weight_sums, torch.stack(norms))
+        norm_sums = ordered_sum(torch.where(active, result.norms.double(), 0), 0)
+        clip_sums = ordered_sum((active & (result.norms > group.clip_norms)).double(), 0)
+        return result.loss_sums / result.weight_sums, norm_sums / taken, clip_sums / taken
 
     def _losses(self, which: str) -> list[float | None]:
-        """Every member's mean loss on its validation or watched sample; ``None`` where it has none."""
-        samples = self.samples.get(which)
+        """Every member's mean loss on its validation or eval sample; ``None`` where it has none."""
+        group = self.group
+        samples = group.samples.get(which)
         if samples is None:
-            return [None] * len(self.members)
-        loss_sums = torch.zeros(len(self.members), dtype=torch.float64, device=self.weights.device)
+            return [None] * len(group.members)
+        loss_sums = torch.zeros(len(group.members), dtype=torch.float64, device=self.weights.device)
         weight_sums = torch.zeros_like(loss_sums)
-        noise = [member.noise for member in self.members]
+        noise = [member.noise for member in group.members]
         for batch, outputs in evaluate(
-            self.net, self.layout.views(self.weights), self.inputs, samples, self.shift, self.scale, noise
+            group.net, group.layout.views(self.weights), group.inputs, samples, group.shift, group.scale, noise
         ):
             targets, weights = observations(samples, batch)
-            loss_sums += weighted_totals(elementwise(self.recipe.loss, outputs, targets), weights)
+            loss_sums += weighted_totals(elementwise(group.recipe.loss, outputs, targets), weights)
             weight_sums += totals(weights)
         means = (loss_sums / weight_sums).tolist()
         return [mean if size else None for mean, size in zip(means, samples.sizes, strict=True)]
 
-    def _decay(self) -> Float[Tensor, "member weight"]:
-        """lambda/n on weights, nothing on biases; AdamW's value as it is."""
-        rows = self.weights.new_zeros(self.weights.shape)
-        for name, view in self.layout.views(rows).items():
-            if not is_bias(name):
-                view += 1
-        sizes = [1.0 if self.recipe.optimizer == "adamw" else training_size(m.train, self.inputs) for m in self.members]
-        return rows * self._tensor([m.weight_decay / n for m, n in zip(self.members, sizes, strict=True)])[:, None]
-
     def _take(self, keep: list[int]) -> None:
         at = torch.tensor(keep, dtype=torch.long, device=self.weights.device)
-        self.members = [self.members[m] for m in keep]
         self.progress = [self.progress[m] for m in keep]
         self.weights = self.weights[at]
         self.optimizer = self.optimizer.take(at)
-        if keep:
-            self._settle()
-
-    def _settle(self) -> None:
-        """Stack what depends on who is still there."""
-        source = self.inputs.values.dtype
-        self.shift = self._tensor([member.shift for member in self.members], source)
-        self.scale = self._tensor([member.scale for member in self.members], source)
-        self.clip_norms = self._tensor([member.clip_norm for member in self.members])
-        by_step = self.net.pooling == "steps"
-        nothing = Sample(np.zeros(0, dtype=np.int64), self.members[0].train.targets[:0], np.zeros(0))
-        self.samples = {"train": stack_samples([member.train for member in self.members], self.inputs, by_step)}
-        for which in ("validation", "watched"):
-            own = [getattr(member, which) for member in self.members]
-            if any(sample is not None for sample in own):
-                self.samples[which] = stack_samples([sample or nothing for sample in own], self.inputs, by_step)
-        if self.in_kernels:
-            self.training_data = training_data(self.inputs, self.samples["train"], self.shift, self.scale)
-
-    def _tensor(self, values: Sequence[float] | Sequence[ndarray], dtype: torch.dtype | None = None) -> Tensor:
-        return torch.from_numpy(np.array(values)).to(device=self.recipe.device, dtype=dtype or self.recipe.dtype)
+        self.group = self.group.take(keep)

@@ -69,7 +69,7 @@ class Member:
     max_epochs: int
     patience: int | None = None
     validation: Sample | None = None
-    watched: Sample | None = None
+    eval: Sample | None = None
     #: only the rates above zero
     noise: NoiseRates = field(default_factory=NoiseRates)
 
