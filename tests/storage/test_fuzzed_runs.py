@@ -308,3 +308,24 @@ def test_a_regressor_without_the_scale_of_its_target_is_refused(name: str, place
     put(run, FACTS, json.dumps(edited(facts, ("learned", name), None)).encode())
     with pytest.raises(StorageError, match=f"{name} needs a number"):
         load(run)
+
+
+@pytest.mark.parametrize("name", ["target_mean_", "target_scale_"])
+def test_a_scale_that_no_target_has_is_refused(name: str, place: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(place / "regression", tmp_path / "regression"))
+    facts = json.loads((run / FACTS).read_bytes())
+    put(run, FACTS, json.dumps(edited(facts, ("learned", name), 1e141)).encode())
+    with pytest.raises(StorageError, match=name):
+        load(run)
+
+
+def test_a_history_with_the_former_name_of_a_loss_is_read(place: Path, tmp_path: Path) -> None:
+    run = Path(shutil.copytree(place / "regression", tmp_path / "regression"))
+    facts = json.loads((run / FACTS).read_bytes())
+    before = load(run).history_
+    for number, record in enumerate(facts["history"]):
+        del record["eval_loss"]
+        record["watched_loss"] = 0.5 + number
+    put(run, FACTS, json.dumps(facts).encode())
+    assert [record.eval_loss for record in load(run).history_] == [0.5, 1.5]
+    assert [record.train_loss for record in load(run).history_] == [record.train_loss for record in before]

@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 from numpy import ndarray
-from pydantic import ConfigDict, Field
+from pydantic import AliasChoices, ConfigDict, Field
 
 from throughtime import storage
 from throughtime.data import Clock
@@ -16,6 +16,7 @@ from throughtime.estimators.base import SequenceEstimator, parameters_of
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.regressor import SequenceRegressor
+from throughtime.estimators.targets import LARGEST
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
 from throughtime.parameters import check_values, declared
 from throughtime.records import EpochRecord
@@ -49,8 +50,9 @@ class _Learned:
     n_iter_: _Natural
     horizon_: _Natural
     known_: list[_Natural]
-    target_mean_: float | None = None
-    target_scale_: Annotated[float, Field(gt=0)] | None = None
+    # what a regressor accepts as targets, so that no score of its predictions overflows
+    target_mean_: Annotated[float, Field(ge=-LARGEST, le=LARGEST)] | None = None
+    target_scale_: Annotated[float, Field(gt=0, le=LARGEST)] | None = None
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,10 @@ class _Classes:
     dtype: Annotated[str, Field(max_length=20)]
 
 
+#: What ``eval_loss`` was called in earlier files.
+_FORMERLY = "watched_loss"
+
+
 @dataclass(frozen=True)
 class _Record:
     """An `EpochRecord`; a number that was not finite is null in JSON."""
@@ -78,7 +84,7 @@ class _Record:
     lr: float
     train_loss: float | None
     validation_loss: float | None
-    eval_loss: float | None
+    eval_loss: Annotated[float | None, Field(validation_alias=AliasChoices("eval_loss", _FORMERLY))]
     gradient_norm: float | None
     clipped: float | None
 
@@ -112,6 +118,11 @@ def save(estimator: SequenceEstimator, directory: Path) -> None:
     facts, arrays = to_plain(estimator)
     files = {FACTS: storage.json_to_bytes(facts), WEIGHTS: storage.arrays_to_bytes(arrays)}
     storage.write_run(directory, files, {"kind": "estimator"})
+
+
+def _record(saved: dict[str, Any]) -> EpochRecord:
+    loss = saved.get("eval_loss", saved.get(_FORMERLY))
+    return EpochRecord(**{name: value for name, value in saved.items() if name != _FORMERLY} | {"eval_loss": loss})
 
 
 def load(directory: Path, module: Any = None) -> SequenceEstimator:
@@ -186,7 +197,7 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
         estimator.module_ = network.eval()  # type: ignore[assignment]
         clock = facts.get("clock")  # runs before times were looked at have none
         estimator.clock_ = None if clock is None else Clock(**clock)
-        estimator.history_ = [EpochRecord(**record) for record in facts["history"]]
+        estimator.history_ = [_record(record) for record in facts["history"]]
         if len(estimator.history_) != estimator.n_iter_:
             raise ValueError(f"history needs {estimator.n_iter_} epochs, got {len(estimator.history_)}")
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:

@@ -23,7 +23,8 @@ _TRANSFORMS: dict[str, tuple[Callable[[ndarray], ndarray], Callable[[ndarray], n
     "sqrt": (np.sqrt, np.square, 0.0, "of at least 0"),
 }
 
-_LARGEST = 1e140  # its square, times the number of targets, is a float64, and so is the inverse of that
+#: Of a target in size: its square, times the number of targets, is a float64, and so is the inverse of that.
+LARGEST = 1e140
 
 
 @dataclass(frozen=True)
@@ -144,11 +145,11 @@ def refuse_unscorable(y: Shaped[ndarray, "target"]) -> None:
         return
     low, high = float(np.nanmin(y)), float(np.nanmax(y))
     largest = max(-low, high)
-    if largest > _LARGEST:
-        raise DataError(f"y needs targets of at most {_LARGEST:g} in size, got {largest:g}; divide y by a constant")
-    if 0 < high - low < 1 / _LARGEST:
+    if largest > LARGEST:
+        raise DataError(f"y needs targets of at most {LARGEST:g} in size, got {largest:g}; divide y by a constant")
+    if 0 < high - low < 1 / LARGEST:
         raise DataError(
-            f"y needs targets at least {1 / _LARGEST:g} apart, got {low:g} to {high:g}; multiply y by a constant"
+            f"y needs targets at least {1 / LARGEST:g} apart, got {low:g} to {high:g}; multiply y by a constant"
         )
 
 
