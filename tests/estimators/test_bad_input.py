@@ -258,13 +258,13 @@ def test_rows_that_are_no_series_fail_their_member_alone():
     rows = [np.arange(N), np.array([0, 1, N]), np.array([-1, 0, 1]), np.zeros(0, dtype=int), classes() < 2]
     fitted = fit_members(members, ragged(), classes(), train_indices=rows)
     assert [str(member) for member in fitted[1:4]] == [
-        "a member's rows need to be among the 36 series, got 0 to 36",
-        "a member's rows need to be among the 36 series, got -1 to 1",
+        "a member's indices need to be among the 36 series, got 0 to 36",
+        "a member's indices need to be among the 36 series, got -1 to 1",
         "a member needs at least one series, got none",
     ]
     assert fitted[0].classes_.tolist() == [0, 1, 2]
     assert fitted[4].classes_.tolist() == [0, 1]
-    with refuses(ParameterError, "fit_members needs rows for each of 5 members, got 1"):
+    with refuses(ParameterError, "fit_members needs train_indices for each of 5 members, got 1"):
         fit_members(members, ragged(), classes(), train_indices=rows[:1])
     assert fit_members([], ragged(), classes()) == []
     assert predict_members([], Sequences.from_arrays(ragged()), []) == []

@@ -315,7 +315,7 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("step", ["fit_calls", "predict_calls"])
+@pytest.mark.parametrize("step", ["fit_requests", "predict_requests"])
 def test_an_interrupt_that_python_drops_is_raised_again(
     step: str, monkeypatch: pytest.MonkeyPatch, dropped: list[Any]
 ) -> None:
@@ -364,7 +364,7 @@ def test_an_interrupt_that_comes_out_is_raised_once(monkeypatch: pytest.MonkeyPa
     before = signal.signal(signal.SIGINT, handler)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(call_batcher, "fit_calls", work)
+            patch.setattr(call_batcher, "fit_requests", work)
             with pytest.raises(KeyboardInterrupt):
                 cross_validate(NET, X, Y, cv=2)
         with pytest.raises(KeyboardInterrupt), lockstep():

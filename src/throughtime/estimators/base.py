@@ -1,4 +1,4 @@
-"""What the two estimators share: parameters as declared, fitting through the lockstep door, saving and loading."""
+"""What the two estimators have in common: parameters as declared, fitting in lockstep, saving and loading."""
 
 from collections.abc import Callable, Sequence
 from inspect import Parameter as Argument
@@ -12,18 +12,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Clock, Sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators.calls import Fit, Outputs, execute
+from throughtime.estimators.calls import execute
+from throughtime.estimators.forecast import at_own_steps
 from throughtime.estimators.names import NAMES
+from throughtime.estimators.persistence import read_estimator, write_estimator
+from throughtime.estimators.problem import Problem, sequences_like
+from throughtime.estimators.requests import Fit, Outputs
+from throughtime.estimators.targets import observed_pairs, steps_like
+from throughtime.estimators.tasks import Task
 from throughtime.nn import FactoryModule, SequenceNetwork
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
 
 C = TypeVar("C", bound=type)
-
-
-def parameters_of(estimator: "SequenceEstimator") -> dict[str, Any]:
-    """Every declared parameter, also those that a subclass sets itself and ``get_params`` does not know."""
-    return {name: getattr(estimator, name) for name in declared(estimator.schema)}
 
 
 def takes(schema: type) -> Callable[[C], C]:
@@ -77,6 +78,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     known: Sequence[int | str] | None = None
 
     schema: type
+    #: what is predicted: loss, coding of targets, score
+    task: Task
     module_: SequenceNetwork | FactoryModule
     history_: list[EpochRecord]
     best_epoch_: int | None
@@ -130,28 +133,35 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         DivergenceError
             When the loss or the weights stop being finite.
         """
-        fitted = execute(Fit(self, X, y, sample_weight, groups))
+        learned = execute(Fit(self, Problem([self], X, y, sample_weight, groups)))
         for name in NAMES:  # those of an earlier fit
             self.__dict__.pop(name, None)
-        # What was learned alone: parameters stay the very objects that the caller gave.
-        self.__dict__.update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
+        self.__dict__.update(learned)
         return self
 
     def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:
         """The series, and the network's outputs: a row per series, or a row per step."""
-        from throughtime.estimators.preparation import sequences_like
-
         check_is_fitted(self, "module_")
         series = sequences_like(self, X)
         return series, execute(Outputs(self, series))
 
     def predictions(self, X: Sequences, outputs: ndarray) -> Any:
         """Turn the network's outputs on X into what ``predict`` gives."""
-        raise NotImplementedError
+        values = self.task.coding_of(self).decode(outputs)
+        return steps_like(X, at_own_steps(X, values, self.horizon_)[:, None]) if self.by_step_ else values
+
+    def probabilities(self, X: Sequences, outputs: ndarray) -> Any:
+        """Turn the network's outputs on X into what ``predict_proba`` gives; ``None`` where there are no classes."""
+        values = self.task.coding_of(self).probabilities(outputs)
+        return values if values is None or not self.by_step_ else steps_like(X, values)
 
     def predict(self, X: Any) -> Any:
         """One prediction per series; or ``Sequences`` with one per step when every step had a target."""
         return self.predictions(*self._outputs(X))
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        truth, predicted, weights = observed_pairs(self, X, y, self.predict(X), sample_weight)
+        return self.task.score(truth, predicted, weights)
 
     def save(self, directory: str | Path) -> None:
         """Write the fitted estimator into a new directory: safetensors, JSON and a manifest of checksums.
@@ -161,10 +171,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         StorageError
             When the directory exists or cannot be written; nothing is left behind.
         """
-        from throughtime.estimators.persistence import save
-
         check_is_fitted(self, "module_")
-        save(self, Path(directory))
+        write_estimator(self, Path(directory))
 
     @classmethod
     def load(cls, directory: str | Path, module: Any = None) -> Self:
@@ -182,14 +190,14 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         ParameterError
             When the factory is missing.
         """
-        from throughtime.estimators.persistence import load
 
-        estimator = load(Path(directory), module)
-        if not isinstance(estimator, cls):
-            raise ParameterError(
-                f"{cls.__name__}.load needs a saved {cls.__name__}, got a {type(estimator).__name__} in {directory}"
-            )
-        return estimator
+        def class_of(kind: str) -> type[Self]:
+            if kind != cls.task.kind:
+                saved = f"Sequence{kind.capitalize()}"
+                raise ParameterError(f"{cls.__name__}.load needs a saved {cls.__name__}, got a {saved} in {directory}")
+            return cls
+
+        return read_estimator(Path(directory), class_of, module)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

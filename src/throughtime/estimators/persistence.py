@@ -1,8 +1,9 @@
 """A fitted estimator as arrays and plain values, and back: what ``save`` and a run keep of it."""
 
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 import numpy as np
 import torch
@@ -12,16 +13,14 @@ from pydantic import ConfigDict, Field
 from throughtime import storage
 from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
-from throughtime.estimators.base import SequenceEstimator, parameters_of
-from throughtime.estimators.classifier import SequenceClassifier
+from throughtime.estimators.interface import FittedEstimator, parameters_of
 from throughtime.estimators.names import NAMES
-from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
 from throughtime.parameters import check_values, declared
 from throughtime.records import EpochRecord
 
-#: Nothing else is ever made from a file's name for it.
-_KINDS: dict[str, type[SequenceEstimator]] = {"classifier": SequenceClassifier, "regressor": SequenceRegressor}
+E = TypeVar("E", bound=FittedEstimator)
+
 _PLAIN = ("random_state_", "masked_", "by_step_", "n_static_", "n_steps_", "n_features_in_", "best_epoch_", "n_iter_",
           "horizon_", "known_")  # fmt: skip
 _REGRESSOR = ("target_mean_", "target_scale_")
@@ -107,22 +106,22 @@ class _Shapes:
     pooling: Literal["last", "steps"]
 
 
-def save(estimator: SequenceEstimator, directory: Path) -> None:
+def write_estimator(estimator: FittedEstimator, directory: Path) -> None:
     """Write a fitted estimator as a run of two files."""
     facts, arrays = to_plain(estimator)
     files = {FACTS: storage.json_to_bytes(facts), WEIGHTS: storage.arrays_to_bytes(arrays)}
     storage.write_run(directory, files, {"kind": "estimator"})
 
 
-def load(directory: Path, module: Any = None) -> SequenceEstimator:
-    """Read a fitted estimator, from ``save`` or from a run of the command line (its refit)."""
+def read_estimator(directory: Path, class_of: Callable[[str], type[E]], module: Any = None) -> E:
+    """Read a fitted estimator, from `write_estimator` or from a run of the command line (its refit)."""
     run = storage.read_run(directory)
-    return from_plain(run.json(FACTS), run.arrays(WEIGHTS), str(directory), module)
+    return restore(run.json(FACTS), run.arrays(WEIGHTS), str(directory), class_of, module)
 
 
-def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
+def to_plain(estimator: FittedEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Everything of a fitted estimator: values for JSON, and its arrays by name."""
-    kind = next(name for name, cls in _KINDS.items() if isinstance(estimator, cls))
+    kind = estimator.task.kind
     parameters = parameters_of(estimator)
     del parameters["module"]  # code: who loads it brings it
     if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, classes may be numbers
@@ -137,14 +136,22 @@ def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, nd
         "history": estimator.history_,
         "clock": estimator.clock_,
     }
-    if isinstance(estimator, SequenceClassifier):
-        facts["classes"] = {"values": estimator.classes_.tolist(), "dtype": estimator.classes_.dtype.str}
+    if kind == "classifier":
+        classes: ndarray = getattr(estimator, "classes_")  # noqa: B009
+        facts["classes"] = {"values": classes.tolist(), "dtype": classes.dtype.str}
     arrays = {name: value.detach().cpu().numpy() for name, value in estimator.module_.state_dict().items()}
     return facts, arrays
 
 
-def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any = None) -> SequenceEstimator:
+def restore(
+    facts: Any, arrays: dict[str, ndarray], source: str, class_of: Callable[[str], type[E]], module: Any = None
+) -> E:
     """Make the estimator again.
+
+    Parameters
+    ----------
+    class_of
+        The class of each kind; nothing else is ever made from a file's name for it.
 
     Raises
     ------
@@ -156,8 +163,8 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
     _check_module(facts, source, module)
     storage.typed(facts, _Facts, source, "a saved estimator")
     storage.typed(facts["architecture"], Architecture if module is None else _Shapes, source, "a saved estimator")
+    cls = class_of(facts["kind"])
     try:
-        cls = _KINDS[facts["kind"]]
         parameters = dict(facts["parameters"]) | {"module": module}
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
@@ -165,12 +172,12 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
         if parameters.keys() != declared(cls.schema).keys():
             raise ValueError("its parameters are not those of this version")
         estimator = cls(**parameters)
-        for name in _PLAIN + (_REGRESSOR if cls is SequenceRegressor else ()):
+        for name in _PLAIN + (_REGRESSOR if facts["kind"] == "regressor" else ()):
             setattr(estimator, name, facts["learned"][name])
             if name in _REGRESSOR and facts["learned"][name] is None:
                 raise ValueError(f"{name} needs a number, got none")
-        if isinstance(estimator, SequenceClassifier):
-            estimator.classes_ = _classes(**facts["classes"])
+        if facts["kind"] == "classifier":
+            setattr(estimator, "classes_", _classes(**facts["classes"]))  # noqa: B010
         for name, names in facts.get("names", {}).items():  # files of earlier versions have none
             setattr(estimator, name, np.array(names, dtype=object))
         shapes = facts["architecture"]
@@ -210,26 +217,27 @@ def _classes(values: list[Any], dtype: str) -> ndarray:
     return classes
 
 
-def _check_shapes(estimator: SequenceEstimator, net: Net, noise: dict[str, float], arrays: dict[str, ndarray]) -> None:
+def _check_shapes(estimator: FittedEstimator, net: Net, noise: dict[str, float], arrays: dict[str, ndarray]) -> None:
     """Refuse a network that is not of the parameters and of what was learned, before memory is taken for it."""
     built_in = isinstance(net, Architecture)
+    parameters = parameters_of(estimator)
     channels = estimator.n_features_in_ if estimator.n_steps_ is None else 1
     expected: dict[str, Any] = {
         "n_inputs": channels * (3 if estimator.masked_ else 1) + estimator.n_static_,
-        "n_outputs": len(estimator.classes_) if isinstance(estimator, SequenceClassifier) else 1,
-        "pooling": "steps" if estimator.by_step_ else estimator.pooling if built_in else "last",
+        "n_outputs": estimator.task.coding_of(estimator).n_outputs,
+        "pooling": "steps" if estimator.by_step_ else parameters["pooling"] if built_in else "last",
     }
     if built_in:
-        expected |= {name: getattr(estimator, name) for name in ("cell", "hidden_size", "num_layers", "bidirectional")}
+        expected |= {name: parameters[name] for name in ("cell", "hidden_size", "num_layers", "bidirectional")}
     for name, value in expected.items():
         if getattr(net, name) != value:
             raise ValueError(f"{name} needs to be {value}, as its parameters and data say, got {getattr(net, name)}")
     for name, rate in noise.items():
-        if rate != getattr(estimator, name):
-            raise ValueError(f"the network's {name} needs to be {getattr(estimator, name)}, got {rate}")
+        if rate != parameters[name]:
+            raise ValueError(f"the network's {name} needs to be {parameters[name]}, got {rate}")
     if any(channel >= channels for channel in estimator.known_):
         raise ValueError(f"known channels need numbers below {channels}, got {estimator.known_}")
-    if estimator.horizon_ != getattr(estimator, "horizon", 0):
+    if estimator.horizon_ != estimator.horizon:
         raise ValueError(f"horizon_ needs to be the parameter, got {estimator.horizon_}")
     for name, count in zip(NAMES, (estimator.n_features_in_, estimator.n_static_), strict=True):
         if len(getattr(estimator, name, [0] * count)) != count:
@@ -261,7 +269,7 @@ def _architecture(net: Net) -> dict[str, Any]:
 def _check_module(facts: Any, source: str, module: Any) -> None:
     shapes = facts.get("architecture") if isinstance(facts, dict) else None
     if not isinstance(shapes, dict):
-        return  # no estimator at all, which is told elsewhere
+        return  # no estimator at all, which is refused elsewhere
     if module is None and shapes.keys() == {"n_inputs", "n_outputs", "pooling"}:
         raise ParameterError(
             f"{source} holds the weights of a network of its owner's, not its code, and needs the factory again: "

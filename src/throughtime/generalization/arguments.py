@@ -15,9 +15,7 @@ from sklearn.utils import check_consistent_length
 from throughtime.data import Sequences, as_sequences
 from throughtime.data.conversion import as_targets
 from throughtime.data.frames import is_frame
-from throughtime.estimators import SequenceEstimator
-from throughtime.estimators.calls import Outputs, execute
-from throughtime.estimators.preparation import sequences_like
+from throughtime.estimators import Outputs, SequenceEstimator, execute, sequences_like
 from throughtime.generalization.cached_predictions import predictions_of
 from throughtime.generalization.splitters import PurgedTimeSeriesSplit
 
