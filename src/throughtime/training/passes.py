@@ -58,7 +58,7 @@ def can_fuse(group: Group, weights: Tensor) -> bool:
         isinstance(net, Architecture)
         and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
         and supports(weights)
-        and not any(member.dropout or member.noise for member in group.members)
+        and not any(member.dropout or member.noise or member.perturbations for member in group.members)
     )
 
 
