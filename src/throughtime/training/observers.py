@@ -5,7 +5,7 @@ Watching changes neither path nor bits, and what no observer needs is not comput
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
 
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
@@ -66,6 +66,7 @@ class StepRecord:
     state_gradient_norms: tuple[StateGradientNorms, ...] | None = None
 
 
+@runtime_checkable
 class Observer(Protocol):
     """Watches a run; a class that derives from this one overrides what it wants to hear.
 

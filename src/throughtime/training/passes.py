@@ -3,6 +3,8 @@
 The two give the same bits.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,6 +25,7 @@ from throughtime.training.batches import (
 from throughtime.training.group import Group
 from throughtime.training.layout import copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
+from throughtime.training.observers import Measurement, StepRecord
 from throughtime.training.optimizers import Optimizer
 
 #: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
@@ -36,8 +39,10 @@ def run_pass(
     optimizer: Optimizer,
     epoch: int,
     lr: Float[Tensor, "member"],
+    needs: frozenset[Measurement] = frozenset(),  # noqa: ARG001 - what of a step's record is optional is not there yet
+    on_step: Callable[[StepRecord], None] | None = None,
 ) -> tuple[Pass, Bool[Tensor, "step member"]]:
-    """Take every member through its training series once, weights and optimizer in place.
+    """Take every member through its training series once, weights and optimizer in place; then call ``on_step``.
 
     Returns
     -------
@@ -47,8 +52,18 @@ def run_pass(
     steps = -(-group.samples["train"].sizes // group.recipe.batch_size)
     active = torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(weights.device)
     if can_fuse(group, weights):
-        return fused_pass(group, weights, optimizer, order, int(steps.max()), lr), active
-    return autograd_pass(group, weights, optimizer, order, epoch, active, lr), active
+        result = fused_pass(group, weights, optimizer, order, int(steps.max()), lr)
+    else:
+        result = autograd_pass(group, weights, optimizer, order, epoch, active, lr)
+    for step in range(len(active) if on_step else 0):
+        positions = order[:, step * group.recipe.batch_size :][:, : group.recipe.batch_size]
+        rows = np.where(positions < 0, -1, np.take_along_axis(group.samples["train"].rows, positions, 1))
+        lengths = torch.from_numpy(np.where(rows < 0, 1, group.inputs.lengths[rows]))
+        record = StepRecord(
+            epoch, step, group.places, active[step], torch.from_numpy(rows), lengths, result.norms[step]
+        )
+        on_step(record)
+    return result, active
 
 
 def can_fuse(group: Group, weights: Tensor) -> bool:

@@ -39,8 +39,8 @@ class Perturbation:
         Parameters
         ----------
         x
-            Standardized, in the network's precision, zero where missing; what lies beyond a series' end is not read. Not to be
-            changed in place.
+            Standardized, in the network's precision, zero where missing; what lies beyond a series' end is not read.
+            Not to be changed in place.
         lengths
             Steps of each series, from 1 up; the new ones as well, and at most ``new_time``.
         """
