@@ -5,13 +5,12 @@ Watching changes neither path nor bits, and what no observer needs is not comput
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol, runtime_checkable
+from typing import Literal
 
 from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from throughtime.training.state import GroupState
+from throughtime.training.state import GroupState
 
 #: What is computed only where an observer needs it.
 Measurement = Literal["tensor_gradient_norms", "state_gradient_norms"]
@@ -66,8 +65,7 @@ class StepRecord:
     state_gradient_norms: tuple[StateGradientNorms, ...] | None = None
 
 
-@runtime_checkable
-class Observer(Protocol):
+class Observer:
     """Watches a run; a class that derives from this one overrides what it wants to hear.
 
     Several threads may call it at the same time where jobs train side by side (`train_jobs`).
@@ -83,5 +81,5 @@ class Observer(Protocol):
         are already those after the last. Without an override no records are made.
         """
 
-    def on_epoch(self, state: "GroupState") -> None:
+    def on_epoch(self, state: GroupState) -> None:
         """Hear of an epoch, after it; the state is the loop's own and goes on changing (`GroupState.copy`)."""

@@ -55,7 +55,8 @@ def run_pass(
         result = fused_pass(group, weights, optimizer, order, int(steps.max()), lr)
     else:
         result = autograd_pass(group, weights, optimizer, order, epoch, active, lr)
-    for step in range(len(active) if on_step else 0):
+    for step in range(len(active)) if on_step else ():
+        assert on_step is not None
         positions = order[:, step * group.recipe.batch_size :][:, : group.recipe.batch_size]
         rows = np.where(positions < 0, -1, np.take_along_axis(group.samples["train"].rows, positions, 1))
         lengths = torch.from_numpy(np.where(rows < 0, 1, group.inputs.lengths[rows]))
