@@ -26,6 +26,7 @@ from throughtime.training.members import Inputs, Member, Recipe, Trained
 from throughtime.training.observers import Measurement, Observer, StepRecord
 from throughtime.training.optimizers import Optimizer
 from throughtime.training.passes import run_pass
+from throughtime.training.perturbed_steps import check_perturbations
 from throughtime.training.schedules import Schedule
 from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed
@@ -65,8 +66,10 @@ def train(
     Raises
     ------
     ParameterError
-        For a state of other members, or of another network, recipe or inputs.
+        For a state of other members, or of another network, recipe or inputs; for a perturbation that gives what does
+        not fit.
     """
+    check_perturbations(members)
     digests = cache(partial(digests_of, net, recipe, inputs, members))
     places = range(len(members)) if places is None else places
     if state is not None:

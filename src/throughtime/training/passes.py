@@ -27,6 +27,7 @@ from throughtime.training.layout import copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.observers import Measurement, StepRecord
 from throughtime.training.optimizers import Optimizer
+from throughtime.training.perturbed_steps import add_penalties, perturb_batch, perturb_masks
 
 #: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
 #: members is the least.
@@ -135,9 +136,11 @@ def autograd_pass(
             positions = padded_rows(positions, padded)
         samples, dtype = group.samples["train"], weights.dtype
         batch = gather(group.inputs, samples, positions, group.shift, group.scale, dtype)
+        batch = perturb_batch(group.net, group.members, batch, epoch, step)
         targets, counts = observations(samples, batch)
         drawn = epoch, step, batch.x.shape[1], size, weights, positions.shape[1]
         masks = dropout_masks(group.net, group.members, *drawn)
+        masks = perturb_masks(group.net, group.members, batch, masks, epoch, step)
         noise = noise_masks(group.net, group.members, *drawn)
         outputs = forward(group.net, leaves, batch.x, batch.lengths, masks, *noise)
         losses = elementwise(group.recipe.loss, outputs, targets)
@@ -147,6 +150,7 @@ def autograd_pass(
         # Handing the fractions to autograd keeps the batch mean, a sum whose order could change, out of the graph.
         weighted = fractions.to(losses.dtype)
         copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
+        add_penalties(group.members, leaves, places, active[step])
         norms.append(optimizer.step(weights, flat, lr, group.clip_norms, active[step]))
 
         loss_sums += weighted_totals(losses.detach(), counts)
