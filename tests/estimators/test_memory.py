@@ -85,8 +85,10 @@ def test_members_of_every_shape_are_divided_and_come_back_in_order(monkeypatch: 
     ]
     whole = fit_members(nets, x, y, memory_budget=None)
     sizes: list[int] = []
-    real = members.train
-    monkeypatch.setattr(members, "train", lambda *args: sizes.append(len(args[3])) or real(*args))
+    real = members.train_jobs
+    monkeypatch.setattr(
+        members, "train_jobs", lambda jobs, **rest: sizes.extend(len(job.members) for job in jobs) or real(jobs, **rest)
+    )
     each = bytes_a_member(Architecture("rnn", 1, 3, 1, False, "last", 2), 8, 4, 4, training=True)
     divided = fit_members(nets, x, y, memory_budget=2 * each)
     assert sum(sizes) == 7

@@ -238,16 +238,16 @@ def test_interrupts_while_tasks_are_abandoned_are_kept_till_all_have_ended() -> 
 
 
 def test_an_interrupt_during_training_is_heard_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = members.train, []
+    real, calls = members.train_jobs, []
 
-    def train(*arguments: Any) -> Any:
+    def train_jobs(*arguments: Any, **rest: Any) -> Any:
         calls.append(1)
-        for trained in real(*arguments):
+        for trained in real(*arguments, **rest):
             _thread.interrupt_main()
             calls.append(2)
             yield trained
 
-    monkeypatch.setattr(members, "train", train)
+    monkeypatch.setattr(members, "train_jobs", train_jobs)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(NET, X, Y, cv=4)
     assert calls == [1]

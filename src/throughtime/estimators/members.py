@@ -1,8 +1,7 @@
 """Where everything that trains many enters: requests in, fitted networks out, those of one shape in lockstep."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -22,16 +21,15 @@ from throughtime.estimators.problem import Indices, Problem
 from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.unseen_gaps import Reading, warn_of_unseen_gaps
 from throughtime.kernels import keeps_torch_state
-from throughtime.nn import Net, plain_module
+from throughtime.nn import plain_module
 from throughtime.records import EpochProgress
 from throughtime.training import (
     EVALUATION_ROWS,
     EpochReports,
-    Inputs,
+    Executor,
     Job,
-    Member,
-    Recipe,
-    Report,
+    Observer,
+    Perturbation,
     Trained,
     predict,
     shown,
@@ -39,16 +37,6 @@ from throughtime.training import (
 )
 
 E = TypeVar("E", bound=Estimator)
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Members of one shape, and the inputs they share."""
-
-    net: Net
-    recipe: Recipe
-    inputs: Inputs
-    members: list[Member]
 
 
 def fit_members(
@@ -62,6 +50,9 @@ def fit_members(
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    observers: Sequence[Observer] = (),
+    perturbations: Sequence[tuple[Perturbation, ...]] | None = None,
+    executor: Executor | None = None,
 ) -> list[E | Exception]:
     """Fit many estimators on series of one data set, those whose networks have one shape in lockstep.
 
@@ -81,6 +72,12 @@ def fit_members(
     memory_budget
         Bytes, by the estimate of ``estimators.memory``, that members may take at a time: of those of one shape, as
         many train together; ``None`` for all of them. On the CPU no bit of a result depends on it.
+    observers
+        Called after each step and each epoch of every run; they know members by their place in ``estimators``.
+    perturbations
+        What each member's training is disturbed by, such as augmentation of its series.
+    executor
+        What runs the runs, which are independent; by default one after the other in this process.
 
     Returns
     -------
@@ -93,16 +90,22 @@ def fit_members(
     """
     if not estimators:
         return []
-    for name, indices in (("train_indices", train_indices), ("eval_indices", eval_indices)):
-        if indices is not None and len(indices) != len(estimators):
-            raise ParameterError(f"fit_members needs {name} for each of {len(estimators)} members, got {len(indices)}")
+    by_member: dict[str, Sequence[Any] | None] = {
+        "train_indices": train_indices,
+        "eval_indices": eval_indices,
+        "perturbations": perturbations,
+    }
+    for name, values in by_member.items():
+        if values is not None and len(values) != len(estimators):
+            raise ParameterError(f"fit_members needs {name} for each of {len(estimators)} members, got {len(values)}")
     problem = Problem(estimators, X, y, sample_weight, groups)
-    none = [None] * len(estimators)
     requests = [
-        Fit(estimator, problem, train, evaluated)
-        for estimator, train, evaluated in zip(estimators, train_indices or none, eval_indices or none, strict=True)
+        Fit(estimator, problem, **{name: values[m] for name, values in by_member.items() if values is not None})
+        for m, estimator in enumerate(estimators)
     ]
-    results = fit_requests(requests, on_epoch=on_epoch, memory_budget=memory_budget)
+    results = fit_requests(
+        requests, on_epoch=on_epoch, memory_budget=memory_budget, observers=observers, executor=executor
+    )
     return [
         result if isinstance(result, Exception) else _fitted(estimator, result)
         for estimator, result in zip(estimators, results, strict=True)
@@ -116,6 +119,8 @@ def fit_requests(
     verbose: bool = False,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    observers: Sequence[Observer] = (),
+    executor: Executor | None = None,
 ) -> list[dict[str, Any] | Exception]:
     """Fit many estimators, those whose networks have one shape in lockstep.
 
@@ -123,7 +128,7 @@ def fit_requests(
     ----------
     verbose
         Whether to show the progress of training though no estimator asks for it.
-    on_epoch, memory_budget
+    on_epoch, memory_budget, observers, executor
         As in `fit_members`.
 
     Returns
@@ -140,17 +145,16 @@ def fit_requests(
             results[number] = error
         else:
             together[pool, prepared.net, prepared.recipe, prepared.masked].append((number, prepared))
-    groups = [
-        _Group(net, recipe, pool.inputs(masked, recipe.dtype, recipe.device), [one.member for _, one in prepared])
-        for (pool, net, recipe, masked), prepared in together.items()
-    ]
+    jobs = [job for (pool, *_), members in together.items() for job in _jobs_of(members, pool, memory_budget)]
+    ready = dict(one for members in together.values() for one in members)
     title = type(requests[0].estimator).__name__ if requests else ""
     with shown(title, verbose or any(request.estimator.verbose for request in requests), on_epoch) as report:
-        all_trained = _train_groups(groups, memory_budget, report)
-        for (number, prepared), trained in zip(
-            (one for group in together.values() for one in group), all_trained, strict=True
-        ):
-            results[number] = trained.failure or _learned(prepared, trained)
+        reports = [] if report is None else [EpochReports(report, len(jobs))]
+        finished = train_jobs(jobs, observers=[*reports, *observers], executor=executor)
+        for job, all_trained in zip(jobs, finished, strict=True):
+            assert job.places is not None
+            for number, trained in zip(job.places, all_trained, strict=True):
+                results[number] = trained.failure or _learned(ready[number], trained)
     return results
 
 
@@ -235,19 +239,20 @@ def predict_requests(
     return results
 
 
-def _train_groups(groups: Sequence[_Group], budget: float | None, report: Report | None) -> Iterator[Trained]:
-    """Train every group's members in order, as many at a time as the budget allows."""
-    plan = []
-    for group in groups:
-        longest = max(int(group.inputs.lengths[member.train.rows].max()) for member in group.members)
-        rows = min(group.recipe.batch_size, max(len(member.train.rows) for member in group.members))
-        size = rows, longest, group.recipe.dtype.itemsize
-        each = bytes_a_member(group.net, *size, training=True, masks=masks_of(group.members))
-        plan += [(group, run) for run in runs(group.members, each, budget)]
-    jobs = [Job(group.net, group.recipe, group.inputs, members) for group, members in plan]
-    observers = [] if report is None else [EpochReports(report, len(jobs))]
-    for trained in train_jobs(jobs, observers=observers):
-        yield from trained
+def _jobs_of(members: Sequence[tuple[int, Prepared]], pool: Pool, budget: float | None) -> list[Job]:
+    """Jobs for members of one shape, of as many at a time as the budget allows; their places are the numbers."""
+    first = members[0][1]
+    net, recipe = first.net, first.recipe
+    inputs = pool.inputs(first.masked, recipe.dtype, recipe.device)
+    trained = [prepared.member for _, prepared in members]
+    longest = max(int(inputs.lengths[member.train.rows].max()) for member in trained)
+    rows = min(recipe.batch_size, max(len(member.train.rows) for member in trained))
+    size = rows, longest, recipe.dtype.itemsize
+    bytes_each = bytes_a_member(net, *size, training=True, masks=masks_of(trained))
+    return [
+        Job(net, recipe, inputs, [prepared.member for _, prepared in run], [number for number, _ in run])
+        for run in runs(members, bytes_each, budget)
+    ]
 
 
 def _check_shape(request: Outputs) -> None:

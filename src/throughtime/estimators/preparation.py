@@ -128,6 +128,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         validation=None if validation is None else sample_of(validation),
         eval=None if evaluated is None else sample_of(evaluated),
         noise=_noise(p),
+        perturbations=tuple(request.perturbations),
     )
     learned = {
         "random_state_": int(seed),

@@ -6,6 +6,7 @@ from typing import Any
 from throughtime.data import Sequences
 from throughtime.estimators.interface import Estimator, FittedEstimator
 from throughtime.estimators.problem import Indices, Problem
+from throughtime.training import Perturbation
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,12 +23,15 @@ class Fit:
         The series to train on; all of them by default.
     eval_indices
         Series whose loss is noted each epoch and never used; none by default.
+    perturbations
+        What training is disturbed by.
     """
 
     estimator: Estimator
     problem: Problem
     train_indices: Any = None
     eval_indices: Any = None
+    perturbations: tuple[Perturbation, ...] = ()
 
 
 @dataclass(frozen=True, eq=False)
