@@ -8,7 +8,7 @@ import difflib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cache
+from functools import cache, cached_property
 from numbers import Integral
 from types import MappingProxyType, NoneType, UnionType
 from typing import Annotated, Any, Literal, Required, TypedDict, Union, get_args, get_origin, get_type_hints
@@ -184,7 +184,7 @@ class Parameter:
     optional: bool
     option: Option = field(repr=False)
 
-    @property
+    @cached_property
     def choices(self) -> tuple[str, ...]:
         """The words allowed, when only some are."""
         return get_args(self.type) if get_origin(self.type) is Literal else ()
@@ -266,6 +266,27 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
 
 
 def _broken_number(kind: type, option: Option, value: Any) -> str | None:
+    return None if _within(kind, option, value) else _rule_of(kind, option)
+
+
+def _within(kind: type, option: Option, value: Any) -> bool:
+    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+        return False
+    try:
+        number = float(value)
+    except (TypeError, ValueError, OverflowError):  # an array, or an int larger than any float
+        return False
+    return (
+        math.isfinite(number)
+        and (kind is not int or hasattr(value, "__index__"))
+        and (option.at_least is None or number >= option.at_least)
+        and (option.above is None or number > option.above)
+        and (option.at_most is None or number <= option.at_most)
+        and (option.below is None or number < option.below)
+    )
+
+
+def _rule_of(kind: type, option: Option) -> str:
     what = "a whole number" if kind is int else "a finite number"
     bounds = [
         f"{word} {bound:g}" if isinstance(bound, float) else f"{word} {bound:,}"
@@ -277,22 +298,7 @@ def _broken_number(kind: type, option: Option, value: Any) -> str | None:
         )
         if bound is not None
     ]
-    rule = " ".join([what, " and ".join(bounds)]).strip()
-    if isinstance(value, bool) or not hasattr(value, "__float__") or isinstance(value, str):
-        return rule
-    try:
-        number = float(value)
-    except (TypeError, ValueError, OverflowError):  # an array, or an int larger than any float
-        return rule
-    outside = (
-        not math.isfinite(number)
-        or (kind is int and not hasattr(value, "__index__"))
-        or (option.at_least is not None and number < option.at_least)
-        or (option.above is not None and number <= option.above)
-        or (option.at_most is not None and number > option.at_most)
-        or (option.below is not None and number >= option.below)
-    )
-    return rule if outside else None
+    return " ".join([what, " and ".join(bounds)]).strip()
 
 
 def _hint(word: Any, known: Any) -> str:

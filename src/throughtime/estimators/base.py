@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from inspect import Parameter as Argument
 from inspect import Signature, signature
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from numpy import ndarray
 from sklearn.base import BaseEstimator
@@ -20,7 +20,7 @@ from throughtime.estimators.problem import Problem, sequences_like
 from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.targets import observed_pairs, steps_like
 from throughtime.estimators.tasks import Task
-from throughtime.nn import FactoryModule, SequenceNetwork
+from throughtime.estimators.trained import Module, TrainedNetwork
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
 
@@ -80,7 +80,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     schema: type
     #: what is predicted: loss, coding of targets, score
     task: Task
-    module_: SequenceNetwork | FactoryModule
+    network_: TrainedNetwork
     history_: list[EpochRecord]
     best_epoch_: int | None
     random_state_: int
@@ -97,10 +97,19 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     #: the step of the times that a forecast was trained on, which those to predict must have too
     clock_: Clock | None
 
+    _param_names: ClassVar[list[str]]
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if hasattr(cls, "schema") and "__init__" in vars(cls):
             _spell_out(cls)
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """scikit-learn's, which reads the signature: three times a fold, and of some thirty parameters."""
+        if "_param_names" not in vars(cls):
+            cls._param_names = super()._get_param_names()
+        return list(cls._param_names)
 
     def _set(self, given: dict[str, Any]) -> None:
         known = declared(self.schema)
@@ -139,9 +148,18 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         self.__dict__.update(learned)
         return self
 
+    @property
+    def module_(self) -> Module:
+        """The trained network, made when it is first asked for; `predict` uses the weights that it has then."""
+        return self.network_.module
+
+    @module_.setter
+    def module_(self, module: Module) -> None:
+        self.network_.module = module
+
     def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:
         """The series, and the network's outputs: a row per series, or a row per step."""
-        check_is_fitted(self, "module_")
+        check_is_fitted(self, "network_")
         series = sequences_like(self, X)
         return series, execute(Outputs(self, series))
 
@@ -171,7 +189,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         StorageError
             When the directory exists or cannot be written; nothing is left behind.
         """
-        check_is_fitted(self, "module_")
+        check_is_fitted(self, "network_")
         write_estimator(self, Path(directory))
 
     @classmethod
@@ -207,4 +225,4 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "module_")
+        return hasattr(self, "network_")

@@ -197,12 +197,12 @@ def refuse_beyond(
         shift, scale = shift[values], scale[values]
     shift, scale = shift.astype(source), scale.astype(source)
 
-    def beyond(extremes: Float[ndarray, "2 _"]) -> Bool[ndarray, "column"]:
+    def beyond(extremes: ndarray) -> ndarray:
         # Rounding keeps order, so what holds for the extremes holds for all.
         with np.errstate(all="ignore"):
             scaled = ((extremes.astype(source) - shift) / scale).astype(dtype)
-        found: ndarray = np.isinf(scaled).any(0)
-        return found
+        infinite: ndarray = np.isinf(scaled).any(0)
+        return infinite
 
     if beyond(extremes).any() and beyond(own := _own_extremes(X, rows)).any():
         column = int(beyond(own).argmax())

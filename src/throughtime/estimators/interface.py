@@ -4,7 +4,7 @@ from typing import Any, Protocol, runtime_checkable
 
 from throughtime.data import Clock, Layout
 from throughtime.estimators.tasks import Task
-from throughtime.nn import FactoryModule, SequenceNetwork
+from throughtime.estimators.trained import TrainedNetwork
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
 
@@ -32,7 +32,7 @@ class FittedEstimator(Estimator, Protocol):
     history_: list[EpochRecord]
     n_iter_: int
     n_features_in_: int
-    module_: SequenceNetwork | FactoryModule
+    network_: TrainedNetwork
     masked_: bool
     by_step_: bool
     n_static_: int

@@ -19,9 +19,9 @@ from throughtime.estimators.pool import Pool, kind, pools_of
 from throughtime.estimators.preparation import Prepared, check_device, prepare
 from throughtime.estimators.problem import Indices, Problem
 from throughtime.estimators.requests import Fit, Outputs
+from throughtime.estimators.trained import TrainedNetwork
 from throughtime.estimators.unseen_gaps import Reading, warn_of_unseen_gaps
 from throughtime.kernels import keeps_torch_state
-from throughtime.nn import plain_module
 from throughtime.records import EpochProgress
 from throughtime.training import (
     EVALUATION_ROWS,
@@ -217,7 +217,8 @@ def predict_requests(
         except Exception as error:
             results[number] = error
             continue
-        key = pool, estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device
+        network = estimator.network_
+        key = pool, network.net, network.dtype, estimator.masked_, estimator.device
         together[key].append((number, own))
         readings[kind(X)].append(Reading(estimator, pool, own))
     for alike in readings.values():
@@ -228,11 +229,11 @@ def predict_requests(
         batch = min(EVALUATION_ROWS, max(len(own) for _, own in members))
         size = bytes_a_member(net, batch, longest, dtype.itemsize, training=False)
         for run in runs(members, size, memory_budget):
-            modules = [requests[number].estimator.module_ for number, _ in run]
-            states = [module.state_dict() for module in modules]
+            networks = [requests[number].estimator.network_ for number, _ in run]
+            states = [network.state for network in networks]
             stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
             shift, scale = (stacked.pop(name).to(inputs.values.dtype) for name in ("shift", "scale"))
-            noise = [module.noise for module in modules]
+            noise = [network.noise for network in networks]
             outputs = predict(net, stacked, inputs, [own for _, own in run], shift, scale, noise)
             for (number, _), one in zip(run, outputs, strict=True):
                 results[number] = one
@@ -260,7 +261,7 @@ def _check_shape(request: Outputs) -> None:
     estimator, X = request.estimator, request.X
     check_device(estimator.device)  # it may have been trained elsewhere
     columns = 3 if estimator.masked_ else 1
-    channels = (estimator.module_.net.n_inputs - estimator.n_static_) // columns
+    channels = (estimator.network_.net.n_inputs - estimator.n_static_) // columns
     if X.n_channels != channels:
         raise DataError(
             f"X needs the {channels} channels that {type(estimator).__name__} was fitted on, got {X.n_channels}"
@@ -279,14 +280,9 @@ def _check_values(request: Outputs, pool: Pool, indices: Indices) -> None:
     estimator = request.estimator
     if estimator.missing == "error" and pool.missing[indices].any():
         raise DataError('X needs every value with missing="error", got NaN')
-    module = estimator.module_
-    shift, scale = module.shift.cpu().numpy(), module.scale.cpu().numpy()
-    refuse_beyond(pool.X, indices, pool.extremes, shift, scale, numpy_dtype(_precision(estimator)))
-
-
-def _precision(estimator: FittedEstimator) -> torch.dtype:
-    """What the network computes in; what it knows of the channels is float64."""
-    return next(estimator.module_.parameters()).dtype
+    network = estimator.network_
+    shift, scale = (network.state[name].cpu().numpy() for name in ("shift", "scale"))
+    refuse_beyond(pool.X, indices, pool.extremes, shift, scale, numpy_dtype(network.dtype))
 
 
 def _forecast_key(estimator: FittedEstimator) -> ForecastKey:
@@ -296,11 +292,10 @@ def _forecast_key(estimator: FittedEstimator) -> ForecastKey:
 
 def _learned(prepared: Prepared, trained: Trained) -> dict[str, Any]:
     """The attributes of a fitted estimator."""
-    module = plain_module(prepared.net, prepared.member.dropout, prepared.member.noise, prepared.recipe.dtype)
-    state = {"shift": torch.from_numpy(prepared.member.shift), "scale": torch.from_numpy(prepared.member.scale)}
-    module.load_state_dict(module.state_dict() | trained.weights | state)
+    recipe, member = prepared.recipe, prepared.member
+    state = trained.weights | {"shift": torch.from_numpy(member.shift), "scale": torch.from_numpy(member.scale)}
     return prepared.learned | {
-        "module_": module.to(prepared.recipe.device).eval(),
+        "network_": TrainedNetwork(prepared.net, member.dropout, member.noise, recipe.dtype, recipe.device, state),
         "history_": list(trained.history),
         "best_epoch_": trained.best_epoch,
         "n_iter_": len(trained.history),

@@ -15,6 +15,7 @@ from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators.interface import FittedEstimator, parameters_of
 from throughtime.estimators.names import NAMES
+from throughtime.estimators.trained import TrainedNetwork
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
 from throughtime.parameters import check_values, declared
 from throughtime.records import EpochRecord
@@ -129,8 +130,8 @@ def to_plain(estimator: FittedEstimator) -> tuple[dict[str, Any], dict[str, ndar
     facts = {
         "kind": kind,
         "parameters": parameters,
-        "architecture": _architecture(estimator.module_.net),
-        "noise": estimator.module_.noise,
+        "architecture": _architecture(estimator.network_.net),
+        "noise": estimator.network_.noise,
         "learned": {name: getattr(estimator, name) for name in _PLAIN + (_REGRESSOR if kind == "regressor" else ())},
         "names": {name: getattr(estimator, name).tolist() for name in NAMES if hasattr(estimator, name)},
         "history": estimator.history_,
@@ -139,7 +140,7 @@ def to_plain(estimator: FittedEstimator) -> tuple[dict[str, Any], dict[str, ndar
     if kind == "classifier":
         classes: ndarray = getattr(estimator, "classes_")  # noqa: B009
         facts["classes"] = {"values": classes.tolist(), "dtype": classes.dtype.str}
-    arrays = {name: value.detach().cpu().numpy() for name, value in estimator.module_.state_dict().items()}
+    arrays = {name: value.detach().cpu().numpy() for name, value in estimator.network_.state.items()}
     return facts, arrays
 
 
@@ -184,13 +185,14 @@ def restore(
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
         _check_shapes(estimator, net, facts["noise"], arrays)
         weight = next(value for name, value in arrays.items() if name not in _SCALING)
-        network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(weight[:0]).dtype)
+        dtype = torch.from_numpy(weight[:0]).dtype
+        network = plain_module(net, parameters["dropout"], facts["noise"], dtype)
         weights = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         for name, own in network.state_dict().items():
             if name in weights and weights[name].dtype != own.dtype:  # which torch would convert
                 raise ValueError(f"{name} needs to be {own.dtype}, got {weights[name].dtype}")
         network.load_state_dict(weights)
-        estimator.module_ = network.eval()  # type: ignore[assignment]
+        estimator.network_ = TrainedNetwork(net, parameters["dropout"], facts["noise"], dtype, "cpu", weights)
         clock = facts.get("clock")  # runs before times were looked at have none
         estimator.clock_ = None if clock is None else Clock(**clock)
         estimator.history_ = [EpochRecord(**record) for record in facts["history"]]

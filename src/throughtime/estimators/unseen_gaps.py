@@ -77,6 +77,6 @@ def _never_missing(estimator: FittedEstimator, n_channels: int) -> Bool[ndarray,
     if estimator.normalize != "standard":
         return np.zeros(n_channels, dtype=bool)
     # The columns after the channels flag what is missing; their mean is the fraction that was.
-    fractions = estimator.module_.shift[n_channels : 2 * n_channels]
+    fractions = estimator.network_.state["shift"][n_channels : 2 * n_channels]
     never: ndarray = (fractions == 0).cpu().numpy()
     return never
