@@ -303,7 +303,7 @@ def check_arguments(
 
 def _check_kernel(kind: str) -> None:
     if find_cell(kind).native is None:
-        raise ValueError(f"the C++ kernels need a cell that has one, got {kind}; throughtime.kernels.recurrent takes it")
+        raise ValueError(f"the C++ kernels need a cell that has one, got {kind}; kernels.recurrent takes it")
 
 
 def recurrent(

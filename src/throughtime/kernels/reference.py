@@ -54,8 +54,8 @@ def recurrent(
 
     Returns
     -------
-    ``(y, h_n)``, for a cell with c ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own end, and
-    the states at the end of the run.
+    ``(y, h_n)``, for a cell with c ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
+    end, and the states at the end of the run.
 
     Raises
     ------

@@ -509,8 +509,9 @@ class CellRNN(RecurrentLayer):
         return self._spec
 
     def extra_repr(self) -> str:
-        """The cell's name, what torch prints, and the noise."""
-        return f"{self.spec.name}, {super().extra_repr()}"
+        """The cell's name where the class has none, what torch prints, and the noise."""
+        name = f"{self.spec.name}, " if type(self) is CellRNN else ""
+        return name + super().extra_repr()
 
 
 class LinearRNN(CellRNN):
@@ -523,7 +524,7 @@ class LinearRNN(CellRNN):
 class PeepholeLSTM(CellRNN):
     """LSTM whose gates see c through diagonal weights (Gers & Schmidhuber 2000).
 
-    Beside the LSTM's weights it has ``weight_ci``, ``weight_cf`` and ``weight_co``, (unit,), for each layer and direction.
+    Beside the LSTM's weights each layer and direction has ``weight_ci``, ``weight_cf`` and ``weight_co``, (unit,).
     """
 
     def __init__(self, input_size: int, hidden_size: int, *sizes: Any, **options: Any) -> None:

@@ -52,8 +52,7 @@ def run_pass(
 
 
 def can_fuse(group: Group, weights: Tensor) -> bool:
-    """Whether C++ can take whole steps: a cell with a kernel, one layer and direction, one output per series, no
-    noise."""
+    """Whether C++ can take whole steps: a kernel, one layer and direction, one output per series, and no noise."""
     net = group.net
     return (
         isinstance(net, Architecture)

@@ -1,4 +1,4 @@
-"""What a recurrent cell is: all that layers, kernels, initializers and the memory estimate ask of one, in one object."""
+"""What a recurrent cell is: all that layers, kernels, initializers and the estimate of memory ask of one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -46,8 +46,8 @@ class CellSpec:
         Names of further weights, one number per unit each.  They start as biases do: as torch's with ``init="torch"``,
         else at zero.
     noise
-        Fields of ``StepNoise`` that it has a place for.  ``recurrent`` and ``zoneout_h`` act outside of the step, and so
-        does ``zoneout_c`` on a cell with c.
+        Fields of ``StepNoise`` that it has a place for.  ``recurrent`` and ``zoneout_h`` act outside of the step, and
+        so does ``zoneout_c`` on a cell with c.
     inputs
         What it takes at each step, of ``INPUTS``.
     kept, passing
