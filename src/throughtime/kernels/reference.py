@@ -78,7 +78,8 @@ def recurrent(
         x.new_zeros(members, rows, width) if start is None else pad_to_lane(start, -1, -2)
         for start in (h0, c0)[: len(cell.states)]
     )
-    per_unit = tuple(pad_to_lane(weight, -1)[:, None] for weight in unit_weights)
+    # As large as a state: torch computes some functions in other bits where a tensor is no multiple of its vectors.
+    per_unit = tuple(pad_to_lane(w, -1)[:, None].expand(-1, rows, -1).contiguous() for w in unit_weights)
 
     # A row of padding has one step: a state that grows without bound would make NaN of its gradient of zero.
     lengths = pad(lengths, (0, rows - batch), value=1)

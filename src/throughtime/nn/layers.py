@@ -260,17 +260,20 @@ class RecurrentLayer(nn.Module):
         noise = self._noise(x)
         if one_layer and not noise:
             # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
-            matrices = weights[: 4 if self.bias else 2]
-            biases = () if self.bias else (None, None)
-            per_unit = weights[len(matrices) :]
+            matrices = 4 if self.bias else 2
+            w_ih, w_hh, b_ih, b_hh = (*weights[:matrices], None, None)[:4]
+            h0, c0 = (*(start or ()), None, None)[:2]
             y, *end = recurrent(
                 self.spec,
                 x.unsqueeze(0),
                 lengths.unsqueeze(0),
-                *matrices,
-                *biases,
-                *(start or ()),
-                unit_weights=per_unit,
+                w_ih,
+                w_hh,
+                b_ih,
+                b_hh,
+                h0,
+                c0,
+                unit_weights=weights[matrices:],
             )
             return y.squeeze(0).contiguous(), tuple(state.contiguous() for state in end), ()
         run = trace_layers(
@@ -542,10 +545,11 @@ _LAYERS: dict[str, Callable[..., RecurrentLayer]] = {
 }
 
 
-def layer_of(cell: CellSpec, *sizes: int, **options: Any) -> RecurrentLayer:
+def layer_of(cell: CellSpec, input_size: int, hidden_size: int, num_layers: int, **options: Any) -> RecurrentLayer:
     """A layer of a cell: the class that is named after it, if there is one."""
     known = CELLS.get(cell.name) == cell
-    return _LAYERS[cell.name](*sizes, **options) if known else CellRNN(cell, *sizes, **options)
+    made: Callable[..., RecurrentLayer] = _LAYERS[cell.name] if known else partial(CellRNN, cell)
+    return made(input_size, hidden_size, num_layers, **options)
 
 
 def _reorder(states: States, axis: int, order: Tensor | None) -> States:

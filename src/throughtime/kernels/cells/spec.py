@@ -36,10 +36,10 @@ class CellSpec:
         each.
     step
         ``(from_x, from_h, state, unit_weights, mask) -> state``, in plain torch.  ``from_x`` is W x + b and ``from_h``
-        is U h + b, both (member, batch, gate * unit); each state is (member, batch, unit), h first; each of
-        ``unit_weights`` is (member, 1, unit); ``mask`` (member, batch, unit) multiplies what the cell would write into
-        its state, and is ``None`` outside candidate dropout.  Each unit on its own: widths are padded to a multiple of
-        ``LANE``, so nothing may be taken over the units (a normalization, say) or mix them.
+        is U h + b, both (member, batch, gate * unit); each state, h first, and each of ``unit_weights`` is (member,
+        batch, unit); ``mask``, of the same shape, multiplies what the cell would write into its state, and is ``None``
+        outside candidate dropout.  Each unit on its own: widths are padded to a multiple of ``LANE``, so nothing may
+        be taken over the units (a normalization, say) or mix them.
     states
         ``("h",)`` or ``("h", "c")``.  h enters the next step's product, and is the output.
     unit_weights
@@ -144,7 +144,7 @@ def _try_step(cell: CellSpec, units: int, width: int, masked: bool = False) -> l
         return torch.nn.functional.pad(by_block, (0, width - units)).flatten(2)
 
     state = tuple(numbers(batch, 1, start) for start in (0.25, -0.5)[: len(cell.states)])
-    weights = tuple(numbers(1, 1, 0.5 - place) for place, _ in enumerate(cell.unit_weights))
+    weights = tuple(numbers(batch, 1, 0.5 - place) for place, _ in enumerate(cell.unit_weights))
     gates = len(cell.gates)
     mask = torch.zeros_like(state[0]) if masked else None
     try:
