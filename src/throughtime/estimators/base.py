@@ -193,20 +193,22 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         write_estimator(self, Path(directory))
 
     @classmethod
-    def load(cls, directory: str | Path, module: Any = None) -> Self:
+    def load(cls, directory: str | Path, module: Any = None, cell: Any = None) -> Self:
         """Read what ``save`` wrote.
 
         Parameters
         ----------
         module
             The factory that was given to an estimator with ``module=``: a file holds its weights, not its code.
+        cell
+            The ``CellSpec`` that was given with ``cell=``, for the same reason; none where the cell was one of ours.
 
         Raises
         ------
         StorageError
             When a file is missing or is not what the manifest promises, or the factory's modules have other shapes.
         ParameterError
-            When the factory is missing.
+            When the factory or the cell is missing, or another one is given.
         """
 
         def class_of(kind: str) -> type[Self]:
@@ -215,7 +217,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
                 raise ParameterError(f"{cls.__name__}.load needs a saved {cls.__name__}, got a {saved} in {directory}")
             return cls
 
-        return read_estimator(Path(directory), class_of, module)
+        return read_estimator(Path(directory), class_of, module, cell)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -13,12 +13,14 @@ from throughtime.estimators.regressor import SequenceRegressor
 _CLASSES: dict[str, type[SequenceEstimator]] = {cls.task.kind: cls for cls in (SequenceClassifier, SequenceRegressor)}
 
 
-def load_estimator(directory: Path, module: Any = None) -> SequenceEstimator:
+def load_estimator(directory: Path, module: Any = None, cell: Any = None) -> SequenceEstimator:
     """Read a fitted estimator of any class; see ``SequenceEstimator.load``."""
-    return read_estimator(directory, _CLASSES.__getitem__, module)
+    return read_estimator(directory, _CLASSES.__getitem__, module, cell)
 
 
-def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any = None) -> SequenceEstimator:
+def from_plain(
+    facts: Any, arrays: dict[str, ndarray], source: str, module: Any = None, cell: Any = None
+) -> SequenceEstimator:
     """Make an estimator again from what `to_plain` gave.
 
     Raises
@@ -26,6 +28,6 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
     StorageError
         When the values are not those of an estimator, or the arrays not of its shapes.
     ParameterError
-        When ``module`` is missing where the estimator was given one, or given where it was not.
+        When ``module`` or ``cell`` is missing where the estimator was given one, or given where it was not.
     """
-    return restore(facts, arrays, source, _CLASSES.__getitem__, module)
+    return restore(facts, arrays, source, _CLASSES.__getitem__, module, cell)

@@ -17,7 +17,7 @@ from throughtime.estimators.interface import parameters_of
 from throughtime.estimators.pool import Pool
 from throughtime.estimators.problem import Indices, as_indices
 from throughtime.estimators.requests import Fit
-from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates
+from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates, misplaced_noise
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, declared
 from throughtime.training import Member, Purpose, Recipe, Sample, derived_seed
 from throughtime.training.batches import row_by_row
@@ -127,7 +127,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         patience=int(p["patience"]) if p["early_stopping"] else None,
         validation=None if validation is None else sample_of(validation),
         eval=None if evaluated is None else sample_of(evaluated),
-        noise=_noise(p),
+        noise=_noise(p, net),
         perturbations=tuple(request.perturbations),
     )
     learned = {
@@ -194,15 +194,14 @@ def _net(p: dict[str, Any], n_inputs: int, n_outputs: int, by_step: bool) -> Net
         bidirectional=bool(p["bidirectional"]),
         pooling="steps" if by_step else p["pooling"],
         n_outputs=n_outputs,
+        nonlinearity=p["nonlinearity"],
     )
 
 
-def _noise(p: dict[str, Any]) -> NoiseRates:
+def _noise(p: dict[str, Any], net: Net) -> NoiseRates:
     """The rates above zero of noise in the layers, where the cell has a place for it."""
-    if p["candidate_dropout"] and p["cell"] == "rnn":
-        raise ParameterError("candidate_dropout needs a gated cell, gru or lstm, got cell='rnn'")
-    if p["cell_zoneout"] and p["cell"] != "lstm":
-        raise ParameterError(f"cell_zoneout needs an lstm's c, got cell={p['cell']!r}")
+    if isinstance(net, Architecture) and (rule := misplaced_noise(net.spec, p)):
+        raise ParameterError(f"{rule}, got cell={p['cell']!r}")
     return cast(NoiseRates, {name: float(p[name]) for name in NoiseRates.__annotations__ if p[name]})
 
 

@@ -69,10 +69,11 @@ def run_pass(
 
 
 def can_fuse(group: Group, weights: Tensor) -> bool:
-    """Whether C++ can take whole steps: one layer and one direction, one output per series, and no noise."""
+    """Whether C++ can take whole steps: a kernel, one layer and direction, one output per series, and no noise."""
     net = group.net
     return (
         isinstance(net, Architecture)
+        and net.kind is not None
         and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
         and supports(weights)
         and not any(member.dropout or member.noise or member.perturbations for member in group.members)
@@ -90,6 +91,7 @@ def fused_pass(
     """The pass in C++, in calls between which Ctrl-C is heard."""
     net, size = group.net, group.recipe.batch_size
     assert isinstance(net, Architecture)
+    assert net.kind is not None
     samples, inputs = group.samples["train"], group.inputs
     step_work = 6 * weights.numel() * min(size, order.shape[1]) * int(inputs.lengths[samples.rows].max())
     at_once = max(1, CALL_WORK // step_work)
