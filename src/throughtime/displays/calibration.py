@@ -175,7 +175,7 @@ def _one_probability(truth: ndarray, table: ndarray, labels: Any, pos_label: Any
     classes = np.unique(truth) if labels is None else np.asarray(labels)
     if table.shape[1] != len(classes):
         raise DataError(
-            f"y_prob needs one column per class ({len(classes)}), got {table.shape[1]}; labels names the columns'"
+            f"y_prob needs one column per class ({len(classes)}), got {table.shape[1]}; labels names the columns"
         )
     if pos_label is None and len(classes) == 2:
         pos_label = classes[1]
