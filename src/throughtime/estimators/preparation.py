@@ -12,8 +12,7 @@ from numpy import ndarray
 from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 from sklearn.utils.class_weight import compute_class_weight
 
-from throughtime.data import Sequences, as_sequences, check_even
-from throughtime.data.sequences import as_labels
+from throughtime.data import Sequences, as_labels, as_sequences, check_even, weighted_moments
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.base import SequenceEstimator, parameters_of
 from throughtime.estimators.classifier import SequenceClassifier
@@ -25,7 +24,6 @@ from throughtime.estimators.features import (
     inputs_of,
     refuse_beyond,
     scaling,
-    weighted_moments,
 )
 from throughtime.estimators.forecast import forecast_inputs, known_channels
 from throughtime.estimators.names import check_names, learned_names

@@ -12,9 +12,7 @@ from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit, check_c
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
-from throughtime.data import Sequences, as_sequences
-from throughtime.data.conversion import as_targets
-from throughtime.data.frames import is_frame
+from throughtime.data import Sequences, as_sequences, as_targets, is_frame
 from throughtime.estimators import SequenceEstimator
 from throughtime.estimators.calls import Outputs, execute
 from throughtime.estimators.preparation import sequences_like

@@ -23,13 +23,12 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from throughtime.data import Sequences
-from throughtime.data.reasons import reason
+from throughtime.data import Sequences, reason
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
 from throughtime.estimators.forecast import known_channels
 from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines
+from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.cached_predictions import (
     CachedPredictions,
     observed_targets,
@@ -219,7 +218,7 @@ def assess_baselines(
     classifier = isinstance(model, SequenceClassifier)
     found = []
     known = known_channels(model.known, X)
-    for baseline in baselines(X, y, classifier=classifier, horizon=model.horizon, known=known, season=season):
+    for baseline in baselines_for(X, y, classifier=classifier, horizon=model.horizon, known=known, season=season):
         if on_model is not None:
             on_model(baseline.name)
         held = []

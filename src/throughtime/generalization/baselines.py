@@ -19,10 +19,9 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from throughtime.data import Sequences, check_even
+from throughtime.data import Sequences, SeriesRows, StepRows, check_even
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.forecast import at_own_steps, forecast_inputs
-from throughtime.generalization.rows import SeriesRows, StepRows
 
 Targets = Shaped[ndarray, "series"] | Sequences
 
@@ -53,7 +52,7 @@ class Baseline(Protocol):
         ...
 
 
-def baselines(
+def baselines_for(
     X: Sequences,
     y: Targets,
     *,

@@ -17,8 +17,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
-from throughtime.data import Sequences
-from throughtime.data.sequences import as_labels
+from throughtime.data import Sequences, as_labels
 from throughtime.errors import DataError, DataWarning
 from throughtime.estimators import SequenceEstimator
 

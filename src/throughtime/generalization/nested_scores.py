@@ -17,8 +17,7 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
-from throughtime.data import Sequences
-from throughtime.data.sequences import as_labels, unmasked
+from throughtime.data import Sequences, as_labels, unmasked
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.estimators.targets import targets_of
