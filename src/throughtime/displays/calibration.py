@@ -15,8 +15,8 @@ from sklearn.base import is_classifier
 from sklearn.calibration import CalibrationDisplay as SklearnCalibrationDisplay
 from sklearn.calibration import calibration_curve
 
-from throughtime.displays.canvas import VALIDATION, canvas, set_title, without_legend
-from throughtime.displays.pairs import pairs, unscored_steps
+from throughtime.displays.canvas import VALIDATION, axes_for, set_title, without_legend
+from throughtime.displays.pairs import pair_up, unscored_steps
 from throughtime.errors import DataError, ParameterError
 
 #: Share of the height that the tallest bar of counts takes.
@@ -69,7 +69,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
 
         Bars at the bottom, with their numbers, count the examples in each bin.
         """
-        axes = canvas(ax, self.figsize)
+        axes = axes_for(ax, self.figsize)
         colored = {} if axes.has_data() else {"color": VALIDATION}
         super().plot(ax=axes, name=name, ref_line=ref_line, **({"marker": "o"} | colored | style))
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -111,7 +111,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         """
         if not is_classifier(estimator):
             raise ValueError(f"{cls.__name__}.from_estimator only supports classifiers")
-        truth, probabilities, _ = pairs(y, estimator.predict_proba(X), unscored_steps(estimator))
+        truth, probabilities, _ = pair_up(y, estimator.predict_proba(X), unscored_steps(estimator))
         options = {"name": type(estimator).__name__, "labels": estimator.classes_} | options
         return cls.from_predictions(truth, probabilities, **options)
 
@@ -156,7 +156,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         ValueError
             scikit-learn's, for probabilities outside [0, 1] and for an unknown ``strategy``.
         """
-        truth, probabilities, _ = pairs(y_true, y_prob)
+        truth, probabilities, _ = pair_up(y_true, y_prob)
         if probabilities.ndim == 1:
             prob_true, prob_pred = calibration_curve(
                 truth, probabilities, n_bins=n_bins, strategy=strategy, pos_label=pos_label

@@ -8,8 +8,8 @@ from numpy import ndarray
 from sklearn.base import is_classifier
 from sklearn.metrics import ConfusionMatrixDisplay as SklearnConfusionMatrixDisplay
 
-from throughtime.displays.canvas import canvas
-from throughtime.displays.pairs import pairs, unscored_steps
+from throughtime.displays.canvas import axes_for
+from throughtime.displays.pairs import pair_up, unscored_steps
 
 #: With more classes than this, numbers would overlap.
 MOST_NUMBERED = 25
@@ -60,7 +60,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
             cmap=cmap,
             xticks_rotation=xticks_rotation,
             values_format=values_format,
-            ax=canvas(ax, self.size_of(n, colorbar)),
+            ax=axes_for(ax, self.size_of(n, colorbar)),
             colorbar=colorbar,
             im_kw=im_kw,
             text_kw={"fontsize": 9 if n <= 12 else 7} | (text_kw or {}),
@@ -90,7 +90,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         """Predict the series of X with a fitted classifier, and draw; ``options`` as `from_predictions` takes them."""
         if not is_classifier(estimator):
             raise ValueError(f"{cls.__name__}.from_estimator only supports classifiers")
-        return cls._of_pairs(*pairs(y, estimator.predict(X), unscored_steps(estimator)), **options)
+        return cls._of_pairs(*pair_up(y, estimator.predict(X), unscored_steps(estimator)), **options)
 
     @classmethod
     def from_predictions(cls, y_true: Any, y_pred: Any, **options: Any) -> Self:
@@ -103,7 +103,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         options
             scikit-learn's ``labels``, ``sample_weight``, ``normalize``, ``display_labels``, and those of `plot`.
         """
-        return cls._of_pairs(*pairs(y_true, y_pred), **options)
+        return cls._of_pairs(*pair_up(y_true, y_pred), **options)
 
     @classmethod
     def _of_pairs(cls, truth: ndarray, predicted: ndarray, rows: ndarray | None, **options: Any) -> Self:

@@ -14,11 +14,10 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences
-from throughtime.displays.canvas import TRAINING, VALIDATION, canvas, plain_log, set_title
+from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, plain_log, set_title
 from throughtime.errors import ParameterError
-from throughtime.estimators import SequenceEstimator, fit_members
-from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.generalization.arguments import arguments_for
+from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator, fit_members
+from throughtime.generalization import arguments_for
 from throughtime.records import EpochRecord
 
 #: With more members than this, lines of their own would fill the band.
@@ -145,7 +144,7 @@ class TrainingCurvesDisplay:
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a figure of its own."""
-        self.ax_ = canvas(ax, self.figsize)
+        self.ax_ = axes_for(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
         self.lines_: dict[str, Any] = {}
         self.bands_: dict[str, Any] = {}

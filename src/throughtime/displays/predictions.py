@@ -11,8 +11,8 @@ from sklearn.base import is_regressor
 from sklearn.metrics import r2_score
 
 from throughtime.data import Sequences
-from throughtime.displays.canvas import OBSERVED, PREDICTED, canvas, set_title
-from throughtime.displays.pairs import pairs, unscored_steps
+from throughtime.displays.canvas import OBSERVED, PREDICTED, axes_for, set_title
+from throughtime.displays.pairs import pair_up, unscored_steps
 
 #: A line breaks where nothing was observed for more than so many of the usual steps.
 LONGEST_GAP = 5
@@ -104,7 +104,7 @@ class PredictionsDisplay:
         time: str = "time",
         ax: Axes | None = None,
     ) -> Self:
-        truth, predicted, rows = pairs(y_true, y_pred, unscored)
+        truth, predicted, rows = pair_up(y_true, y_pred, unscored)
         if times is None and isinstance(y_pred, Sequences):
             if y_pred.times is not None:
                 times = y_pred.times[rows]
@@ -114,7 +114,7 @@ class PredictionsDisplay:
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a figure of its own."""
-        self.ax_ = canvas(ax, self.figsize)
+        self.ax_ = axes_for(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
         self.lines_ = [self._scatter()] if self.times is None else self._over_time(self.times)
         n = len(self.observed)

@@ -9,7 +9,7 @@ from sklearn.model_selection import LearningCurveDisplay as SklearnLearningCurve
 from sklearn.model_selection import ValidationCurveDisplay as SklearnValidationCurveDisplay
 from sklearn.utils._plotting import _validate_score_name
 
-from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, canvas, set_title, without_legend
+from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, axes_for, set_title, without_legend
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor
 from throughtime.generalization import learning_curve, validation_curve
@@ -180,7 +180,7 @@ def _draw(
     """Let scikit-learn draw, take what it drew over, and make the axes and the legend readable."""
     if len(x) < 2:
         raise ParameterError(f"{type(display).__name__} needs at least 2 values for a curve, got {len(x)}")
-    axes = canvas(ax, FIGSIZE)
+    axes = axes_for(ax, FIGSIZE)
     spread = style.get("std_display_style", "fill_between")
     if names is not None and spread == "fill_between":  # there is nothing between two names
         style["std_display_style"] = "errorbar"

@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy import ndarray
 
-from throughtime.displays.canvas import canvas
+from throughtime.displays.canvas import axes_for
 from throughtime.errors import ParameterError
 
 CHOSEN = "#d1495b"
@@ -59,7 +59,7 @@ class SearchDisplay:
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a figure of its own."""
-        self.ax_ = canvas(ax, self.figsize)
+        self.ax_ = axes_for(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
         if len(self.names) == 2 and len(_distinct(self.columns[self.names[1]])) > _MOST_LINES:
             self._points()

@@ -1,6 +1,7 @@
 """How well a net will do on series it has not seen: folds in lockstep, intervals, and what it must beat."""
 
 from throughtime.findings import Finding
+from throughtime.generalization.arguments import arguments_for
 from throughtime.generalization.assessment import (
     Assessment,
     ModelScores,
@@ -14,7 +15,14 @@ from throughtime.generalization.assessment import (
 )
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.bootstrap import bootstrap_interval
-from throughtime.generalization.cached_predictions import CachedPredictions, observed_targets
+from throughtime.generalization.cached_predictions import (
+    CachedPredictions,
+    observed_targets,
+    pool_predictions,
+    predictions_from,
+    predictions_of,
+    select_targets,
+)
 from throughtime.generalization.comparison import Comparison, compare_estimators, paired_comparison
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
 from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
@@ -45,6 +53,7 @@ __all__ = [
     "SeasonalNaive",
     "Split",
     "ThreeWaySplit",
+    "arguments_for",
     "assess",
     "assess_baselines",
     "baselines_for",
@@ -69,8 +78,12 @@ __all__ = [
     "paired_comparison",
     "parse_cv",
     "permutation_test_score",
+    "pool_predictions",
+    "predictions_from",
+    "predictions_of",
     "ridge_leave_one_out",
     "scorers_for",
+    "select_targets",
     "train_validation_test_split",
     "validation_curve",
     "with_seed",

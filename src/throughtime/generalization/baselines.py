@@ -21,7 +21,7 @@ from sklearn.preprocessing import StandardScaler
 
 from throughtime.data import Sequences, SeriesRows, StepRows, check_even
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.forecast import at_own_steps, forecast_inputs
+from throughtime.estimators import at_own_steps, forecast_inputs
 
 Targets = Shaped[ndarray, "series"] | Sequences
 

@@ -9,8 +9,7 @@ from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
 from throughtime.data import Sequences
-from throughtime.estimators import SequenceClassifier, SequenceEstimator
-from throughtime.estimators.targets import targets_of
+from throughtime.estimators import SequenceClassifier, SequenceEstimator, targets_of
 
 
 class CachedPredictions:
@@ -98,7 +97,7 @@ def predictions_from(
     return CachedPredictions(model, targets.values[seen], predicted.values[seen, 0], shares, classes, steps)
 
 
-def pooled(parts: Sequence[CachedPredictions]) -> CachedPredictions:
+def pool_predictions(parts: Sequence[CachedPredictions]) -> CachedPredictions:
     """The predictions of several folds as one; probabilities only if all folds know the same classes."""
     model = parts[0].model
     truth, predicted = (np.concatenate([getattr(part, name) for part in parts]) for name in ("truth", "predicted"))
@@ -108,11 +107,11 @@ def pooled(parts: Sequence[CachedPredictions]) -> CachedPredictions:
     return CachedPredictions(model, truth, predicted, np.concatenate(shares), parts[0].classes_)
 
 
-def take(y: Any, rows: ndarray) -> Any:
+def select_targets(y: Any, indices: ndarray) -> Any:
     """The targets of some series."""
     if isinstance(y, list | tuple):
-        return [y[row] for row in rows]
-    return y[rows] if isinstance(y, Sequences) else np.asarray(y)[rows]
+        return [y[i] for i in indices]
+    return y[indices] if isinstance(y, Sequences) else np.asarray(y)[indices]
 
 
 def observed_targets(y: Any) -> ndarray:

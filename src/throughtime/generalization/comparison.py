@@ -15,7 +15,7 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for
 from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.cross_validation import cross_validate

@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_method_params
 
 from throughtime.data import Sequences, concatenate
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
 from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import with_groups

@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import takes_groups
 from throughtime.generalization.cross_validation import cross_validate
 from throughtime.generalization.inner_groups import with_groups

@@ -19,8 +19,7 @@ from sklearn.utils.validation import _check_method_params
 
 from throughtime.data import Sequences, as_labels, unmasked
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.estimators.targets import targets_of
+from throughtime.estimators import DEFAULT_BUDGET, targets_of
 from throughtime.generalization.arguments import ObservedSteps, in_steps, network_of
 from throughtime.generalization.cached_predictions import CachedPredictions
 from throughtime.generalization.call_batcher import lockstep

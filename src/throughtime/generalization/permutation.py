@@ -11,7 +11,7 @@ from sklearn.model_selection import permutation_test_score as sklearn_permutatio
 
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
 from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import with_groups

@@ -10,7 +10,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval
 
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network, takes_groups
 from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import parameter_for_groups, with_groups

@@ -10,7 +10,7 @@ from numpy import ndarray
 from sklearn.model_selection import learning_curve as sklearn_learning_curve
 from sklearn.model_selection import validation_curve as sklearn_validation_curve
 
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
 from throughtime.generalization.call_batcher import lockstep
 from throughtime.generalization.inner_groups import with_groups
