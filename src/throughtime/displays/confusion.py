@@ -13,12 +13,16 @@ from throughtime.displays.pairs import pair_up, unscored_steps
 
 #: With more classes than this, numbers would overlap.
 MOST_NUMBERED = 25
-#: With more classes than this, not each has its label.
+#: With more classes than this, not every one has its label.
 MOST_LABELED = 50
 #: Letters that fit side by side under a matrix.
 LETTERS = 36
 
-_SHARES = {"true": "share of each true class", "pred": "share of each predicted class", "all": "share of all"}
+_FRACTIONS = {
+    "true": "fraction of each true class",
+    "pred": "fraction of each predicted class",
+    "all": "fraction of all",
+}
 
 
 class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[misc]
@@ -41,7 +45,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         im_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw into ``ax``, or into a figure of its own; the other keywords are scikit-learn's.
+        """Draw into ``ax``, or into a new figure; the other keywords are scikit-learn's.
 
         A color bar is drawn where no numbers are.
         """
@@ -112,5 +116,5 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         chosen = {"include_values": None, "xticks_rotation": None, "cmap": "Blues", "colorbar": None} | options
         display: Self = super().from_predictions(truth, predicted, **chosen)
         if (normalize := options.get("normalize")) is not None:
-            display.ax_.set_title(_SHARES[normalize], fontsize=10, loc="left")
+            display.ax_.set_title(_FRACTIONS[normalize], fontsize=10, loc="left")
         return display

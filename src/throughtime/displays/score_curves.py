@@ -27,7 +27,7 @@ class LearningCurveDisplay(SklearnLearningCurveDisplay):  # type: ignore[misc]
     """
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Self:
-        """Draw into ``ax``, or into a figure of its own; the other keywords are scikit-learn's."""
+        """Draw into ``ax``, or into a new figure; the other keywords are scikit-learn's."""
         drawn = SklearnLearningCurveDisplay(
             train_sizes=self.train_sizes,
             train_scores=_scored(self.train_scores),
@@ -90,7 +90,7 @@ class ValidationCurveDisplay(SklearnValidationCurveDisplay):  # type: ignore[mis
     """
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Self:
-        """Draw into ``ax``, or into a figure of its own; the other keywords are scikit-learn's."""
+        """Draw into ``ax``, or into a new figure; the other keywords are scikit-learn's."""
         values = np.asarray(self.param_range)
         numbers = values.dtype.kind in "iuf" and bool(np.isfinite(values).all())
         drawn = SklearnValidationCurveDisplay(
@@ -154,7 +154,7 @@ class ValidationCurveDisplay(SklearnValidationCurveDisplay):  # type: ignore[mis
 
 
 def _name_of_score(score_name: str | None, scoring: Any, negate_score: bool, estimator: Any) -> str:
-    """scikit-learn's name, but that of our estimators' own score where it would only say so."""
+    """scikit-learn's name, but what our estimators' ``score`` is where it would only say "score"."""
     if score_name is None and scoring is None and not negate_score:
         if isinstance(estimator, SequenceClassifier):
             return "Accuracy"

@@ -69,7 +69,7 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
             )
     steps = in_steps(estimator, X, y)
     if steps is None:
-        # frames whose rows are numbered over all of them: a fold's share would not show it
+        # frames whose rows are numbered over all of them: a fold alone would not show it
         inner = getattr(estimator, "estimator", estimator)
         if isinstance(inner, SequenceEstimator) and isinstance(X, list | tuple) and any(map(is_frame, X)):
             X = as_sequences(X, layout=inner.layout)

@@ -91,7 +91,7 @@ def nested_cross_validate(
         error_score=error_score,
         memory_budget=memory_budget,
     )
-    results["best_params"] = [getattr(found, "best_params_", None) for found in results["estimator"]]
+    results["best_params"] = [getattr(search, "best_params_", None) for search in results["estimator"]]
     if not return_estimator:
         del results["estimator"]
     return results
