@@ -14,6 +14,24 @@ def installed(package):
     return importlib.util.find_spec(package) is not None
 
 
+def test_the_names_by_which_sets_are_loaded_stay():
+    assert [*ENTRIES] == [
+        "japanese-vowels",
+        "fulda",
+        "basic-motions",
+        "italy-power-demand",
+        "gunpoint",
+        "arrow-head",
+        "pickup-gesture",
+        "covid-3month",
+        "cardano-sentiment",
+        "digits",
+        "digits-pixels",
+        "spoken-digits",
+        "watch",
+    ]
+
+
 @pytest.mark.parametrize("name", ENTRIES)
 def test_each_set_is_what_the_list_says_and_its_splits_make_up_the_whole(name):
     entry = ENTRIES[name]

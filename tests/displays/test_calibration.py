@@ -29,7 +29,7 @@ def test_one_class_against_the_rest_is_scikit_learns_curve(strategy: str) -> Non
     display = CalibrationDisplay.from_predictions(TRUTH, TABLE, pos_label="flow", n_bins=7, strategy=strategy)
     expected = calibration_curve(TRUTH == "flow", TABLE[:, 1], n_bins=7, strategy=strategy)
     np.testing.assert_array_equal(drawn(display), expected)
-    assert display.ax_.get_ylabel() == "share of class flow"
+    assert display.ax_.get_ylabel() == "fraction of class flow"
 
 
 def test_of_several_classes_the_predicted_one_is_looked_at() -> None:

