@@ -253,8 +253,8 @@ def _check_open(X: Sequences, counted: str, clock: Clock, ids: Sequence[str] | N
         time = time_text(X.times[row], X.time_zone)
         raise DataError(
             f"{counted} counts steps, of {_step_in_words(clock)} in fit, and needs times in the part of the week that "
-            f"fit knew, got {time} in series {str(index) if ids is None else ids[index]!r}; leave such rows out, or fit "
-            "on series that have them"
+            f"fit knew, got {time} in series {str(index) if ids is None else ids[index]!r}; leave such rows out, or "
+            "fit on series that have them"
         )
 
 

@@ -144,17 +144,13 @@ def without_row_numbers(
     if not counters and not index:
         return parts, names
     kept = [place for place, name in enumerate(names) if name not in counters]
+    listed = ", ".join(map(shown_column, counters))
     if not kept:
-        raise DataError(
-            f"X needs at least one channel, got row numbers alone: {', '.join(map(shown_column, counters))}"
-        )
+        raise DataError(f"X needs at least one channel, got row numbers alone: {listed}")
     cure = "throughtime.data.Sequences.from_arrays, with channel_names, takes it as an input"
     notes = [f"{shown_column(name)}: the index of a data frame is left out" for name in index]
     if counters:
-        notes.append(
-            f"{', '.join(map(shown_column, counters))}: taken for row numbers, as the index of a data frame is, and left "
-            "out"
-        )
+        notes.append(f"{listed}: taken for row numbers, as the index of a data frame is, and left out")
     warnings.warn(f"{'; '.join(notes)}; {cure}", DataWarning, stacklevel=4)
     return [part[:, kept] for part in parts] if counters else parts, tuple(names[place] for place in kept)
 
