@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterator
 
+import hypothesis
 import jaxtyping
 import pytest
 from jaxtyping import install_import_hook
@@ -12,11 +13,16 @@ ROOMS = (
     "kernels",
     "nn",
     "training",
+    "data.moments",
     *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
 )
 
 # Before anything of the package is imported: the hook rewrites modules as they load.
 install_import_hook([f"throughtime.{room}" for room in ROOMS], "type_checking.checked")
+
+# No test fails because the machine is busy.
+hypothesis.settings.register_profile("untimed", deadline=None)
+hypothesis.settings.load_profile("untimed")
 
 # Before torch is: its threads, waiting for each other on a busy machine, make small sizes ten times slower.  Tests that
 # are about threads ask for them.

@@ -11,13 +11,10 @@ import pytest
 import torch
 
 from throughtime import SequenceClassifier, SequenceRegressor, fit_members
-from throughtime.data import Sequences, read
-from throughtime.data.description import describe
+from throughtime.data import Sequences, describe, read
 from throughtime.errors import DataError
-from throughtime.estimators.calls import Outputs
-from throughtime.estimators.members import predict_calls
-from throughtime.generalization.baselines import baselines
-from throughtime.generalization.leakage import leakage_report
+from throughtime.estimators import Outputs, predict_requests
+from throughtime.generalization import baselines_for, leakage_report
 
 RNG = np.random.default_rng(0)
 LENGTHS = RNG.integers(6, 12, 30)
@@ -88,7 +85,7 @@ def test_a_channel_far_from_zero_is_learned_from_every_source_as_one_near_it(for
 
 def test_what_is_compared_with_the_network_and_what_looks_for_copies_see_every_digit() -> None:
     data = read(table(OFFSET), id="id", target="y")
-    ridge = next(model for model in baselines(data.X, data.y, classifier=False) if model.name == "ridge")
+    ridge = next(model for model in baselines_for(data.X, data.y, classifier=False) if model.name == "ridge")
     assert np.corrcoef(ridge.fit(data.X, data.y).predict(data.X), Y)[0, 1] > 0.999
     findings = {finding.code: finding for finding in leakage_report(data.X, data.y, cv=5)}
     assert findings["GEN001"].verdict == "clear"
@@ -215,7 +212,7 @@ def test_values_that_the_network_cannot_be_fed_are_refused_before_training_and_i
     assert isinstance(one, SequenceRegressor)
     assert isinstance(other, DataError)
     clean = SequenceRegressor(**SMALL, dtype="float32").fit(SIGNAL, Y)
-    found = predict_calls([Outputs(clean, Sequences.from_arrays(own)) for own in (SIGNAL, X)])
+    found = predict_requests([Outputs(clean, Sequences.from_arrays(own)) for own in (SIGNAL, X)])
     assert isinstance(found[0], np.ndarray)
     assert isinstance(found[1], DataError)
 

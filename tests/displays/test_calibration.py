@@ -29,7 +29,7 @@ def test_one_class_against_the_rest_is_scikit_learns_curve(strategy: str) -> Non
     display = CalibrationDisplay.from_predictions(TRUTH, TABLE, pos_label="flow", n_bins=7, strategy=strategy)
     expected = calibration_curve(TRUTH == "flow", TABLE[:, 1], n_bins=7, strategy=strategy)
     np.testing.assert_array_equal(drawn(display), expected)
-    assert display.ax_.get_ylabel() == "share of class flow"
+    assert display.ax_.get_ylabel() == "fraction of class flow"
 
 
 def test_of_several_classes_the_predicted_one_is_looked_at() -> None:
@@ -85,9 +85,9 @@ def test_a_class_that_the_test_series_lack_keeps_its_column() -> None:
         CalibrationDisplay.from_predictions(NAMES[some], model.predict_proba(X[some]))
 
 
-def test_of_steps_the_observed_ones_after_the_warm_up_count() -> None:
+def test_of_steps_the_observed_ones_after_the_burn_in_count() -> None:
     targets = steps(of_classes=True)
-    model = net(warmup=1).fit(X, targets)
+    model = net(burn_in=1).fit(X, targets)
     display = CalibrationDisplay.from_estimator(model, X, targets)
     truth = np.concatenate([y[1:] for y in targets])
     said = np.concatenate([p[1:, 1] for p in model.predict_proba(X)])

@@ -38,12 +38,12 @@ def test_shares_are_scikit_learns(normalize: str) -> None:
     expected = confusion_matrix(Y, predicted, normalize=normalize)
     np.testing.assert_array_equal(display.im_.get_array(), expected)
     assert display.text_[0, 2].get_text() == f"{expected[0, 2]:.2f}"
-    assert "share of" in display.ax_.get_title(loc="left")
+    assert "fraction of" in display.ax_.get_title(loc="left")
 
 
-def test_of_steps_the_observed_ones_after_the_warm_up_are_counted() -> None:
+def test_of_steps_the_observed_ones_after_the_burn_in_are_counted() -> None:
     targets = steps(of_classes=True)
-    model = net(warmup=2).fit(X, targets)
+    model = net(burn_in=2).fit(X, targets)
     found = model.predict(X)
     truth = np.concatenate([y[2:] for y in targets])
     predicted = np.concatenate([p[2:, 0] for p in found])[~np.isnan(truth)]

@@ -12,11 +12,17 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceRegressor
 from throughtime.estimators.forecast import forecast_inputs
 from throughtime.generalization import assess, assess_baselines, scorers_for
-from throughtime.generalization.baselines import Climatology, SeasonalNaive, SeriesRegressor, StepRegressor, baselines
+from throughtime.generalization.baselines import (
+    Climatology,
+    SeasonalNaive,
+    SeriesRegressor,
+    StepRegressor,
+    baselines_for,
+)
 
 
 def by_name(X: Sequences, y: Any, *, classifier: bool) -> dict[str, Any]:
-    return {baseline.name: baseline.fit(X, y) for baseline in baselines(X, y, classifier=classifier)}
+    return {baseline.name: baseline.fit(X, y) for baseline in baselines_for(X, y, classifier=classifier)}
 
 
 def ragged(n: int, channels: int = 2, seed: int = 0) -> Sequences:
@@ -54,11 +60,11 @@ def test_discharge_of_the_fulda_is_predicted_as_well_as_a_linear_model_can() -> 
 def test_the_majority_class_and_the_mean_are_those_of_training() -> None:
     X = ragged(7)
     y = np.array(list("abbcbca"))
-    majority = baselines(X, y, classifier=True)[0].fit(X, y)
+    majority = baselines_for(X, y, classifier=True)[0].fit(X, y)
     assert set(majority.predict(X)) == {"b"}
     np.testing.assert_allclose(majority.predict_proba(X), [[2 / 7, 3 / 7, 2 / 7]] * 7)  # type: ignore[attr-defined]
     numbers = np.arange(7.0)
-    mean = baselines(X, numbers, classifier=False)[0].fit(X, numbers)
+    mean = baselines_for(X, numbers, classifier=False)[0].fit(X, numbers)
     np.testing.assert_allclose(mean.predict(X), 3.0)
 
 
@@ -68,7 +74,7 @@ def test_a_linear_law_of_the_summaries_is_found_by_ridge() -> None:
     def law(X: Sequences) -> NDArray[np.float64]:
         return np.array([3 * x[:, 0].mean() - x[-1, 1] + 2 for x in X])
 
-    ridge = baselines(X, law(X), classifier=False)[1].fit(X, law(X))
+    ridge = baselines_for(X, law(X), classifier=False)[1].fit(X, law(X))
     residual = ridge.predict(X_test) - law(X_test)
     assert residual.var() < 1e-3 * law(X_test).var()
 
@@ -117,7 +123,7 @@ def test_a_season_never_observed_gets_the_mean_of_all() -> None:
 def test_without_dates_the_mean_of_the_observed_steps_stands_for_climatology() -> None:
     X = ragged(4)
     y = Sequences(np.where(np.arange(X.n_steps) % 2, np.nan, np.arange(X.n_steps))[:, None], X.offsets)
-    mean = baselines(X, y, classifier=False)[0].fit(X, y)
+    mean = baselines_for(X, y, classifier=False)[0].fit(X, y)
     assert mean.name == "mean"
     np.testing.assert_allclose(mean.predict(X).values, np.nanmean(y.values))
     with pytest.raises(DataError, match=r"^climatology needs the date of every step"):
@@ -201,7 +207,7 @@ def test_the_same_data_give_the_same_predictions() -> None:
 def test_a_model_may_be_trained_on_a_part_of_many_steps() -> None:
     X = Sequences.from_arrays(np.random.default_rng(0).normal(size=(3, 12_000, 1)))
     y = Sequences(X.values * 2 + 1, X.offsets)
-    mean, ridge, _ = baselines(X, y, classifier=False)
+    mean, ridge, _ = baselines_for(X, y, classifier=False)
     assert efficiency(y, ridge.fit(X, y).predict(X)) > 0.999  # type: ignore[arg-type]
     np.testing.assert_allclose(mean.fit(X, y).predict(X).values, y.values.mean())  # type: ignore[union-attr]
 
@@ -270,9 +276,9 @@ def test_the_baselines_of_a_forecast_see_what_it_sees(known: list[int]) -> None:
     X, test = ragged(20), ragged(5, seed=1)
     y = Sequences(X.values[:, :1] + X.values[:, 1:], X.offsets)
     cut = y.cut(np.arange(20), np.full(20, 2), y.lengths)
-    ahead = {b.name: b for b in baselines(X, y, classifier=False, horizon=2, known=known)}
+    ahead = {b.name: b for b in baselines_for(X, y, classifier=False, horizon=2, known=known)}
     assert list(ahead) == ["mean", "persistence", "ridge on lags", "1-NN on lags"]
-    now = {b.name: b for b in baselines(X, y, classifier=False)}
+    now = {b.name: b for b in baselines_for(X, y, classifier=False)}
     for name in ("ridge on lags", "1-NN on lags"):
         found = ahead[name].fit(X, y).predict(test)  # type: ignore[call-arg]
         expected = now[name].fit(forecast_inputs(X, 2, known), cut).predict(forecast_inputs(test, 2, known))  # type: ignore[call-arg]
@@ -283,7 +289,7 @@ def test_the_baselines_of_a_forecast_see_what_it_sees(known: list[int]) -> None:
 
 def test_baselines_and_forecast_are_scored_on_the_same_steps() -> None:
     X, y = of_steps(np.tile(np.random.default_rng(0).normal(size=(6, 4)), 5))
-    model = SequenceRegressor(hidden_size=2, max_epochs=1, random_state=0, horizon=3, warmup=1)
+    model = SequenceRegressor(hidden_size=2, max_epochs=1, random_state=0, horizon=3, burn_in=1)
     splits = [(np.arange(3), np.arange(3, 6)), (np.arange(3, 6), np.arange(3))]
     scorers = scorers_for(model, y, ["r2", "neg_mean_squared_error"])
     found = {one.name: one for one in assess_baselines(model, X, y, splits, scorers, test=(X, y), season=4)}
@@ -301,19 +307,19 @@ def test_baselines_and_forecast_are_scored_on_the_same_steps() -> None:
 def test_a_season_without_a_horizon_adds_the_naive_and_nothing_else() -> None:
     X = ragged(4)
     y = Sequences(X.values[:, :1], X.offsets)
-    assert [b.name for b in baselines(X, y, classifier=False, season=3)] == [
+    assert [b.name for b in baselines_for(X, y, classifier=False, season=3)] == [
         "mean",
         "seasonal naive, 3",
         "ridge on lags",
         "1-NN on lags",
     ]
     with pytest.raises(ParameterError, match=r"^season needs at least 1 step, got 0$"):
-        baselines(X, y, classifier=False, season=0)
+        baselines_for(X, y, classifier=False, season=0)
     needs = "^season needs a target of numbers at each step, got "
     with pytest.raises(ParameterError, match=f"{needs}classes$"):
-        baselines(X, y, classifier=True, season=3)
+        baselines_for(X, y, classifier=True, season=3)
     with pytest.raises(ParameterError, match=f"{needs}one target per series$"):
-        baselines(X, np.arange(4.0), classifier=False, season=3)
+        baselines_for(X, np.arange(4.0), classifier=False, season=3)
 
 
 AWKWARD = {
@@ -341,7 +347,7 @@ def test_awkward_data_are_learned_without_a_warning(X: Sequences, classifier: bo
 def test_steps_without_any_target_are_refused() -> None:
     X = ragged(3)
     y = Sequences(np.full((X.n_steps, 1), np.nan), X.offsets)
-    for baseline in baselines(X, y, classifier=False):
+    for baseline in baselines_for(X, y, classifier=False):
         with pytest.raises(DataError, match=r"^y needs an observed target, got NaN at every step$"):
             baseline.fit(X, y)
 
@@ -352,7 +358,7 @@ def test_a_naive_forecast_counts_steps_and_refuses_times_with_gaps(horizon: int,
     X = Sequences.from_arrays([np.zeros(19), np.zeros(20)], times=[times, np.arange(20.0)])
     y = Sequences.from_arrays([np.sin(times), np.sin(np.arange(20.0))])
     with pytest.raises(DataError, match=r"counts steps and needs times without gaps, got 8 and 10, .* series '0'"):
-        baselines(X, y, classifier=False, horizon=horizon, season=season)
+        baselines_for(X, y, classifier=False, horizon=horizon, season=season)
     even = X[1:]
     naive = SeasonalNaive(horizon, season or 1).fit(even, y[1:])
     assert np.isfinite(naive.predict(even, y[1:]).values).all()

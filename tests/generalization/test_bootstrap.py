@@ -88,7 +88,7 @@ def test_resamples_without_a_score_are_left_out_and_counted() -> None:
         ({"level": 95}, ParameterError, "^level needs a number between 0 and 1, got 95$"),
         ({"n_resamples": 10}, ParameterError, "^n_resamples needs at least 100, got 10$"),
         ({"groups": np.zeros(8)}, DataError, "^a bootstrap needs at least 2 groups, got 1$"),
-        ({"groups": np.arange(7)}, DataError, "need one entry an example, got 8, 8, 7$"),
+        ({"groups": np.arange(7)}, DataError, "need one entry per example, got 8, 8, 7$"),
     ],
 )
 def test_what_cannot_be_resampled_is_refused(options: dict[str, Any], error: type, message: str) -> None:

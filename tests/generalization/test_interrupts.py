@@ -24,7 +24,7 @@ from sklearn.utils.parallel import Parallel, delayed
 from throughtime import LockstepSearchCV, SequenceClassifier, cross_validate, nested_cross_validate
 from throughtime.estimators import members
 from throughtime.generalization import call_batcher, interrupts
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 
 SOAK = os.environ.get("THROUGHTIME_SOAK", "") != ""
 
@@ -238,16 +238,16 @@ def test_interrupts_while_tasks_are_abandoned_are_kept_till_all_have_ended() -> 
 
 
 def test_an_interrupt_during_training_is_heard_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = members.train, []
+    real, calls = members.train_jobs, []
 
-    def train(*arguments: Any) -> Any:
+    def train_jobs(*arguments: Any, **rest: Any) -> Any:
         calls.append(1)
-        for trained in real(*arguments):
+        for trained in real(*arguments, **rest):
             _thread.interrupt_main()
             calls.append(2)
             yield trained
 
-    monkeypatch.setattr(members, "train", train)
+    monkeypatch.setattr(members, "train_jobs", train_jobs)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(NET, X, Y, cv=4)
     assert calls == [1]
@@ -315,7 +315,7 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("step", ["fit_calls", "predict_calls"])
+@pytest.mark.parametrize("step", ["fit_requests", "predict_requests"])
 def test_an_interrupt_that_python_drops_is_raised_again(
     step: str, monkeypatch: pytest.MonkeyPatch, dropped: list[Any]
 ) -> None:
@@ -335,7 +335,7 @@ def test_an_interrupt_that_python_drops_is_raised_again(
 
 
 def test_an_interrupt_that_python_drops_is_raised_when_the_block_ends(dropped: list[Any]) -> None:
-    with pytest.raises(KeyboardInterrupt) as ends, lockstep():
+    with pytest.raises(KeyboardInterrupt) as ends, batch_calls():
         press_where_it_is_dropped()
     assert ends.value.__context__ is None
     assert dropped == [KeyboardInterrupt]
@@ -346,7 +346,7 @@ def test_another_error_does_not_stand_for_an_interrupt_that_python_drops(dropped
         press_where_it_is_dropped()
         raise ValueError("other")
 
-    with pytest.raises(KeyboardInterrupt), lockstep():
+    with pytest.raises(KeyboardInterrupt), batch_calls():
         fail()
     assert dropped == [KeyboardInterrupt]
 
@@ -364,10 +364,10 @@ def test_an_interrupt_that_comes_out_is_raised_once(monkeypatch: pytest.MonkeyPa
     before = signal.signal(signal.SIGINT, handler)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(call_batcher, "fit_calls", work)
+            patch.setattr(call_batcher, "fit_requests", work)
             with pytest.raises(KeyboardInterrupt):
                 cross_validate(NET, X, Y, cv=2)
-        with pytest.raises(KeyboardInterrupt), lockstep():
+        with pytest.raises(KeyboardInterrupt), batch_calls():
             signal.raise_signal(signal.SIGINT)
     finally:
         signal.signal(signal.SIGINT, before)
@@ -420,7 +420,7 @@ def test_a_handler_of_the_callers_own_is_called_and_the_run_goes_on() -> None:
 def test_a_handler_that_is_not_pythons_stays(handler: Any) -> None:
     before = signal.signal(signal.SIGINT, handler)
     try:
-        with lockstep():
+        with batch_calls():
             assert signal.getsignal(signal.SIGINT) is handler
             Parallel()(delayed(NET.fit)(X, Y) for _ in range(2))
     finally:
@@ -431,7 +431,7 @@ def test_a_run_in_another_thread_leaves_ctrl_c_to_the_main_thread() -> None:
     seen = []
 
     def work() -> None:
-        with lockstep():
+        with batch_calls():
             seen.append(signal.getsignal(signal.SIGINT))
             seen.append(Parallel()(delayed(NET.fit)(X, Y) for _ in range(2)))
 

@@ -152,7 +152,7 @@ def test_by_time_the_past_comes_first_and_the_gaps_are_kept() -> None:
 @pytest.mark.parametrize(
     ("n", "options", "error", "message"),
     [
-        (60, {"test_size": 1.0}, ParameterError, "^test_size needs a share between 0 and 1, got 1.0$"),
+        (60, {"test_size": 1.0}, ParameterError, "^test_size needs a fraction between 0 and 1, got 1.0$"),
         (60, {"test_size": 0.5, "validation_size": 0.5}, ParameterError, "need a sum below 1"),
         (60, {"groups": GROUPS, "by_time": True}, ParameterError, "^by_time needs no groups and no strata"),
         (60, {"purge": 3}, ParameterError, "^purge needs by_time=True, got purge=3$"),

@@ -6,8 +6,12 @@ from throughtime.data.conversion import Layout, as_sequences, as_targets
 from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.datasets import available, load, load_dataset
 from throughtime.data.description import Description, Spread, Target, describe, is_labels
+from throughtime.data.frames import column_names, is_frame
+from throughtime.data.moments import weighted_moments
 from throughtime.data.reading import read, reads_columns
-from throughtime.data.sequences import Sequences, concatenate
+from throughtime.data.reasons import reason
+from throughtime.data.rows import SeriesRows, StepRows, steps_within
+from throughtime.data.sequences import Sequences, as_labels, concatenate, unmasked
 from throughtime.data.tables import from_table
 
 __all__ = [
@@ -19,24 +23,33 @@ __all__ = [
     "Description",
     "Layout",
     "Sequences",
+    "SeriesRows",
     "Spacing",
     "Spread",
+    "StepRows",
     "Target",
     "TargetKind",
     "Untargeted",
+    "as_labels",
     "as_sequences",
     "as_targets",
     "available",
     "check_even",
     "clock_of",
+    "column_names",
     "concatenate",
     "describe",
     "from_table",
     "in_words",
+    "is_frame",
     "is_labels",
     "lacking_in_words",
     "load",
     "load_dataset",
     "read",
     "reads_columns",
+    "reason",
+    "steps_within",
+    "unmasked",
+    "weighted_moments",
 ]

@@ -25,9 +25,9 @@ _ALIKE = 1.1
 #: A slot of the week is closed when no series has a time in it in so many calendar weeks. Each counts once however many
 #: series there are: what all of them lack at once, an outage, is no closed hour.
 _LEAST_WEEKS = 4
-#: A series of no more rows is not asked for a step of its own.
+#: A series of no more rows is too short to tell its step.
 _FEW = 3
-#: Of the spans, the share that may be no whole number of steps before the times are called irregular.
+#: Of the spans, the fraction that may be no whole number of steps before the times are called irregular.
 _MOST_ODD = 0.1
 
 
@@ -76,7 +76,7 @@ class Spacing(Record):
     shortest, median, longest
         Of the spans between one row and the next: seconds between dates, else in the unit of the times.
     n_lacking, lacking
-        Steps that have no row, and their share of all steps.
+        Steps that have no row, and their fraction of all steps.
     n_uneven
         Series in which a row is not one step from the row before.
     first
@@ -141,11 +141,11 @@ def spacing_of(X: Sequences, ids: Sequence[str] | None = None, clock: Clock | No
     odd = np.abs(spans[uneven] / clock.step - steps[uneven]) > 0.2
     first = None
     if len(uneven):
-        own = int(series[0])
-        row = int(uneven[0]) + own  # each series before has one row more than it has pairs
+        index = int(series[0])
+        row = int(uneven[0]) + index  # each series before has one row more than it has pairs
         assert X.times is not None
         stamps = [time_text(time, X.time_zone) for time in X.times[row : row + 2]]
-        first = (str(own) if ids is None else ids[own], stamps[0], stamps[1])
+        first = (str(index) if ids is None else ids[index], stamps[0], stamps[1])
     return Spacing(
         step=_step_in_words(clock),
         shortest=float(spans.min()),
@@ -193,12 +193,12 @@ def check_even(
     name, before, after = spacing.first
     where = f"{before} and {after}, one after the other in series {name!r}"
     either = "or leave the times out, if rows are what is to be counted"
-    alone = X[_series_of(X, np.flatnonzero(steps_between(X, usual) != 1)[:1])]
-    own = clock_of(alone) if alone.n_steps > _FEW else None
-    if own is not None and _whole(np.float64(own.step / usual.step)) != 1 and not spacing.irregular:
+    uneven = X[_series_of(X, np.flatnonzero(steps_between(X, usual) != 1)[:1])]
+    other = clock_of(uneven) if uneven.n_steps > _FEW else None
+    if other is not None and _whole(np.float64(other.step / usual.step)) != 1 and not spacing.irregular:
         whose = "elsewhere" if clock is None else "in fit"
         raise DataError(
-            f"{counted} counts steps, of {spacing.step} {whose}, got steps of {_step_in_words(own)}: {where}; bring "
+            f"{counted} counts steps, of {spacing.step} {whose}, got steps of {_step_in_words(other)}: {where}; bring "
             f"all series to one step, {either}"
         )
     if written := _dates_as_numbers(X.times):
@@ -249,12 +249,12 @@ def _check_open(X: Sequences, counted: str, clock: Clock, ids: Sequence[str] | N
     closed = np.flatnonzero(~(is_open[0] | is_open[1]))
     if len(closed):
         row = int(closed[0])
-        own = int(np.searchsorted(X.offsets, row, "right")) - 1
+        index = int(np.searchsorted(X.offsets, row, "right")) - 1
         time = time_text(X.times[row], X.time_zone)
         raise DataError(
             f"{counted} counts steps, of {_step_in_words(clock)} in fit, and needs times in the part of the week that "
-            f"fit knew, got {time} in series {str(own) if ids is None else ids[own]!r}; leave such rows out, or fit on "
-            "series that have them"
+            f"fit knew, got {time} in series {str(index) if ids is None else ids[index]!r}; leave such rows out, or "
+            "fit on series that have them"
         )
 
 
@@ -284,8 +284,8 @@ def time_text(time: np.datetime64 | float, zone: str | None = None) -> str:
 
 def _series_of(X: Sequences, pairs: Int[ndarray, "pair"]) -> Int[ndarray, "pair"]:
     """The series that some pairs of successive rows are in."""
-    found: ndarray = np.searchsorted(np.cumsum(X.lengths - 1), pairs, "right")
-    return found
+    series: ndarray = np.searchsorted(np.cumsum(X.lengths - 1), pairs, "right")
+    return series
 
 
 def _spans(X: Sequences) -> Float[ndarray, "pair"] | None:
@@ -336,9 +336,9 @@ def _weekly(X: Sequences, clock: Clock) -> Clock:
     if len(few) == n_slots:
         return clock
     open_slots = np.union1d(slots % n_slots, few)
-    found = Clock(clock.step, True, 0, slot, phase, tuple(map(int, open_slots)))
-    fewer = (steps_between(X, found) > 1).sum() < (steps_between(X, clock) > 1).sum()
-    return found if fewer and len(open_slots) < n_slots else clock
+    weekly = Clock(clock.step, True, 0, slot, phase, tuple(map(int, open_slots)))
+    fewer = (steps_between(X, weekly) > 1).sum() < (steps_between(X, clock) > 1).sum()
+    return weekly if fewer and len(open_slots) < n_slots else clock
 
 
 def _seldom(begins: Int[ndarray, "series"], ends: Int[ndarray, "series"], n_slots: int) -> Int[ndarray, "slot"]:

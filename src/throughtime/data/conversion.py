@@ -151,7 +151,7 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
         if len(ndims) > 1:
             raise DataError("y needs one value per series or one per step, got a mix of both")
         if ndims - {0}:
-            _same_number(len(y), X)  # before any part of y is found wrong
+            _same_number(len(y), X)  # before any part of y is refused
             parts = [_as_array(part, f"series {index} of y") for index, part in enumerate(y)]
             return _checked_steps(Sequences.from_arrays(parts), X)
     array = np.asarray(unmasked(y))

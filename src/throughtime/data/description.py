@@ -32,13 +32,13 @@ class Target(Record):
     Attributes
     ----------
     kind
-        ``classes``: one label a series. ``values``: one number per series. ``steps``: one number per step.
+        ``classes``: one label per series. ``values``: one number per series. ``steps``: one number per step.
     counts
         Series of each class, in the order of the labels.
     mean, sd, minimum, maximum
         Of the values that were observed; sd with the divisor n.
     observed
-        Share of the steps, or of the series, that have a target.
+        Fraction of the steps, or of the series, that have a target.
     """
 
     kind: Literal["classes", "values", "steps"]
@@ -60,7 +60,7 @@ class Description(Record):
     n_steps
         Over all series, a step that several windows share counted in each.
     missing, missing_by_channel, missing_by_static
-        Shares of NaN: of the values of the channels, of each channel, of each static feature.
+        Fractions of NaN: of the values of the channels, of each channel, of each static feature.
     duplicates
         Series that equal an earlier one, value for value.
     first_time, last_time
@@ -93,7 +93,7 @@ def describe(dataset: Dataset) -> Description:
     """Count, measure and summarize a data set."""
     X = dataset.X
     names = X.channel_names or tuple(str(channel) for channel in range(X.n_channels))
-    share = np.isnan(X.values).mean(0)
+    missing = np.isnan(X.values).mean(0)
     first, last = _range(X.times, X.time_zone is not None)
     return Description(
         name=dataset.name,
@@ -106,8 +106,8 @@ def describe(dataset: Dataset) -> Description:
         target=_target(dataset.y, dataset.target),
         n_groups=None if X.groups is None else len(np.unique(X.groups)),
         n_static=0 if X.static is None else int(X.static.shape[1]),
-        missing=float(share.mean()),
-        missing_by_channel={name: float(part) for name, part in zip(names, share, strict=True)},
+        missing=float(missing.mean()),
+        missing_by_channel={name: float(part) for name, part in zip(names, missing, strict=True)},
         missing_by_static=_missing_by_static(X),
         duplicates=len(X) - len({series.tobytes() for series in X}),
         first_time=first,

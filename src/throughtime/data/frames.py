@@ -62,10 +62,10 @@ def shared_columns(parts: Iterable[Any]) -> tuple[str, ...] | None:
         if index == 0:
             first = names
         elif names != first:
-            told = [list(own) if own is not None else "no names" for own in (names, first)]
+            got, expected = (list(part) if part is not None else "no names" for part in (names, first))
             raise DataError(
-                f"X needs the same columns in the same order in every series, got {told[0]} in series {index} and "
-                f"{told[1]} in series 0; frame[names] puts them in order"
+                f"X needs the same columns in the same order in every series, got {got} in series {index} and "
+                f"{expected} in series 0; frame[names] puts them in order"
             )
     return first
 

@@ -57,16 +57,16 @@ def row_numbers(table: "pa.Table", names: Sequence[str], n_series: int) -> list[
     """
     import pyarrow as pa
 
-    found = []
+    counters = []
     for name in names:
         column = table[name]
         if _NAMELESS.fullmatch(name):
             if not _whole(column):
                 raise _unnamed(name, str(column.type), dates=pa.types.is_temporal(column.type))
-            found.append(name)
+            counters.append(name)
         elif _may_number(name, column) and numbers_rows(name, column.to_numpy(), n_series):
-            found.append(name)
-    return found
+            counters.append(name)
+    return counters
 
 
 def numbers_rows(name: str, values: ndarray, n_series: int) -> bool:
@@ -118,7 +118,7 @@ def without_row_numbers(
     Parameters
     ----------
     index
-        Columns left out before, to be told of too.
+        Columns left out before, which the warning names too.
 
     Warns
     -----
@@ -130,7 +130,7 @@ def without_row_numbers(
     DataError
         A column without a name that holds something else; no other column.
     """
-    found = []
+    counters = []
     if all(part.ndim == 2 and part.shape[1] == len(names) and part.dtype.kind in "biuf" for part in parts):
         for place, name in enumerate(names):
             values = np.concatenate([part[:, place] for part in parts])
@@ -138,31 +138,29 @@ def without_row_numbers(
                 whole = (values == np.round(values)).all() or (values != values).all()
                 if values.dtype.kind == "b" or not whole:
                     raise _unnamed(name, str(values.dtype))
-                found.append(name)
+                counters.append(name)
             elif numbers_rows(name, values, len(parts)):
-                found.append(name)
-    if not found and not index:
+                counters.append(name)
+    if not counters and not index:
         return parts, names
-    kept = [place for place, name in enumerate(names) if name not in found]
+    kept = [place for place, name in enumerate(names) if name not in counters]
+    listed = ", ".join(map(shown_column, counters))
     if not kept:
-        raise DataError(f"X needs at least one channel, got row numbers alone: {', '.join(map(shown_column, found))}")
+        raise DataError(f"X needs at least one channel, got row numbers alone: {listed}")
     cure = "throughtime.data.Sequences.from_arrays, with channel_names, takes it as an input"
-    told = [f"{shown_column(name)}: the index of a data frame is left out" for name in index]
-    if found:
-        told.append(
-            f"{', '.join(map(shown_column, found))}: taken for row numbers, as the index of a data frame is, and left "
-            "out"
-        )
-    warnings.warn(f"{'; '.join(told)}; {cure}", DataWarning, stacklevel=4)
-    return [part[:, kept] for part in parts] if found else parts, tuple(names[place] for place in kept)
+    notes = [f"{shown_column(name)}: the index of a data frame is left out" for name in index]
+    if counters:
+        notes.append(f"{listed}: taken for row numbers, as the index of a data frame is, and left out")
+    warnings.warn(f"{'; '.join(notes)}; {cure}", DataWarning, stacklevel=4)
+    return [part[:, kept] for part in parts] if counters else parts, tuple(names[place] for place in kept)
 
 
-def told_left_out(index: Mapping[str, "pa.DataType"], counters: Sequence[str]) -> str:
+def note_on_left_out(index: Mapping[str, "pa.DataType"], counters: Sequence[str]) -> str:
     """What was left out of a table, and how to use it."""
     import pyarrow as pa
 
     numbers = [name for name, kind in index.items() if _LEVEL.fullmatch(name) and pa.types.is_integer(kind)]
-    told = []
+    notes = []
     for name, kind in index.items():
         if name in numbers:
             continue
@@ -172,13 +170,13 @@ def told_left_out(index: Mapping[str, "pa.DataType"], counters: Sequence[str]) -
             "channels= (--channels) takes it as an input" if channel else "",
         ]
         cure = ", ".join(filter(None, cures))
-        told.append(f"the index {shown(name)} of the data frame is left out" + (f"; {cure}" if cure else ""))
+        notes.append(f"the index {shown(name)} of the data frame is left out" + (f"; {cure}" if cure else ""))
     if numbers or counters:
-        told.append(
+        notes.append(
             f"{', '.join(map(shown_column, [*numbers, *counters][:_LISTED]))}: taken for row numbers, as the index of "
             "a data frame is, and left out; channels= (--channels) names the columns to use"
         )
-    return "; ".join(told)
+    return "; ".join(notes)
 
 
 def _unnamed(name: str, kind: str, dates: bool = False) -> DataError:

@@ -134,7 +134,7 @@ def read(
 
 
 def _with_own_past(data: Dataset) -> Dataset:
-    """A data set whose targets, one per step, are a channel more."""
+    """A data set whose targets, one per step, are one more channel."""
     if not isinstance(data.y, Sequences):
         got = "none" if data.y is None else "one per series"
         raise DataError(f"own_past needs a target at each step, got {got}")

@@ -146,7 +146,7 @@ class Sequences:
             2**24, makes all float64. Data frames name the channels by their columns, the same ones in each; without
             ``channel_names``, columns that number the rows are left out (`DataWarning`).
         times
-            One ``(time,)`` a series.
+            One ``(time,)`` per series.
         groups, static, channel_names, static_names, time_zone, train_dtype
             As in the class.
         """
@@ -709,16 +709,16 @@ def _checked_names(names: Iterable[str] | None, count: int, of: str) -> tuple[st
 
 
 def _replaced_names(
-    names: Iterable[str] | None, own: tuple[str, ...] | None, count: int, of: str
+    names: Iterable[str] | None, present: tuple[str, ...] | None, count: int, of: str
 ) -> tuple[str, ...] | None:
-    return own if names is None else _checked_names(tuple(names) or None, count, of)
+    return present if names is None else _checked_names(tuple(names) or None, count, of)
 
 
 def _checked_dtype(dtype: DTypeLike, what: str) -> np.dtype[Any]:
-    found = np.dtype(dtype)
-    if found not in _FLOATS:
-        raise ParameterError(f"{what} needs float32 or float64, got {found}")
-    return found
+    checked = np.dtype(dtype)
+    if checked not in _FLOATS:
+        raise ParameterError(f"{what} needs float32 or float64, got {checked}")
+    return checked
 
 
 def _checked_times(times: ArrayLike | None, edges: ndarray) -> ndarray | None:

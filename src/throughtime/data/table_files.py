@@ -146,7 +146,7 @@ def _most_series(table: "pa.Table", name: str | None) -> int:
         return min(len(column), sum(len(chunk.dictionary) for chunk in column.chunks))
     try:
         return int(pc.count_distinct(column).as_py())
-    except pa.ArrowNotImplementedError:  # no id at all, which is told elsewhere
+    except pa.ArrowNotImplementedError:  # no id at all, which is refused elsewhere
         return len(column)
 
 

@@ -19,7 +19,7 @@ from numpy.typing import DTypeLike
 
 from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.description import most_classes
-from throughtime.data.index_columns import row_numbers, told_left_out, without_index
+from throughtime.data.index_columns import note_on_left_out, row_numbers, without_index
 from throughtime.data.reasons import reason, shown, shown_column
 from throughtime.data.sequences import Sequences, as_text, first_infinite, named_channel
 from throughtime.data.text_numbers import Stray, stray_text
@@ -332,7 +332,7 @@ def _channel_names(
         counters = row_numbers(table, names, len(place.ids))
         if index or counters:
             names = tuple(name for name in names if name not in set(counters))
-            warnings.warn(told_left_out(index, counters), DataWarning, stacklevel=2)
+            warnings.warn(note_on_left_out(index, counters), DataWarning, stacklevel=2)
     if columns.own_past and columns.target is not None and channels is None:
         names = (*names, columns.target)
     for role, chosen in (("channels", names), ("static", columns.static)):
@@ -340,10 +340,10 @@ def _channel_names(
             raise DataError(f"{role} (--{role}) needs columns other than the target, got {columns.target!r}")
     odd = [name for name in names if not _is_numeric(_kind(table[name]))]
     if odd:
-        found = ", ".join(f"{name!r} ({table[name].type})" for name in odd[:_LISTED])
-        told = next((told for name in odd[:_LISTED] if (told := _told_stray(table[name], place))), "")
+        columns_and_types = ", ".join(f"{name!r} ({table[name].type})" for name in odd[:_LISTED])
+        cause = next((cause for name in odd[:_LISTED] if (cause := _cause_of_text(table[name], place))), "")
         raise DataError(
-            f"channels needs numeric columns, got {found}{told}"
+            f"channels needs numeric columns, got {columns_and_types}{cause}"
             f"{'' if channels is not None else _left(name for name in names if name not in set(odd))}"
         )
     if not names:
@@ -365,7 +365,7 @@ def _left(names: Iterable[str]) -> str:
     return f"; channels={numeric!r} (--channels {shlex.quote(buffer.getvalue())}) goes on without"
 
 
-def _told_stray(column: "pa.ChunkedArray", place: "_Place") -> str:
+def _cause_of_text(column: "pa.ChunkedArray", place: "_Place") -> str:
     """What made text of a column of numbers, as the end of a message."""
     stray = _stray(column, place.decimal)
     return "" if stray is None else f"; {stray.value!r} in {place.of(stray.row)} made text of it: {stray.cure}"
@@ -425,7 +425,7 @@ def _clock(table: "pa.Table", time: str, place: "_Place") -> ndarray:
         return floats
     need = f"time (--time {time}) needs numbers, dates or timestamps such as 2024-03-31T18:00:00, got {_kind(column)}"
     example = f" ({str(column[0])[:60]!r})" if _is_text(_kind(column)) else ""
-    raise DataError(f"{need}{example}{_told_stray(column, place)}")
+    raise DataError(f"{need}{example}{_cause_of_text(column, place)}")
 
 
 def _zone(column: "pa.ChunkedArray") -> str | None:
@@ -453,8 +453,8 @@ def _groups(table: "pa.Table", group: str, series: _Series) -> ndarray:
 
 def _static(table: "pa.Table", column: str, series: _Series, place: _Place) -> ndarray:
     if not _is_numeric(_kind(table[column])):
-        told = _told_stray(table[column], place)
-        raise DataError(f"static (--static {column}) needs numbers, got {_kind(table[column])}{told}")
+        cause = _cause_of_text(table[column], place)
+        raise DataError(f"static (--static {column}) needs numbers, got {_kind(table[column])}{cause}")
     values = series.numbers(table[column])
     first: ndarray = values[series.offsets[:-1]]
     wanted = np.repeat(first, np.diff(series.offsets))
@@ -494,9 +494,9 @@ def _target(
         some = real and bool((nulls & ~empty).any())
         kind = "step" if number and ((low != high).any() or some) else "series"
     if not number and ((low != high).any() or kind == "step" or len(labels) > most_classes(len(series.ids))):
-        told = _told_stray(column, place)
-        if told:
-            raise DataError(f"{what} needs numbers, or labels that are none, got {_kind(column)}{told}")
+        cause = _cause_of_text(column, place)
+        if cause:
+            raise DataError(f"{what} needs numbers, or labels that are none, got {_kind(column)}{cause}")
     if kind == "series":
         series.refuse_varying(low, high, labels, what, "" if number else "; text and booleans are never one per step")
         y: ndarray = labels[low]

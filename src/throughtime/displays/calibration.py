@@ -15,11 +15,11 @@ from sklearn.base import is_classifier
 from sklearn.calibration import CalibrationDisplay as SklearnCalibrationDisplay
 from sklearn.calibration import calibration_curve
 
-from throughtime.displays.canvas import VALIDATION, canvas, set_title, without_legend
-from throughtime.displays.pairs import pairs, unscored_steps
+from throughtime.displays.canvas import VALIDATION, axes_for, set_title, without_legend
+from throughtime.displays.pairs import pair_up, unscored_steps
 from throughtime.errors import DataError, ParameterError
 
-#: Share of the height that the tallest bar of counts takes.
+#: Fraction of the height that the tallest bar of counts takes.
 BARS = 0.2
 #: A bin of this width or less has no room for a number.
 NARROW = 0.04
@@ -28,7 +28,7 @@ RIGHT = "predicted class"
 
 
 class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
-    """Share of examples that came true by predicted probability, and the number of examples in each bin.
+    """Fraction of examples that came true by predicted probability, and the number of examples in each bin.
 
     Parameters
     ----------
@@ -45,7 +45,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         What ``plot`` drew.
     """
 
-    #: Inches, of a figure of its own.
+    #: Inches, of a new figure.
     figsize = 5.0, 4.6
 
     def __init__(
@@ -65,11 +65,11 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
             self.counts = np.bincount(np.searchsorted(bin_edges[1:-1], y_prob), minlength=len(bin_edges) - 1)
 
     def plot(self, ax: Axes | None = None, *, name: str | None = None, ref_line: bool = True, **style: Any) -> Self:
-        """Draw into ``ax``, or into a figure of its own; ``style`` goes to ``Axes.plot``.
+        """Draw into ``ax``, or into a new figure; ``style`` goes to ``Axes.plot``.
 
         Bars at the bottom, with their numbers, count the examples in each bin.
         """
-        axes = canvas(ax, self.figsize)
+        axes = axes_for(ax, self.figsize)
         colored = {} if axes.has_data() else {"color": VALIDATION}
         super().plot(ax=axes, name=name, ref_line=ref_line, **({"marker": "o"} | colored | style))
         axes.set(xlim=(-0.02, 1.02), ylim=(-0.02, 1.02))
@@ -78,11 +78,11 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
             self._count(axes, self.bin_edges, self.counts)
         of = self.pos_label
         if of == RIGHT:
-            words = "mean probability of the predicted class", "share predicted rightly"
+            words = "mean probability of the predicted class", "fraction predicted rightly"
         elif of is None:
-            words = "mean predicted probability", "share that came true"
+            words = "mean predicted probability", "fraction that came true"
         else:
-            words = f"mean predicted probability of class {of}", f"share of class {of}"
+            words = f"mean predicted probability of class {of}", f"fraction of class {of}"
         axes.set(xlabel=words[0], ylabel=words[1])
         labels = axes.get_legend_handles_labels()[1]
         without_legend(axes)
@@ -92,7 +92,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         return self
 
     def _count(self, axes: Axes, edges: ndarray, counts: ndarray) -> None:
-        low = axes.get_xaxis_transform()  # in shares of the height, whatever the y-axis is
+        low = axes.get_xaxis_transform()  # in fractions of the height, whatever the y-axis is
         heights, widths = BARS * counts / counts.max(), np.diff(edges)
         self.bars_ = axes.bar(edges[:-1], heights, widths, align="edge", color="0.85", ec="w", zorder=0, transform=low)
         for left, width, height, count in zip(edges[:-1], widths, heights, counts, strict=True):
@@ -111,7 +111,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         """
         if not is_classifier(estimator):
             raise ValueError(f"{cls.__name__}.from_estimator only supports classifiers")
-        truth, probabilities, _ = pairs(y, estimator.predict_proba(X), unscored_steps(estimator))
+        truth, probabilities, _ = pair_up(y, estimator.predict_proba(X), unscored_steps(estimator))
         options = {"name": type(estimator).__name__, "labels": estimator.classes_} | options
         return cls.from_predictions(truth, probabilities, **options)
 
@@ -130,19 +130,19 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         ref_line: bool = True,
         **style: Any,
     ) -> Self:
-        """Draw the share that came true by what was predicted for it.
+        """Draw the fraction that came true by what was predicted for it.
 
         Parameters
         ----------
         y_true
             One class per series, or ``Sequences`` with one per step.
         y_prob
-            The probability of ``pos_label``, one each; or a row each, or a channel each of ``Sequences``, with one
-            column per class.
+            The probability of ``pos_label``, one per target; or that of every class, ``(target, class)``, or
+            ``Sequences`` with one channel per class.
         labels
             The classes of the columns; by default those of ``y_true``, sorted.
         pos_label
-            The class whose probability is looked at, against all others. By default the second of two; with more, the
+            The class whose probability is shown, against all others. By default the second of two; with more, the
             predicted one, whichever it is: is it right as often as its probability says?
         n_bins, strategy, name, ax, ref_line, style
             scikit-learn's.
@@ -156,7 +156,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         ValueError
             scikit-learn's, for probabilities outside [0, 1] and for an unknown ``strategy``.
         """
-        truth, probabilities, _ = pairs(y_true, y_prob)
+        truth, probabilities, _ = pair_up(y_true, y_prob)
         if probabilities.ndim == 1:
             prob_true, prob_pred = calibration_curve(
                 truth, probabilities, n_bins=n_bins, strategy=strategy, pos_label=pos_label
@@ -164,8 +164,8 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
         else:
             came_true, probabilities, pos_label = _one_probability(truth, probabilities, labels, pos_label)
             prob_true, prob_pred = calibration_curve(came_true, probabilities, n_bins=n_bins, strategy=strategy)
-        shares = np.linspace(0, 1, n_bins + 1)
-        edges = shares if strategy == "uniform" else np.percentile(probabilities, shares * 100)
+        levels = np.linspace(0, 1, n_bins + 1)
+        edges = levels if strategy == "uniform" else np.percentile(probabilities, levels * 100)
         display = cls(prob_true, prob_pred, probabilities, estimator_name=name, pos_label=pos_label, bin_edges=edges)
         return display.plot(ax, ref_line=ref_line, **style)
 

@@ -13,7 +13,7 @@ WIDE = 4.5
 OBSERVED, PREDICTED = "#333333", "#d1495b"
 
 
-def canvas(ax: Axes | None, size: tuple[float, float]) -> Axes:
+def axes_for(ax: Axes | None, size: tuple[float, float]) -> Axes:
     """Give ``ax``, or axes in a new figure of that size in inches that pyplot knows, so that ``plt.show`` shows it."""
     if ax is not None:
         return ax

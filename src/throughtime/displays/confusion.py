@@ -8,17 +8,21 @@ from numpy import ndarray
 from sklearn.base import is_classifier
 from sklearn.metrics import ConfusionMatrixDisplay as SklearnConfusionMatrixDisplay
 
-from throughtime.displays.canvas import canvas
-from throughtime.displays.pairs import pairs, unscored_steps
+from throughtime.displays.canvas import axes_for
+from throughtime.displays.pairs import pair_up, unscored_steps
 
 #: With more classes than this, numbers would overlap.
 MOST_NUMBERED = 25
-#: With more classes than this, not each has its label.
+#: With more classes than this, not every one has its label.
 MOST_LABELED = 50
 #: Letters that fit side by side under a matrix.
 LETTERS = 36
 
-_SHARES = {"true": "share of each true class", "pred": "share of each predicted class", "all": "share of all"}
+_FRACTIONS = {
+    "true": "fraction of each true class",
+    "pred": "fraction of each predicted class",
+    "all": "fraction of all",
+}
 
 
 class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[misc]
@@ -41,7 +45,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         im_kw: dict[str, Any] | None = None,
         text_kw: dict[str, Any] | None = None,
     ) -> Self:
-        """Draw into ``ax``, or into a figure of its own; the other keywords are scikit-learn's.
+        """Draw into ``ax``, or into a new figure; the other keywords are scikit-learn's.
 
         A color bar is drawn where no numbers are.
         """
@@ -60,7 +64,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
             cmap=cmap,
             xticks_rotation=xticks_rotation,
             values_format=values_format,
-            ax=canvas(ax, self.size_of(n, colorbar)),
+            ax=axes_for(ax, self.size_of(n, colorbar)),
             colorbar=colorbar,
             im_kw=im_kw,
             text_kw={"fontsize": 9 if n <= 12 else 7} | (text_kw or {}),
@@ -90,7 +94,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         """Predict the series of X with a fitted classifier, and draw; ``options`` as `from_predictions` takes them."""
         if not is_classifier(estimator):
             raise ValueError(f"{cls.__name__}.from_estimator only supports classifiers")
-        return cls._of_pairs(*pairs(y, estimator.predict(X), unscored_steps(estimator)), **options)
+        return cls._of_pairs(*pair_up(y, estimator.predict(X), unscored_steps(estimator)), **options)
 
     @classmethod
     def from_predictions(cls, y_true: Any, y_pred: Any, **options: Any) -> Self:
@@ -103,7 +107,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         options
             scikit-learn's ``labels``, ``sample_weight``, ``normalize``, ``display_labels``, and those of `plot`.
         """
-        return cls._of_pairs(*pairs(y_true, y_pred), **options)
+        return cls._of_pairs(*pair_up(y_true, y_pred), **options)
 
     @classmethod
     def _of_pairs(cls, truth: ndarray, predicted: ndarray, rows: ndarray | None, **options: Any) -> Self:
@@ -112,5 +116,5 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         chosen = {"include_values": None, "xticks_rotation": None, "cmap": "Blues", "colorbar": None} | options
         display: Self = super().from_predictions(truth, predicted, **chosen)
         if (normalize := options.get("normalize")) is not None:
-            display.ax_.set_title(_SHARES[normalize], fontsize=10, loc="left")
+            display.ax_.set_title(_FRACTIONS[normalize], fontsize=10, loc="left")
         return display

@@ -1,4 +1,4 @@
-"""Training against validation loss over the epochs: the mean of all folds, their spread, and each."""
+"""Training against validation loss over the epochs: the mean of all folds, their spread, and every fold's."""
 
 import warnings
 from collections.abc import Mapping, Sequence
@@ -14,21 +14,20 @@ from sklearn.model_selection import check_cv
 from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences
-from throughtime.displays.canvas import TRAINING, VALIDATION, canvas, plain_log, set_title
+from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, plain_log, set_title
 from throughtime.errors import ParameterError
-from throughtime.estimators import SequenceEstimator, fit_members
-from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.generalization.arguments import arguments_for
+from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator, fit_members
+from throughtime.generalization import arguments_for
 from throughtime.records import EpochRecord
 
-#: With more members than this, lines of their own would fill the band.
+#: With more members than this, a line per member would fill the band.
 MOST_LINES = 20
 #: The band holds the members between these percentiles: 80 % of them.
 BAND = 10, 90
 
 
 class TrainingCurvesDisplay:
-    """Loss of many members by epoch: their mean, a band that holds 80 % of them, and, of up to 20, a thin line each.
+    """Loss of many members by epoch: their mean, a band that holds 80 % of them, and thin lines of up to 20.
 
     Where some members have stopped the mean of the others is dotted, for it is no longer that of the same members; once
     more than half have stopped, mean and band end.
@@ -75,7 +74,7 @@ class TrainingCurvesDisplay:
         memory_budget: float | None = DEFAULT_BUDGET,
         ax: Axes | None = None,
     ) -> Self:
-        """Train on all folds in lockstep, watching the loss on each fold's test series, and draw.
+        """Train on all folds in lockstep, with the loss on each fold's test series, and draw.
 
         Parameters
         ----------
@@ -144,8 +143,8 @@ class TrainingCurvesDisplay:
         return cls([network.history_ for network in fitted], loss_of(fitted[0])).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw into ``ax``, or into a figure of its own."""
-        self.ax_ = canvas(ax, self.figsize)
+        """Draw into ``ax``, or into a new figure."""
+        self.ax_ = axes_for(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
         self.lines_: dict[str, Any] = {}
         self.bands_: dict[str, Any] = {}

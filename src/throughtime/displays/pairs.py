@@ -8,10 +8,10 @@ from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences
 from throughtime.errors import DataError
-from throughtime.estimators.targets import targets_of
+from throughtime.estimators import targets_of
 
 
-def pairs(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray, ndarray | None]:
+def pair_up(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray, ndarray | None]:
     """Take targets and what was predicted for them, in the form the estimators take and give them.
 
     Parameters
@@ -49,10 +49,10 @@ def pairs(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarray
 
 
 def unscored_steps(estimator: Any) -> int:
-    """First steps that ``score`` leaves out: horizon and warm-up of an estimator, whatever it is wrapped in."""
+    """First steps that ``score`` leaves out: horizon and burn-in of an estimator, whatever it is wrapped in."""
     while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
         estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator.best_estimator_
-    return int(getattr(estimator, "warmup", 0)) + int(getattr(estimator, "horizon", 0))
+    return int(getattr(estimator, "burn_in", 0)) + int(getattr(estimator, "horizon", 0))
 
 
 def _predicted(y_pred: Sequences) -> ndarray:

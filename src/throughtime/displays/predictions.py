@@ -1,4 +1,4 @@
-"""Predicted against observed values: over time where each has a time of its own, else one against the other."""
+"""Predicted against observed values: over time where no two have the same time, else one against the other."""
 
 from typing import Any, Self
 
@@ -11,8 +11,8 @@ from sklearn.base import is_regressor
 from sklearn.metrics import r2_score
 
 from throughtime.data import Sequences
-from throughtime.displays.canvas import OBSERVED, PREDICTED, canvas, set_title
-from throughtime.displays.pairs import pairs, unscored_steps
+from throughtime.displays.canvas import OBSERVED, PREDICTED, axes_for, set_title
+from throughtime.displays.pairs import pair_up, unscored_steps
 
 #: A line breaks where nothing was observed for more than so many of the usual steps.
 LONGEST_GAP = 5
@@ -26,10 +26,10 @@ class PredictionsDisplay:
     Parameters
     ----------
     observed, predicted
-        One each.
+        One number per example.
     times
-        When each was, numbers or dates. Without them, or when several values share a time as those of different series
-        may, one is drawn against the other.
+        One per example, numbers or dates. Without them, or when several values have the same time, as those of
+        different series may, one is drawn against the other.
     target
         What the values are, with their unit.
     time
@@ -87,7 +87,7 @@ class PredictionsDisplay:
             and a single series without times is drawn by step. The first steps of a series that have no prediction
             (NaN), as those of a forecast, are left out.
         options
-            ``times``, one each of what is observed; ``target`` and ``time``, what is on the axes, as the class has
+            ``times``, one per observed value; ``target`` and ``time``, what is on the axes, as the class has
             them; ``ax``.
         """
         return cls._of_pairs(y_true, y_pred, 0, **options)
@@ -104,7 +104,7 @@ class PredictionsDisplay:
         time: str = "time",
         ax: Axes | None = None,
     ) -> Self:
-        truth, predicted, rows = pairs(y_true, y_pred, unscored)
+        truth, predicted, rows = pair_up(y_true, y_pred, unscored)
         if times is None and isinstance(y_pred, Sequences):
             if y_pred.times is not None:
                 times = y_pred.times[rows]
@@ -113,8 +113,8 @@ class PredictionsDisplay:
         return cls(truth, predicted, times, target, time).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw into ``ax``, or into a figure of its own."""
-        self.ax_ = canvas(ax, self.figsize)
+        """Draw into ``ax``, or into a new figure."""
+        self.ax_ = axes_for(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
         self.lines_ = [self._scatter()] if self.times is None else self._over_time(self.times)
         n = len(self.observed)
@@ -129,7 +129,7 @@ class PredictionsDisplay:
         when = times[order]
         steps = np.diff(when)
         far = steps > LONGEST_GAP * np.median(steps) if len(steps) else np.zeros(0, dtype=bool)
-        alone = np.append(True, far) & np.append(far, True)
+        isolated = np.append(True, far) & np.append(far, True)
         breaks = np.flatnonzero(far) + 1
         line_times = np.insert(when, breaks, when[breaks - 1])
         lines = []
@@ -139,7 +139,7 @@ class PredictionsDisplay:
         ):
             line = np.insert(values.astype(np.float64), breaks, np.nan)
             lines += self.ax_.plot(line_times, line, color=color, lw=0.9, label=name)
-            self.ax_.plot(when[alone], values[alone], ".", color=color, ms=3)
+            self.ax_.plot(when[isolated], values[isolated], ".", color=color, ms=3)
         self.ax_.set(ylabel=self.target)
         if times.dtype.kind == "M":
             locator = AutoDateLocator()  # type: ignore[no-untyped-call]

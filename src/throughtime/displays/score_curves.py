@@ -9,7 +9,7 @@ from sklearn.model_selection import LearningCurveDisplay as SklearnLearningCurve
 from sklearn.model_selection import ValidationCurveDisplay as SklearnValidationCurveDisplay
 from sklearn.utils._plotting import _validate_score_name
 
-from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, canvas, set_title, without_legend
+from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, axes_for, set_title, without_legend
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor
 from throughtime.generalization import learning_curve, validation_curve
@@ -27,7 +27,7 @@ class LearningCurveDisplay(SklearnLearningCurveDisplay):  # type: ignore[misc]
     """
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Self:
-        """Draw into ``ax``, or into a figure of its own; the other keywords are scikit-learn's."""
+        """Draw into ``ax``, or into a new figure; the other keywords are scikit-learn's."""
         drawn = SklearnLearningCurveDisplay(
             train_sizes=self.train_sizes,
             train_scores=_scored(self.train_scores),
@@ -90,7 +90,7 @@ class ValidationCurveDisplay(SklearnValidationCurveDisplay):  # type: ignore[mis
     """
 
     def plot(self, ax: Axes | None = None, **style: Any) -> Self:
-        """Draw into ``ax``, or into a figure of its own; the other keywords are scikit-learn's."""
+        """Draw into ``ax``, or into a new figure; the other keywords are scikit-learn's."""
         values = np.asarray(self.param_range)
         numbers = values.dtype.kind in "iuf" and bool(np.isfinite(values).all())
         drawn = SklearnValidationCurveDisplay(
@@ -154,7 +154,7 @@ class ValidationCurveDisplay(SklearnValidationCurveDisplay):  # type: ignore[mis
 
 
 def _name_of_score(score_name: str | None, scoring: Any, negate_score: bool, estimator: Any) -> str:
-    """scikit-learn's name, but that of our estimators' own score where it would only say so."""
+    """scikit-learn's name, but what our estimators' ``score`` is where it would only say "score"."""
     if score_name is None and scoring is None and not negate_score:
         if isinstance(estimator, SequenceClassifier):
             return "Accuracy"
@@ -180,7 +180,7 @@ def _draw(
     """Let scikit-learn draw, take what it drew over, and make the axes and the legend readable."""
     if len(x) < 2:
         raise ParameterError(f"{type(display).__name__} needs at least 2 values for a curve, got {len(x)}")
-    axes = canvas(ax, FIGSIZE)
+    axes = axes_for(ax, FIGSIZE)
     spread = style.get("std_display_style", "fill_between")
     if names is not None and spread == "fill_between":  # there is nothing between two names
         style["std_display_style"] = "errorbar"

@@ -1,4 +1,4 @@
-"""What a search found: the mean score of every setting, by the one or two parameters that it varied."""
+"""The results of a search: the mean score of every setting, by the one or two parameters that it varied."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
@@ -9,7 +9,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, NullFormatter
 from numpy import ndarray
 
-from throughtime.displays.canvas import canvas
+from throughtime.displays.canvas import axes_for
 from throughtime.errors import ParameterError
 
 CHOSEN = "#d1495b"
@@ -58,8 +58,8 @@ class SearchDisplay:
         self.score, self.chosen = score, chosen
 
     def plot(self, ax: Axes | None = None) -> Self:
-        """Draw into ``ax``, or into a figure of its own."""
-        self.ax_ = canvas(ax, self.figsize)
+        """Draw into ``ax``, or into a new figure."""
+        self.ax_ = axes_for(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
         if len(self.names) == 2 and len(_distinct(self.columns[self.names[1]])) > _MOST_LINES:
             self._points()
@@ -75,8 +75,8 @@ class SearchDisplay:
         joined = "-" if all(_is_number(value) for value in self.columns[self.names[0]]) else "none"
         colors = colormaps["viridis"](np.linspace(0, 0.85, len(kinds)))
         for kind, color in zip(kinds, colors, strict=True):
-            own = np.array([value == kind for value in other]) & np.isfinite(self.means)
-            order = np.flatnonzero(own)[np.argsort(places[own], kind="stable")]
+            chosen = np.array([value == kind for value in other]) & np.isfinite(self.means)
+            order = np.flatnonzero(chosen)[np.argsort(places[chosen], kind="stable")]
             errors = np.nan_to_num(self.errors[order])
             label = "mean, and its standard error" if len(self.names) == 1 else f"{self.names[-1]} {_word(kind)}"
             self.ax_.errorbar(
@@ -103,11 +103,11 @@ class SearchDisplay:
 
     def _points(self) -> None:
         places, heights = self._axis("x", self.names[0]), self._axis("y", self.names[1])
-        known = np.isfinite(self.means)
-        drawn = self.ax_.scatter(places[known], heights[known], c=self.means[known], cmap="viridis", s=36)
+        scored = np.isfinite(self.means)
+        drawn = self.ax_.scatter(places[scored], heights[scored], c=self.means[scored], cmap="viridis", s=36)
         self.figure_.colorbar(drawn, ax=self.ax_, label=f"mean {self.score}")
-        if (~known).any():
-            self.ax_.scatter(places[~known], heights[~known], marker="x", color="#777777", s=30, label="failed")
+        if (~scored).any():
+            self.ax_.scatter(places[~scored], heights[~scored], marker="x", color="#777777", s=30, label="failed")
         if self.chosen is not None:
             self._ring(places[self.chosen], heights[self.chosen])
             self._legend()

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from numpy.typing import DTypeLike
 
-from throughtime.data import Sequences
+from throughtime.data import Sequences, weighted_moments
 from throughtime.errors import DataError
 from throughtime.training import Inputs
 
@@ -49,6 +49,11 @@ def features_of(X: Sequences, masked: bool, at_least: DTypeLike = np.float32) ->
     return Features(np.concatenate(series), np.cumsum(X.lengths) - X.lengths, np.asarray(X.lengths), static)
 
 
+def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
+    """The same precision's name in NumPy."""
+    return np.dtype(str(dtype).removeprefix("torch."))
+
+
 def inputs_of(features: Features, device: str) -> Inputs:
     """The same as tensors, with the row that padding points to."""
     padding = np.full((1, features.values.shape[1]), np.nan, dtype=features.values.dtype)
@@ -57,10 +62,15 @@ def inputs_of(features: Features, device: str) -> Inputs:
     return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static)
 
 
-def any_missing(X: Sequences, rows: Int[ndarray, "member_series"]) -> bool:
-    """Whether some of the series miss a value."""
-    static = X.static is not None and bool(np.isnan(X.static[rows]).any())
-    return static or bool(np.isnan(gather_steps(X.buffer, X.starts[rows], X.lengths[rows])).any())
+def missing_in(X: Sequences) -> Bool[ndarray, "series"]:
+    """Which series miss a value, of a channel or a static feature."""
+    by_static = np.zeros(len(X), bool) if X.static is None else np.isnan(X.static).any(1)
+    by_step = np.isnan(X.buffer).any(1)
+    if not by_step.any():
+        return by_static
+    before = np.concatenate([[0], np.cumsum(by_step)])
+    missing: ndarray = by_static | (before[X.starts + X.lengths] > before[X.starts])
+    return missing
 
 
 def scaling(
@@ -76,40 +86,6 @@ def scaling(
         return mean, deviation
     static_mean, static_deviation = weighted_moments(features.static[rows], weights)
     return np.concatenate([mean, static_mean]), np.concatenate([deviation, static_deviation])
-
-
-def weighted_moments(
-    x: Float[ndarray, "row column"], weights: Float[ndarray, "row"]
-) -> tuple[Float[ndarray, "column"], Float[ndarray, "column"]]:
-    """Mean and standard deviation of each column in float64, NaN left out; a deviation of zero becomes one."""
-    x = x.astype(np.float64)
-    missing = np.isnan(x)
-    w = np.where(missing, 0.0, weights[:, None])
-    x[missing] = 0
-    unit = _units(x)
-    if unit is not None:
-        x /= unit
-    total = w.sum(0)
-    total[total == 0] = 1.0
-    mean = (w * x).sum(0) / total
-    centered = x - mean
-    deviation = np.sqrt((w * centered * centered).sum(0) / total)
-    # What rounding leaves of a constant column is no variation.
-    constant = deviation <= 1e-12 * np.maximum(np.abs(mean), 1e-300)
-    if unit is not None:
-        mean, deviation = mean * unit, deviation * unit
-    deviation[constant] = 1.0
-    return mean, deviation
-
-
-def _units(x: Float[ndarray, "row column"]) -> Float[ndarray, "column"] | None:
-    """What to divide columns by whose squares would leave float64's range: powers of two, so no bit is lost."""
-    largest = np.maximum(x.max(0, initial=0), -x.min(0, initial=0))
-    extreme = (largest > 0) & ((largest > 1e120) | (largest < 1e-120))
-    if not extreme.any():
-        return None
-    units: ndarray = np.where(extreme, np.ldexp(1.0, np.frexp(largest)[1] - 1), 1.0)
-    return units
 
 
 def extremes_of(X: Sequences) -> Float[ndarray, "2 1"]:
@@ -157,12 +133,12 @@ def refuse_beyond(
         shift, scale = shift[values], scale[values]
     shift, scale = shift.astype(source), scale.astype(source)
 
-    def beyond(extremes: Float[ndarray, "2 _"]) -> Bool[ndarray, "column"]:
+    def beyond(extremes: ndarray) -> ndarray:
         # Rounding keeps order, so what holds for the extremes holds for all.
         with np.errstate(all="ignore"):
             scaled = ((extremes.astype(source) - shift) / scale).astype(dtype)
-        found: ndarray = np.isinf(scaled).any(0)
-        return found
+        infinite: ndarray = np.isinf(scaled).any(0)
+        return infinite
 
     if beyond(extremes).any() and beyond(own := _own_extremes(X, rows)).any():
         column = int(beyond(own).argmax())
@@ -179,12 +155,6 @@ def gather_steps(
     first = np.repeat(starts - (np.cumsum(lengths) - lengths), lengths)
     own: ndarray = flat[first + np.arange(int(lengths.sum()))]
     return own
-
-
-def steps_within(lengths: Int[ndarray, "series"]) -> Int[ndarray, "step"]:
-    """The place of every step in its own series."""
-    places: ndarray = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
-    return places
 
 
 def _steps_since_seen(x: Float[ndarray, "time channel"]) -> Int[ndarray, "time channel"]:

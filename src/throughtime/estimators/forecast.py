@@ -7,9 +7,11 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from throughtime.data import Sequences
+from throughtime.data import Sequences, steps_within
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.features import steps_within
+
+#: How many steps ahead of what it reads a network predicts, and the channels that it reads up to there.
+ForecastKey = tuple[int, tuple[int, ...]]
 
 
 def known_channels(known: Sequence[int | str] | None, X: Sequences) -> list[int]:

@@ -7,8 +7,7 @@ import numpy as np
 from numpy import ndarray
 from sklearn.utils.validation import _check_feature_names
 
-from throughtime.data import Sequences
-from throughtime.data.frames import column_names
+from throughtime.data import Sequences, column_names
 from throughtime.errors import DataError
 
 #: What a fitted estimator has only if it was fitted on data with names.

@@ -1,5 +1,7 @@
 """How well a net will do on series it has not seen: folds in lockstep, intervals, and what it must beat."""
 
+from throughtime.findings import Finding
+from throughtime.generalization.arguments import arguments_for
 from throughtime.generalization.assessment import (
     Assessment,
     ModelScores,
@@ -11,14 +13,21 @@ from throughtime.generalization.assessment import (
     scorers_for,
     with_seed,
 )
+from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.bootstrap import bootstrap_interval
-from throughtime.generalization.cached_predictions import CachedPredictions, observed_targets
+from throughtime.generalization.cached_predictions import (
+    CachedPredictions,
+    observed_targets,
+    pool_predictions,
+    predictions_from,
+    predictions_of,
+    select_targets,
+)
 from throughtime.generalization.comparison import Comparison, compare_estimators, paired_comparison
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
-from throughtime.generalization.findings import Finding
 from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
 from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
-from throughtime.generalization.leakage import leakage_report
+from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_report
 from throughtime.generalization.nested import nested_cross_validate
 from throughtime.generalization.nested_scores import nested_cv_interval
 from throughtime.generalization.permutation import permutation_test_score
@@ -30,7 +39,9 @@ from throughtime.generalization.three_way_split import ThreeWaySplit, train_vali
 from throughtime.generalization.validation_curves import learning_curve, validation_curve
 
 __all__ = [
+    "LEAKAGE_CHECKS",
     "Assessment",
+    "Baseline",
     "CachedPredictions",
     "Comparison",
     "Finding",
@@ -39,10 +50,13 @@ __all__ = [
     "ModelScores",
     "PurgedTimeSeriesSplit",
     "Scorers",
+    "SeasonalNaive",
     "Split",
     "ThreeWaySplit",
+    "arguments_for",
     "assess",
     "assess_baselines",
+    "baselines_for",
     "bootstrap_interval",
     "compare_estimators",
     "corrected_interval",
@@ -64,8 +78,12 @@ __all__ = [
     "paired_comparison",
     "parse_cv",
     "permutation_test_score",
+    "pool_predictions",
+    "predictions_from",
+    "predictions_of",
     "ridge_leave_one_out",
     "scorers_for",
+    "select_targets",
     "train_validation_test_split",
     "validation_curve",
     "with_seed",

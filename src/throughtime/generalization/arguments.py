@@ -12,12 +12,8 @@ from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit, check_c
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
-from throughtime.data import Sequences, as_sequences
-from throughtime.data.conversion import as_targets
-from throughtime.data.frames import is_frame
-from throughtime.estimators import SequenceEstimator
-from throughtime.estimators.calls import Outputs, execute
-from throughtime.estimators.preparation import sequences_like
+from throughtime.data import Sequences, as_sequences, as_targets, is_frame
+from throughtime.estimators import Outputs, SequenceEstimator, execute, sequences_like
 from throughtime.generalization.cached_predictions import predictions_of
 from throughtime.generalization.splitters import PurgedTimeSeriesSplit
 
@@ -71,7 +67,7 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
             )
     steps = in_steps(estimator, X, y)
     if steps is None:
-        # frames whose rows are numbered over all of them: a fold's share would not show it
+        # frames whose rows are numbered over all of them: a fold alone would not show it
         inner = getattr(estimator, "estimator", estimator)
         if isinstance(inner, SequenceEstimator) and isinstance(X, list | tuple) and any(map(is_frame, X)):
             X = as_sequences(X, layout=inner.layout)
@@ -100,7 +96,7 @@ def takes_groups(cv: Any) -> bool:
 
 
 class ObservedSteps:
-    """A scorer of series as one of steps: those observed after the warm-up, of all test series together."""
+    """A scorer of series as one of steps: those observed after the burn-in, of all test series together."""
 
     def __init__(self, scorer: Callable[..., Any]) -> None:
         self.scorer = scorer

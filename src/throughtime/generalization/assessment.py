@@ -23,20 +23,19 @@ from sklearn.metrics import (
     recall_score,
 )
 
-from throughtime.data import Sequences
-from throughtime.data.reasons import reason
+from throughtime.data import Sequences, reason
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
 from throughtime.estimators.forecast import known_channels
 from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines
+from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.cached_predictions import (
     CachedPredictions,
     observed_targets,
-    pooled,
+    pool_predictions,
     predictions_from,
     predictions_of,
-    take,
+    select_targets,
 )
 from throughtime.generalization.folds import Split
 from throughtime.generalization.intervals import Interval, corrected_interval
@@ -180,7 +179,7 @@ def assess(
     if test is not None:
         tested = _answers(refits, test[0], test[1], [np.arange(len(test[0]))] * len(refits))
     scores = ModelScores(
-        name=estimators[0].cell.upper(),
+        name=str(getattr(estimators[0].cell, "name", estimators[0].cell)).upper(),
         validation=_table(scorers, held),
         training=_table(scorers, trained),
         pooled={name: [_pooled_score(scorers, name, seed) for seed in held] for name in scorers},
@@ -219,13 +218,13 @@ def assess_baselines(
     classifier = isinstance(model, SequenceClassifier)
     found = []
     known = known_channels(model.known, X)
-    for baseline in baselines(X, y, classifier=classifier, horizon=model.horizon, known=known, season=season):
+    for baseline in baselines_for(X, y, classifier=classifier, horizon=model.horizon, known=known, season=season):
         if on_model is not None:
             on_model(baseline.name)
         held = []
         for train, rest in splits:
-            fold = deepcopy(baseline).fit(X[train], take(y, train), None if groups is None else groups[train])
-            held.append(_baseline_predictions(model, fold, X[rest], take(y, rest)))
+            fold = deepcopy(baseline).fit(X[train], select_targets(y, train), None if groups is None else groups[train])
+            held.append(_baseline_predictions(model, fold, X[rest], select_targets(y, rest)))
         tests = {}
         if test is not None:
             whole = _baseline_predictions(model, baseline.fit(X, y, groups), *test)
@@ -286,7 +285,9 @@ def _answers(
     alive = [(member, own) for member, own in zip(fitted, rows, strict=True) if isinstance(member, SequenceEstimator)]
     outputs = iter(predict_members([member for member, _ in alive], X, [own for _, own in alive]))
     return [
-        predictions_of(member, X[own], take(y, own), next(outputs)) if isinstance(member, SequenceEstimator) else None
+        predictions_of(member, X[own], select_targets(y, own), next(outputs))
+        if isinstance(member, SequenceEstimator)
+        else None
         for member, own in zip(fitted, rows, strict=True)
     ]
 
@@ -370,7 +371,7 @@ def _pooled_score(
         return float("nan")
     if name.startswith(_RANKINGS) and (blind or _constant(alive)):
         return float("nan")
-    together = pooled(alive)
+    together = pool_predictions(alive)
     if together.probabilities is None and alive[0].probabilities is not None:
         return float("nan")  # folds that know different classes have no common columns
     return _score(scorers[name], together)

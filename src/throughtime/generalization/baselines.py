@@ -19,10 +19,9 @@ from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from throughtime.data import Sequences, check_even
+from throughtime.data import Sequences, SeriesRows, StepRows, check_even
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.forecast import at_own_steps, forecast_inputs
-from throughtime.generalization.rows import SeriesRows, StepRows
+from throughtime.estimators import at_own_steps, forecast_inputs
 
 Targets = Shaped[ndarray, "series"] | Sequences
 
@@ -53,7 +52,7 @@ class Baseline(Protocol):
         ...
 
 
-def baselines(
+def baselines_for(
     X: Sequences,
     y: Targets,
     *,
@@ -237,7 +236,7 @@ class StepClassifier(StepRegressor):
         return classes
 
     def predict_proba(self, X: Sequences) -> Sequences:
-        """Give the probability of each class at every step, one channel a class."""
+        """Give the probability of each class at every step, one channel per class."""
         return self._at_every_step(X, self.model_.predict_proba)
 
 
@@ -285,8 +284,8 @@ class Ahead:
 
     def predict(self, X: Sequences) -> Sequences:
         """Predict at every step that has a forecast."""
-        found = self.baseline.predict(forecast_inputs(X, self.horizon, self.known)).values[:, 0]
-        return Sequences(at_own_steps(X, found, self.horizon)[:, None], X.offsets)
+        predicted = self.baseline.predict(forecast_inputs(X, self.horizon, self.known)).values[:, 0]
+        return Sequences(at_own_steps(X, predicted, self.horizon)[:, None], X.offsets)
 
 
 class SeasonalNaive:
@@ -391,7 +390,7 @@ def _folds_by_unit(units: Shaped[ndarray, "row"]) -> Folds:
 
 
 def _folds_by_rank(targets: Shaped[ndarray, "row"]) -> Folds:
-    """Folds that share out every class, or every part of a number's range, as evenly as can be."""
+    """Folds over which every class, or every part of a number's range, is spread as evenly as can be."""
     n_folds = min(_FOLDS, len(targets))
     shuffled = np.random.RandomState(0).permutation(len(targets))
     number = np.empty(len(targets), np.intp)

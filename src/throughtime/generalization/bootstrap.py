@@ -15,7 +15,7 @@ from sklearn.exceptions import UndefinedMetricWarning
 from throughtime.errors import DataError, ParameterError
 from throughtime.generalization.intervals import Interval
 
-#: Of the resamples, the share that may have no score (one class only) before there is no interval.
+#: Of the resamples, the fraction that may have no score (one class only) before there is no interval.
 _MOST_UNSCORED = 0.1
 
 
@@ -57,7 +57,7 @@ def bootstrap_interval(
     by = np.arange(len(truth)) if groups is None else np.asarray(groups)
     if not len(truth) == len(predicted) == len(by):
         raise DataError(
-            f"truth, predicted and groups need one entry an example, got {len(truth)}, {len(predicted)}, {len(by)}"
+            f"truth, predicted and groups need one entry per example, got {len(truth)}, {len(predicted)}, {len(by)}"
         )
     if not 0 < level < 1:
         raise ParameterError(f"level needs a number between 0 and 1, got {level}")

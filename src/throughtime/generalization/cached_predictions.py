@@ -9,23 +9,22 @@ from sklearn.base import is_classifier
 from sklearn.metrics import accuracy_score, r2_score
 
 from throughtime.data import Sequences
-from throughtime.estimators import SequenceClassifier, SequenceEstimator
-from throughtime.estimators.targets import targets_of
+from throughtime.estimators import SequenceClassifier, SequenceEstimator, targets_of
 
 
 class CachedPredictions:
-    """What a model said of some series, and the truth; a scorer takes it for the model.
+    """What a model predicted for some series, and the truth; a scorer takes it for the model.
 
     Parameters
     ----------
     model
         Whose kind and classes a scorer sees.
     truth, predicted
-        One per series; or flat, one per observed step after the warm-up.
-    probabilities
-        A row each, for a classifier, with the classes of its columns.
+        One per series; or flat, one per observed step after the burn-in.
+    probabilities, classes
+        ``(example, class)``, of a classifier; ``classes`` are those of the columns.
     steps
-        Where the observed steps are: their series and their step within it; ``None`` with one answer a series.
+        Where the observed steps are: their series and their step within it; ``None`` with one prediction per series.
     """
 
     def __init__(
@@ -72,7 +71,7 @@ class CachedPredictions:
 
 
 def predictions_of(estimator: SequenceEstimator, X: Sequences, y: Any, outputs: ndarray) -> CachedPredictions:
-    """What a network's outputs on X say."""
+    """The predictions that a network's outputs on X stand for."""
     predicted = estimator.predictions(X, outputs)
     if not isinstance(estimator, SequenceClassifier):
         return predictions_from(estimator, X, y, predicted)
@@ -88,31 +87,31 @@ def predictions_from(
     classes: ndarray | None = None,
 ) -> CachedPredictions:
     """Predictions on X of any model, one per series or one per step as ``model`` makes them."""
-    targets = targets_of(y, X, model.warmup, model.horizon)
+    targets = targets_of(y, X, model.burn_in, model.horizon)
     if not targets.by_step:
         return CachedPredictions(model, targets.values, np.asarray(predicted), probabilities, classes)
     seen = ~np.isnan(targets.values)
-    shares = None if probabilities is None else probabilities.values[seen]
+    probabilities = None if probabilities is None else probabilities.values[seen]
     series = np.repeat(np.arange(len(X)), X.lengths)
     steps = series[seen], (np.arange(X.n_steps) - X.offsets[series])[seen]
-    return CachedPredictions(model, targets.values[seen], predicted.values[seen, 0], shares, classes, steps)
+    return CachedPredictions(model, targets.values[seen], predicted.values[seen, 0], probabilities, classes, steps)
 
 
-def pooled(parts: Sequence[CachedPredictions]) -> CachedPredictions:
+def pool_predictions(parts: Sequence[CachedPredictions]) -> CachedPredictions:
     """The predictions of several folds as one; probabilities only if all folds know the same classes."""
     model = parts[0].model
     truth, predicted = (np.concatenate([getattr(part, name) for part in parts]) for name in ("truth", "predicted"))
-    shares = [part.probabilities for part in parts if part.probabilities is not None]
-    if len(shares) < len(parts) or any(not np.array_equal(part.classes_, parts[0].classes_) for part in parts):
+    probabilities = [part.probabilities for part in parts if part.probabilities is not None]
+    if len(probabilities) < len(parts) or any(not np.array_equal(part.classes_, parts[0].classes_) for part in parts):
         return CachedPredictions(model, truth, predicted)
-    return CachedPredictions(model, truth, predicted, np.concatenate(shares), parts[0].classes_)
+    return CachedPredictions(model, truth, predicted, np.concatenate(probabilities), parts[0].classes_)
 
 
-def take(y: Any, rows: ndarray) -> Any:
+def select_targets(y: Any, indices: ndarray) -> Any:
     """The targets of some series."""
     if isinstance(y, list | tuple):
-        return [y[row] for row in rows]
-    return y[rows] if isinstance(y, Sequences) else np.asarray(y)[rows]
+        return [y[i] for i in indices]
+    return y[indices] if isinstance(y, Sequences) else np.asarray(y)[indices]
 
 
 def observed_targets(y: Any) -> ndarray:

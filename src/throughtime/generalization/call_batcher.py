@@ -1,12 +1,13 @@
-"""Where tasks that fit and predict wait for each other, so that scikit-learn's own loops train in lockstep.
+"""Batches the calls of ``fit`` and ``predict`` of joblib's tasks, so that scikit-learn's own loops train in lockstep.
 
 scikit-learn hands the fits of a cross-validation or a search to joblib, to be run in processes.  Here joblib's tasks
-run in turn, each in a thread of its own that stops wherever it calls ``fit`` or ``predict`` of one of our estimators.
-When all have stopped, their calls go through the door together and everyone goes on with its own result.  Splitting,
-scoring, transformers and errors thus stay scikit-learn's, and no member can tell that it had company.
+run in turn, one thread per task, which stops wherever it calls ``fit`` or ``predict`` of one of our estimators.  When
+all have stopped, their calls are executed as one batch, and every task goes on with its result.  Splitting, scoring,
+transformers and errors thus stay scikit-learn's, and by the lockstep law results are those of calls made one by one.
 
-Ctrl-C is heard while networks train and predict, and between turns; a turn under way, as that of a foreign estimator's
-``fit``, is waited for.  Afterwards no thread is left, and ``warnings``, joblib and the signal's handler are as before.
+Ctrl-C is noticed while networks train and predict, and between turns; a turn under way, such as the ``fit`` of a
+foreign estimator, is waited for.  Afterwards no thread is left, and ``warnings``, joblib and the signal's handler are
+as before.
 """
 
 import threading
@@ -21,9 +22,15 @@ from typing import Any
 from joblib import parallel_config
 from joblib.parallel import ParallelBackendBase, SequentialBackend
 
-from throughtime.estimators.calls import Call, Fit, Outputs, intercept
-from throughtime.estimators.members import fit_calls, predict_calls
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import (
+    DEFAULT_BUDGET,
+    Fit,
+    Outputs,
+    Request,
+    fit_requests,
+    intercept,
+    predict_requests,
+)
 from throughtime.generalization.interrupts import Interrupts
 from throughtime.kernels import TorchState
 
@@ -33,8 +40,8 @@ MOST_WAITING = 1024
 _batcher: ContextVar["CallBatcher | None"] = ContextVar("batcher", default=None)
 
 
-class lockstep:  # noqa: N801
-    """Let the tasks that joblib is given in this ``with`` block, and in blocks inside its tasks, meet.
+class batch_calls:  # noqa: N801
+    """Batch the calls of all tasks that joblib is given in this ``with`` block, and in blocks inside its tasks.
 
     Parameters
     ----------
@@ -52,7 +59,7 @@ class lockstep:  # noqa: N801
         # A class, since a generator's block could be left by an interrupt in contextlib, before the generator goes on.
         outermost = self._inside_of is None
         if outermost:
-            self._batcher.interrupts = Interrupts(ending=lockstep.__exit__.__code__)
+            self._batcher.interrupts = Interrupts(ending=batch_calls.__exit__.__code__)
         self._warnings, self._torch = _warnings_state(), TorchState()
         self._config = parallel_config(backend=_Backend(self._batcher))
         self._config.__enter__()
@@ -72,7 +79,7 @@ class lockstep:  # noqa: N801
 
 @dataclass(eq=False)
 class _Task:
-    """A piece of work in a thread of its own, which runs only while it is its turn."""
+    """A piece of work with a thread, which runs only while it is its turn."""
 
     work: Callable[[], Any]
     parent: "_Task | None"
@@ -80,12 +87,12 @@ class _Task:
     thread: threading.Thread | None = None
     #: the tasks it waits for
     children: int = 0
-    call: Call | None = None
-    answer: Any = None
+    call: Request | None = None
+    result: Any = None
     outcome: Any = None
     failure: BaseException | None = None
     done: bool = False
-    #: seconds that its clock is ahead of what its own fits and predictions cost, one entry a wait
+    #: seconds that its clock is ahead of what its fits and predictions cost, one entry per wait
     fit_waits: list[float] = field(default_factory=list)
     predict_waits: list[float] = field(default_factory=list)
     seconds: float = 0.0
@@ -103,7 +110,7 @@ class CallBatcher:
     Parameters
     ----------
     verbose, memory_budget
-        As `lockstep` has them.
+        As `batch_calls` has them.
     """
 
     def __init__(self, verbose: bool, memory_budget: float | None) -> None:
@@ -146,8 +153,8 @@ class CallBatcher:
             parent.fit_waits.append(waited - sum(task.seconds for task in tasks))
         return tasks
 
-    def gather(self, call: Call) -> Any:
-        """Give a call's result when all tasks have one to make."""
+    def wait_for(self, call: Request) -> Any:
+        """The result of a call, which is executed when all tasks wait for one."""
         task = self._running
         assert task is not None
         self._refuse_abandoned()
@@ -155,11 +162,11 @@ class CallBatcher:
         self._waiting.append(task)
         begin = time.perf_counter()
         self._stop(task)
-        answer, own_share = task.answer
+        result, cost = task.result
         waits = task.fit_waits if isinstance(call, Fit) else task.predict_waits
-        waits.append(time.perf_counter() - begin - own_share)
-        task.call = task.answer = None
-        return answer
+        waits.append(time.perf_counter() - begin - cost)
+        task.call = task.result = None
+        return result
 
     def _drive(self, tasks: Sequence[_Task]) -> None:
         try:
@@ -178,23 +185,23 @@ class CallBatcher:
         waiting = self._waiting
         if not waiting:
             raise RuntimeError("a call batcher needs a task that waits for a network, got none")
-        for kind, together in ((Fit, self._fit), (Outputs, self._predict)):
+        for kind, execute in ((Fit, self._fit), (Outputs, self._predict)):
             tasks = [task for task in waiting if isinstance(task.call, kind)]
             if not tasks:
                 continue
             begin = time.perf_counter()
-            predictions = self.interrupts.hear(together, [task.call for task in tasks])
-            share = (time.perf_counter() - begin) / len(tasks)
-            for task, answer in zip(tasks, predictions, strict=True):
-                task.answer = answer, share
+            results = self.interrupts.hear(execute, [task.call for task in tasks])
+            cost = (time.perf_counter() - begin) / len(tasks)  # of each, as if all cost the same
+            for task, result in zip(tasks, results, strict=True):
+                task.result = result, cost
         self._waiting = []
         self._ready += waiting
 
     def _fit(self, calls: list[Any]) -> list[Any]:
-        return fit_calls(calls, verbose=self.verbose, memory_budget=self.memory_budget)
+        return fit_requests(calls, verbose=self.verbose, memory_budget=self.memory_budget)
 
     def _predict(self, calls: list[Any]) -> list[Any]:
-        return predict_calls(calls, memory_budget=self.memory_budget)
+        return predict_requests(calls, memory_budget=self.memory_budget)
 
     def _resume(self, task: _Task) -> None:
         """Let one task run until it stops or ends."""
@@ -246,7 +253,7 @@ class CallBatcher:
         begin = time.perf_counter()
         _batcher.set(self)
         try:
-            with intercept(self.gather):
+            with intercept(self.wait_for):
                 task.outcome = task.work()
         except BaseException as failure:
             task.failure = failure
@@ -303,9 +310,9 @@ class _Backend(ParallelBackendBase):  # type: ignore[misc]
         """Give a task's result, once all are done."""
         if job.task is None:
             jobs, self.tasks = self.tasks, []
-            for each, task in zip(jobs, self.batcher.run([each.work for each in jobs]), strict=True):
-                each.task = task
-                each.on_end(task)  # joblib counts
+            for submitted, task in zip(jobs, self.batcher.run([job.work for job in jobs]), strict=True):
+                submitted.task = task
+                submitted.on_end(task)  # joblib counts
         assert job.task is not None
         if job.task.failure is not None:
             raise job.task.failure
@@ -316,7 +323,7 @@ class _Backend(ParallelBackendBase):  # type: ignore[misc]
         self.tasks = []
 
     def get_nested_backend(self) -> tuple[ParallelBackendBase, int | None]:
-        """Foreign estimators inside a task run their own jobs one by one; a search of ours enters by `lockstep`."""
+        """Foreign estimators inside a task run their own jobs one by one; a search of ours enters by `batch_calls`."""
         return SequentialBackend(nesting_level=(self.nesting_level or 0) + 1), None
 
 
@@ -330,7 +337,7 @@ class _Job:
 
 
 def _on_time(task: _Task) -> Any:
-    """The outcome, with what scikit-learn timed as if each member had taken its share of the common time alone."""
+    """The outcome, and what scikit-learn timed as if the members had shared the batch's time equally."""
     for result in task.outcome:
         if not isinstance(result, dict) or not isinstance(result.get("fit_time"), float):
             continue

@@ -15,9 +15,9 @@ from sklearn.utils.parallel import Parallel, delayed
 
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.cross_validation import cross_validate
 from throughtime.generalization.intervals import Interval, corrected_interval
 from throughtime.records import Record
@@ -84,7 +84,7 @@ def compare_estimators(
     first, second
         Estimators, of this package or of scikit-learn.
     scoring
-        One score; by default each estimator's own.
+        One score; by default the estimator's ``score``.
     X, y, groups, cv, verbose, error_score, memory_budget
         As `cross_validate` takes them; folds are drawn once for both.
     level
@@ -94,7 +94,7 @@ def compare_estimators(
     labels = None if isinstance(given.y, Sequences) else given.y
     splitter = check_cv(given.cv, labels, classifier=is_classifier(first) and labels is not None)
     splits = list(splitter.split(given.X, labels, given.groups))
-    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
         one, other = Parallel(n_jobs=2)(
             delayed(cross_validate)(model, X, y, groups=groups, scoring=scoring, cv=splits, error_score=error_score)
             for model in (first, second)

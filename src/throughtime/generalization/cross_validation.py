@@ -1,6 +1,6 @@
 """``cross_validate`` and what scikit-learn has beside it, for recurrent networks: the folds train in lockstep.
 
-The signatures, the keys and the errors are scikit-learn's: its own functions run, and their fits meet.
+The signatures, the keys and the errors are scikit-learn's: its functions run, and their fits are executed as one batch.
 """
 
 from typing import Any
@@ -17,9 +17,9 @@ from sklearn.utils.validation import _check_method_params
 
 from throughtime.data import Sequences, concatenate
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
 
 
@@ -66,12 +66,12 @@ def cross_validate(
 
     Returns
     -------
-    scikit-learn's dictionary. ``fit_time`` and ``score_time`` count a member's share of what was done together.
+    scikit-learn's dictionary. ``fit_time`` and ``score_time`` of a batch are divided equally among its members.
 
     Notes
     -----
-    On the CPU every fold's network has the bits that it has when it is fitted alone; on other devices, and for a
-    network of your own (``module=``), the two agree to rounding.
+    Results are batch-invariant: on the CPU every fold's network is bitwise the one that fitting the fold by itself
+    gives; on other devices, and for a network of your own (``module=``), the two agree to rounding.
     """
     rest = {
         "n_jobs": n_jobs,
@@ -83,11 +83,12 @@ def cross_validate(
         "error_score": error_score,
     }
     if not has_network(estimator):
-        found = sklearn_cross_validate(estimator, X, y, groups=groups, scoring=scoring, cv=cv, verbose=verbose, **rest)
-        return dict(found)
+        return dict(
+            sklearn_cross_validate(estimator, X, y, groups=groups, scoring=scoring, cv=cv, verbose=verbose, **rest)
+        )
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
         return dict(
             sklearn_cross_validate(
                 estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
@@ -119,7 +120,7 @@ def cross_val_score(
         return alone
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
         scores: ndarray = sklearn_cross_val_score(
             estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
         )
@@ -157,7 +158,7 @@ def cross_val_predict(
         return alone
     given = arguments_for(estimator, X, y, groups, cv)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
         if given.by_step:
             if params:
                 raise ParameterError(

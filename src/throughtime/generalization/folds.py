@@ -1,4 +1,4 @@
-"""What a person types for ``--cv`` and ``--split``, as splits that keep series and groups whole."""
+"""What is typed for ``--cv`` and ``--split``, as splits that keep series and groups whole."""
 
 import re
 import warnings
@@ -150,7 +150,7 @@ def holdout(
     classifier: bool,
     random_state: int | None,
 ) -> Split:
-    """Set a share of the series aside for a test, whole groups where there are groups.
+    """Set a fraction of the series aside for a test, whole groups where there are groups.
 
     Parameters
     ----------
@@ -161,7 +161,7 @@ def holdout(
     groups
         One per series; the fraction is then one of groups.
     fraction
-        Share held out, between 0 and 1.
+        Fraction held out, between 0 and 1.
     classifier
         Whether y is one class per series.
     random_state

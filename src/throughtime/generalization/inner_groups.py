@@ -17,8 +17,7 @@ from sklearn.compose import TransformedTargetRegressor
 from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
-from throughtime.data import Sequences
-from throughtime.data.sequences import as_labels
+from throughtime.data import Sequences, as_labels
 from throughtime.errors import DataError, DataWarning
 from throughtime.estimators import SequenceEstimator
 
@@ -43,7 +42,7 @@ def with_groups(
     Raises
     ------
     DataError
-        When a network that may stop early is to be given groups that are not one label a series.
+        When a network that may stop early is to be given groups that are not one label per series.
 
     Warns
     -----
@@ -53,10 +52,10 @@ def with_groups(
     given = None if params is None else dict(params)
     if get_config()["enable_metadata_routing"]:  # the caller says what goes where
         return given
-    own = X.groups if isinstance(X, Sequences) else None
-    if groups is None and own is None:
+    own_groups = X.groups if isinstance(X, Sequences) else None
+    if groups is None and own_groups is None:
         return given
-    brought = own is not None and (groups is None or _same(groups, own))
+    brought = own_groups is not None and (groups is None or _same(groups, own_groups))
     early = _may_stop_early(estimator) or _tries_early_stopping(tried)
     name = parameter_for_groups(estimator, early=early, brought=brought)
     if name is None:
@@ -71,7 +70,7 @@ def with_groups(
     if given is not None and name in given:
         return given
     if groups is None:
-        groups = own
+        groups = own_groups
     elif early:  # checked here once, for all folds
         groups = as_labels(groups, "groups (for the inner split of early_stopping)", len(X))
     return {name: groups} | (given or {})
@@ -95,14 +94,14 @@ def _parameter(estimator: Any, early: bool, brought: bool) -> str | None:
     if isinstance(estimator, SequenceEstimator):
         return "groups" if early and not brought else None
     if hasattr(estimator, "parameter_for_groups"):  # a search of ours
-        found: str | None = estimator.parameter_for_groups(early=early, brought=brought)
-        return found
+        name: str | None = estimator.parameter_for_groups(early=early, brought=brought)
+        return name
     if isinstance(estimator, Pipeline) and estimator.steps:
-        name, last = estimator.steps[-1]
+        step_name, last = estimator.steps[-1]
         # what transformers make of X may be without
         brought = brought and all(step is None or isinstance(step, str) for _, step in estimator.steps[:-1])
         inner = parameter_for_groups(last, early=early, brought=brought)
-        return None if inner is None else f"{name}__{inner}"
+        return None if inner is None else f"{step_name}__{inner}"
     if isinstance(estimator, BaseSearchCV):
         inner = parameter_for_groups(estimator.estimator, early=early, brought=brought)
         # what a search of scikit-learn's is given by this name goes to its splitter
@@ -119,9 +118,9 @@ def _takes(estimator: Any, name: str) -> bool:
     return name in parameters or any(one.kind is Parameter.VAR_KEYWORD for one in parameters.values())
 
 
-def _same(groups: Any, own: np.ndarray) -> bool:
+def _same(groups: Any, others: np.ndarray) -> bool:
     try:
-        return np.array_equal(as_labels(groups, "groups", len(own)), own)
+        return np.array_equal(as_labels(groups, "groups", len(others)), others)
     except DataError:
         return False
 

@@ -30,8 +30,8 @@ class Interrupts:
         #: what was raised and may not have come out: Python drops it in a weak reference's callback or a ``__del__``
         self._raised: type[BaseException] | None = None
         self.listening = False
-        found: Any = signal.getsignal(signal.SIGINT)
-        self._previous = found if callable(found) else None
+        handler: Any = signal.getsignal(signal.SIGINT)
+        self._previous = handler if callable(handler) else None
         if self._previous is not None:
             try:
                 signal.signal(signal.SIGINT, self._arrive)

@@ -94,7 +94,7 @@ def naive_interval(scores: ArrayLike, level: float = 0.95) -> Interval:
     ParameterError
         For fewer than two scores, one that is not finite, or a level outside (0, 1).
     """
-    values = _one_an_example(scores, level)
+    values = _checked(scores, level)
     half = float(stats.norm.ppf((1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
     mean = float(values.mean())
     method = f"{100 * level:g} % naive: too narrow, training sets overlap; {len(values)} examples"
@@ -123,7 +123,7 @@ def nested_interval(
         ``outer[repeat][k]``: scores of the examples of fold k, by the model trained without it.
     inner
         ``inner[repeat][k][j]``: scores of the examples of fold j, by the model trained without j and k; what stands at
-        j = k is not looked at.
+        j = k is not read.
     level
         Coverage asked for, between 0 and 1.
 
@@ -140,12 +140,14 @@ def nested_interval(
         if len(out) != n_folds or n_folds < 3 or len(within) != n_folds:
             raise ParameterError(f"nested_interval needs the same 3 or more folds in every repeat, got {len(out)}")
         for k in range(n_folds):
-            own = _one_an_example(out[k], level)
-            others = [_one_an_example(within[k][j], level) for j in range(n_folds) if j != k]
+            outer_scores = _checked(out[k], level)
+            others = [_checked(within[k][j], level) for j in range(n_folds) if j != k]
             inner_scores = np.concatenate(others)
-            excess.append((inner_scores.mean() - own.mean()) ** 2 - own.var(ddof=1) / len(own))
+            excess.append(
+                (inner_scores.mean() - outer_scores.mean()) ** 2 - outer_scores.var(ddof=1) / len(outer_scores)
+            )
             held_out.append(inner_scores)
-            cross_validated.append(own)
+            cross_validated.append(outer_scores)
     all_inner = np.concatenate(held_out)
     n = sum(np.size(fold) for fold in outer[0])
     naive = float(all_inner.std(ddof=1) / np.sqrt(n))
@@ -161,7 +163,7 @@ def nested_interval(
     return Interval(mean, mean - half, mean + half, level, method)
 
 
-def _one_an_example(scores: ArrayLike, level: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
+def _checked(scores: ArrayLike, level: float) -> np.ndarray[tuple[int], np.dtype[np.float64]]:
     values = np.asarray(scores, dtype=np.float64)
     if values.ndim != 1 or len(values) < 2:
         raise ParameterError(f"scores needs at least 2 examples, one number each, got shape {values.shape}")

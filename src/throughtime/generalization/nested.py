@@ -10,7 +10,7 @@ import numpy as np
 from sklearn.base import is_classifier
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import takes_groups
 from throughtime.generalization.cross_validation import cross_validate
 from throughtime.generalization.inner_groups import with_groups
@@ -91,7 +91,7 @@ def nested_cross_validate(
         error_score=error_score,
         memory_budget=memory_budget,
     )
-    results["best_params"] = [getattr(found, "best_params_", None) for found in results["estimator"]]
+    results["best_params"] = [getattr(search, "best_params_", None) for search in results["estimator"]]
     if not return_estimator:
         del results["estimator"]
     return results

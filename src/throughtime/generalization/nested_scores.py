@@ -17,14 +17,12 @@ from sklearn.utils.metaestimators import _safe_split
 from sklearn.utils.parallel import Parallel, delayed
 from sklearn.utils.validation import _check_method_params
 
-from throughtime.data import Sequences
-from throughtime.data.sequences import as_labels, unmasked
+from throughtime.data import Sequences, as_labels, unmasked
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.estimators.targets import targets_of
+from throughtime.estimators import DEFAULT_BUDGET, targets_of
 from throughtime.generalization.arguments import ObservedSteps, in_steps, network_of
 from throughtime.generalization.cached_predictions import CachedPredictions
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.intervals import Interval, nested_interval
 
@@ -54,11 +52,11 @@ def _accuracy(estimator: Any, X: Any, y: ndarray) -> ndarray:
 
 
 def _log_probability(estimator: Any, X: Any, y: ndarray) -> ndarray:
-    shares = estimator.predict_proba(X)
-    columns = np.searchsorted(estimator.classes_, y).clip(max=shares.shape[1] - 1)
-    own = np.where(estimator.classes_[columns] == y, shares[np.arange(len(y)), columns], 0.0)
+    probabilities = estimator.predict_proba(X)
+    columns = np.searchsorted(estimator.classes_, y).clip(max=probabilities.shape[1] - 1)
+    of_truth = np.where(estimator.classes_[columns] == y, probabilities[np.arange(len(y)), columns], 0.0)
     # as scikit-learn's log_loss bounds it
-    bounded: ndarray = np.log(np.clip(own, np.finfo(shares.dtype).eps, 1.0))
+    bounded: ndarray = np.log(np.clip(of_truth, np.finfo(probabilities.dtype).eps, 1.0))
     return bounded
 
 
@@ -94,13 +92,13 @@ def nested_cv_interval(
     verbose: int = 0,
     memory_budget: float | None = DEFAULT_BUDGET,
 ) -> Interval:
-    """Give a score's nested cross-validation interval: K(K-1)/2 + K members a repeat, trained together.
+    """Give a score's nested cross-validation interval: K(K-1)/2 + K members per repeat, trained together.
 
     Parameters
     ----------
     y
         One target per series; or one per step, and then a series counts as one example, by the mean over its observed
-        steps after horizon and warm-up.
+        steps after horizon and burn-in.
     scoring
         ``accuracy`` (a classifier's default), ``neg_log_loss``, ``neg_mean_squared_error`` (a regressor's default),
         ``neg_mean_absolute_error``, or a callable ``(estimator, X, y)`` that gives a score of each example, or each
@@ -143,20 +141,20 @@ def nested_cv_interval(
     rng = check_random_state(random_state)
     repeats = [_folds(estimator, targets, by, n_splits, rng.randint(2**31)) for _ in range(n_repeats)]
     tasks = [(folds, left_out) for folds in repeats for left_out in _left_out(n_splits)]
-    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
-        found = Parallel(n_jobs=2)(
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+        scores_of_tasks = Parallel(n_jobs=2)(
             delayed(_scores)(clone(estimator), X, targets, by, [folds[k] for k in left_out], score)
             for folds, left_out in tasks
         )
     outer: list[list[Any]] = [[None] * n_splits for _ in repeats]
     inner: list[list[list[Any]]] = [[[None] * n_splits for _ in range(n_splits)] for _ in repeats]
-    each = len(tasks) // n_repeats
-    for place, ((_, left_out), scores) in enumerate(zip(tasks, found, strict=True)):
+    per_repeat = len(tasks) // n_repeats
+    for place, ((_, left_out), scores) in enumerate(zip(tasks, scores_of_tasks, strict=True)):
         if len(left_out) == 1:
-            (outer[place // each][left_out[0]],) = scores
+            (outer[place // per_repeat][left_out[0]],) = scores
         else:
             one, other = left_out
-            inner[place // each][other][one], inner[place // each][one][other] = scores
+            inner[place // per_repeat][other][one], inner[place // per_repeat][one][other] = scores
     return nested_interval(outer, inner, level)
 
 
@@ -179,11 +177,11 @@ def _refuse_unscored(estimator: Any, X: Sequences, y: Sequences) -> None:
     """Name the first series that none of its steps could give a score."""
     network = network_of(estimator)
     assert network is not None
-    seen = ~np.isnan(targets_of(y, X, network.warmup, network.horizon).values)
+    seen = ~np.isnan(targets_of(y, X, network.burn_in, network.horizon).values)
     counts = np.add.reduceat(seen.astype(np.intp), X.offsets[:-1])
     if not counts.all():
         raise DataError(
-            f"nested_cv_interval needs an observed step after horizon and warm-up in every series, series "
+            f"nested_cv_interval needs an observed step after horizon and burn-in in every series, series "
             f"{int(counts.argmin())} has none"
         )
 
@@ -195,7 +193,7 @@ def _scores(
     train = np.setdiff1d(np.arange(len(y)), np.concatenate(left_out))
     params = _check_method_params(X, with_groups(None, estimator, X, groups) or {}, train)
     estimator.fit(*_safe_split(estimator, X, y, train), **params)
-    found = []
+    scores_of_folds = []
     for fold in left_out:
         scores = np.asarray(score(estimator, *_safe_split(estimator, X, y, fold, train)), dtype=float)
         if scores.shape != fold.shape:
@@ -203,5 +201,5 @@ def _scores(
         if groups is not None:
             _, places = np.unique(groups[fold], return_inverse=True)
             scores = np.bincount(places, scores) / np.bincount(places)
-        found.append(scores)
-    return found
+        scores_of_folds.append(scores)
+    return scores_of_folds

@@ -1,4 +1,4 @@
-"""``permutation_test_score``: each shuffle of the labels a member.
+"""``permutation_test_score``: every shuffle of the labels is a member.
 
 Reference: Ojala & Garriga (2010), Permutation tests for studying classifier performance, JMLR 11, 1833-1863, test 1.
 """
@@ -11,9 +11,9 @@ from sklearn.model_selection import permutation_test_score as sklearn_permutatio
 
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
 
 
@@ -39,7 +39,7 @@ def permutation_test_score(
 
     Returns
     -------
-    The score, those of the shuffles, and the share of scores at least as good, the true one counted in.
+    The score, those of the shuffles, and the fraction of scores at least as good, the true one counted in.
 
     Raises
     ------
@@ -50,19 +50,19 @@ def permutation_test_score(
     rest = {"n_permutations": n_permutations, "n_jobs": n_jobs, "random_state": random_state, "params": params}
     if not has_network(estimator):
         _refuse_void(y, groups)
-        found = sklearn_permutation_test_score(
+        result = sklearn_permutation_test_score(
             estimator, X, y, groups=groups, cv=cv, scoring=scoring, verbose=verbose, **rest
         )
     else:
         given = arguments_for(estimator, X, y, groups, cv, scoring)
         rest["params"] = with_groups(params, estimator, X, groups)
         _refuse_void(given.y, given.groups)
-        with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
-            found = sklearn_permutation_test_score(
+        with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+            result = sklearn_permutation_test_score(
                 estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
             )
-    score, shuffled, share = found
-    return score, shuffled, share
+    score, shuffled, p_value = result
+    return score, shuffled, p_value
 
 
 def _refuse_void(y: Any, groups: Any) -> None:

@@ -44,7 +44,7 @@ def ridge_leave_one_out(
     present = singular > singular.max(initial=0) * max(features.shape) * np.finfo(np.float64).eps
     left, singular = left[:, present], singular[present]
     shrink = singular**2 / (singular**2 + alpha)
-    # 1/n is the intercept's share
+    # 1/n is the intercept's part
     leverage = 1 / n + (left**2 * shrink).sum(1)
     residual = y - y.mean() - left @ (shrink * (left.T @ (y - y.mean())))
     if (leverage > 1 - 1e-10).any():

@@ -10,9 +10,9 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.utils._param_validation import Interval
 
 from throughtime.errors import ParameterError
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network, takes_groups
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import parameter_for_groups, with_groups
 
 #: Before the name of a parameter of ``fit`` that is the estimator's alone.
@@ -124,10 +124,10 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         given = arguments_for(self.estimator, X, y, params.get("groups"), self.cv, self.scoring)
         if given.groups is not None:
             params["groups"] = given.groups
-        with lockstep(verbose=self.verbose > 0, memory_budget=self.memory_budget):
+        with batch_calls(verbose=self.verbose > 0, memory_budget=self.memory_budget):
             if not given.by_step:
                 return self._searched(given.X, given.y, params)
-            # scikit-learn reads folds and scores from the parameters: those of a copy, for one's own are the caller's.
+            # scikit-learn reads folds and scores from the parameters: of a copy, since the search's are the caller's.
             runner = copy(self)
             runner.cv, runner.scoring = given.cv, given.scoring
             runner._searched(given.X, given.y, params)

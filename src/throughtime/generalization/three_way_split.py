@@ -22,7 +22,7 @@ from throughtime.records import Record
 
 @dataclass(frozen=True, repr=False)
 class ThreeWaySplit(Record):
-    """Rows of the three parts, each sorted; by time, series left out between them are in none."""
+    """Indices of the three parts, each sorted; by time, series left out between them are in none."""
 
     train: Int[ndarray, "train"]
     validation: Int[ndarray, "validation"]
@@ -47,11 +47,11 @@ def train_validation_test_split(
     X
         The series, in any form the estimators take.
     validation_size, test_size
-        Shares of all series, or of the groups when there are groups.
+        Fractions of all series, or of the groups when there are groups.
     groups
         One per series, those that X brings along by default: a group is in one part.
     stratify
-        One class per series: each has nearly the same share in all parts.
+        One class per series: each has nearly the same fraction in all parts.
     by_time
         Train on the earliest and test on the latest; nothing is shuffled. Without times in X, its order is time.
     purge
@@ -61,18 +61,18 @@ def train_validation_test_split(
 
     Returns
     -------
-    Rows: ``X[split.train]`` are the series to train on.
+    Indices: ``X[split.train]`` are the series to train on.
 
     Raises
     ------
     ParameterError
-        If the shares leave a part empty, or ``by_time`` is to be combined with groups or strata.
+        If the fractions leave a part empty, or ``by_time`` is to be combined with groups or strata.
     DataError
         If labels are not one per series, or a class or the groups are too few to be in every part.
     """
     for name, size in (("validation_size", validation_size), ("test_size", test_size)):
         if not isinstance(size, Real) or not 0 < size < 1:
-            raise ParameterError(f"{name} needs a share between 0 and 1, got {size!r}")
+            raise ParameterError(f"{name} needs a fraction between 0 and 1, got {size!r}")
     if not validation_size + test_size < 1:
         raise ParameterError(f"validation_size and test_size need a sum below 1, got {validation_size} + {test_size}")
     n = X.shape[0] if hasattr(X, "shape") else len(X)
@@ -105,7 +105,7 @@ def _in_time(X: Any, validation_size: float, test_size: float, purge: float) -> 
         if not len(rows):
             raise ParameterError(
                 f"by_time needs series in every part, got none to {'train on' if name == 'train' else 'validate'} "
-                f"with purge={purge} and shares of {validation_size} and {test_size} of {n} series"
+                f"with purge={purge} and fractions of {validation_size} and {test_size} of {n} series"
             )
     return ThreeWaySplit(np.sort(train), np.sort(validation), np.sort(test))
 
@@ -113,22 +113,22 @@ def _in_time(X: Any, validation_size: float, test_size: float, purge: float) -> 
 def _part(
     rows: ndarray, size: float, groups: ndarray | None, strata: ndarray | None, seed: int | None
 ) -> tuple[ndarray, ndarray]:
-    """Divide rows in what remains and a part of about that share."""
-    own_groups = None if groups is None else groups[rows]
-    own_strata = None if strata is None else strata[rows]
+    """Divide series in what remains and a part of about that fraction."""
+    groups = None if groups is None else groups[rows]
+    strata = None if strata is None else strata[rows]
     splitter: BaseCrossValidator
-    if own_groups is not None and own_strata is not None:
+    if groups is not None and strata is not None:
         splitter = StratifiedGroupKFold(max(2, round(1 / size)), shuffle=True, random_state=seed)
-    elif own_groups is not None:
+    elif groups is not None:
         splitter = GroupShuffleSplit(1, test_size=size, random_state=seed)
-    elif own_strata is not None:
+    elif strata is not None:
         splitter = StratifiedShuffleSplit(1, test_size=size, random_state=seed)
     else:
         splitter = ShuffleSplit(1, test_size=size, random_state=seed)
     try:
-        remaining, part = next(iter(splitter.split(rows, own_strata, own_groups)))
+        remaining, part = next(iter(splitter.split(rows, strata, groups)))
     except ValueError as error:
-        raise DataError(f"a share of {size:.3g} of {len(rows)} series cannot be set apart: {error}") from error
+        raise DataError(f"a fraction of {size:.3g} of {len(rows)} series cannot be set apart: {error}") from error
     return rows[remaining], rows[part]
 
 

@@ -1,4 +1,4 @@
-"""``learning_curve`` and ``validation_curve``: every size or setting of every fold a member of one lockstep run.
+"""``learning_curve`` and ``validation_curve``: every size or setting of every fold is a member of one run.
 
 The signatures, what is returned and the errors are scikit-learn's.
 """
@@ -10,9 +10,9 @@ from numpy import ndarray
 from sklearn.model_selection import learning_curve as sklearn_learning_curve
 from sklearn.model_selection import validation_curve as sklearn_validation_curve
 
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
 
 #: scikit-learn's default
@@ -44,7 +44,7 @@ def learning_curve(
     Parameters
     ----------
     train_sizes
-        Numbers of series, or shares of the largest number there is.
+        Numbers of series, or fractions of the largest number there is.
     exploit_incremental_learning
         Refused, as scikit-learn does: a network has no ``partial_fit``.
     memory_budget
@@ -71,7 +71,7 @@ def learning_curve(
         )
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
         return tuple(
             sklearn_learning_curve(
                 estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
@@ -119,7 +119,7 @@ def validation_curve(
         return train, test
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups, {param_name: param_range})
-    with lockstep(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
         train, test = sklearn_validation_curve(
             estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
         )

@@ -9,8 +9,8 @@ import numpy as np
 from jaxtyping import Float, Int
 from numpy import ndarray
 
-from throughtime.data import Sequences
-from throughtime.estimators.features import weighted_moments
+from throughtime.data.moments import weighted_moments
+from throughtime.data.sequences import Sequences
 
 _MOST_COLUMNS = 512  # a resampled series may fill; more would make a linear model slow, not better
 _MOST_POINTS = 32
@@ -77,20 +77,20 @@ class StepRows:
         """Learn scales from all steps; reach back as far as half of the training ``rows`` can."""
         self.scaling_ = _Scaling().fit(X.values)
         self.static_scaling_ = None if X.static is None else _Scaling().fit(X.static)
-        reach = int(np.median(_age(X)[rows]))
+        reach = int(np.median(steps_within(X.lengths)[rows]))
         self.windows_ = [(lag, lag) for lag in range(min(reach, 3) + 1)]
         while self.windows_[-1][1] < reach and len(self.windows_) >= 4:
             begin = self.windows_[-1][1] + 1
             self.windows_.append((begin, 2 * begin - 1))
         n_static = 0 if X.static is None else X.static.shape[1]
-        # How much of a row to choose from: the step alone, its four lags, then one window more each.
+        # How much of a row to choose from: the step alone, its four lags, then one more window at a time.
         counts = sorted({1, min(4, len(self.windows_)), *range(4, len(self.windows_) + 1)})
         self.widths_ = [n_static + count * X.n_channels for count in counts]
         return self
 
     def transform(self, X: Sequences, rows: Int[ndarray, "row"]) -> Float[ndarray, "row feature"]:
-        """Give the rows of the steps ``rows``, counted over all series one after the other."""
-        age = _age(X)[rows]
+        """Give the rows of the steps ``rows``, numbered over all series one after the other."""
+        age = steps_within(X.lengths)[rows]
         oldest = int((rows - np.minimum(self.windows_[-1][1], age)).min())
         values = self.scaling_.transform(X.values[oldest : rows.max() + 1])
         # Sums up to each step make any window two look-ups; scaled values keep the differences accurate.
@@ -106,10 +106,10 @@ class StepRows:
         return np.concatenate(parts, axis=1)
 
 
-def _age(X: Sequences) -> Int[ndarray, "step"]:
-    """How many steps of its own series come before each step."""
-    age: ndarray = np.arange(X.n_steps) - np.repeat(X.offsets[:-1], X.lengths)
-    return age
+def steps_within(lengths: Int[ndarray, "series"]) -> Int[ndarray, "step"]:
+    """The place of every step in its own series: 0, 1, ... for each of these lengths."""
+    places: ndarray = np.arange(int(lengths.sum())) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return places
 
 
 def _summaries(

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from throughtime.data import Sequences
-from throughtime.generalization.rows import SeriesRows, StepRows
+from throughtime.data import Sequences, SeriesRows, StepRows, steps_within
 
 RNG = np.random.default_rng(0)
 RAGGED = Sequences.from_arrays([RNG.normal(3, 2, size=(n, 2)) for n in (1, 2, 5, 9, 40, 17)], static=RNG.normal(size=6))
@@ -113,3 +112,9 @@ def test_a_missing_value_stands_at_the_training_mean_and_a_channel_without_any_a
 def test_a_constant_channel_gives_no_information_rather_than_noise() -> None:
     X = Sequences(np.full((1000, 1), 0.1), [0, 500, 1000])
     assert np.abs(SeriesRows(summaries=False).fit(X).transform(X)).max() < TOLERANCE
+
+
+def test_steps_are_counted_from_the_start_of_their_series() -> None:
+    places = steps_within(RAGGED.lengths)
+    np.testing.assert_array_equal(places, np.concatenate([np.arange(len(series)) for series in RAGGED]))
+    assert steps_within(np.array([3, 1, 2])).tolist() == [0, 1, 2, 0, 0, 1]

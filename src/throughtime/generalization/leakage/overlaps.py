@@ -1,0 +1,60 @@
+"""GEN002 and GEN003: steps of test series that are in training, with their target or as inputs alone."""
+
+from collections.abc import Sequence
+
+from throughtime.data import Sequences
+from throughtime.findings import Check, Measured
+from throughtime.generalization.folds import Split
+from throughtime.generalization.leakage.copies import Copies
+from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fold
+
+#: What sorting a value takes in units of looking at a value once.
+_PER_SORTED = 10
+
+
+def _measure_targets(copies: Copies, splits: Sequence[Split]) -> Measured:
+    return worst_fold(
+        copies.steps.shared_targets,
+        splits,
+        "{:.1%} of the target steps of the test series of fold {} of {} are targets in training",
+    )
+
+
+def _measure_inputs(copies: Copies, splits: Sequence[Split]) -> Measured:
+    return worst_fold(
+        copies.steps.shared_inputs,
+        splits,
+        "{:.1%} of the steps of the test series of fold {} of {} are inputs in training without sharing a target",
+    )
+
+
+def _work(copies: Copies, splits: Sequence[Split]) -> float:
+    series = copies.series
+    sorted_values = series.n_channels + 2 + isinstance(copies.targets, Sequences) * (series.n_channels + 3)
+    return (len(splits) + _PER_SORTED * sorted_values) * series.n_steps
+
+
+OVERLAPPING_TARGETS = Check(
+    "GEN002",
+    "overlapping targets",
+    "error",
+    needs=("copies", "splits"),
+    measure=_measure_targets,
+    work=_work,
+    source=NONE_SHARED + "L1.4 and L3.2",
+    remedy="cut windows after splitting, give windows of one recording one group (--group), or divide with "
+    "PurgedTimeSeriesSplit(purge=window length), --cv purged:5,purge=30",
+    docs="docs/guide/leakage.md#gen002",
+)
+
+OVERLAPPING_INPUTS = Check(
+    "GEN003",
+    "overlapping inputs",
+    "warning",
+    needs=("copies", "splits"),
+    measure=_measure_inputs,
+    work=_work,
+    source="none is shared by series kept whole; shared history alone does not tell a target",
+    remedy="harmless if it is a burn-in; else leave a gap as long as the shared history",
+    docs="docs/guide/leakage.md#gen003",
+)

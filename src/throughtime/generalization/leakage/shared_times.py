@@ -1,0 +1,81 @@
+"""GEN005: times of which training and test both have a target."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int, Shaped
+from numpy import ndarray
+
+from throughtime.data import Sequences
+from throughtime.findings import Check, Measured, NotApplicable
+from throughtime.generalization.folds import Split
+from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fold
+
+
+@dataclass(frozen=True, eq=False)
+class Times:
+    """When series were: by step, or one time per series.
+
+    Attributes
+    ----------
+    edges
+        Where the times of each series begin, and the end of the last.
+    counted
+        Those of a target; a burn-in may be of any time.
+    """
+
+    values: Shaped[ndarray, "time"]
+    edges: Int[ndarray, "edge"]
+    counted: Bool[ndarray, "time"]
+    by_step: bool
+
+    def begin_anew(self) -> bool:
+        """Whether they are numbers of which every series begins with the same."""
+        first = self.values[self.edges[:-1]]
+        counts = self.by_step and self.values.dtype.kind != "M" and len(first) > 1
+        return counts and bool((first == first[0]).all())
+
+
+def times_of(series: Sequences, time: Any, targeted: Bool[ndarray, "step"]) -> Times | None:
+    """The times that the caller gives, one per series, or those of the steps."""
+    if time is not None:
+        return Times(np.asarray(time), np.arange(len(series) + 1), np.ones(len(series), dtype=bool), by_step=False)
+    if series.times is None:
+        return None
+    return Times(np.asarray(series.times), series.offsets, targeted, by_step=True)
+
+
+def _measure(times: Times, splits: Sequence[Split]) -> Measured | NotApplicable:
+    if times.begin_anew():
+        return NotApplicable("times that begin with the same number in every series count from there")
+    edges, counted = times.edges, times.counted
+    _, clock = np.unique(times.values, return_inverse=True)
+
+    def fraction(train: ndarray, test: ndarray) -> float:
+        in_train, in_test = (
+            np.concatenate([clock[edges[i] : edges[i + 1]][counted[edges[i] : edges[i + 1]]] for i in indices])
+            for indices in (train, test)
+        )
+        return float(np.isin(in_test, in_train).mean()) if len(in_test) else 0.0
+
+    return worst_fold(fraction, splits, "{:.1%} of the times of the test series of fold {} of {} are times of training")
+
+
+def _work(times: Times, splits: Sequence[Split]) -> float:
+    return len(splits) * len(times.values) if times.by_step and not times.begin_anew() else 0
+
+
+SHARED_TIMES = Check(
+    "GEN005",
+    "times on both sides",
+    "warning",
+    needs=("times", "splits"),
+    lacking="the series have no times",
+    measure=_measure,
+    work=_work,
+    source=NONE_SHARED + "L3.1: what happened at a time, happened to all series of that time",
+    remedy="divide in time, TimeSeriesSplit or PurgedTimeSeriesSplit, if the model is to be used on another time",
+    docs="docs/guide/leakage.md#gen005",
+)
