@@ -9,6 +9,7 @@ import torch
 from test_lockstep import CHANNELS, NET, RECIPE, Data
 
 from throughtime.kernels import Pass, native_available
+from throughtime.kernels.native import NativeBackend
 from throughtime.nn import Architecture
 from throughtime.training import Member, Recipe, Trained, passes, train
 from throughtime.training.group import stack_members
@@ -161,14 +162,14 @@ def test_how_many_steps_a_call_takes_changes_no_bit(monkeypatch):
     data = Data()
     long = train(NET, RECIPE, data.inputs, company(data))
     calls = []
-    taken = passes.train_steps
+    taken = NativeBackend.train_steps
 
     def noted(*arguments):
         calls.append(arguments)
         taken(*arguments)
 
     monkeypatch.setattr(passes, "CALL_WORK", 1)
-    monkeypatch.setattr(passes, "train_steps", noted)
+    monkeypatch.setattr(NativeBackend, "train_steps", noted)
     same(train(NET, RECIPE, data.inputs, company(data)), long)
     assert {len(arguments[-2]) for arguments in calls} == {1}
 

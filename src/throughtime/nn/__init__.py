@@ -12,7 +12,6 @@ from throughtime.nn.network import (
     initial_weights,
     is_bias,
     plain_module,
-    standardize,
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
@@ -40,6 +39,5 @@ __all__ = [
     "plain_module",
     "run_layers",
     "stack",
-    "standardize",
     "weight_shapes",
 ]

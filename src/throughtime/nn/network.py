@@ -14,7 +14,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, ordered_sum, output_layer, output_layer_over_time
+from throughtime.kernels import GATES, Kind, StepNoise, ordered_sum, output_layer, output_layer_over_time, standardize
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
 from throughtime.nn.layers import GRU, LSTM, RNN, RecurrentLayer
 from throughtime.nn.noise import NoiseRates
@@ -117,22 +117,6 @@ def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str,
     return weights
 
 
-def standardize(
-    x: Float[Tensor, "member time batch channel"],
-    lengths: Int[Tensor, "member batch"],
-    shift: Float[Tensor, "member channel"],
-    scale: Float[Tensor, "member channel"],
-) -> Float[Tensor, "member time batch channel"]:
-    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean.
-
-    Computed in x's precision, float32 at the least, whatever that of shift and scale.
-    """
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    x = (x.to(dtype) - shift.to(dtype)[:, None, None]).div_(scale.to(dtype)[:, None, None])
-    beyond = torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]
-    return x.masked_fill_(x.isnan() | beyond.unsqueeze(-1), 0)
-
-
 def pool(
     pooling: Pooling,
     y: Float[Tensor, "member time batch feature"],
@@ -206,7 +190,7 @@ def _(
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
     last = weights["readout.weight"], weights["readout.bias"]
-    return output_layer_over_time(features, *last, CHUNK) if net.pooling == "steps" else output_layer(features, *last)
+    return output_layer_over_time(features, *last) if net.pooling == "steps" else output_layer(features, *last)
 
 
 class Standardizing(nn.Module):

@@ -10,8 +10,8 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import StepNoise, TrainingData, gather_standardized, supports
-from throughtime.nn import Architecture, Net, NoiseRates, standardize
+from throughtime.kernels import StepNoise, TrainingData, backend_for
+from throughtime.nn import Architecture, Net, NoiseRates
 from throughtime.nn.recurrence import layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
 from throughtime.training.streams import Purpose, first_rows, stream
@@ -37,29 +37,13 @@ def gather(
     rows = _each(samples.rows, positions)
     lengths = np.where(padding, 0, inputs.lengths[rows])
     # A padding row has the one step that the kernels ask for.
-    padded_lengths = torch.from_numpy(np.where(padding, 1, lengths)).to(inputs.values.device)
-    if supports(inputs.values):
-        begins, own_steps, series = (torch.from_numpy(own) for own in (inputs.starts[rows], lengths, rows))
-        x = gather_standardized(
-            int(lengths.max()), inputs.values, inputs.static, begins, own_steps, series, shift, scale, dtype
-        )
-    else:
-        x = standardize(_gathered(inputs, rows, lengths), padded_lengths, shift, scale).to(dtype or inputs.values.dtype)
+    values, device = inputs.values, inputs.values.device
+    padded_lengths = torch.from_numpy(np.where(padding, 1, lengths)).to(device)
+    begins, own_steps, series = (torch.from_numpy(own).to(device) for own in (inputs.starts[rows], lengths, rows))
+    x = backend_for(device, values.dtype).gather(
+        int(lengths.max()), values, inputs.static, begins, own_steps, series, shift, scale, dtype
+    )
     return Batch(x, padded_lengths, positions, lengths)
-
-
-def _gathered(
-    inputs: Inputs, rows: Int[ndarray, "member batch"], lengths: Int[ndarray, "member batch"]
-) -> Float[Tensor, "member time batch channel"]:
-    """The series as they are, on any device; what lies beyond a series' end is missing in its channels."""
-    steps = np.arange(lengths.max())[:, None]
-    step_rows = np.where(steps < lengths[:, None], inputs.starts[rows][:, None] + steps, len(inputs.values) - 1)
-    device = inputs.values.device
-    x = inputs.values.index_select(0, torch.from_numpy(step_rows.ravel()).to(device)).view(*step_rows.shape, -1)
-    if inputs.static is None:
-        return x
-    static = inputs.static[torch.from_numpy(rows).to(device)]
-    return torch.cat([x, static[:, None].expand(-1, x.shape[1], -1, -1)], -1)
 
 
 def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, "member ..."]]:
@@ -113,7 +97,7 @@ def row_by_row(net: Net, like: Tensor) -> bool:
 
     The C++ kernels do. How torch's products add up depends on how many rows there are, zero or not.
     """
-    return isinstance(net, Architecture) and supports(like)
+    return isinstance(net, Architecture) and backend_for(like.device, like.dtype).row_by_row(net.kind)
 
 
 def padded_rows(positions: Int[ndarray, "member own"], rows: int) -> Int[ndarray, "member batch"]:

@@ -9,7 +9,7 @@ from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import Pass, supports, train_steps
+from throughtime.kernels import Pass, backend_for
 from throughtime.nn import Architecture, forward
 from throughtime.training.batches import (
     dropout_masks,
@@ -52,14 +52,9 @@ def run_pass(
 
 
 def can_fuse(group: Group, weights: Tensor) -> bool:
-    """Whether C++ can take whole steps: one layer and one direction, one output per series, and no noise."""
-    net = group.net
-    return (
-        isinstance(net, Architecture)
-        and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
-        and supports(weights)
-        and not any(member.dropout or member.noise for member in group.members)
-    )
+    """Whether the backend can take every member's steps whole."""
+    backend = backend_for(weights.device, weights.dtype)
+    return all(backend.can_fuse(group.net, group.recipe, member) for member in group.members)
 
 
 def fused_pass(
@@ -79,11 +74,9 @@ def fused_pass(
     sums = weights.new_zeros(2, len(group.members), dtype=torch.float64)
     result = Pass(sums[0], sums[1], weights.new_zeros(steps, len(group.members)))
     for first in range(0, steps, at_once):
-        train_steps(
-            net.kind,
+        backend_for(weights.device, weights.dtype).train_steps(
+            net,
             group.recipe.loss,
-            net.hidden_size,
-            net.n_outputs,
             list(group.layout.places.values()),
             optimizer.update(weights, lr, group.clip_norms),
             group.training_data,

@@ -11,12 +11,12 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels.batching import map_backward, map_recurrent
-from throughtime.kernels.derivatives import differentiable_gradients
-from throughtime.kernels.extension import SUFFIX, address, as_memory, compiled, large_tensor, supports, team
+from throughtime.kernels.arguments import check_arguments
+from throughtime.kernels.native.batching import map_backward, map_recurrent
+from throughtime.kernels.native.derivatives import differentiable_gradients
+from throughtime.kernels.native.extension import SUFFIX, address, as_memory, compiled, large_tensor, team
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import GATES
-from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched, refuse_tracing
+from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched
 
 
 def _shape(inputs: "Inputs") -> list[int]:
@@ -239,58 +239,6 @@ _registry.register_vmap("throughtime::recurrent", map_recurrent, lib=_library)
 _registry.register_vmap("throughtime::recurrent_backward", map_backward, lib=_library)
 
 
-def check_arguments(
-    kind: str,
-    x: Tensor,
-    lengths: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    noise: StepNoise = NO_NOISE,
-) -> None:
-    """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
-    refuse_tracing("the recurrent op")
-    if kind not in GATES:
-        raise ValueError(f"kind needs one of {', '.join(GATES)}, got {kind}")
-    if x.dim() != 4 or 0 in x.shape:
-        raise RuntimeError(f"x needs four axes (member, time, batch, channel), none empty, got {tuple(x.shape)}")
-    members, time, batch, channels = x.shape
-    if w_hh.dim() != 3 or 0 in w_hh.shape:
-        raise RuntimeError(f"w_hh needs three axes (member, gate_unit, unit), none empty, got {tuple(w_hh.shape)}")
-    hidden = w_hh.shape[-1]
-    rows = GATES[kind] * hidden
-    steps, state = (members, time, batch, hidden), (members, batch, hidden)
-    expected = (
-        ("w_ih", w_ih, (members, rows, channels)),
-        ("w_hh", w_hh, (members, rows, hidden)),
-        ("b_ih", b_ih, (members, rows)),
-        ("b_hh", b_hh, (members, rows)),
-        ("h0", h0, state),
-        ("c0", c0, state),
-        ("noise.recurrent", noise.recurrent, state),
-        ("noise.candidate", noise.candidate, steps),
-        ("noise.zoneout_h", noise.zoneout_h, steps),
-        ("noise.zoneout_c", noise.zoneout_c, steps),
-    )
-    dtype, device = x.dtype, x.device
-    for name, tensor, shape in expected:
-        if tensor is None:
-            continue
-        if tensor.shape != shape:
-            raise RuntimeError(f"{name} needs shape {shape}, got {tuple(tensor.shape)}")
-        if tensor.dtype != dtype or tensor.device != device:
-            raise RuntimeError(
-                f"{name} needs the dtype and device of x, {dtype} on {device}, got {tensor.dtype} on {tensor.device}"
-            )
-    if lengths.shape != (members, batch):
-        raise RuntimeError(f"lengths needs shape {(members, batch)}, got {tuple(lengths.shape)}")
-    if lengths.dtype != torch.int64 or lengths.device != x.device:
-        raise RuntimeError(f"lengths needs int64 on {x.device}, got {lengths.dtype} on {lengths.device}")
-
-
 def recurrent(
     kind: str,
     x: Float[Tensor, "member time batch channel"],
@@ -314,18 +262,6 @@ def recurrent(
     path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
     results = path(kind, *tensors, reverse, keep)
     return results[:3] if kind == "lstm" else results[:2]
-
-
-def takes_alone(*tensors: Tensor) -> bool:
-    """Whether ``forward_alone`` may be used: nothing differentiates or watches, and the kernels take such tensors."""
-    first = tensors[0]
-    if torch.is_grad_enabled() or not supports(first) or is_watched(*tensors):
-        return False
-    dtype = first.dtype
-    for tensor in tensors:  # noqa: SIM110 - all() of a generator takes twice as long
-        if tensor.dtype is not dtype or not tensor.is_cpu:
-            return False
-    return True
 
 
 def forward_alone(
