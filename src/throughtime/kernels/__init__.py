@@ -5,6 +5,7 @@ the CPU: on CUDA cuBLAS picks a product's way by how many there are.
 """
 
 from throughtime.kernels.backend import Backend, RecurrentNet
+from throughtime.kernels.cells import CELLS, CellSpec, Kind, State, find_cell
 from throughtime.kernels.dispatch import (
     BACKENDS,
     ISA_VARIABLE,
@@ -17,30 +18,34 @@ from throughtime.kernels.dispatch import (
 from throughtime.kernels.native import delta_norms, forward_alone, isa_names, native_available
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, ordered_sum
-from throughtime.kernels.reference import CHUNK, GATES, Kind
+from throughtime.kernels.reference import CHUNK, keep_share
 from throughtime.kernels.steps import Pass, TrainingData, Update
 from throughtime.kernels.torch_path import standardize
 from throughtime.kernels.torch_state import TorchState, keeps_torch_state, one_thread
 
 __all__ = [
     "BACKENDS",
+    "CELLS",
     "CHUNK",
-    "GATES",
     "ISA_VARIABLE",
     "LANE",
     "NO_NOISE",
     "Backend",
+    "CellSpec",
     "Kind",
     "Pass",
     "RecurrentNet",
+    "State",
     "StepNoise",
     "TorchState",
     "TrainingData",
     "Update",
     "backend_for",
     "delta_norms",
+    "find_cell",
     "forward_alone",
     "isa_names",
+    "keep_share",
     "keeps_torch_state",
     "linear",
     "linear_over_time",

@@ -1,15 +1,17 @@
 """What a call of the recurrent op may hand over, whatever backend takes it."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from throughtime.kernels.cells import CellSpec, find_cell
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import GATES
 from throughtime.kernels.transforms import refuse_tracing
 
 
 def check_arguments(
-    kind: str,
+    cell: CellSpec | str,
     x: Tensor,
     lengths: Tensor,
     w_ih: Tensor,
@@ -19,18 +21,23 @@ def check_arguments(
     h0: Tensor | None,
     c0: Tensor | None,
     noise: StepNoise = NO_NOISE,
+    unit_weights: Sequence[Tensor] = (),
 ) -> None:
     """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
     refuse_tracing("the recurrent op")
-    if kind not in GATES:
-        raise ValueError(f"kind needs one of {', '.join(GATES)}, got {kind}")
+    cell = find_cell(cell)
     if x.dim() != 4 or 0 in x.shape:
         raise RuntimeError(f"x needs four axes (member, time, batch, channel), none empty, got {tuple(x.shape)}")
     members, time, batch, channels = x.shape
     if w_hh.dim() != 3 or 0 in w_hh.shape:
         raise RuntimeError(f"w_hh needs three axes (member, gate_unit, unit), none empty, got {tuple(w_hh.shape)}")
     hidden = w_hh.shape[-1]
-    rows = GATES[kind] * hidden
+    rows = len(cell.gates) * hidden
+    if len(unit_weights) != len(cell.unit_weights):
+        raise RuntimeError(
+            f"cell {cell.name} needs {len(cell.unit_weights)} unit_weights ({', '.join(cell.unit_weights)}), "
+            f"got {len(unit_weights)}"
+        )
     steps, state = (members, time, batch, hidden), (members, batch, hidden)
     expected = (
         ("w_ih", w_ih, (members, rows, channels)),
@@ -43,6 +50,7 @@ def check_arguments(
         ("noise.candidate", noise.candidate, steps),
         ("noise.zoneout_h", noise.zoneout_h, steps),
         ("noise.zoneout_c", noise.zoneout_c, steps),
+        *((name, weight, (members, hidden)) for name, weight in zip(cell.unit_weights, unit_weights, strict=True)),
     )
     dtype, device = x.dtype, x.device
     for name, tensor, shape in expected:

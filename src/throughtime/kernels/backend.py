@@ -8,8 +8,8 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
+from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import Kind
 from throughtime.kernels.steps import Pass, TrainingData, Update
 
 
@@ -18,7 +18,7 @@ class RecurrentNet(Protocol):
     """What a backend asks of a network whose steps it may take whole: ``throughtime.nn.Architecture`` has it."""
 
     @property
-    def kind(self) -> Kind: ...  # noqa: D102
+    def spec(self) -> CellSpec: ...  # noqa: D102
     @property
     def hidden_size(self) -> int: ...  # noqa: D102
     @property
@@ -66,13 +66,13 @@ class Backend(ABC):
         """Whether it computes with such tensors, on this machine and in this installation."""
 
     @abstractmethod
-    def row_by_row(self, kind: Kind) -> bool:
+    def row_by_row(self, cell: CellSpec) -> bool:
         """Whether each sum over a batch of a cell's network takes its rows in order, so that padding changes no bit."""
 
     @abstractmethod
     def recurrent(
         self,
-        kind: Kind,
+        cell: CellSpec,
         x: Float[Tensor, "member time batch channel"],
         lengths: Int[Tensor, "member batch"],
         w_ih: Float[Tensor, "member gate_unit channel"],
@@ -83,6 +83,7 @@ class Backend(ABC):
         c0: Float[Tensor, "member batch unit"] | None = None,
         reverse: bool = False,
         noise: StepNoise = NO_NOISE,
+        unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
     ) -> tuple[Tensor, ...]:
         """One layer in one direction; see ``throughtime.kernels.recurrent``."""
 

@@ -1,15 +1,16 @@
 """Which backend computes: chosen once, by device and dtype; and the ops that a network calls, on the backend of x."""
 
 import os
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from throughtime.kernels.backend import Backend
+from throughtime.kernels.cells import CellSpec, find_cell
 from throughtime.kernels.native import NativeBackend
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import Kind
 from throughtime.kernels.torch_path import TorchBackend
 from throughtime.kernels.transforms import is_watched
 
@@ -31,7 +32,7 @@ def backend_for(device: torch.device, dtype: torch.dtype) -> Backend:
 
 
 def recurrent(
-    kind: Kind,
+    cell: CellSpec | str,
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     w_ih: Float[Tensor, "member gate_unit channel"],
@@ -42,11 +43,14 @@ def recurrent(
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
+    unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
     Parameters
     ----------
+    cell
+        A ``CellSpec``, or the name of one of ``CELLS``; one without a kernel in C++ runs in plain torch.
     x
         Inputs; what lies beyond a series' own end is not read. May be expanded along the member axis.
     lengths
@@ -54,15 +58,17 @@ def recurrent(
     w_ih, w_hh, b_ih, b_hh
         torch's weights with the member axis in front.
     h0, c0
-        Initial states, zero by default; ``c0`` for the LSTM alone.
+        Initial states, zero by default; ``c0`` for a cell that has a c.
     reverse
         Run from each series' own end to its start.
     noise
         What acts inside the steps.
+    unit_weights
+        The cell's further weights, in its order.
 
     Returns
     -------
-    ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
+    ``(y, h_n)``, for a cell with c ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
     end, and the states at the end of the run.
 
     Raises
@@ -70,9 +76,11 @@ def recurrent(
     RuntimeError
         Shapes, dtypes or devices that do not fit; under ``torch.jit.trace``.
     ValueError
-        A kind or a length out of range.
+        A cell or a length out of range.
     """
-    return backend_for(x.device, x.dtype).recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
+    return backend_for(x.device, x.dtype).recurrent(
+        find_cell(cell), x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights
+    )
 
 
 def output_layer(

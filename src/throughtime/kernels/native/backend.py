@@ -6,16 +6,13 @@ import torch
 from torch import Tensor
 
 from throughtime.kernels.backend import Backend, RecurrentNet, StepMember, StepRecipe
+from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.native import operators, output_layer, training
 from throughtime.kernels.native.extension import SUFFIX, native_available
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import Kind
 from throughtime.kernels.steps import Pass, TrainingData, Update
 from throughtime.kernels.torch_path import TorchBackend
 from throughtime.kernels.transforms import is_differentiating, is_watched
-
-#: The cells that are built in.
-KINDS = frozenset({"rnn_tanh", "rnn_relu", "gru", "lstm"})
 
 _TORCH = TorchBackend()
 
@@ -29,13 +26,13 @@ class NativeBackend(Backend):
         """On a CPU in float32 or float64, where they were built."""
         return dtype in SUFFIX and device.type == "cpu" and native_available()
 
-    def row_by_row(self, kind: Kind) -> bool:
-        """Of the cells that are built in."""
-        return kind in KINDS
+    def row_by_row(self, cell: CellSpec) -> bool:
+        """Of the cells that have a kernel."""
+        return cell.native is not None
 
     def recurrent(
         self,
-        kind: Kind,
+        cell: CellSpec,
         x: Tensor,
         lengths: Tensor,
         w_ih: Tensor,
@@ -46,11 +43,13 @@ class NativeBackend(Backend):
         c0: Tensor | None = None,
         reverse: bool = False,
         noise: StepNoise = NO_NOISE,
+        unit_weights: Sequence[Tensor] = (),
     ) -> tuple[Tensor, ...]:
-        """The op in C++; in torch where forward mode or the like looks inside, and for other cells."""
-        if kind in KINDS and not is_differentiating():
-            return operators.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
-        return _TORCH.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
+        """The op in C++; in torch where forward mode or the like looks inside, and for cells without a kernel."""
+        tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
+        if cell.native is not None and not is_differentiating():
+            return operators.recurrent(cell.native, *tensors, reverse, noise)
+        return _TORCH.recurrent(cell, *tensors, reverse, noise, unit_weights)
 
     def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """In C++, differentiable once; in torch where a transform or a compiler watches."""
@@ -93,7 +92,7 @@ class NativeBackend(Backend):
         """One layer in one direction, one output per series read from the last state, and no noise."""
         return (
             isinstance(net, RecurrentNet)
-            and net.kind in KINDS
+            and net.spec.native is not None
             and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
             and recipe.optimizer in training.RULES
             and recipe.loss in training.LOSSES
@@ -113,5 +112,6 @@ class NativeBackend(Backend):
         result: Pass,
     ) -> None:
         """Each member runs through its steps by itself, so nothing waits between them."""
-        sizes = net.hidden_size, net.n_outputs
-        training.train_steps(net.kind, loss, *sizes, places, update, training_data, order, batch, steps, result)
+        kind, sizes = net.spec.native, (net.hidden_size, net.n_outputs)
+        assert kind is not None
+        training.train_steps(kind, loss, *sizes, places, update, training_data, order, batch, steps, result)

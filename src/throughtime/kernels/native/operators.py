@@ -12,6 +12,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from throughtime.kernels.arguments import check_arguments
+from throughtime.kernels.cells import CELLS, find_cell
 from throughtime.kernels.native.batching import map_backward, map_recurrent
 from throughtime.kernels.native.derivatives import differentiable_gradients
 from throughtime.kernels.native.extension import SUFFIX, address, as_memory, compiled, large_tensor, team
@@ -30,6 +31,10 @@ def reserve_numel(kind: str, x: Tensor, hidden: int, kept: bool) -> int:
     stride = (hidden + line - 1) // line * line
     members, time, batch, _ = x.shape
     return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1 + kept)
+
+
+def _has_c(kind: str) -> bool:
+    return "c" in CELLS[kind].states
 
 
 class Inputs(NamedTuple):
@@ -89,7 +94,7 @@ def _empty_results(
     return (
         large(x, members, time, batch, hidden),
         x.new_empty(members, batch, hidden),
-        x.new_empty((members, batch, hidden) if kind == "lstm" else (0,)),
+        x.new_empty((members, batch, hidden) if _has_c(kind) else (0,)),
         large(x, reserve_numel(kind, x, hidden, inputs.zoneout_h is not None)) if keep else x.new_empty(0),
     )
 
@@ -132,7 +137,7 @@ def _check_gradients(kind: str, inputs: Inputs, *grads: Tensor | None) -> None:
     for grad, (name, shape) in zip(grads, expected, strict=True):
         if grad is None:
             continue
-        if name == "dc_n" and kind != "lstm":
+        if name == "dc_n" and not _has_c(kind):
             raise RuntimeError(f"dc_n needs an LSTM, got {kind}")
         if grad.shape != shape or grad.dtype != inputs.x.dtype or grad.device != inputs.x.device:
             raise RuntimeError(
@@ -155,7 +160,7 @@ def _empty_gradients(
         large(x, *x.shape) if needs_x else like(None),
         *map(like, inputs[2:_DIFFERENTIABLE]),
         x.new_empty(steps if norms else 0, dtype=torch.float64),
-        x.new_empty(steps if norms and kind == "lstm" else 0, dtype=torch.float64),
+        x.new_empty(steps if norms and _has_c(kind) else 0, dtype=torch.float64),
     )
 
 
@@ -202,7 +207,7 @@ def _differentiate(
     *tensors, reserve = ctx.saved_tensors
     inputs = Inputs(*tensors)
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
-    outer = (dy, dh_n, dc_n if ctx.kind == "lstm" else None)
+    outer = (dy, dh_n, dc_n if _has_c(ctx.kind) else None)
     grads: list[Tensor | None] = [None] * _DIFFERENTIABLE
     if all(grad is None for grad in outer):
         pass
@@ -239,6 +244,13 @@ _registry.register_vmap("throughtime::recurrent", map_recurrent, lib=_library)
 _registry.register_vmap("throughtime::recurrent_backward", map_backward, lib=_library)
 
 
+def _check_kernel(kind: str) -> None:
+    if find_cell(kind).native is None:
+        raise ValueError(
+            f"the C++ kernels need a cell that has one, got {kind}; throughtime.kernels.recurrent takes it"
+        )
+
+
 def recurrent(
     kind: str,
     x: Float[Tensor, "member time batch channel"],
@@ -252,16 +264,17 @@ def recurrent(
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
 ) -> tuple[Tensor, ...]:
-    """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
+    """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``, without unit weights."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
+    _check_kernel(kind)
     compiled()
-    c0, zoneout_c = (c0, noise.zoneout_c) if kind == "lstm" else (None, None)
+    c0, zoneout_c = (c0, noise.zoneout_c) if _has_c(kind) else (None, None)
     tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], zoneout_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
     direct: Callable[..., tuple[Tensor, ...]] = _Recurrent.apply if keep else _forward
     path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
     results = path(kind, *tensors, reverse, keep)
-    return results[:3] if kind == "lstm" else results[:2]
+    return results[:3] if _has_c(kind) else results[:2]
 
 
 def forward_alone(
@@ -286,7 +299,7 @@ def forward_alone(
     time, batch, channels = x.shape
     hidden = weights[1].shape[1]
     y = large_tensor(x, time, batch, hidden)
-    ends = [x.new_empty(1, batch, hidden) for _ in range(2 if kind == "lstm" else 1)]
+    ends = [x.new_empty(1, batch, hidden) for _ in CELLS[kind].states]
     # held by name until the call is over: their addresses alone would not keep copies alive
     x = x.resolve_neg()
     tensors = [tensor.resolve_neg().contiguous() for tensor in (*weights, *start)]
@@ -332,6 +345,7 @@ def delta_norms(
     Not differentiable.
     """
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
+    _check_kernel(kind)
     if is_differentiating():
         raise RuntimeError("delta_norms needs tensors outside forward-mode AD and torch.func: it has no derivative")
     inputs = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *NO_NOISE)
@@ -340,4 +354,4 @@ def delta_norms(
     with torch.no_grad():
         reserve = x.new_empty(0)
         out = torch.ops.throughtime.recurrent_backward(kind, dy, dh_n, dc_n, *inputs, reserve, reverse, False, True)
-    return tuple(out[7:]) if kind == "lstm" else (out[7],)
+    return tuple(out[7:]) if _has_c(kind) else (out[7],)

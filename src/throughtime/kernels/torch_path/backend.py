@@ -1,14 +1,17 @@
 """Plain torch: every device and dtype, one operation after the other; the oracle of the other backends."""
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
 from throughtime.kernels import reference
 from throughtime.kernels.arguments import check_arguments
 from throughtime.kernels.backend import Backend
+from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import linear, linear_over_time
-from throughtime.kernels.reference import CHUNK, Kind
+from throughtime.kernels.reference import CHUNK
 from throughtime.kernels.steps import Update
 from throughtime.kernels.torch_path.gathering import gather
 
@@ -22,13 +25,13 @@ class TorchBackend(Backend):
         """Always."""
         return True
 
-    def row_by_row(self, kind: Kind) -> bool:
+    def row_by_row(self, cell: CellSpec) -> bool:
         """No: how torch's products add up depends on how many rows there are, zero or not."""
         return False
 
     def recurrent(
         self,
-        kind: Kind,
+        cell: CellSpec,
         x: Tensor,
         lengths: Tensor,
         w_ih: Tensor,
@@ -39,10 +42,11 @@ class TorchBackend(Backend):
         c0: Tensor | None = None,
         reverse: bool = False,
         noise: StepNoise = NO_NOISE,
+        unit_weights: Sequence[Tensor] = (),
     ) -> tuple[Tensor, ...]:
         """A loop over the steps."""
-        check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
-        return reference.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
+        check_arguments(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise, unit_weights)
+        return reference.recurrent(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights)
 
     def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """One product per member, its sides padded."""
