@@ -24,9 +24,19 @@ from throughtime.estimators.unseen_gaps import warn_of_unseen_gaps
 from throughtime.kernels import keeps_torch_state
 from throughtime.nn import Net, plain_module
 from throughtime.records import EpochProgress
-from throughtime.training import Inputs, Member, Recipe, Trained, predict, train
-from throughtime.training.evaluation import EVALUATION_ROWS
-from throughtime.training.progress import Report, shown
+from throughtime.training import (
+    EVALUATION_ROWS,
+    EpochReports,
+    Inputs,
+    Job,
+    Member,
+    Recipe,
+    Report,
+    Trained,
+    predict,
+    shown,
+    train_jobs,
+)
 
 E = TypeVar("E", bound=SequenceEstimator)
 
@@ -266,13 +276,10 @@ def _train_groups(groups: Sequence[_Group], budget: float | None, report: Report
         size = rows, longest, group.recipe.dtype.itemsize
         each = bytes_a_member(group.net, *size, training=True, masks=masks_of(group.members))
         plan += [(group, run) for run in runs(group.members, each, budget)]
-    for number, (group, members) in enumerate(plan):
-
-        def of_this_run(progress: EpochProgress, number: int = number) -> None:
-            assert report is not None
-            report(replace(progress, run=number + 1, runs=len(plan)))
-
-        yield from train(group.net, group.recipe, group.inputs, members, None if report is None else of_this_run)
+    jobs = [Job(group.net, group.recipe, group.inputs, members) for group, members in plan]
+    observers = [] if report is None else [EpochReports(report, len(jobs))]
+    for trained in train_jobs(jobs, observers=observers):
+        yield from trained
 
 
 def _moved(member: Member, rows: Rows) -> Member:

@@ -49,6 +49,8 @@ class StepMember(Protocol):
     def dropout(self) -> float: ...  # noqa: D102
     @property
     def noise(self) -> Mapping[str, object]: ...  # noqa: D102
+    @property
+    def perturbations(self) -> Sequence[object]: ...  # noqa: D102
 
 
 class Backend(ABC):

@@ -89,14 +89,14 @@ class NativeBackend(Backend):
         return _TORCH.optimizer_step(update, grads, active)
 
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
-        """One layer in one direction, one output per series read from the last state, and no noise."""
+        """One layer in one direction, one output per series read from the last state; nothing drawn or disturbed inside of them."""
         return (
             isinstance(net, RecurrentNet)
             and net.spec.native is not None
             and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
             and recipe.optimizer in training.RULES
             and recipe.loss in training.LOSSES
-            and not (member.dropout or member.noise)
+            and not (member.dropout or member.noise or member.perturbations)
         )
 
     def train_steps(
