@@ -19,7 +19,7 @@ from throughtime.kernels.native import delta_norms, forward_alone, isa_names, na
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, ordered_sum
 from throughtime.kernels.reference import CHUNK, keep_share
-from throughtime.kernels.steps import Pass, TrainingData, Update
+from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
 from throughtime.kernels.torch_path import standardize
 from throughtime.kernels.torch_state import TorchState, keeps_torch_state, one_thread
 
@@ -32,11 +32,14 @@ __all__ = [
     "NO_NOISE",
     "Backend",
     "CellSpec",
+    "DeltaNorms",
+    "FeatureMasks",
     "Kind",
     "Pass",
     "RecurrentNet",
     "State",
     "StepNoise",
+    "StepNorms",
     "TorchState",
     "TrainingData",
     "Update",

@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from typing import Protocol, runtime_checkable
 
 import torch
-from jaxtyping import Bool, Float, Int, Shaped
+from jaxtyping import Bool, Float, Float64, Int, Shaped
 from torch import Tensor
 
 from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.steps import Pass, TrainingData, Update
+from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
 
 
 @runtime_checkable
@@ -86,6 +86,7 @@ class Backend(ABC):
         reverse: bool = False,
         noise: StepNoise = NO_NOISE,
         unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
+        deltas: DeltaNorms | None = None,
     ) -> tuple[Tensor, ...]:
         """One layer in one direction; see ``throughtime.kernels.recurrent``."""
 
@@ -153,6 +154,12 @@ class Backend(ABC):
         The norms before clipping; the gradients are used up.
         """
 
+    @abstractmethod
+    def tensor_norms(
+        self, grads: Float[Tensor, "member weight"], places: Sequence[int]
+    ) -> Float64[Tensor, "member tensor"]:
+        """The L2 norms of every member's gradient by tensor; each begins at its place and reaches to the next."""
+
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
         """Whether ``train_steps`` can take a member's steps, with the bits that its other methods give."""
         return False
@@ -168,6 +175,8 @@ class Backend(ABC):
         batch: int,
         steps: range,
         result: Pass,
+        dropout: FeatureMasks | None = None,
+        norms: StepNorms | None = None,
     ) -> None:
         """Take some steps whole: gather, forward, backward, clip, update.
 
@@ -187,5 +196,9 @@ class Backend(ABC):
             Which of the pass to take.
         result
             Its sums are added to, its norms of these steps written.
+        dropout
+            Of these steps.
+        norms
+            By tensor of the pass, at the states of these steps: written where a member has what is measured.
         """
         raise NotImplementedError(f"the {self.name} backend takes no whole steps")

@@ -11,6 +11,7 @@ from throughtime.kernels.backend import Backend
 from throughtime.kernels.cells import CellSpec, find_cell
 from throughtime.kernels.native import NativeBackend
 from throughtime.kernels.noise import NO_NOISE, StepNoise
+from throughtime.kernels.steps import DeltaNorms
 from throughtime.kernels.torch_path import TorchBackend
 from throughtime.kernels.transforms import is_watched
 
@@ -44,6 +45,7 @@ def recurrent(
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
     unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -65,6 +67,8 @@ def recurrent(
         What acts inside the steps.
     unit_weights
         The cell's further weights, in its order.
+    deltas
+        Takes the norms of the gradients at the states from the backward pass.
 
     Returns
     -------
@@ -79,7 +83,7 @@ def recurrent(
         A cell or a length out of range.
     """
     return backend_for(x.device, x.dtype).recurrent(
-        find_cell(cell), x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights
+        find_cell(cell), x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights, deltas
     )
 
 

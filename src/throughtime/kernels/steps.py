@@ -1,9 +1,10 @@
 """What a step of training reads and writes, as plain tensors that every backend understands."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
-from jaxtyping import Float, Int
+from jaxtyping import Float, Float64, Int
 from torch import Tensor
 
 
@@ -78,3 +79,46 @@ class Pass(NamedTuple):
     loss_sums: Float[Tensor, "member"]
     weight_sums: Float[Tensor, "member"]
     norms: Float[Tensor, "step member"]
+
+
+class FeatureMasks(NamedTuple):
+    """Dropout on what the output layer is given, already drawn for some steps.
+
+    Parameters
+    ----------
+    of_member
+        Which of the masks is a member's; -1 for none.
+    masks
+        For a whole batch; a smaller one takes its first rows.
+    """
+
+    of_member: Int[Tensor, "member"]
+    masks: Float[Tensor, "mask step row unit"]
+
+
+class StepNorms(NamedTuple):
+    """What some steps measure besides; ``None`` for what nobody needs. Zero where there is nothing to measure.
+
+    Parameters
+    ----------
+    tensors
+        L2 norms of the gradient by tensor, before clipping.
+    h, c
+        Squared norms of the total gradients at the states, dL/dh_t and dL/dc_t.
+    """
+
+    tensors: Float64[Tensor, "step member tensor"] | None = None
+    h: Float64[Tensor, "step member time row"] | None = None
+    c: Float64[Tensor, "step member time row"] | None = None
+
+
+@dataclass(eq=False)
+class DeltaNorms:
+    """Takes the squared norms of dL/dh_t, and of dL/dc_t of a cell with c, from the backward pass of a call of the op.
+
+    In float64, zero beyond a series' end. Of h as the step hands it on, of c as the step computes it: before zoneout
+    keeps a part of the one before. They are those of the last backward pass, which may not be differentiated itself.
+    """
+
+    h: Float64[Tensor, "member time batch"] | None = None
+    c: Float64[Tensor, "member time batch"] | None = None

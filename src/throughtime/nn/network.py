@@ -18,6 +18,7 @@ from throughtime.errors import ParameterError
 from throughtime.kernels import (
     CELLS,
     CellSpec,
+    DeltaNorms,
     Kind,
     StepNoise,
     find_cell,
@@ -180,6 +181,7 @@ def forward(
     masks: Sequence[Tensor | None] = (),
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output per step.
 
@@ -193,6 +195,8 @@ def forward(
         Variational dropout already drawn: what each layer's inputs are multiplied with, the same at every step.
     noise
         What acts inside the steps, for each layer and direction.
+    deltas
+        Take the norms of the gradients at the states, for each layer and direction of the built-in network.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -206,6 +210,7 @@ def _(
     masks: Sequence[Tensor | None] = (),
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
@@ -221,6 +226,7 @@ def _(
         bidirectional=net.bidirectional,
         masks=between,
         noise=noise,
+        deltas=deltas,
     )
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     if masks and (mask := masks[-1]) is not None:

@@ -10,7 +10,7 @@ from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.native import operators, output_layer, training
 from throughtime.kernels.native.extension import SUFFIX, native_available
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.steps import Pass, TrainingData, Update
+from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
 from throughtime.kernels.torch_path import TorchBackend
 from throughtime.kernels.transforms import is_differentiating, is_watched
 
@@ -44,12 +44,13 @@ class NativeBackend(Backend):
         reverse: bool = False,
         noise: StepNoise = NO_NOISE,
         unit_weights: Sequence[Tensor] = (),
+        deltas: DeltaNorms | None = None,
     ) -> tuple[Tensor, ...]:
         """The op in C++; in torch where forward mode or the like looks inside, and for cells without a kernel."""
         tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
         if cell.native is not None and not is_differentiating():
-            return operators.recurrent(cell.native, *tensors, reverse, noise)
-        return _TORCH.recurrent(cell, *tensors, reverse, noise, unit_weights)
+            return operators.recurrent(cell.native, *tensors, reverse, noise, deltas)
+        return _TORCH.recurrent(cell, *tensors, reverse, noise, unit_weights, deltas)
 
     def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """In C++, differentiable once; in torch where a transform or a compiler watches."""
@@ -88,15 +89,19 @@ class NativeBackend(Backend):
             return training.take_step(update, grads, active)
         return _TORCH.optimizer_step(update, grads, active)
 
+    def tensor_norms(self, grads: Tensor, places: Sequence[int]) -> Tensor:
+        """As ``train_steps`` takes them."""
+        return training.tensor_norms(grads, places)
+
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
-        """One layer in one direction, one output per series read from the last state; nothing drawn or disturbed inside of them."""
+        """One layer in one direction, one output per series read from the last state, and no noise but dropout."""
         return (
             isinstance(net, RecurrentNet)
             and net.spec.native is not None
             and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
             and recipe.optimizer in training.RULES
             and recipe.loss in training.LOSSES
-            and not (member.dropout or member.noise or member.perturbations)
+            and not (member.noise or member.perturbations)
         )
 
     def train_steps(
@@ -110,8 +115,12 @@ class NativeBackend(Backend):
         batch: int,
         steps: range,
         result: Pass,
+        dropout: FeatureMasks | None = None,
+        norms: StepNorms | None = None,
     ) -> None:
         """Each member runs through its steps by itself, so nothing waits between them."""
         kind, sizes = net.spec.native, (net.hidden_size, net.n_outputs)
         assert kind is not None
-        training.train_steps(kind, loss, *sizes, places, update, training_data, order, batch, steps, result)
+        training.train_steps(
+            kind, loss, *sizes, places, update, training_data, order, batch, steps, result, dropout, norms
+        )

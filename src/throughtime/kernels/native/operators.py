@@ -17,6 +17,7 @@ from throughtime.kernels.native.batching import map_backward, map_recurrent
 from throughtime.kernels.native.derivatives import differentiable_gradients
 from throughtime.kernels.native.extension import SUFFIX, address, as_memory, compiled, large_tensor, team
 from throughtime.kernels.noise import NO_NOISE, StepNoise
+from throughtime.kernels.steps import DeltaNorms
 from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched
 
 
@@ -202,7 +203,12 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 
 
 def _differentiate(
-    ctx: Any, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, _: Tensor | None
+    ctx: Any,
+    dy: Tensor | None,
+    dh_n: Tensor | None,
+    dc_n: Tensor | None,
+    _: Tensor | None,
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor | None, ...]:
     *tensors, reserve = ctx.saved_tensors
     inputs = Inputs(*tensors)
@@ -217,7 +223,10 @@ def _differentiate(
     else:
         hidden = is_watched(*outer) or any(map(is_batched_gradient, outer))
         backward = torch.ops.throughtime.recurrent_backward if hidden else _backward
-        dx, *others, _, _ = backward(ctx.kind, *outer, *inputs, reserve, ctx.reverse, needed[0], False)
+        norms = deltas is not None
+        dx, *others, of_h, of_c = backward(ctx.kind, *outer, *inputs, reserve, ctx.reverse, needed[0], norms)
+        if deltas is not None:
+            deltas.h, deltas.c = of_h, of_c if _has_c(ctx.kind) else None
         grads = [grad if need else None for grad, need in zip((dx, None, *others), needed, strict=True)]
     return (None, *grads, *[None] * (len(inputs) - _DIFFERENTIABLE), None, None)
 
@@ -226,15 +235,16 @@ class _Recurrent(torch.autograd.Function):
     """The forward operator and its gradient, past the dispatcher: its bookkeeping costs as much as a small layer."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        *inputs, ctx.deltas = arguments
         output = _forward(*inputs)
-        _setup_context(ctx, inputs, output)
+        _setup_context(ctx, tuple(inputs), output)
         return output[:3]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         dy, dh_n, dc_n = grads
-        return _differentiate(ctx, dy, dh_n, dc_n, None)
+        return (*_differentiate(ctx, dy, dh_n, dc_n, None, ctx.deltas), None)
 
 
 _registry.register_fake("throughtime::recurrent", _forward_fake, lib=_library)
@@ -263,6 +273,7 @@ def recurrent(
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor, ...]:
     """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``, without unit weights."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
@@ -271,9 +282,15 @@ def recurrent(
     c0, zoneout_c = (c0, noise.zoneout_c) if _has_c(kind) else (None, None)
     tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], zoneout_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
-    direct: Callable[..., tuple[Tensor, ...]] = _Recurrent.apply if keep else _forward
-    path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
-    results = path(kind, *tensors, reverse, keep)
+    results: tuple[Tensor, ...]
+    if is_watched(*tensors):
+        if deltas is not None:
+            raise RuntimeError("the norms of deltas need a call that no transform, compiler or tensor subclass watches")
+        results = torch.ops.throughtime.recurrent(kind, *tensors, reverse, keep)
+    elif keep:
+        results = _Recurrent.apply(kind, *tensors, reverse, keep, deltas)  # type: ignore[no-untyped-call]
+    else:
+        results = _forward(kind, *tensors, reverse, keep)
     return results[:3] if _has_c(kind) else results[:2]
 
 

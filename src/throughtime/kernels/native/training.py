@@ -9,11 +9,11 @@ not).
 from collections.abc import Sequence
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from throughtime.kernels.native.extension import SUFFIX, addresses, compiled, large_tensor, team
-from throughtime.kernels.steps import Pass, TrainingData, Update
+from throughtime.kernels.steps import FeatureMasks, Pass, StepNorms, TrainingData, Update
 
 #: The optimizers' rules and the losses that are built in.
 RULES = ("adam", "adamw", "sgd")
@@ -40,6 +40,14 @@ def take_step(
     tensors = addresses((grads, active, norms), (real, torch.bool, real))
     step = getattr(compiled(), f"step_{SUFFIX[real]}")
     step(update.rule, update.weights.shape, update.constants, update_addresses(update), tensors, *team())
+    return norms
+
+
+def tensor_norms(grads: Float[Tensor, "member weight"], places: Sequence[int]) -> Float64[Tensor, "member tensor"]:
+    """The L2 norms of every member's gradient by tensor; each begins at its place and reaches to the next."""
+    norms = grads.new_empty(len(grads), len(places), dtype=torch.float64)
+    tensors = addresses((grads, norms), (grads.dtype, torch.float64))
+    getattr(compiled(), f"tensor_norms_{SUFFIX[grads.dtype]}")(grads.shape, places, tensors)
     return norms
 
 
@@ -98,6 +106,8 @@ def train_steps(
     batch: int,
     steps: range,
     result: Pass,
+    dropout: FeatureMasks | None = None,
+    norms: StepNorms | None = None,
 ) -> None:
     """Take some steps of a network of one layer with one output per series: gather, forward, backward, clip, update.
 
@@ -120,17 +130,29 @@ def train_steps(
         Which of the pass to take.
     result
         Its sums are added to, its norms of these steps written.
+    dropout, norms
+        As ``Backend.train_steps`` has them.
     """
     if loss == "squared_error" and outputs != 1:
         raise RuntimeError(f"squared_error needs one output, got {outputs}")
     weights, real, source = update.weights, update.weights.dtype, training_data.values.dtype
     columns = 0 if training_data.static is None else training_data.static.shape[1]
     net = training_data.values.shape[1], columns, hidden, outputs
-    pass_ = batch, order.shape[1], training_data.rows.shape[1], steps.start, len(steps)
+    norms = norms or StepNorms()
+    norms_time = 0 if norms.h is None else norms.h.shape[2]
+    pass_ = batch, order.shape[1], training_data.rows.shape[1], steps.start, len(steps), norms_time
     whole, double = torch.int64, torch.float64
     tensors = addresses(
-        (*training_data[:7], order, *training_data[7:], *result),
-        (source, source, whole, whole, whole, double, double, whole, source, source, double, double, real),
+        (*training_data[:7], order, *training_data[7:], *result, *norms, *(dropout or (None, None))),
+        [source] * 2
+        + [whole] * 3
+        + [double] * 2
+        + [whole]
+        + [source] * 2
+        + [double] * 2
+        + [real]
+        + [double] * 3
+        + [whole, real],
     )
     run = getattr(compiled(), f"train_steps_{_suffix(source, real)}")
     rule = update.rule, (*net, *pass_), weights.shape, update.constants

@@ -10,9 +10,9 @@ from throughtime.kernels.arguments import check_arguments
 from throughtime.kernels.backend import Backend
 from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.products import linear, linear_over_time
+from throughtime.kernels.products import linear, linear_over_time, ordered_sum
 from throughtime.kernels.reference import CHUNK
-from throughtime.kernels.steps import Update
+from throughtime.kernels.steps import DeltaNorms, Update
 from throughtime.kernels.torch_path.gathering import gather
 
 
@@ -43,10 +43,12 @@ class TorchBackend(Backend):
         reverse: bool = False,
         noise: StepNoise = NO_NOISE,
         unit_weights: Sequence[Tensor] = (),
+        deltas: DeltaNorms | None = None,
     ) -> tuple[Tensor, ...]:
         """A loop over the steps."""
         check_arguments(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise, unit_weights)
-        return reference.recurrent(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights)
+        tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
+        return reference.recurrent(cell, *tensors, reverse, noise, unit_weights, deltas)
 
     def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """One product per member, its sides padded."""
@@ -80,3 +82,8 @@ class TorchBackend(Backend):
     def optimizer_step(self, update: Update, grads: Tensor, active: Tensor) -> Tensor:
         """What the update says in torch."""
         return update.in_torch(grads, active)
+
+    def tensor_norms(self, grads: Tensor, places: Sequence[int]) -> Tensor:
+        """One sum after the other."""
+        parts = grads.double().square().tensor_split(list(places)[1:], 1)
+        return torch.stack([ordered_sum(part, 1) for part in parts], 1).sqrt()
