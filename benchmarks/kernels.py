@@ -19,7 +19,7 @@ import torch
 
 from recording import RESULTS, cpu_model, write_rows
 from throughtime import nn
-from throughtime.kernels import CELLS, extension, recurrent
+from throughtime.kernels import CELLS, ISA_VARIABLE, native, recurrent
 from timing import Call, paired, ratio, warm_seconds
 from timing.peak import peak
 
@@ -228,14 +228,14 @@ def main() -> None:
     print(f"ragged/padded={ragged:.2f}")
     if options.quick:
         return
-    isa = os.environ.get(extension.ISA_VARIABLE, "")
+    isa = os.environ.get(ISA_VARIABLE, "")
     machine = {
         "ragged_over_padded": round(ragged, 2),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "threads": options.threads,
-        "cpu_isa": extension.isa_names()[0],
-        "isa": isa or extension.isa_names()[0],
+        "cpu_isa": native.isa_names()[0],
+        "isa": isa or native.isa_names()[0],
         "torch_isa": torch.backends.cpu.get_cpu_capability(),
         **{name: version(name) for name in ("torch", "jax", "jaxlib", "onnxruntime")},
         "python": platform.python_version(),

@@ -1,15 +1,35 @@
-"""Which path the recurrent op takes: on a CPU in float32 or float64 a cell's kernel in C++, else plain torch."""
+"""Which backend computes: chosen once, by device and dtype; and the ops that a network calls, on the backend of x."""
 
+import os
 from collections.abc import Sequence
 
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import native, reference
+from throughtime.kernels.backend import Backend
 from throughtime.kernels.cells import CellSpec, find_cell
-from throughtime.kernels.extension import supports
+from throughtime.kernels.native import NativeBackend
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.transforms import is_differentiating
+from throughtime.kernels.steps import DeltaNorms
+from throughtime.kernels.torch_path import TorchBackend
+from throughtime.kernels.transforms import is_watched
+
+#: Force an instruction set: x86-64-v4, x86-64-v3, x86-64-v2 or portable; or the plain-torch path: reference. Meant
+#: for tests and for comparing.
+ISA_VARIABLE = "THROUGHTIME_ISA"
+
+_NATIVE, _TORCH = NativeBackend(), TorchBackend()
+
+#: The first that takes a device and dtype serves it; plain torch, the last, takes all.
+BACKENDS: list[Backend] = [_NATIVE, _TORCH]
+
+
+def backend_for(device: torch.device, dtype: torch.dtype) -> Backend:
+    """The backend that serves tensors of a device and dtype."""
+    if os.environ.get(ISA_VARIABLE) == "reference":
+        return _TORCH
+    return next(backend for backend in BACKENDS if backend.takes(device, dtype))
 
 
 def recurrent(
@@ -25,6 +45,7 @@ def recurrent(
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
     unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -46,6 +67,8 @@ def recurrent(
         What acts inside the steps.
     unit_weights
         The cell's further weights, in its order.
+    deltas
+        Takes the norms of the gradients at the states from the backward pass.
 
     Returns
     -------
@@ -59,8 +82,47 @@ def recurrent(
     ValueError
         A cell or a length out of range.
     """
-    cell = find_cell(cell)
-    if cell.native is not None and supports(x) and not is_differentiating():
-        return native.recurrent(cell.native, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
-    native.check_arguments(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise, unit_weights)
-    return reference.recurrent(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights)
+    return backend_for(x.device, x.dtype).recurrent(
+        find_cell(cell), x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights, deltas
+    )
+
+
+def output_layer(
+    x: Float[Tensor, "member row input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+) -> Float[Tensor, "member row output"]:
+    """``x @ weight.T + bias``, each member with its own weights.
+
+    Raises
+    ------
+    RuntimeError
+        Shapes or devices that do not fit.
+    """
+    if not x.device == weight.device == bias.device:
+        raise RuntimeError(
+            f"the output layer needs all on one device, got features on {x.device}, weights on {weight.device} and "
+            f"biases on {bias.device}"
+        )
+    return backend_for(x.device, x.dtype).output_layer(x, weight, bias)
+
+
+def output_layer_over_time(
+    x: Float[Tensor, "member time batch input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+) -> Float[Tensor, "member time batch output"]:
+    """``output_layer`` at every step."""
+    return backend_for(x.device, x.dtype).output_layer_over_time(x, weight, bias)
+
+
+def takes_alone(*tensors: Tensor) -> bool:
+    """Whether ``forward_alone`` may be used: nothing differentiates or watches, and the kernels take such tensors."""
+    first = tensors[0]
+    if torch.is_grad_enabled() or backend_for(first.device, first.dtype) is not _NATIVE or is_watched(*tensors):
+        return False
+    dtype = first.dtype
+    for tensor in tensors:  # noqa: SIM110 - all() of a generator takes twice as long
+        if tensor.dtype is not dtype or not tensor.is_cpu:
+            return False
+    return True

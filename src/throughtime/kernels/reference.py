@@ -8,8 +8,10 @@ from torch import Tensor
 from torch.nn.functional import pad
 
 from throughtime.kernels.cells import CellSpec, State, find_cell
+from throughtime.kernels.delta_hooks import watch_states
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, pad_to_lane
+from throughtime.kernels.steps import DeltaNorms
 from throughtime.kernels.transforms import is_hidden
 
 #: Steps whose input products are taken together.  Fixed: a product over all steps would change its bits with the
@@ -30,6 +32,7 @@ def recurrent(
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
     unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -51,6 +54,8 @@ def recurrent(
         What acts inside the steps.
     unit_weights
         The cell's further weights, in its order.
+    deltas
+        Takes the norms of the gradients at the states.
 
     Returns
     -------
@@ -90,6 +95,8 @@ def recurrent(
         x = torch.where(running, x, 0)
     noise = StepNoise(*(None if mask is None else pad_to_lane(mask, -1, -2) for mask in noise))
 
+    watch = None if deltas is None else watch_states(deltas, running[:, :, :batch, 0])
+
     outputs: list[Tensor] = [x] * time
     for start in reversed(range(0, time, CHUNK)) if reverse else range(0, time, CHUNK):
         stop = min(start + CHUNK, time)
@@ -103,6 +110,7 @@ def recurrent(
             from_h = torch.baddbmm(bias_h[:, None], h, w_hh)
             mask = None if noise.candidate is None else noise.candidate[:, t]
             new = cell.step(from_x[t - start], from_h, state, per_unit, mask)
+            fresh_c = new[1:]
             new = keep_share(noise, t, state, new)
             if t < shortest:
                 state = new
@@ -110,6 +118,8 @@ def recurrent(
                 now = running[:, t]
                 state = tuple(torch.where(now, after, before) for after, before in zip(new, state, strict=True))
             outputs[t] = state[0]
+            if watch is not None:
+                watch(t, state[0], *fresh_c)
     y = torch.stack(outputs, 1)
     if shortest < time:
         y = torch.where(running, y, 0)

@@ -13,7 +13,6 @@ from throughtime.nn.network import (
     initial_weights,
     is_bias,
     plain_module,
-    standardize,
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
@@ -45,6 +44,5 @@ __all__ = [
     "plain_module",
     "run_layers",
     "stack",
-    "standardize",
     "weight_shapes",
 ]

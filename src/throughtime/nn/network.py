@@ -17,14 +17,15 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 from throughtime.errors import ParameterError
 from throughtime.kernels import (
     CELLS,
-    CHUNK,
     CellSpec,
+    DeltaNorms,
     Kind,
     StepNoise,
     find_cell,
     ordered_sum,
     output_layer,
     output_layer_over_time,
+    standardize,
 )
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
 from throughtime.nn.layers import RecurrentLayer, layer_of
@@ -154,22 +155,6 @@ def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str,
     return weights
 
 
-def standardize(
-    x: Float[Tensor, "member time batch channel"],
-    lengths: Int[Tensor, "member batch"],
-    shift: Float[Tensor, "member channel"],
-    scale: Float[Tensor, "member channel"],
-) -> Float[Tensor, "member time batch channel"]:
-    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean.
-
-    Computed in x's precision, float32 at the least, whatever that of shift and scale.
-    """
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    x = (x.to(dtype) - shift.to(dtype)[:, None, None]).div_(scale.to(dtype)[:, None, None])
-    beyond = torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]
-    return x.masked_fill_(x.isnan() | beyond.unsqueeze(-1), 0)
-
-
 def pool(
     pooling: Pooling,
     y: Float[Tensor, "member time batch feature"],
@@ -197,6 +182,7 @@ def forward(
     masks: Sequence[Tensor | None] = (),
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output per step.
 
@@ -210,6 +196,8 @@ def forward(
         Variational dropout already drawn: what each layer's inputs are multiplied with, the same at every step.
     noise
         What acts inside the steps, for each layer and direction.
+    deltas
+        Take the norms of the gradients at the states, for each layer and direction of the built-in network.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -223,6 +211,7 @@ def _(
     masks: Sequence[Tensor | None] = (),
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
@@ -238,12 +227,13 @@ def _(
         bidirectional=net.bidirectional,
         masks=between,
         noise=noise,
+        deltas=deltas,
     )
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
     last = weights["readout.weight"], weights["readout.bias"]
-    return output_layer_over_time(features, *last, CHUNK) if net.pooling == "steps" else output_layer(features, *last)
+    return output_layer_over_time(features, *last) if net.pooling == "steps" else output_layer(features, *last)
 
 
 class Standardizing(nn.Module):

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import NO_NOISE, CellSpec, StepNoise, find_cell, recurrent
+from throughtime.kernels import NO_NOISE, CellSpec, DeltaNorms, StepNoise, find_cell, recurrent
 from throughtime.nn.unrolled import States, unrolled
 
 #: h is narrower than c where it is projected
@@ -62,6 +62,7 @@ def trace_layers(
     start: Start | None = None,
     masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
     cells: bool = False,
 ) -> Run:
     """Run the layers one on the other, each in its directions.
@@ -77,6 +78,8 @@ def trace_layers(
         What the outputs of each layer but the last are multiplied with: dropout, already drawn.
     noise
         What acts inside the steps, for each layer and direction.
+    deltas
+        Take the norms of the gradients at the states, for each layer and direction.
     cells
         Whether the c of a cell that has one is wanted at every step.
     """
@@ -113,7 +116,9 @@ def trace_layers(
                     unit_weights=per_unit,
                 )
             else:
-                y, *op_end = recurrent(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, inside, per_unit)
+                tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
+                norms = deltas[place] if deltas else None
+                y, *op_end = recurrent(cell, *tensors, reverse, inside, per_unit, norms)
                 states, end = (y,), tuple(op_end)
             outputs.append(states[0])
             ends.append(end)
@@ -137,6 +142,7 @@ def run_layers(
     start: Start | None = None,
     masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> tuple[Tensor, States]:
     """Outputs and final states of ``trace_layers``, which see."""
     run = trace_layers(
@@ -149,5 +155,6 @@ def run_layers(
         start=start,
         masks=masks,
         noise=noise,
+        deltas=deltas,
     )
     return run.outputs, run.ends
