@@ -242,10 +242,10 @@ def test_an_interrupt_during_training_is_heard_in_it(monkeypatch: pytest.MonkeyP
 
     def train(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
-        for trained in real(*arguments, **options):
-            _thread.interrupt_main()
-            calls.append(2)
-            yield trained
+        trained = real(*arguments, **options)
+        _thread.interrupt_main()
+        calls.append(2)
+        return trained
 
     monkeypatch.setattr(executor, "train", train)
     with pytest.raises(KeyboardInterrupt):
