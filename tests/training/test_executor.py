@@ -9,8 +9,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from test_lockstep import NET, RECIPE, Data, same_bits
+from test_lockstep import CHANNELS, CLASSES, NET, RECIPE, Data, same_bits
 
+from throughtime.nn import FactoryNetwork
 from throughtime.training import EpochReports, Executor, GroupState, Job, Observer, Trained, shown, train, train_jobs
 
 
@@ -110,6 +111,31 @@ def test_threads_change_no_bit_and_leave_torchs_as_they_were(count, threads):
         # threads that came in while others were inside have their number (`one_thread`)
         assert {pool.submit(torch.get_num_threads).result() for _ in range(6)} == {count}
     assert torch.get_num_threads() == count
+
+
+def with_dropout(channels: int, outputs: int) -> torch.nn.Module:
+    """A network of a user's own: its weights come from torch's generator, its masks from members' keys."""
+
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.hidden = torch.nn.Linear(channels, 5)
+            self.dropout = torch.nn.Dropout(0.5)
+            self.readout = torch.nn.Linear(5, outputs)
+
+        def forward(self, x: torch.Tensor, _lengths: torch.Tensor) -> torch.Tensor:
+            return self.readout(self.dropout(self.hidden(x).tanh()).sum(1))
+
+    return Net()
+
+
+def test_a_network_of_ones_own_keeps_its_bits_in_threads_too():
+    data, net = Data(), FactoryNetwork(with_dropout, CHANNELS, CLASSES, "last")
+    evaluated = data.sample(np.arange(20))  # which alternates between training and evaluation
+    jobs = [Job(net, RECIPE, data.inputs, [data.member(seed=seed, eval=evaluated, max_epochs=6)]) for seed in range(6)]
+    expected = one_by_one(jobs)
+    with ThreadPoolExecutor(3) as pool:
+        assert same(list(train_jobs(jobs, executor=pool)), expected)
 
 
 class Terminal(io.StringIO):
