@@ -25,7 +25,7 @@ def test_a_run_of_the_cell_is_the_estimators_and_predict_reads_it(
     loaded = SequenceClassifier.load(tmp_path / "run")
     assert loaded.get_params() | {"verbose": 0} == expected.get_params()
     assert loaded.module_.net == expected.module_.net
-    code, _, error = run("predict", tmp_path / "run", table, *COLUMNS[:4], "--out", tmp_path / "predictions.csv")
+    code, _, error = run("predict", tmp_path / "run", table, "--output", tmp_path / "predictions.csv")
     assert code == 0, error
 
 
