@@ -139,7 +139,7 @@ def test_noise_that_a_cell_has_no_place_for_is_refused() -> None:
         CellRNN(quiet, 3, 4, zoneout=0.5)
 
 
-@pytest.mark.filterwarnings("ignore:.torch.jit.trace. is deprecated:DeprecationWarning")
+@pytest.mark.filterwarnings("ignore:.torch.jit.*. is (deprecated|not supported):DeprecationWarning")
 def test_torch_has_no_such_layer_and_convert_says_so() -> None:
     model = nn.Sequential(GRU(3, 4), LinearRNN(4, 5))
     assert convert(model)[1] is model[1]
