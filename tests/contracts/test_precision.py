@@ -13,8 +13,7 @@ import torch
 from throughtime import SequenceClassifier, SequenceRegressor, fit_members
 from throughtime.data import Sequences, describe, read
 from throughtime.errors import DataError
-from throughtime.estimators.calls import Outputs
-from throughtime.estimators.members import predict_calls
+from throughtime.estimators import Outputs, predict_requests
 from throughtime.generalization import baselines_for, leakage_report
 
 RNG = np.random.default_rng(0)
@@ -213,7 +212,7 @@ def test_values_that_the_network_cannot_be_fed_are_refused_before_training_and_i
     assert isinstance(one, SequenceRegressor)
     assert isinstance(other, DataError)
     clean = SequenceRegressor(**SMALL, dtype="float32").fit(SIGNAL, Y)
-    found = predict_calls([Outputs(clean, Sequences.from_arrays(own)) for own in (SIGNAL, X)])
+    found = predict_requests([Outputs(clean, Sequences.from_arrays(own)) for own in (SIGNAL, X)])
     assert isinstance(found[0], np.ndarray)
     assert isinstance(found[1], DataError)
 

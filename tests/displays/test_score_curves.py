@@ -29,13 +29,13 @@ def net(**settings: Any) -> SequenceClassifier:
 def companies(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many fits went through the door together, one entry a time."""
     seen: list[int] = []
-    together = call_batcher.fit_calls
+    together = call_batcher.fit_requests
 
     def counted(calls: Any, **rest: Any) -> Any:
         seen.append(len(calls))
         return together(calls, **rest)
 
-    monkeypatch.setattr(call_batcher, "fit_calls", counted)
+    monkeypatch.setattr(call_batcher, "fit_requests", counted)
     return seen
 
 

@@ -94,16 +94,21 @@ def test_a_warm_up_that_leaves_no_target_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "gur"}, "cell needs one of rnn, gru, lstm, got 'gur'; did you mean 'gru'?"),
+        ({"cell": "gur"}, "cell needs one of rnn, gru, lstm, linear, peephole_lstm, got 'gur'; did you mean 'gru'?"),
         ({"hidden_size": 0}, "hidden_size needs a whole number of at least 1 and of at most 1,000,000, got 0"),
         ({"hidden_size": 8.0}, "hidden_size needs a whole number of at least 1 and of at most 1,000,000, got 8.0"),
         ({"dropout": 1.0}, "dropout needs a finite number of at least 0 and below 1, got 1.0"),
         ({"zoneout": 1.0}, "zoneout needs a finite number of at least 0 and below 1, got 1.0"),
         (
             {"candidate_dropout": 0.1, "cell": "rnn"},
-            "candidate_dropout needs a gated cell, gru or lstm, got cell='rnn'",
+            "candidate_dropout needs a cell with a place for it (gru, lstm, peephole_lstm), got cell='rnn'",
         ),
-        ({"cell_zoneout": 0.1}, "cell_zoneout needs an lstm's c, got cell='gru'"),
+        (
+            {"cell_zoneout": 0.1},
+            "cell_zoneout needs a cell with a place for it (lstm, peephole_lstm), got cell='gru'",
+        ),
+        ({"nonlinearity": "relu"}, "nonlinearity='relu' needs cell='rnn', got cell='gru'"),
+        ({"cell": 3}, "cell needs one of rnn, gru, lstm, linear, peephole_lstm or a CellSpec, got 3"),
         ({"lr": 0}, "lr needs a finite number above 0, got 0"),
         ({"lr": "fast"}, "lr needs a finite number above 0, got 'fast'"),
         ({"clip_norm": -1}, "clip_norm needs a finite number above 0 or None, got -1"),
@@ -258,13 +263,13 @@ def test_rows_that_are_no_series_fail_their_member_alone():
     rows = [np.arange(N), np.array([0, 1, N]), np.array([-1, 0, 1]), np.zeros(0, dtype=int), classes() < 2]
     fitted = fit_members(members, ragged(), classes(), train_indices=rows)
     assert [str(member) for member in fitted[1:4]] == [
-        "a member's rows need to be among the 36 series, got 0 to 36",
-        "a member's rows need to be among the 36 series, got -1 to 1",
+        "a member's indices need to be among the 36 series, got 0 to 36",
+        "a member's indices need to be among the 36 series, got -1 to 1",
         "a member needs at least one series, got none",
     ]
     assert fitted[0].classes_.tolist() == [0, 1, 2]
     assert fitted[4].classes_.tolist() == [0, 1]
-    with refuses(ParameterError, "fit_members needs rows for each of 5 members, got 1"):
+    with refuses(ParameterError, "fit_members needs train_indices for each of 5 members, got 1"):
         fit_members(members, ragged(), classes(), train_indices=rows[:1])
     assert fit_members([], ragged(), classes()) == []
     assert predict_members([], Sequences.from_arrays(ragged()), []) == []

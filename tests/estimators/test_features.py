@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from throughtime.data import Sequences
-from throughtime.estimators.features import any_missing, features_of, gather_steps, inputs_of, scaling
+from throughtime.estimators.features import features_of, gather_steps, inputs_of, missing_in, scaling
 from throughtime.estimators.targets import Targets, classes_of, encode, transform, untransform
 
 NAN = np.nan
@@ -54,11 +54,11 @@ def test_inputs_end_with_the_row_that_padding_points_to():
 
 def test_missing_values_are_found_in_the_series_asked_for_and_in_static_features():
     X = Sequences.from_arrays([np.ones((3, 1)), np.full((2, 1), NAN)], static=[[1.0], [1.0]])
-    assert not any_missing(X, np.array([0]))
-    assert any_missing(X, np.array([0, 1]))
+    assert missing_in(X).tolist() == [False, True]
+    assert missing_in(X[::-1]).tolist() == [True, False]
+    assert not missing_in(X[:1]).any()
     gappy = Sequences.from_arrays([np.ones((3, 1)), np.ones((2, 1))], static=[[1.0], [NAN]])
-    assert not any_missing(gappy, np.array([0]))
-    assert any_missing(gappy, np.array([1]))
+    assert missing_in(gappy).tolist() == [False, True]
 
 
 def test_static_columns_are_scaled_over_series_and_channels_over_steps():

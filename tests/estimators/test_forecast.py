@@ -20,10 +20,9 @@ from throughtime import (
 )
 from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators.calls import Outputs
+from throughtime.estimators import Outputs, predict_requests
 from throughtime.estimators.features import features_of
 from throughtime.estimators.forecast import forecast_inputs
-from throughtime.estimators.members import predict_calls
 
 N, HORIZON, KNOWN = 16, 2, [1]
 SMALL: dict[str, Any] = {"cell": "rnn", "hidden_size": 4, "max_epochs": 2, "batch_size": 5, "random_state": 0}
@@ -145,9 +144,9 @@ def test_horizons_searched_together_give_what_each_gives_alone() -> None:
 def test_series_too_short_for_one_horizon_are_predicted_beside_it_with_another() -> None:
     near, far = (SequenceRegressor(**SMALL, horizon=horizon).fit(ARRAYS, TARGETS) for horizon in (1, 4))
     short, long = (Sequences.from_arrays([x[:steps] for x in ARRAYS]) for steps in (2, 5))
-    together = predict_calls([Outputs(near, short), Outputs(far, long), Outputs(far, short)])
-    assert np.array_equal(together[0], predict_calls([Outputs(near, short)])[0])
-    assert np.array_equal(together[1], predict_calls([Outputs(far, long)])[0])
+    together = predict_requests([Outputs(near, short), Outputs(far, long), Outputs(far, short)])
+    assert np.array_equal(together[0], predict_requests([Outputs(near, short)])[0])
+    assert np.array_equal(together[1], predict_requests([Outputs(far, long)])[0])
     assert "horizon=4 needs more than 4 steps in every series, got 2 in series 0" in str(together[2])
 
 

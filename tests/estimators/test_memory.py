@@ -8,9 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throughtime import SequenceClassifier, fit_members
+from throughtime.data import as_sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators import members
+from throughtime.estimators import Fit, members
 from throughtime.estimators.memory import bytes_a_member, masks_of, runs
+from throughtime.estimators.pool import Pool
+from throughtime.estimators.preparation import prepare
+from throughtime.estimators.problem import Problem
 from throughtime.nn import Architecture
 
 
@@ -62,7 +66,9 @@ def test_one_gru_of_16_units_takes_what_was_measured() -> None:
 def test_masks_are_counted_once_for_all_members() -> None:
     X, y = np.zeros((4, 3, 1), np.float32), np.arange(4) % 2
     plain, noisy = SequenceClassifier(max_epochs=1), SequenceClassifier(max_epochs=1, zoneout=0.1, dropout=0.2)
-    prepared = [members.Problem([one], X, y, None, None).prepare(one, np.arange(4), None) for one in (plain, noisy)]
+    prepared = [
+        prepare(Fit(one, Problem([one], X, y)), Pool(as_sequences(X), (0, ())), np.arange(4)) for one in (plain, noisy)
+    ]
     assert [masks_of([one.member]) for one in prepared] == [0, 2]
     assert masks_of([one.member for one in prepared]) == 2
     net = prepared[0].net
@@ -79,8 +85,10 @@ def test_members_of_every_shape_are_divided_and_come_back_in_order(monkeypatch: 
     ]
     whole = fit_members(nets, x, y, memory_budget=None)
     sizes: list[int] = []
-    real = members.train
-    monkeypatch.setattr(members, "train", lambda *args: sizes.append(len(args[3])) or real(*args))
+    real = members.train_jobs
+    monkeypatch.setattr(
+        members, "train_jobs", lambda jobs, **rest: sizes.extend(len(job.members) for job in jobs) or real(jobs, **rest)
+    )
     each = bytes_a_member(Architecture("rnn", 1, 3, 1, False, "last", 2), 8, 4, 4, training=True)
     divided = fit_members(nets, x, y, memory_budget=2 * each)
     assert sum(sizes) == 7

@@ -3,6 +3,7 @@
 import copy
 import pickle
 import warnings
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -16,14 +17,22 @@ from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import check_dataframe_column_names_consistency
+from sklearn.utils.parallel import Parallel, delayed
 
 from throughtime import cross_val_predict, cross_validate, storage
 from throughtime.data import Sequences
 from throughtime.errors import DataError
-from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members, predict_members
-from throughtime.estimators.calls import Fit, Outputs
-from throughtime.estimators.members import fit_calls, predict_calls
-from throughtime.estimators.persistence import FACTS, WEIGHTS
+from throughtime.estimators import (
+    FACTS,
+    WEIGHTS,
+    Outputs,
+    SequenceClassifier,
+    SequenceRegressor,
+    fit_members,
+    predict_members,
+    predict_requests,
+)
+from throughtime.generalization.call_batcher import lockstep
 
 SMALL = {"hidden_size": 3, "random_state": 0, "max_epochs": 2}
 NET = SequenceRegressor(**SMALL)
@@ -151,18 +160,25 @@ def test_channels_known_ahead_by_name_are_never_taken_from_another_place():
         fitted.predict(X.take_channels([1, 0]))
 
 
+def in_lockstep(estimator: SequenceRegressor, several: list[Any], y: np.ndarray) -> list[SequenceRegressor]:
+    """Fitted on each X by calls that meet."""
+    with lockstep():
+        fits = Parallel()(delayed(lambda X: [clone(estimator).fit(X, y)])(X) for X in several)
+    return [fitted for (fitted,) in fits]
+
+
 def test_names_are_kept_by_members_and_by_calls_that_meet():
     X = named(static_names=["age", "size"])
     other = X.take_channels([1, 0])
     found = [
         *fit_members([NET, NET], X, values()),
-        *fit_calls([Fit(NET, X, values()), Fit(NET, other, values()), Fit(NET, ragged(), values())]),
+        *in_lockstep(NET, [X, other, ragged()], values()),
     ]
     told = [getattr(one, "feature_names_in_", np.array([])).tolist() for one in found]
     assert told == [["heat", "flow"]] * 3 + [["flow", "heat"], []]
     assert found[0].static_names_in_.tolist() == ["age", "size"]
     # what was compared when it was asked for is not compared again where calls meet
-    outputs = predict_calls([Outputs(found[2], X), Outputs(found[3], other)])
+    outputs = predict_requests([Outputs(found[2], X), Outputs(found[3], other)])
     assert np.array_equal(found[2].predictions(X, outputs[0]), found[2].predict(X))
     assert np.array_equal(found[3].predictions(other, outputs[1]), found[3].predict(other))
 

@@ -58,7 +58,7 @@ def learned(estimator: object) -> dict[str, object]:
     return {
         name: value.tolist() if isinstance(value, np.ndarray) else value
         for name, value in vars(estimator).items()
-        if name.endswith("_") and name != "module_"
+        if name.endswith("_") and name != "network_"
     }
 
 

@@ -53,13 +53,13 @@ class Plus(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def companies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many members trained in each lockstep run."""
     sizes: list[int] = []
-    real = members.train
+    real = members.train_jobs
 
-    def counted(net: Any, recipe: Any, inputs: Any, group: Any, *rest: Any) -> Any:
-        sizes.append(len(group))
-        return real(net, recipe, inputs, group, *rest)
+    def counted(jobs: Any, **rest: Any) -> Any:
+        sizes.extend(len(job.members) for job in jobs)
+        return real(jobs, **rest)
 
-    monkeypatch.setattr(members, "train", counted)
+    monkeypatch.setattr(members, "train_jobs", counted)
     yield sizes
     assert threading.active_count() == 1  # no task is left waiting
 
@@ -144,7 +144,7 @@ def test_an_interruption_ends_every_task(monkeypatch: pytest.MonkeyPatch, model:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(members, "train", interrupted)
+        patch.setattr(members, "train_jobs", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cross_validate(model, X, Y, cv=6)
     assert threading.active_count() == 1

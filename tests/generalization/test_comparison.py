@@ -56,8 +56,10 @@ def test_other_folds_cannot_be_compared() -> None:
 
 def test_estimators_train_together_on_folds_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    real = members.train
-    monkeypatch.setattr(members, "train", lambda *args: sizes.append(len(args[3])) or real(*args))
+    real = members.train_jobs
+    monkeypatch.setattr(
+        members, "train_jobs", lambda jobs, **rest: sizes.extend(len(job.members) for job in jobs) or real(jobs, **rest)
+    )
     faster = SequenceClassifier(**NET.get_params() | {"lr": 0.1})
     found = compare_estimators(NET, faster, X, Y, cv=ShuffleSplit(4, test_size=0.3, random_state=None))
     assert sizes == [8]

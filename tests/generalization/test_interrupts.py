@@ -238,16 +238,16 @@ def test_interrupts_while_tasks_are_abandoned_are_kept_till_all_have_ended() -> 
 
 
 def test_an_interrupt_during_training_is_heard_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = members.train, []
+    real, calls = members.train_jobs, []
 
-    def train(*arguments: Any) -> Any:
+    def train_jobs(*arguments: Any, **rest: Any) -> Any:
         calls.append(1)
-        for trained in real(*arguments):
+        for trained in real(*arguments, **rest):
             _thread.interrupt_main()
             calls.append(2)
             yield trained
 
-    monkeypatch.setattr(members, "train", train)
+    monkeypatch.setattr(members, "train_jobs", train_jobs)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(NET, X, Y, cv=4)
     assert calls == [1]
@@ -315,7 +315,7 @@ def dropped(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("step", ["fit_calls", "predict_calls"])
+@pytest.mark.parametrize("step", ["fit_requests", "predict_requests"])
 def test_an_interrupt_that_python_drops_is_raised_again(
     step: str, monkeypatch: pytest.MonkeyPatch, dropped: list[Any]
 ) -> None:
@@ -364,7 +364,7 @@ def test_an_interrupt_that_comes_out_is_raised_once(monkeypatch: pytest.MonkeyPa
     before = signal.signal(signal.SIGINT, handler)
     try:
         with monkeypatch.context() as patch:
-            patch.setattr(call_batcher, "fit_calls", work)
+            patch.setattr(call_batcher, "fit_requests", work)
             with pytest.raises(KeyboardInterrupt):
                 cross_validate(NET, X, Y, cv=2)
         with pytest.raises(KeyboardInterrupt), batch_calls():

@@ -103,8 +103,10 @@ Y = np.arange(24) % 2
 
 def test_all_pairs_of_folds_of_all_repeats_train_in_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    real = members.train
-    monkeypatch.setattr(members, "train", lambda *args: sizes.append(len(args[3])) or real(*args))
+    real = members.train_jobs
+    monkeypatch.setattr(
+        members, "train_jobs", lambda jobs, **rest: sizes.extend(len(job.members) for job in jobs) or real(jobs, **rest)
+    )
     interval = nested_cv_interval(NET, as_sequences(X), Y, n_splits=4, n_repeats=2, random_state=0)
     assert sizes == [2 * (4 * 3 // 2 + 4)]
     assert 0 <= interval.mean <= 1

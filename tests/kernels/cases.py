@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from throughtime.kernels import NO_NOISE, StepNoise, extension, native
+from throughtime.kernels import CELLS, NO_NOISE, StepNoise, extension, native
 
 KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 DTYPES = (torch.float32, torch.float64)
@@ -61,7 +61,7 @@ def make(
     seed: int = 0,
 ) -> Case:
     generator = torch.Generator().manual_seed(seed)
-    gates = native.GATES[kind] * hidden
+    gates = len(CELLS[kind].gates) * hidden
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)

@@ -62,7 +62,7 @@ def test_an_empty_axis_and_an_unknown_kind_are_refused() -> None:
         native.recurrent("gru", x[:, :0], lengths, *weights)
     with pytest.raises(RuntimeError, match="x needs four axes"):
         native.recurrent("gru", x[0], lengths, *weights)
-    with pytest.raises(ValueError, match="kind needs one of"):
+    with pytest.raises(ValueError, match="cell needs one of"):
         native.recurrent("elman", x, lengths, *weights)
 
 

@@ -25,7 +25,8 @@ from throughtime.cli.compare import compare
 from throughtime.cli.fit import fit
 from throughtime.cli.predict import predict
 from throughtime.errors import StorageError, ThroughtimeError
-from throughtime.estimators.persistence import FACTS, WEIGHTS, load
+from throughtime.estimators import FACTS, WEIGHTS
+from throughtime.estimators import load_estimator as load
 from throughtime.storage import MANIFEST, arrays_to_bytes, read_run
 from throughtime.storage.manifest import manifest_bytes
 

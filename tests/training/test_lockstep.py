@@ -12,6 +12,7 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from throughtime.errors import DivergenceError
 from throughtime.nn import Architecture, SequenceNetwork, initial_weights, is_bias
 from throughtime.training import (
+    EpochReports,
     Inputs,
     Member,
     Purpose,
@@ -377,7 +378,7 @@ def test_each_epoch_is_reported_with_who_still_runs():
     data = Data()
     told = []
     members = [data.member(seed=1, max_epochs=1), overfitting(data, seed=2)]
-    results = train(NET, RECIPE, data.inputs, members, told.append)
+    results = train(NET, RECIPE, data.inputs, members, observers=[EpochReports(told.append)])
     assert [each.epoch for each in told] == list(range(1, len(results[1].history) + 1))
     assert [each.running for each in told] == [1] * (len(told) - 1) + [0]
     assert {(each.members, each.max_epochs) for each in told} == {(2, 60)}

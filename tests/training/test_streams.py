@@ -40,6 +40,7 @@ def test_purposes_keep_their_numbers_because_results_depend_on_them():
         "DROPOUT": 2,
         "INNER_SPLIT": 3,
         "NOISE": 4,
+        "PERTURBATION": 5,
     }
 
 

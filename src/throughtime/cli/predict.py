@@ -13,10 +13,16 @@ from throughtime.cli.screen import console
 from throughtime.cli.sources import match_names, refuse_uneven
 from throughtime.data import Dataset, Decimal, Sequences, read, reads_columns
 from throughtime.errors import ParameterError
-from throughtime.estimators import SequenceClassifier, SequenceEstimator
-from throughtime.estimators.members import outputs_of
-from throughtime.estimators.names import NAMES
-from throughtime.estimators.persistence import FACTS, WEIGHTS, from_plain
+from throughtime.estimators import (
+    FACTS,
+    NAMES,
+    WEIGHTS,
+    Outputs,
+    SequenceClassifier,
+    SequenceEstimator,
+    execute,
+    from_plain,
+)
 from throughtime.generalization.cached_predictions import predictions_of
 
 
@@ -38,7 +44,7 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     data = _with_names(read_alike(source, settings, model.layout, decimal), model, settings)
     if model.horizon_:
         refuse_uneven(model, None, data, model.clock_)
-    (outputs,) = outputs_of([model], data.X, [np.arange(len(data.X))])
+    outputs = execute(Outputs(model, data.X))
     columns = prediction_columns(model, data, outputs)
     storage.write_file(output, table_bytes(columns, kind, data.X.time_zone))
     what = "steps" if model.by_step_ else "series"

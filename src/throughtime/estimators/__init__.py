@@ -1,21 +1,49 @@
-"""scikit-learn's face: the estimators, and the door for everything that trains many of them."""
+"""scikit-learn's face: the estimators, and where everything that trains many of them enters.
+
+Users need the two estimators and `fit_members`; the rest is for the packages above.
+"""
 
 from throughtime.estimators.base import SequenceEstimator
+from throughtime.estimators.calls import execute, intercept
 from throughtime.estimators.classifier import SequenceClassifier
-from throughtime.estimators.forecast import at_own_steps, forecast_inputs
-from throughtime.estimators.members import fit_members, predict_members
+from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known_channels
+from throughtime.estimators.loading import from_plain, load_estimator
+from throughtime.estimators.members import fit_members, fit_requests, predict_members, predict_requests
 from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators.names import NAMES
+from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
+from throughtime.estimators.preparation import check_device
+from throughtime.estimators.problem import sequences_like
 from throughtime.estimators.regressor import SequenceRegressor
+from throughtime.estimators.requests import Fit, Outputs, Request
 from throughtime.estimators.targets import targets_of
+from throughtime.estimators.tasks import Task
 
 __all__ = [
     "DEFAULT_BUDGET",
+    "FACTS",
+    "NAMES",
+    "WEIGHTS",
+    "Fit",
+    "Outputs",
+    "Request",
     "SequenceClassifier",
     "SequenceEstimator",
     "SequenceRegressor",
+    "Task",
     "at_own_steps",
+    "check_device",
+    "execute",
     "fit_members",
+    "fit_requests",
     "forecast_inputs",
+    "from_plain",
+    "intercept",
+    "known_channels",
+    "load_estimator",
     "predict_members",
+    "predict_requests",
+    "sequences_like",
     "targets_of",
+    "to_plain",
 ]

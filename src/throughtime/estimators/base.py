@@ -1,10 +1,10 @@
-"""What the two estimators share: parameters as declared, fitting through the lockstep door, saving and loading."""
+"""What the two estimators have in common: parameters as declared, fitting in lockstep, saving and loading."""
 
 from collections.abc import Callable, Sequence
 from inspect import Parameter as Argument
 from inspect import Signature, signature
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, ClassVar, Self, TypeVar
 
 from numpy import ndarray
 from sklearn.base import BaseEstimator
@@ -12,18 +12,19 @@ from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Clock, Sequences
 from throughtime.errors import ParameterError
-from throughtime.estimators.calls import Fit, Outputs, execute
+from throughtime.estimators.calls import execute
+from throughtime.estimators.forecast import at_own_steps
 from throughtime.estimators.names import NAMES
-from throughtime.nn import FactoryModule, SequenceNetwork
+from throughtime.estimators.persistence import read_estimator, write_estimator
+from throughtime.estimators.problem import Problem, sequences_like
+from throughtime.estimators.requests import Fit, Outputs
+from throughtime.estimators.targets import observed_pairs, steps_like
+from throughtime.estimators.tasks import Task
+from throughtime.estimators.trained import Module, TrainedNetwork
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
 
 C = TypeVar("C", bound=type)
-
-
-def parameters_of(estimator: "SequenceEstimator") -> dict[str, Any]:
-    """Every declared parameter, also those that a subclass sets itself and ``get_params`` does not know."""
-    return {name: getattr(estimator, name) for name in declared(estimator.schema)}
 
 
 def takes(schema: type) -> Callable[[C], C]:
@@ -77,7 +78,9 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     known: Sequence[int | str] | None = None
 
     schema: type
-    module_: SequenceNetwork | FactoryModule
+    #: what is predicted: loss, coding of targets, score
+    task: Task
+    network_: TrainedNetwork
     history_: list[EpochRecord]
     best_epoch_: int | None
     random_state_: int
@@ -94,10 +97,19 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     #: the step of the times that a forecast was trained on, which those to predict must have too
     clock_: Clock | None
 
+    _param_names: ClassVar[list[str]]
+
     def __init_subclass__(cls, **options: Any) -> None:
         super().__init_subclass__(**options)
         if hasattr(cls, "schema") and "__init__" in vars(cls):
             _spell_out(cls)
+
+    @classmethod
+    def _get_param_names(cls) -> list[str]:
+        """scikit-learn's, which reads the signature: three times a fold, and of some thirty parameters."""
+        if "_param_names" not in vars(cls):
+            cls._param_names = super()._get_param_names()
+        return list(cls._param_names)
 
     def _set(self, given: dict[str, Any]) -> None:
         known = declared(self.schema)
@@ -130,28 +142,44 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         DivergenceError
             When the loss or the weights stop being finite.
         """
-        fitted = execute(Fit(self, X, y, sample_weight, groups))
+        learned = execute(Fit(self, Problem([self], X, y, sample_weight, groups)))
         for name in NAMES:  # those of an earlier fit
             self.__dict__.pop(name, None)
-        # What was learned alone: parameters stay the very objects that the caller gave.
-        self.__dict__.update({name: value for name, value in vars(fitted).items() if name.endswith("_")})
+        self.__dict__.update(learned)
         return self
+
+    @property
+    def module_(self) -> Module:
+        """The trained network, made when it is first asked for; `predict` uses the weights that it has then."""
+        return self.network_.module
+
+    @module_.setter
+    def module_(self, module: Module) -> None:
+        self.network_.module = module
 
     def _outputs(self, X: Any) -> tuple[Sequences, ndarray]:
         """The series, and the network's outputs: a row per series, or a row per step."""
-        from throughtime.estimators.preparation import sequences_like
-
-        check_is_fitted(self, "module_")
+        check_is_fitted(self, "network_")
         series = sequences_like(self, X)
         return series, execute(Outputs(self, series))
 
     def predictions(self, X: Sequences, outputs: ndarray) -> Any:
         """Turn the network's outputs on X into what ``predict`` gives."""
-        raise NotImplementedError
+        values = self.task.coding_of(self).decode(outputs)
+        return steps_like(X, at_own_steps(X, values, self.horizon_)[:, None]) if self.by_step_ else values
+
+    def probabilities(self, X: Sequences, outputs: ndarray) -> Any:
+        """Turn the network's outputs on X into what ``predict_proba`` gives; ``None`` where there are no classes."""
+        values = self.task.coding_of(self).probabilities(outputs)
+        return values if values is None or not self.by_step_ else steps_like(X, values)
 
     def predict(self, X: Any) -> Any:
         """One prediction per series; or ``Sequences`` with one per step when every step had a target."""
         return self.predictions(*self._outputs(X))
+
+    def _score(self, X: Any, y: Any, sample_weight: Any) -> float:
+        truth, predicted, weights = observed_pairs(self, X, y, self.predict(X), sample_weight)
+        return self.task.score(truth, predicted, weights)
 
     def save(self, directory: str | Path) -> None:
         """Write the fitted estimator into a new directory: safetensors, JSON and a manifest of checksums.
@@ -161,35 +189,35 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         StorageError
             When the directory exists or cannot be written; nothing is left behind.
         """
-        from throughtime.estimators.persistence import save
-
-        check_is_fitted(self, "module_")
-        save(self, Path(directory))
+        check_is_fitted(self, "network_")
+        write_estimator(self, Path(directory))
 
     @classmethod
-    def load(cls, directory: str | Path, module: Any = None) -> Self:
+    def load(cls, directory: str | Path, module: Any = None, cell: Any = None) -> Self:
         """Read what ``save`` wrote.
 
         Parameters
         ----------
         module
             The factory that was given to an estimator with ``module=``: a file holds its weights, not its code.
+        cell
+            The ``CellSpec`` that was given with ``cell=``, for the same reason; none where the cell was one of ours.
 
         Raises
         ------
         StorageError
             When a file is missing or is not what the manifest promises, or the factory's modules have other shapes.
         ParameterError
-            When the factory is missing.
+            When the factory or the cell is missing, or another one is given.
         """
-        from throughtime.estimators.persistence import load
 
-        estimator = load(Path(directory), module)
-        if not isinstance(estimator, cls):
-            raise ParameterError(
-                f"{cls.__name__}.load needs a saved {cls.__name__}, got a {type(estimator).__name__} in {directory}"
-            )
-        return estimator
+        def class_of(kind: str) -> type[Self]:
+            if kind != cls.task.kind:
+                saved = f"Sequence{kind.capitalize()}"
+                raise ParameterError(f"{cls.__name__}.load needs a saved {cls.__name__}, got a {saved} in {directory}")
+            return cls
+
+        return read_estimator(Path(directory), class_of, module, cell)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -199,4 +227,4 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         return tags
 
     def __sklearn_is_fitted__(self) -> bool:
-        return hasattr(self, "module_")
+        return hasattr(self, "network_")

@@ -1,37 +1,14 @@
-"""Calls of ``fit`` and ``predict``: each goes through the door alone, unless somebody gathers many to go together."""
+"""Calls of ``fit`` and ``predict``: each is executed by itself, unless somebody intercepts many to go together."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
+from throughtime.estimators.members import fit_requests, predict_requests
+from throughtime.estimators.requests import Fit, Request
 
-from throughtime.data import Sequences
-
-
-@dataclass(frozen=True, eq=False)
-class Fit:
-    """One call of ``fit``: an unfitted estimator and data of its own."""
-
-    estimator: Any
-    X: Any
-    y: Any
-    sample_weight: Any = None
-    groups: Any = None
-
-
-@dataclass(frozen=True, eq=False)
-class Outputs:
-    """One call for the network outputs of a fitted estimator on series of its own."""
-
-    estimator: Any
-    X: Sequences
-
-
-Call = Fit | Outputs
-Callback = Callable[[Call], Any]
+Callback = Callable[[Request], Any]
 
 #: Within a ``with intercept(...)`` block, and nowhere else, there is one.
 _callback: ContextVar[Callback | None] = ContextVar("callback", default=None)
@@ -41,7 +18,8 @@ _callback: ContextVar[Callback | None] = ContextVar("callback", default=None)
 def intercept(callback: Callback) -> Iterator[None]:
     """Send all calls of ``fit`` and ``predict`` made in this block to ``callback``, which gives their results.
 
-    Its result is a fitted copy for a `Fit`, an array for `Outputs`, or the exception to raise.
+    Its result is what `fit_requests` gives for a `Fit`, what `predict_requests` gives for `Outputs`, or the exception
+    to raise.
     """
     token = _callback.set(callback)
     try:
@@ -50,23 +28,21 @@ def intercept(callback: Callback) -> Iterator[None]:
         _callback.reset(token)
 
 
-def execute(call: Call) -> Any:
-    """The result of a call, made alone or in company: by the lockstep law it is the same, on the CPU bit for bit.
+def execute(request: Request) -> Any:
+    """The result of a call, made by itself or among others: by the lockstep law it is the same, on the CPU bit for bit.
 
     Raises
     ------
     Exception
         What went wrong with this call; that of others is theirs.
     """
-    from throughtime.estimators.members import fit_members, outputs_of
-
     callback = _callback.get()
     if callback is not None:
-        result = callback(call)
-    elif isinstance(call, Fit):
-        (result,) = fit_members([call.estimator], call.X, call.y, sample_weight=call.sample_weight, groups=call.groups)
+        result = callback(request)
+    elif isinstance(request, Fit):
+        (result,) = fit_requests([request])
     else:
-        (result,) = outputs_of([call.estimator], call.X, [np.arange(len(call.X))])
+        (result,) = predict_requests([request])
     if isinstance(result, Exception):
         raise result
     return result

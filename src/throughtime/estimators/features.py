@@ -49,6 +49,11 @@ def features_of(X: Sequences, masked: bool, at_least: DTypeLike = np.float32) ->
     return Features(np.concatenate(series), np.cumsum(X.lengths) - X.lengths, np.asarray(X.lengths), static)
 
 
+def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
+    """The same precision's name in NumPy."""
+    return np.dtype(str(dtype).removeprefix("torch."))
+
+
 def inputs_of(features: Features, device: str) -> Inputs:
     """The same as tensors, with the row that padding points to."""
     padding = np.full((1, features.values.shape[1]), np.nan, dtype=features.values.dtype)
@@ -57,10 +62,15 @@ def inputs_of(features: Features, device: str) -> Inputs:
     return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static)
 
 
-def any_missing(X: Sequences, rows: Int[ndarray, "member_series"]) -> bool:
-    """Whether some of the series miss a value."""
-    static = X.static is not None and bool(np.isnan(X.static[rows]).any())
-    return static or bool(np.isnan(gather_steps(X.buffer, X.starts[rows], X.lengths[rows])).any())
+def missing_in(X: Sequences) -> Bool[ndarray, "series"]:
+    """Which series miss a value, of a channel or a static feature."""
+    by_static = np.zeros(len(X), bool) if X.static is None else np.isnan(X.static).any(1)
+    by_step = np.isnan(X.buffer).any(1)
+    if not by_step.any():
+        return by_static
+    before = np.concatenate([[0], np.cumsum(by_step)])
+    missing: ndarray = by_static | (before[X.starts + X.lengths] > before[X.starts])
+    return missing
 
 
 def scaling(
@@ -123,12 +133,12 @@ def refuse_beyond(
         shift, scale = shift[values], scale[values]
     shift, scale = shift.astype(source), scale.astype(source)
 
-    def beyond(extremes: Float[ndarray, "2 _"]) -> Bool[ndarray, "column"]:
+    def beyond(extremes: ndarray) -> ndarray:
         # Rounding keeps order, so what holds for the extremes holds for all.
         with np.errstate(all="ignore"):
             scaled = ((extremes.astype(source) - shift) / scale).astype(dtype)
-        found: ndarray = np.isinf(scaled).any(0)
-        return found
+        infinite: ndarray = np.isinf(scaled).any(0)
+        return infinite
 
     if beyond(extremes).any() and beyond(own := _own_extremes(X, rows)).any():
         column = int(beyond(own).argmax())

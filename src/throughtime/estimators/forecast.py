@@ -10,6 +10,9 @@ from numpy import ndarray
 from throughtime.data import Sequences, steps_within
 from throughtime.errors import DataError, ParameterError
 
+#: How many steps ahead of what it reads a network predicts, and the channels that it reads up to there.
+ForecastKey = tuple[int, tuple[int, ...]]
+
 
 def known_channels(known: Sequence[int | str] | None, X: Sequences) -> list[int]:
     """The numbers of channels given by name or number, in order.

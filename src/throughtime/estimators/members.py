@@ -1,61 +1,58 @@
-"""The door for everything that trains many: estimators in, fitted estimators out, all of one shape in lockstep."""
+"""Where everything that trains many enters: requests in, fitted networks out, those of one shape in lockstep."""
 
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
-import numpy as np
 import torch
 from numpy import ndarray
 from sklearn.base import clone
 
 from throughtime.data import Sequences, check_even
-from throughtime.errors import DataError, ParameterError, ThroughtimeError
-from throughtime.estimators.base import SequenceEstimator
-from throughtime.estimators.calls import Fit, Outputs
-from throughtime.estimators.features import any_missing, extremes_of, features_of, inputs_of, refuse_beyond
-from throughtime.estimators.forecast import check_longer, forecast_inputs
+from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.features import numpy_dtype, refuse_beyond
+from throughtime.estimators.forecast import ForecastKey, check_longer
+from throughtime.estimators.interface import Estimator, FittedEstimator
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.names import check_names
-from throughtime.estimators.pool import kind, pooled
-from throughtime.estimators.preparation import Prepared, Problem, Rows, as_rows, check_device, numpy_dtype
-from throughtime.estimators.unseen_gaps import warn_of_unseen_gaps
+from throughtime.estimators.pool import Pool, kind, pools_of
+from throughtime.estimators.preparation import Prepared, check_device, prepare
+from throughtime.estimators.problem import Indices, Problem
+from throughtime.estimators.requests import Fit, Outputs
+from throughtime.estimators.trained import TrainedNetwork
+from throughtime.estimators.unseen_gaps import Reading, warn_of_unseen_gaps
 from throughtime.kernels import keeps_torch_state
-from throughtime.nn import Net, plain_module
 from throughtime.records import EpochProgress
-from throughtime.training import Inputs, Member, Recipe, Trained, predict, train
-from throughtime.training.evaluation import EVALUATION_ROWS
-from throughtime.training.progress import Report, shown
+from throughtime.training import (
+    EVALUATION_ROWS,
+    EpochReports,
+    Executor,
+    Job,
+    Observer,
+    Perturbation,
+    Trained,
+    predict,
+    shown,
+    train_jobs,
+)
 
-E = TypeVar("E", bound=SequenceEstimator)
-
-#: The same series as estimators of some horizon read them, with their lowest and highest value.
-_Views = dict[tuple[int, tuple[int, ...]], tuple[Sequences, ndarray]]
-
-
-@dataclass(frozen=True)
-class _Group:
-    """Members of one shape, and the inputs they share."""
-
-    net: Net
-    recipe: Recipe
-    inputs: Inputs
-    members: list[Member]
+E = TypeVar("E", bound=Estimator)
 
 
-@keeps_torch_state
 def fit_members(
     estimators: Sequence[E],
     X: Any,
     y: Any,
     *,
-    train_indices: Sequence[Rows] | None = None,
-    eval_indices: Sequence[Rows | None] | None = None,
+    train_indices: Sequence[Indices] | None = None,
+    eval_indices: Sequence[Indices | None] | None = None,
     sample_weight: Any = None,
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    observers: Sequence[Observer] = (),
+    perturbations: Sequence[tuple[Perturbation, ...]] | None = None,
+    executor: Executor | None = None,
 ) -> list[E | Exception]:
     """Fit many estimators on series of one data set, those whose networks have one shape in lockstep.
 
@@ -75,10 +72,16 @@ def fit_members(
     memory_budget
         Bytes, by the estimate of ``estimators.memory``, that members may take at a time: of those of one shape, as
         many train together; ``None`` for all of them. On the CPU no bit of a result depends on it.
+    observers
+        Called after each step and each epoch of every run; they know members by their place in ``estimators``.
+    perturbations
+        What each member's training is disturbed by, such as augmentation of its series.
+    executor
+        What runs the runs, which are independent; by default one after the other in this process.
 
     Returns
     -------
-    Fitted copies in order; for a member that failed alone (one class in its fold, divergence), its exception.
+    Fitted copies in order; for a member that failed (one class in its fold, divergence), its exception.
 
     Raises
     ------
@@ -87,91 +90,78 @@ def fit_members(
     """
     if not estimators:
         return []
-    for rows_of_each in (train_indices, eval_indices):
-        if rows_of_each is not None and len(rows_of_each) != len(estimators):
-            raise ParameterError(
-                f"fit_members needs rows for each of {len(estimators)} members, got {len(rows_of_each)}"
-            )
+    by_member: dict[str, Sequence[Any] | None] = {
+        "train_indices": train_indices,
+        "eval_indices": eval_indices,
+        "perturbations": perturbations,
+    }
+    for name, values in by_member.items():
+        if values is not None and len(values) != len(estimators):
+            raise ParameterError(f"fit_members needs {name} for each of {len(estimators)} members, got {len(values)}")
     problem = Problem(estimators, X, y, sample_weight, groups)
-    everything = np.arange(len(problem.X))
-    results: list[E | Exception | None] = [None] * len(estimators)
-    together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
-    for m, estimator in enumerate(estimators):
-        own = None if eval_indices is None else eval_indices[m]
-        try:
-            rows = everything if train_indices is None else as_rows(train_indices[m], len(everything))
-            evaluated = None if own is None else as_rows(own, len(everything))
-            prepared = problem.prepare(estimator, rows, evaluated)
-        except ThroughtimeError as error:
-            results[m] = error
-        else:
-            together[prepared.net, prepared.recipe, prepared.masked].append((m, prepared))
-
-    places = [m for group in together.values() for m, _ in group]
-    trained_groups = [
-        _Group(
-            net,
-            recipe,
-            problem.inputs(masked, recipe.dtype, recipe.device),
-            [prepared.member for _, prepared in group],
-        )
-        for (net, recipe, masked), group in together.items()
+    requests = [
+        Fit(estimator, problem, **{name: values[m] for name, values in by_member.items() if values is not None})
+        for m, estimator in enumerate(estimators)
     ]
-    ready = [prepared for group in together.values() for _, prepared in group]
-    with shown(type(estimators[0]).__name__, any(e.verbose for e in estimators), on_epoch) as report:
-        for m, prepared, trained in zip(
-            places, ready, _train_groups(trained_groups, memory_budget, report), strict=True
-        ):
-            results[m] = trained.failure or _fitted(estimators[m], prepared, trained)
-    return results  # type: ignore[return-value]
+    results = fit_requests(
+        requests, on_epoch=on_epoch, memory_budget=memory_budget, observers=observers, executor=executor
+    )
+    return [
+        result if isinstance(result, Exception) else _fitted(estimator, result)
+        for estimator, result in zip(estimators, results, strict=True)
+    ]
 
 
 @keeps_torch_state
-def fit_calls(
-    calls: Sequence[Fit],
+def fit_requests(
+    requests: Sequence[Fit],
     *,
     verbose: bool = False,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
-) -> list[SequenceEstimator | Exception]:
-    """Fit many estimators, each on series of its own, those whose networks have one shape in lockstep.
+    observers: Sequence[Observer] = (),
+    executor: Executor | None = None,
+) -> list[dict[str, Any] | Exception]:
+    """Fit many estimators, those whose networks have one shape in lockstep.
+
+    Parameters
+    ----------
+    verbose
+        Whether to show the progress of training though no estimator asks for it.
+    on_epoch, memory_budget, observers, executor
+        As in `fit_members`.
 
     Returns
     -------
-    What ``call.estimator.fit(call.X, call.y, ...)`` gives or raises, in order.
+    The attributes that each fitted estimator has, in order; for a member that failed, its exception.
     """
-    results: list[Any] = [None] * len(calls)
-    together: dict[Any, list[tuple[int, Sequences, Prepared]]] = defaultdict(list)
-    for m, call in enumerate(calls):
+    results: list[Any] = [None] * len(requests)
+    together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
+    pools = pools_of([(request.problem.X, request.problem.forecast_key) for request in requests])
+    for number, (request, (pool, places)) in enumerate(zip(requests, pools, strict=True)):
         try:
-            problem = Problem([call.estimator], call.X, call.y, call.sample_weight, call.groups)
-            prepared = problem.prepare(call.estimator, np.arange(len(problem.X)), None)
+            prepared = prepare(request, pool, places)
         except Exception as error:
-            results[m] = error
+            results[number] = error
         else:
-            forecast_key = problem.horizon, tuple(problem.known)
-            key = prepared.net, prepared.recipe, prepared.masked, forecast_key, kind(problem.X)
-            together[key].append((m, problem.X, prepared))
-    groups, places = [], []
-    for (net, recipe, masked, forecast_key, _), group in together.items():
-        X, rows = pooled([own for _, own, _ in group])
-        inputs = inputs_of(
-            features_of(forecast_inputs(X, *forecast_key), masked, numpy_dtype(recipe.dtype)), recipe.device
-        )
-        members = [_moved(prepared.member, own) for (_, _, prepared), own in zip(group, rows, strict=True)]
-        groups.append(_Group(net, recipe, inputs, members))
-        places += [(m, prepared) for m, _, prepared in group]
-    title = type(calls[0].estimator).__name__ if calls else ""
-    with shown(title, verbose or any(call.estimator.verbose for call in calls), on_epoch) as report:
-        for (m, prepared), trained in zip(places, _train_groups(groups, memory_budget, report), strict=True):
-            results[m] = trained.failure or _fitted(calls[m].estimator, prepared, trained)
+            together[pool, prepared.net, prepared.recipe, prepared.masked].append((number, prepared))
+    jobs = [job for (pool, *_), members in together.items() for job in _jobs_of(members, pool, memory_budget)]
+    ready = dict(one for members in together.values() for one in members)
+    title = type(requests[0].estimator).__name__ if requests else ""
+    with shown(title, verbose or any(request.estimator.verbose for request in requests), on_epoch) as report:
+        reports = [] if report is None else [EpochReports(report, len(jobs))]
+        finished = train_jobs(jobs, observers=[*reports, *observers], executor=executor)
+        for job, all_trained in zip(jobs, finished, strict=True):
+            assert job.places is not None
+            for number, trained in zip(job.places, all_trained, strict=True):
+                results[number] = trained.failure or _learned(ready[number], trained)
     return results
 
 
 def predict_members(
-    estimators: Sequence[SequenceEstimator],
+    estimators: Sequence[FittedEstimator],
     X: Sequences,
-    rows: Sequence[Rows],
+    indices: Sequence[Indices],
     *,
     memory_budget: float | None = DEFAULT_BUDGET,
 ) -> list[ndarray]:
@@ -189,106 +179,89 @@ def predict_members(
     """
     for estimator in estimators:
         check_names(estimator, X, X)
-    return outputs_of(estimators, X, rows, memory_budget=memory_budget)
-
-
-def outputs_of(
-    estimators: Sequence[SequenceEstimator],
-    X: Sequences,
-    rows: Sequence[Rows],
-    *,
-    memory_budget: float | None = DEFAULT_BUDGET,
-) -> list[ndarray]:
-    """`predict_members` of series whose names were compared already, as the caller had them."""
-    views: _Views = {}
-    for estimator, own in zip(estimators, rows, strict=True):
-        _check_series(estimator, X, own, views)
-    return _outputs(estimators, X, rows, views, memory_budget)
+    requests = [Outputs(estimator, X, own) for estimator, own in zip(estimators, indices, strict=True)]
+    results = predict_requests(requests, memory_budget=memory_budget)
+    for result in results:
+        if isinstance(result, Exception):
+            raise result
+    return results  # type: ignore[return-value]
 
 
 @keeps_torch_state
-def _outputs(
-    estimators: Sequence[SequenceEstimator], X: Sequences, rows: Sequence[Rows], views: _Views, budget: float | None
-) -> list[ndarray]:
-    """`outputs_of` series that were checked."""
-    outputs: list[ndarray | None] = [None] * len(estimators)
-    together: dict[Any, list[int]] = defaultdict(list)
-    for m, estimator in enumerate(estimators):
-        together[
-            estimator.module_.net, _precision(estimator), estimator.masked_, estimator.device, _forecast_key(estimator)
-        ].append(m)
-    warn_of_unseen_gaps(estimators, X, rows)
-    for (net, dtype, masked, device, forecast_key), places in together.items():
-        seen = views[forecast_key][0] if forecast_key in views else forecast_inputs(X, *forecast_key)
-        inputs = inputs_of(features_of(seen, masked, numpy_dtype(dtype)), device)
-        longest = int(X.lengths.max(initial=1))
-        batch = min(EVALUATION_ROWS, max(len(rows[m]) for m in places))
-        each = bytes_a_member(net, batch, longest, dtype.itemsize, training=False)
-        for run in runs(places, each, budget):
-            states = [estimators[m].module_.state_dict() for m in run]
+def predict_requests(
+    requests: Sequence[Outputs], *, memory_budget: float | None = DEFAULT_BUDGET
+) -> list[ndarray | Exception]:
+    """Network outputs of many fitted estimators, those of one shape in lockstep.
+
+    Returns
+    -------
+    Of each request what `predict_members` gives, or the exception that says why its series cannot be used.
+    """
+    results: list[Any] = [None] * len(requests)
+    sound = []
+    for number, request in enumerate(requests):
+        try:
+            _check_shape(request)
+        except Exception as error:
+            results[number] = error
+        else:
+            sound.append(number)
+    pools = pools_of([(requests[number].X, _forecast_key(requests[number].estimator)) for number in sound])
+    together: dict[Any, list[tuple[int, Indices]]] = defaultdict(list)
+    readings: dict[Any, list[Reading]] = defaultdict(list)
+    for number, (pool, places) in zip(sound, pools, strict=True):
+        estimator, X, indices = requests[number].estimator, requests[number].X, requests[number].indices
+        own = places if indices is None else places[indices]
+        try:
+            _check_values(requests[number], pool, own)
+        except Exception as error:
+            results[number] = error
+            continue
+        network = estimator.network_
+        key = pool, network.net, network.dtype, estimator.masked_, estimator.device
+        together[key].append((number, own))
+        readings[kind(X)].append(Reading(estimator, pool, own))
+    for alike in readings.values():
+        warn_of_unseen_gaps(alike)
+    for (pool, net, dtype, masked, device), members in together.items():
+        inputs = pool.inputs(masked, dtype, device)
+        longest = int(inputs.lengths.max(initial=1))
+        batch = min(EVALUATION_ROWS, max(len(own) for _, own in members))
+        size = bytes_a_member(net, batch, longest, dtype.itemsize, training=False)
+        for run in runs(members, size, memory_budget):
+            networks = [requests[number].estimator.network_ for number, _ in run]
+            states = [network.state for network in networks]
             stacked = {name: torch.stack([state[name] for state in states]).to(device) for name in states[0]}
             shift, scale = (stacked.pop(name).to(inputs.values.dtype) for name in ("shift", "scale"))
-            noise = [estimators[m].module_.noise for m in run]
-            found = predict(net, stacked, inputs, [rows[m] for m in run], shift, scale, noise)
-            for m, own in zip(run, found, strict=True):
-                outputs[m] = own
-    return outputs  # type: ignore[return-value]
-
-
-def predict_calls(
-    calls: Sequence[Outputs], *, memory_budget: float | None = DEFAULT_BUDGET
-) -> list[ndarray | Exception]:
-    """Network outputs of many fitted estimators, each on series of its own, in lockstep."""
-    results: list[Any] = [None] * len(calls)
-    together: dict[Any, list[int]] = defaultdict(list)
-    for m, call in enumerate(calls):
-        try:
-            _check_series(call.estimator, call.X, np.arange(len(call.X)), {})
-        except Exception as error:
-            results[m] = error
-        else:
-            # together with series that are long enough: the horizon of one call is not another's
-            together[kind(call.X), _forecast_key(call.estimator)].append(m)
-    for places in together.values():
-        X, rows = pooled([calls[m].X for m in places])
-        found = _outputs([calls[m].estimator for m in places], X, rows, {}, memory_budget)
-        for m, own in zip(places, found, strict=True):
-            results[m] = own
+            noise = [network.noise for network in networks]
+            outputs = predict(net, stacked, inputs, [own for _, own in run], shift, scale, noise)
+            for (number, _), one in zip(run, outputs, strict=True):
+                results[number] = one
     return results
 
 
-def _train_groups(groups: Sequence[_Group], budget: float | None, report: Report | None) -> Iterator[Trained]:
-    """Train every group's members in order, as many at a time as the budget allows."""
-    plan = []
-    for group in groups:
-        longest = max(int(group.inputs.lengths[member.train.rows].max()) for member in group.members)
-        rows = min(group.recipe.batch_size, max(len(member.train.rows) for member in group.members))
-        size = rows, longest, group.recipe.dtype.itemsize
-        each = bytes_a_member(group.net, *size, training=True, masks=masks_of(group.members))
-        plan += [(group, run) for run in runs(group.members, each, budget)]
-    for number, (group, members) in enumerate(plan):
-
-        def of_this_run(progress: EpochProgress, number: int = number) -> None:
-            assert report is not None
-            report(replace(progress, run=number + 1, runs=len(plan)))
-
-        yield from train(group.net, group.recipe, group.inputs, members, None if report is None else of_this_run)
+def _jobs_of(members: Sequence[tuple[int, Prepared]], pool: Pool, budget: float | None) -> list[Job]:
+    """Jobs for members of one shape, of as many at a time as the budget allows; their places are the numbers."""
+    first = members[0][1]
+    net, recipe = first.net, first.recipe
+    inputs = pool.inputs(first.masked, recipe.dtype, recipe.device)
+    trained = [prepared.member for _, prepared in members]
+    longest = max(int(inputs.lengths[member.train.rows].max()) for member in trained)
+    rows = min(recipe.batch_size, max(len(member.train.rows) for member in trained))
+    size = rows, longest, recipe.dtype.itemsize
+    bytes_each = bytes_a_member(net, *size, training=True, masks=masks_of(trained))
+    return [
+        Job(net, recipe, inputs, [prepared.member for _, prepared in run], [number for number, _ in run])
+        for run in runs(members, bytes_each, budget)
+    ]
 
 
-def _moved(member: Member, rows: Rows) -> Member:
-    """The member with its series found elsewhere: at ``rows[i]`` instead of ``i``."""
-    validation = member.validation
-    return replace(
-        member,
-        train=replace(member.train, rows=rows[member.train.rows]),
-        validation=None if validation is None else replace(validation, rows=rows[validation.rows]),
-    )
-
-
-def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows, views: _Views) -> None:
+def _check_shape(request: Outputs) -> None:
+    """Refuse series of another kind than those in ``fit``."""
+    estimator, X = request.estimator, request.X
     check_device(estimator.device)  # it may have been trained elsewhere
     columns = 3 if estimator.masked_ else 1
-    channels = (estimator.module_.net.n_inputs - estimator.n_static_) // columns
+    channels = (estimator.network_.net.n_inputs - estimator.n_static_) // columns
     if X.n_channels != channels:
         raise DataError(
             f"X needs the {channels} channels that {type(estimator).__name__} was fitted on, got {X.n_channels}"
@@ -298,39 +271,38 @@ def _check_series(estimator: SequenceEstimator, X: Sequences, rows: Rows, views:
         raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")
     check_longer(X, estimator.horizon_)
     if estimator.horizon_:
-        check_even(X[rows], f"horizon={estimator.horizon_}", estimator.clock_)
-    forecast_key = _forecast_key(estimator)
-    if forecast_key not in views:
-        seen = forecast_inputs(X, *forecast_key)
-        views[forecast_key] = seen, extremes_of(seen)
-    seen, extremes = views[forecast_key]
-    if estimator.missing == "error" and any_missing(seen, rows):
+        own = X if request.indices is None else X[request.indices]
+        check_even(own, f"horizon={estimator.horizon_}", estimator.clock_)
+
+
+def _check_values(request: Outputs, pool: Pool, indices: Indices) -> None:
+    """Refuse values that the network cannot be fed."""
+    estimator = request.estimator
+    if estimator.missing == "error" and pool.missing[indices].any():
         raise DataError('X needs every value with missing="error", got NaN')
-    module = estimator.module_
-    shift, scale = module.shift.cpu().numpy(), module.scale.cpu().numpy()
-    refuse_beyond(seen, rows, extremes, shift, scale, numpy_dtype(_precision(estimator)))
+    network = estimator.network_
+    shift, scale = (network.state[name].cpu().numpy() for name in ("shift", "scale"))
+    refuse_beyond(pool.X, indices, pool.extremes, shift, scale, numpy_dtype(network.dtype))
 
 
-def _precision(estimator: SequenceEstimator) -> torch.dtype:
-    """What the network computes in; what it knows of the channels is float64."""
-    return next(estimator.module_.parameters()).dtype
-
-
-def _forecast_key(estimator: SequenceEstimator) -> tuple[int, tuple[int, ...]]:
-    """How far ahead of what it reads an estimator predicts, and the channels it reads up to there."""
+def _forecast_key(estimator: FittedEstimator) -> ForecastKey:
+    """How a fitted estimator reads series."""
     return estimator.horizon_, tuple(estimator.known_)
 
 
-def _fitted(estimator: E, prepared: Prepared, trained: Trained) -> E:
-    module = plain_module(prepared.net, prepared.member.dropout, prepared.member.noise, prepared.recipe.dtype)
-    state = {"shift": torch.from_numpy(prepared.member.shift), "scale": torch.from_numpy(prepared.member.scale)}
-    module.load_state_dict(module.state_dict() | trained.weights | state)
+def _learned(prepared: Prepared, trained: Trained) -> dict[str, Any]:
+    """The attributes of a fitted estimator."""
+    recipe, member = prepared.recipe, prepared.member
+    state = trained.weights | {"shift": torch.from_numpy(member.shift), "scale": torch.from_numpy(member.scale)}
+    return prepared.learned | {
+        "network_": TrainedNetwork(prepared.net, member.dropout, member.noise, recipe.dtype, recipe.device, state),
+        "history_": list(trained.history),
+        "best_epoch_": trained.best_epoch,
+        "n_iter_": len(trained.history),
+    }
+
+
+def _fitted(estimator: E, learned: dict[str, Any]) -> E:
     fitted: E = clone(estimator)
-    fitted.__dict__.update(
-        prepared.learned,
-        module_=module.to(prepared.recipe.device).eval(),
-        history_=list(trained.history),
-        best_epoch_=trained.best_epoch,
-        n_iter_=len(trained.history),
-    )
+    vars(fitted).update(learned)
     return fitted

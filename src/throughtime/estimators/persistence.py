@@ -1,8 +1,9 @@
 """A fitted estimator as arrays and plain values, and back: what ``save`` and a run keep of it."""
 
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
 import torch
@@ -12,22 +13,25 @@ from pydantic import ConfigDict, Field
 from throughtime import storage
 from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
-from throughtime.estimators.base import SequenceEstimator, parameters_of
-from throughtime.estimators.classifier import SequenceClassifier
+from throughtime.estimators.interface import FittedEstimator, parameters_of
 from throughtime.estimators.names import NAMES
-from throughtime.estimators.regressor import SequenceRegressor
+from throughtime.estimators.trained import TrainedNetwork
+from throughtime.kernels import CellSpec
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
-from throughtime.parameters import check_values, declared
+from throughtime.parameters import CellName, Nonlinearity, check_values, declared
 from throughtime.records import EpochRecord
 
-#: Nothing else is ever made from a file's name for it.
-_KINDS: dict[str, type[SequenceEstimator]] = {"classifier": SequenceClassifier, "regressor": SequenceRegressor}
+E = TypeVar("E", bound=FittedEstimator)
+
 _PLAIN = ("random_state_", "masked_", "by_step_", "n_static_", "n_steps_", "n_features_in_", "best_epoch_", "n_iter_",
           "horizon_", "known_")  # fmt: skip
 _REGRESSOR = ("target_mean_", "target_scale_")
 
 #: Float64, whatever the weights are.
 _SCALING = ("shift", "scale")
+
+#: Parameters that runs of earlier versions do not have, and what they were.
+_ADDED = {"nonlinearity": "tanh"}
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
 
@@ -107,83 +111,115 @@ class _Shapes:
     pooling: Literal["last", "steps"]
 
 
-def save(estimator: SequenceEstimator, directory: Path) -> None:
+@dataclass(frozen=True)
+class _BuiltIn:
+    """Of an ``Architecture``, its cell by name."""
+
+    cell: str
+    n_inputs: _Positive
+    hidden_size: _Positive
+    num_layers: _Positive
+    bidirectional: bool
+    pooling: Literal["last", "mean", "max", "steps"]
+    n_outputs: _Positive
+    nonlinearity: Nonlinearity = "tanh"
+
+
+def write_estimator(estimator: FittedEstimator, directory: Path) -> None:
     """Write a fitted estimator as a run of two files."""
     facts, arrays = to_plain(estimator)
     files = {FACTS: storage.json_to_bytes(facts), WEIGHTS: storage.arrays_to_bytes(arrays)}
     storage.write_run(directory, files, {"kind": "estimator"})
 
 
-def load(directory: Path, module: Any = None) -> SequenceEstimator:
-    """Read a fitted estimator, from ``save`` or from a run of the command line (its refit)."""
+def read_estimator(directory: Path, class_of: Callable[[str], type[E]], module: Any = None, cell: Any = None) -> E:
+    """Read a fitted estimator, from `write_estimator` or from a run of the command line (its refit)."""
     run = storage.read_run(directory)
-    return from_plain(run.json(FACTS), run.arrays(WEIGHTS), str(directory), module)
+    return restore(run.json(FACTS), run.arrays(WEIGHTS), str(directory), class_of, module, cell)
 
 
-def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
+def to_plain(estimator: FittedEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Everything of a fitted estimator: values for JSON, and its arrays by name."""
-    kind = next(name for name, cls in _KINDS.items() if isinstance(estimator, cls))
+    kind = estimator.task.kind
     parameters = parameters_of(estimator)
     del parameters["module"]  # code: who loads it brings it
+    parameters["cell"] = _name(parameters["cell"])
     if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, classes may be numbers
         parameters["class_weight"] = [[_plain(key), value] for key, value in parameters["class_weight"].items()]
     facts = {
         "kind": kind,
         "parameters": parameters,
-        "architecture": _architecture(estimator.module_.net),
-        "noise": estimator.module_.noise,
+        "architecture": _architecture(estimator.network_.net),
+        "noise": estimator.network_.noise,
         "learned": {name: getattr(estimator, name) for name in _PLAIN + (_REGRESSOR if kind == "regressor" else ())},
         "names": {name: getattr(estimator, name).tolist() for name in NAMES if hasattr(estimator, name)},
         "history": estimator.history_,
         "clock": estimator.clock_,
     }
-    if isinstance(estimator, SequenceClassifier):
-        facts["classes"] = {"values": estimator.classes_.tolist(), "dtype": estimator.classes_.dtype.str}
-    arrays = {name: value.detach().cpu().numpy() for name, value in estimator.module_.state_dict().items()}
+    if kind == "classifier":
+        classes: ndarray = getattr(estimator, "classes_")  # noqa: B009
+        facts["classes"] = {"values": classes.tolist(), "dtype": classes.dtype.str}
+    arrays = {name: value.detach().cpu().numpy() for name, value in estimator.network_.state.items()}
     return facts, arrays
 
 
-def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any = None) -> SequenceEstimator:
+def restore(
+    facts: Any,
+    arrays: dict[str, ndarray],
+    source: str,
+    class_of: Callable[[str], type[E]],
+    module: Any = None,
+    cell: Any = None,
+) -> E:
     """Make the estimator again.
+
+    Parameters
+    ----------
+    class_of
+        The class of each kind; nothing else is ever made from a file's name for it.
 
     Raises
     ------
     StorageError
         When the values are not those of an estimator, or the arrays not of its shapes.
     ParameterError
-        When ``module`` is missing where the estimator was given one, or given where it was not.
+        When ``module`` or ``cell`` is missing where the estimator was given one, or given where it was not.
     """
     _check_module(facts, source, module)
     storage.typed(facts, _Facts, source, "a saved estimator")
-    storage.typed(facts["architecture"], Architecture if module is None else _Shapes, source, "a saved estimator")
+    storage.typed(facts["architecture"], _BuiltIn if module is None else _Shapes, source, "a saved estimator")
+    _check_cell(facts, source, cell)
+    cls = class_of(facts["kind"])
     try:
-        cls = _KINDS[facts["kind"]]
-        parameters = dict(facts["parameters"]) | {"module": module}
+        parameters = _ADDED | dict(facts["parameters"]) | {"module": module}
+        shapes = dict(facts["architecture"])
+        if cell is not None:
+            parameters["cell"] = shapes["cell"] = cell
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
         check_values(cls.schema, parameters)
         if parameters.keys() != declared(cls.schema).keys():
             raise ValueError("its parameters are not those of this version")
         estimator = cls(**parameters)
-        for name in _PLAIN + (_REGRESSOR if cls is SequenceRegressor else ()):
+        for name in _PLAIN + (_REGRESSOR if facts["kind"] == "regressor" else ()):
             setattr(estimator, name, facts["learned"][name])
             if name in _REGRESSOR and facts["learned"][name] is None:
                 raise ValueError(f"{name} needs a number, got none")
-        if isinstance(estimator, SequenceClassifier):
-            estimator.classes_ = _classes(**facts["classes"])
+        if facts["kind"] == "classifier":
+            setattr(estimator, "classes_", _classes(**facts["classes"]))  # noqa: B010
         for name, names in facts.get("names", {}).items():  # files of earlier versions have none
             setattr(estimator, name, np.array(names, dtype=object))
-        shapes = facts["architecture"]
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
         _check_shapes(estimator, net, facts["noise"], arrays)
         weight = next(value for name, value in arrays.items() if name not in _SCALING)
-        network = plain_module(net, parameters["dropout"], facts["noise"], torch.from_numpy(weight[:0]).dtype)
+        dtype = torch.from_numpy(weight[:0]).dtype
+        network = plain_module(net, parameters["dropout"], facts["noise"], dtype)
         weights = {name: torch.from_numpy(value.copy()) for name, value in arrays.items()}
         for name, own in network.state_dict().items():
             if name in weights and weights[name].dtype != own.dtype:  # which torch would convert
                 raise ValueError(f"{name} needs to be {own.dtype}, got {weights[name].dtype}")
         network.load_state_dict(weights)
-        estimator.module_ = network.eval()  # type: ignore[assignment]
+        estimator.network_ = TrainedNetwork(net, parameters["dropout"], facts["noise"], dtype, "cpu", weights)
         clock = facts.get("clock")  # runs before times were looked at have none
         estimator.clock_ = None if clock is None else Clock(**clock)
         estimator.history_ = [EpochRecord(**record) for record in facts["history"]]
@@ -210,26 +246,28 @@ def _classes(values: list[Any], dtype: str) -> ndarray:
     return classes
 
 
-def _check_shapes(estimator: SequenceEstimator, net: Net, noise: dict[str, float], arrays: dict[str, ndarray]) -> None:
+def _check_shapes(estimator: FittedEstimator, net: Net, noise: dict[str, float], arrays: dict[str, ndarray]) -> None:
     """Refuse a network that is not of the parameters and of what was learned, before memory is taken for it."""
     built_in = isinstance(net, Architecture)
+    parameters = parameters_of(estimator)
     channels = estimator.n_features_in_ if estimator.n_steps_ is None else 1
     expected: dict[str, Any] = {
         "n_inputs": channels * (3 if estimator.masked_ else 1) + estimator.n_static_,
-        "n_outputs": len(estimator.classes_) if isinstance(estimator, SequenceClassifier) else 1,
-        "pooling": "steps" if estimator.by_step_ else estimator.pooling if built_in else "last",
+        "n_outputs": estimator.task.coding_of(estimator).n_outputs,
+        "pooling": "steps" if estimator.by_step_ else parameters["pooling"] if built_in else "last",
     }
     if built_in:
-        expected |= {name: getattr(estimator, name) for name in ("cell", "hidden_size", "num_layers", "bidirectional")}
+        names = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional")
+        expected |= {name: parameters[name] for name in names}
     for name, value in expected.items():
         if getattr(net, name) != value:
             raise ValueError(f"{name} needs to be {value}, as its parameters and data say, got {getattr(net, name)}")
     for name, rate in noise.items():
-        if rate != getattr(estimator, name):
-            raise ValueError(f"the network's {name} needs to be {getattr(estimator, name)}, got {rate}")
+        if rate != parameters[name]:
+            raise ValueError(f"the network's {name} needs to be {parameters[name]}, got {rate}")
     if any(channel >= channels for channel in estimator.known_):
         raise ValueError(f"known channels need numbers below {channels}, got {estimator.known_}")
-    if estimator.horizon_ != getattr(estimator, "horizon", 0):
+    if estimator.horizon_ != estimator.horizon:
         raise ValueError(f"horizon_ needs to be the parameter, got {estimator.horizon_}")
     for name, count in zip(NAMES, (estimator.n_features_in_, estimator.n_static_), strict=True):
         if len(getattr(estimator, name, [0] * count)) != count:
@@ -254,14 +292,14 @@ def _check_shapes(estimator: SequenceEstimator, net: Net, noise: dict[str, float
 def _architecture(net: Net) -> dict[str, Any]:
     """The shapes of a network as plain values; of a factory's, what is not code."""
     if isinstance(net, Architecture):
-        return asdict(net)
+        return {field.name: getattr(net, field.name) for field in fields(net)} | {"cell": _name(net.cell)}
     return {name: getattr(net, name) for name in ("n_inputs", "n_outputs", "pooling")}
 
 
 def _check_module(facts: Any, source: str, module: Any) -> None:
     shapes = facts.get("architecture") if isinstance(facts, dict) else None
     if not isinstance(shapes, dict):
-        return  # no estimator at all, which is told elsewhere
+        return  # no estimator at all, which is refused elsewhere
     if module is None and shapes.keys() == {"n_inputs", "n_outputs", "pooling"}:
         raise ParameterError(
             f"{source} holds the weights of a network of its owner's, not its code, and needs the factory again: "
@@ -269,6 +307,30 @@ def _check_module(facts: Any, source: str, module: Any) -> None:
         )
     if module is not None and "cell" in shapes:
         raise ParameterError(f"{source} holds a built-in network and needs no module, got {module!r}")
+
+
+def _check_cell(facts: Any, source: str, cell: Any) -> None:
+    """See to it that a cell is given where one of the user's own was saved, and that it is the one."""
+    name = facts["architecture"].get("cell")
+    # what the two places do not agree on was edited, and is refused elsewhere
+    own = name is not None and name == facts["parameters"].get("cell") and name not in get_args(CellName)
+    if cell is None and own:
+        raise ParameterError(
+            f"{source} holds the weights of {name!r}, a cell of its owner's, not its code, and needs the cell again: "
+            "load(directory, cell=spec)"
+        )
+    if cell is None:
+        return
+    if not isinstance(cell, CellSpec):
+        raise ParameterError(f"cell needs a CellSpec, got {cell!r}")
+    if not own:
+        raise ParameterError(f"{source} was not trained with a cell of its owner's and needs none, got {cell!r}")
+    if cell.name != name:
+        raise ParameterError(f"{source} needs its cell {name!r}, got {cell!r}")
+
+
+def _name(cell: str | CellSpec) -> str:
+    return cell.name if isinstance(cell, CellSpec) else cell
 
 
 def _plain(key: Any) -> Any:

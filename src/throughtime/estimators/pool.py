@@ -1,12 +1,80 @@
-"""Series of many callers as one, so that their networks can share one copy of the inputs."""
+"""Series of many callers as one, so that their networks share one copy of the inputs and what is worked out of them."""
 
+from collections import defaultdict
 from collections.abc import Sequence
+from functools import cached_property
+from typing import Any
 
 import numpy as np
-from jaxtyping import Int
+import torch
+from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
 from throughtime.data import Sequences, concatenate
+from throughtime.estimators.features import Features, extremes_of, features_of, inputs_of, missing_in, numpy_dtype
+from throughtime.estimators.forecast import ForecastKey, forecast_inputs
+from throughtime.training import Inputs
+
+
+class Pool:
+    """Series as networks of one horizon read them, and what all who read them need to know, worked out once.
+
+    Parameters
+    ----------
+    X
+        The series.
+    forecast_key
+        How far ahead of what is read is predicted, and the channels read up to there.
+    """
+
+    def __init__(self, X: Sequences, forecast_key: ForecastKey) -> None:
+        self.X = forecast_inputs(X, *forecast_key)
+        self._features: dict[tuple[bool, torch.dtype], Features] = {}
+        self._inputs: dict[tuple[bool, torch.dtype, str], Inputs] = {}
+
+    @cached_property
+    def extremes(self) -> Float[ndarray, "2 1"]:
+        """The lowest and highest value of all series."""
+        return extremes_of(self.X)
+
+    @cached_property
+    def missing(self) -> Bool[ndarray, "series"]:
+        """Which series miss a value."""
+        return missing_in(self.X)
+
+    def features(self, masked: bool, dtype: torch.dtype) -> Features:
+        """The columns of all series, once for those who see what is missing and once for the others."""
+        if (masked, dtype) not in self._features:
+            self._features[masked, dtype] = features_of(self.X, masked, numpy_dtype(dtype))
+        return self._features[masked, dtype]
+
+    def inputs(self, masked: bool, dtype: torch.dtype, device: str) -> Inputs:
+        """The same as tensors on a device."""
+        key = masked, dtype, device
+        if key not in self._inputs:
+            self._inputs[key] = inputs_of(self.features(masked, dtype), device)
+        return self._inputs[key]
+
+
+def pools_of(parts: Sequence[tuple[Sequences, ForecastKey]]) -> list[tuple[Pool, Int[ndarray, "series"]]]:
+    """For each part a pool that holds its series, and where in it they are; parts of one kind have the same pool.
+
+    Only series read with one horizon are pooled: what is long enough for one may be too short for another.
+    """
+    alike: dict[Any, list[int]] = defaultdict(list)
+    for number, (X, forecast_key) in enumerate(parts):
+        alike[kind(X), forecast_key].append(number)
+    found: dict[int, tuple[Pool, ndarray]] = {}
+    for (_, forecast_key), numbers in alike.items():
+        distinct = {id(parts[number][0]): parts[number][0] for number in numbers}
+        if len(distinct) == 1:
+            (X,) = distinct.values()
+            places = [np.arange(len(X))]
+        else:
+            X, places = pooled(list(distinct.values()))
+        pool, place_of = Pool(X, forecast_key), dict(zip(distinct, places, strict=True))
+        found |= {number: (pool, place_of[id(parts[number][0])]) for number in numbers}
+    return [found[number] for number in range(len(parts))]
 
 
 def pooled(parts: Sequence[Sequences]) -> tuple[Sequences, list[Int[ndarray, "_"]]]:

@@ -2,15 +2,10 @@
 
 from typing import Any, Unpack
 
-import numpy as np
-from numpy import ndarray
 from sklearn.base import RegressorMixin
-from sklearn.metrics import r2_score
 
-from throughtime.data import Sequences
 from throughtime.estimators.base import SequenceEstimator, takes
-from throughtime.estimators.forecast import at_own_steps
-from throughtime.estimators.targets import observed_pairs, steps_like, untransform
+from throughtime.estimators.tasks import REGRESSION
 from throughtime.parameters import RegressorArguments
 
 
@@ -37,19 +32,13 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     (2,)
     """
 
+    task = REGRESSION
     target_mean_: float
     target_scale_: float
 
     def __init__(self, **parameters: Unpack[RegressorArguments]) -> None:
         self._set(dict(parameters))
 
-    def predictions(self, X: Sequences, outputs: ndarray) -> Any:
-        """The prediction for each series, or each step, on the target's own scale, in float64."""
-        learned = outputs[:, 0].astype(np.float64) * self.target_scale_ + self.target_mean_
-        values = untransform(self.target_transform, learned)
-        return steps_like(X, at_own_steps(X, values, self.horizon_)[:, None]) if self.by_step_ else values
-
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """R squared (in hydrology NSE); of a target each step, over the observed steps after horizon and warm-up."""
-        truth, found, weights = observed_pairs(self, X, y, self.predict(X), sample_weight)
-        return float(r2_score(truth, found, sample_weight=weights))
+        return self._score(X, y, sample_weight)

@@ -1,46 +1,55 @@
-"""Missing values where training had none: said, since a network cannot have learned what to make of them."""
+"""Missing values where training had none are warned of, since a network cannot have learned what to make of them."""
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from throughtime.data import Sequences
 from throughtime.errors import DataWarning
-from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.features import gather_steps
-from throughtime.estimators.forecast import forecast_inputs
+from throughtime.estimators.interface import FittedEstimator
+from throughtime.estimators.pool import Pool
 
 _LISTED = 5  # channels named in a message
 
 
-def warn_of_unseen_gaps(
-    estimators: Sequence[SequenceEstimator], X: Sequences, rows: Sequence[Int[ndarray, "series"]]
-) -> None:
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """A fitted estimator, and the series of a pool that it is about to read."""
+
+    estimator: FittedEstimator
+    pool: Pool
+    indices: Int[ndarray, "series"]
+
+
+def warn_of_unseen_gaps(readings: Sequence[Reading]) -> None:
     """Warn once, whatever the number of estimators, of channels that miss values here and missed none in training.
+
+    Parameters
+    ----------
+    readings
+        At least one, of series of one kind.
 
     Warns
     -----
     DataWarning
         Naming the channels, and what the networks read there.
     """
-    parts: dict[tuple[int, tuple[int, ...]], Sequences] = {}
+    X = readings[0].pool.X
     gaps = np.zeros(X.n_channels, dtype=bool)
     static, scaled = False, True
-    for estimator, own in zip(estimators, rows, strict=True):
-        if estimator.missing != "mask":
-            continue  # refused elsewhere
-        forecast_key = estimator.horizon_, tuple(estimator.known_)
-        if forecast_key not in parts:
-            parts[forecast_key] = forecast_inputs(X, *forecast_key)
-        seen = parts[forecast_key]
+    for reading in readings:
+        estimator, X, indices = reading.estimator, reading.pool.X, reading.indices
+        if estimator.missing != "mask" or not reading.pool.missing[indices].any():
+            continue  # refused elsewhere, or nothing is missing
         never = _never_missing(estimator, X.n_channels)
         new = np.zeros_like(gaps)
         if never.any():
-            new[never] = np.isnan(gather_steps(seen.buffer, seen.starts[own], seen.lengths[own])[:, never]).any(0)
-        new_static = not estimator.masked_ and X.static is not None and bool(np.isnan(X.static[own]).any())
+            new[never] = np.isnan(gather_steps(X.buffer, X.starts[indices], X.lengths[indices])[:, never]).any(0)
+        new_static = not estimator.masked_ and X.static is not None and bool(np.isnan(X.static[indices]).any())
         if new.any() or new_static:
             gaps |= new
             static |= new_static
@@ -61,13 +70,13 @@ def warn_of_unseen_gaps(
     )
 
 
-def _never_missing(estimator: SequenceEstimator, n_channels: int) -> Bool[ndarray, "channel"]:
+def _never_missing(estimator: FittedEstimator, n_channels: int) -> Bool[ndarray, "channel"]:
     """Channels of which training missed no value, as far as the fitted network tells."""
     if not estimator.masked_:
         return np.ones(n_channels, dtype=bool)
     if estimator.normalize != "standard":
         return np.zeros(n_channels, dtype=bool)
-    # The columns after the channels flag what is missing; their mean is the share that was.
-    shares = estimator.module_.state_dict()["shift"][n_channels : 2 * n_channels]
-    never: ndarray = (shares == 0).cpu().numpy()
+    # The columns after the channels flag what is missing; their mean is the fraction that was.
+    fractions = estimator.network_.state["shift"][n_channels : 2 * n_channels]
+    never: ndarray = (fractions == 0).cpu().numpy()
     return never

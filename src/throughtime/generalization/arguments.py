@@ -13,9 +13,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
 from throughtime.data import Sequences, as_sequences, as_targets, is_frame
-from throughtime.estimators import SequenceEstimator
-from throughtime.estimators.calls import Outputs, execute
-from throughtime.estimators.preparation import sequences_like
+from throughtime.estimators import Outputs, SequenceEstimator, execute, sequences_like
 from throughtime.generalization.cached_predictions import predictions_of
 from throughtime.generalization.splitters import PurgedTimeSeriesSplit
 

@@ -25,9 +25,14 @@ from sklearn.metrics import (
 
 from throughtime.data import Sequences, reason
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
-from throughtime.estimators.forecast import known_channels
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import (
+    DEFAULT_BUDGET,
+    SequenceClassifier,
+    SequenceEstimator,
+    fit_members,
+    known_channels,
+    predict_members,
+)
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.cached_predictions import (
     CachedPredictions,
@@ -179,7 +184,7 @@ def assess(
     if test is not None:
         tested = _answers(refits, test[0], test[1], [np.arange(len(test[0]))] * len(refits))
     scores = ModelScores(
-        name=estimators[0].cell.upper(),
+        name=str(getattr(estimators[0].cell, "name", estimators[0].cell)).upper(),
         validation=_table(scorers, held),
         training=_table(scorers, trained),
         pooled={name: [_pooled_score(scorers, name, seed) for seed in held] for name in scorers},

@@ -22,9 +22,15 @@ from typing import Any
 from joblib import parallel_config
 from joblib.parallel import ParallelBackendBase, SequentialBackend
 
-from throughtime.estimators.calls import Call, Fit, Outputs, intercept
-from throughtime.estimators.members import fit_calls, predict_calls
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import (
+    DEFAULT_BUDGET,
+    Fit,
+    Outputs,
+    Request,
+    fit_requests,
+    intercept,
+    predict_requests,
+)
 from throughtime.generalization.interrupts import Interrupts
 from throughtime.kernels import TorchState
 
@@ -81,7 +87,7 @@ class _Task:
     thread: threading.Thread | None = None
     #: the tasks it waits for
     children: int = 0
-    call: Call | None = None
+    call: Request | None = None
     result: Any = None
     outcome: Any = None
     failure: BaseException | None = None
@@ -147,7 +153,7 @@ class CallBatcher:
             parent.fit_waits.append(waited - sum(task.seconds for task in tasks))
         return tasks
 
-    def wait_for(self, call: Call) -> Any:
+    def wait_for(self, call: Request) -> Any:
         """The result of a call, which is executed when all tasks wait for one."""
         task = self._running
         assert task is not None
@@ -192,10 +198,10 @@ class CallBatcher:
         self._ready += waiting
 
     def _fit(self, calls: list[Any]) -> list[Any]:
-        return fit_calls(calls, verbose=self.verbose, memory_budget=self.memory_budget)
+        return fit_requests(calls, verbose=self.verbose, memory_budget=self.memory_budget)
 
     def _predict(self, calls: list[Any]) -> list[Any]:
-        return predict_calls(calls, memory_budget=self.memory_budget)
+        return predict_requests(calls, memory_budget=self.memory_budget)
 
     def _resume(self, task: _Task) -> None:
         """Let one task run until it stops or ends."""

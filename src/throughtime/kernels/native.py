@@ -12,10 +12,10 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from throughtime.kernels.batching import map_backward, map_recurrent
+from throughtime.kernels.cells import CELLS, CellSpec, find_cell
 from throughtime.kernels.derivatives import differentiable_gradients
 from throughtime.kernels.extension import SUFFIX, address, as_memory, compiled, large_tensor, supports, team
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import GATES
 from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched, refuse_tracing
 
 
@@ -30,6 +30,10 @@ def reserve_numel(kind: str, x: Tensor, hidden: int, kept: bool) -> int:
     stride = (hidden + line - 1) // line * line
     members, time, batch, _ = x.shape
     return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1 + kept)
+
+
+def _has_c(kind: str) -> bool:
+    return "c" in CELLS[kind].states
 
 
 class Inputs(NamedTuple):
@@ -89,7 +93,7 @@ def _empty_results(
     return (
         large(x, members, time, batch, hidden),
         x.new_empty(members, batch, hidden),
-        x.new_empty((members, batch, hidden) if kind == "lstm" else (0,)),
+        x.new_empty((members, batch, hidden) if _has_c(kind) else (0,)),
         large(x, reserve_numel(kind, x, hidden, inputs.zoneout_h is not None)) if keep else x.new_empty(0),
     )
 
@@ -132,7 +136,7 @@ def _check_gradients(kind: str, inputs: Inputs, *grads: Tensor | None) -> None:
     for grad, (name, shape) in zip(grads, expected, strict=True):
         if grad is None:
             continue
-        if name == "dc_n" and kind != "lstm":
+        if name == "dc_n" and not _has_c(kind):
             raise RuntimeError(f"dc_n needs an LSTM, got {kind}")
         if grad.shape != shape or grad.dtype != inputs.x.dtype or grad.device != inputs.x.device:
             raise RuntimeError(
@@ -155,7 +159,7 @@ def _empty_gradients(
         large(x, *x.shape) if needs_x else like(None),
         *map(like, inputs[2:_DIFFERENTIABLE]),
         x.new_empty(steps if norms else 0, dtype=torch.float64),
-        x.new_empty(steps if norms and kind == "lstm" else 0, dtype=torch.float64),
+        x.new_empty(steps if norms and _has_c(kind) else 0, dtype=torch.float64),
     )
 
 
@@ -202,7 +206,7 @@ def _differentiate(
     *tensors, reserve = ctx.saved_tensors
     inputs = Inputs(*tensors)
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
-    outer = (dy, dh_n, dc_n if ctx.kind == "lstm" else None)
+    outer = (dy, dh_n, dc_n if _has_c(ctx.kind) else None)
     grads: list[Tensor | None] = [None] * _DIFFERENTIABLE
     if all(grad is None for grad in outer):
         pass
@@ -240,7 +244,7 @@ _registry.register_vmap("throughtime::recurrent_backward", map_backward, lib=_li
 
 
 def check_arguments(
-    kind: str,
+    cell: CellSpec | str,
     x: Tensor,
     lengths: Tensor,
     w_ih: Tensor,
@@ -250,18 +254,23 @@ def check_arguments(
     h0: Tensor | None,
     c0: Tensor | None,
     noise: StepNoise = NO_NOISE,
+    unit_weights: Sequence[Tensor] = (),
 ) -> None:
     """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
     refuse_tracing("the recurrent op")
-    if kind not in GATES:
-        raise ValueError(f"kind needs one of {', '.join(GATES)}, got {kind}")
+    cell = find_cell(cell)
     if x.dim() != 4 or 0 in x.shape:
         raise RuntimeError(f"x needs four axes (member, time, batch, channel), none empty, got {tuple(x.shape)}")
     members, time, batch, channels = x.shape
     if w_hh.dim() != 3 or 0 in w_hh.shape:
         raise RuntimeError(f"w_hh needs three axes (member, gate_unit, unit), none empty, got {tuple(w_hh.shape)}")
     hidden = w_hh.shape[-1]
-    rows = GATES[kind] * hidden
+    rows = len(cell.gates) * hidden
+    if len(unit_weights) != len(cell.unit_weights):
+        raise RuntimeError(
+            f"cell {cell.name} needs {len(cell.unit_weights)} unit_weights ({', '.join(cell.unit_weights)}), "
+            f"got {len(unit_weights)}"
+        )
     steps, state = (members, time, batch, hidden), (members, batch, hidden)
     expected = (
         ("w_ih", w_ih, (members, rows, channels)),
@@ -274,6 +283,7 @@ def check_arguments(
         ("noise.candidate", noise.candidate, steps),
         ("noise.zoneout_h", noise.zoneout_h, steps),
         ("noise.zoneout_c", noise.zoneout_c, steps),
+        *((name, weight, (members, hidden)) for name, weight in zip(cell.unit_weights, unit_weights, strict=True)),
     )
     dtype, device = x.dtype, x.device
     for name, tensor, shape in expected:
@@ -291,6 +301,11 @@ def check_arguments(
         raise RuntimeError(f"lengths needs int64 on {x.device}, got {lengths.dtype} on {lengths.device}")
 
 
+def _check_kernel(kind: str) -> None:
+    if find_cell(kind).native is None:
+        raise ValueError(f"the C++ kernels need a cell that has one, got {kind}; kernels.recurrent takes it")
+
+
 def recurrent(
     kind: str,
     x: Float[Tensor, "member time batch channel"],
@@ -304,16 +319,17 @@ def recurrent(
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
 ) -> tuple[Tensor, ...]:
-    """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
+    """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``, without unit weights."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
+    _check_kernel(kind)
     compiled()
-    c0, zoneout_c = (c0, noise.zoneout_c) if kind == "lstm" else (None, None)
+    c0, zoneout_c = (c0, noise.zoneout_c) if _has_c(kind) else (None, None)
     tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], zoneout_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
     direct: Callable[..., tuple[Tensor, ...]] = _Recurrent.apply if keep else _forward
     path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
     results = path(kind, *tensors, reverse, keep)
-    return results[:3] if kind == "lstm" else results[:2]
+    return results[:3] if _has_c(kind) else results[:2]
 
 
 def takes_alone(*tensors: Tensor) -> bool:
@@ -350,7 +366,7 @@ def forward_alone(
     time, batch, channels = x.shape
     hidden = weights[1].shape[1]
     y = large_tensor(x, time, batch, hidden)
-    ends = [x.new_empty(1, batch, hidden) for _ in range(2 if kind == "lstm" else 1)]
+    ends = [x.new_empty(1, batch, hidden) for _ in CELLS[kind].states]
     # held by name until the call is over: their addresses alone would not keep copies alive
     x = x.resolve_neg()
     tensors = [tensor.resolve_neg().contiguous() for tensor in (*weights, *start)]
@@ -396,6 +412,7 @@ def delta_norms(
     Not differentiable.
     """
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
+    _check_kernel(kind)
     if is_differentiating():
         raise RuntimeError("delta_norms needs tensors outside forward-mode AD and torch.func: it has no derivative")
     inputs = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *NO_NOISE)
@@ -404,4 +421,4 @@ def delta_norms(
     with torch.no_grad():
         reserve = x.new_empty(0)
         out = torch.ops.throughtime.recurrent_backward(kind, dy, dh_n, dc_n, *inputs, reserve, reverse, False, True)
-    return tuple(out[7:]) if kind == "lstm" else (out[7],)
+    return tuple(out[7:]) if _has_c(kind) else (out[7],)

@@ -1,20 +1,39 @@
-"""The lockstep loop and what it is made of: members, streams, optimizers, schedules, clipping, progress."""
+"""The lockstep loop and what it is made of: members, streams, optimizers, schedules, clipping; who watches it."""
 
-from throughtime.training.evaluation import predict
+from throughtime.training.evaluation import EVALUATION_ROWS, predict
+from throughtime.training.executor import Executor, Job, train_jobs
 from throughtime.training.lockstep import train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained
+from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord
+from throughtime.training.perturbations import Perturbation
+from throughtime.training.progress import EpochReports, Report, shown
+from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed, stream
 
 __all__ = [
+    "EVALUATION_ROWS",
+    "EpochReports",
+    "Executor",
+    "GroupState",
     "Inputs",
+    "Job",
     "Loss",
+    "Measurement",
     "Member",
+    "MemberState",
+    "Observer",
+    "Perturbation",
     "Purpose",
     "Recipe",
+    "Report",
     "Sample",
+    "StateGradientNorms",
+    "StepRecord",
     "Trained",
     "derived_seed",
     "predict",
+    "shown",
     "stream",
     "train",
+    "train_jobs",
 ]

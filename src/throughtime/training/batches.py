@@ -111,9 +111,10 @@ def _each(values: ndarray, positions: Int[ndarray, "member batch"]) -> Shaped[nd
 def row_by_row(net: Net, like: Tensor) -> bool:
     """Whether each sum over a batch takes its rows one after the other, so that padding can be left out.
 
-    The C++ kernels do. How torch's products add up depends on how many rows there are, zero or not.
+    The C++ kernels do, where the cell has one. How torch's products add up depends on how many rows there are, zero
+    or not.
     """
-    return isinstance(net, Architecture) and supports(like)
+    return isinstance(net, Architecture) and net.kind is not None and supports(like)
 
 
 def padded_rows(positions: Int[ndarray, "member own"], rows: int) -> Int[ndarray, "member batch"]:

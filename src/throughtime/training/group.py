@@ -25,6 +25,8 @@ class Group:
     ----------
     samples
         By what they are for: ``train``, and where any member has one ``validation`` and ``eval``.
+    places
+        What the caller calls each member by: its place in the list of `train`, or a number given there.
     shift, scale
         In the precision of the inputs.
     """
@@ -34,6 +36,7 @@ class Group:
     inputs: Inputs
     layout: Layout
     members: list[Member]
+    places: tuple[int, ...]
     samples: dict[str, Samples]
     shift: Float[Tensor, "member channel"]
     scale: Float[Tensor, "member channel"]
@@ -60,12 +63,15 @@ class Group:
     def take(self, keep: Sequence[int]) -> "Group":
         """Some of the members; of none only how many they are."""
         if not keep:
-            return replace(self, members=[])
-        return stack_members(self.net, self.recipe, self.inputs, [self.members[m] for m in keep])
+            return replace(self, members=[], places=())
+        members, places = [self.members[m] for m in keep], [self.places[m] for m in keep]
+        return stack_members(self.net, self.recipe, self.inputs, members, places)
 
 
-def stack_members(net: Net, recipe: Recipe, inputs: Inputs, members: Sequence[Member]) -> Group:
-    """Stack what each member brings."""
+def stack_members(
+    net: Net, recipe: Recipe, inputs: Inputs, members: Sequence[Member], places: Sequence[int] | None = None
+) -> Group:
+    """Stack what each member brings; they are counted from 0 unless called by other ``places``."""
     by_step = net.pooling == "steps"
     nothing = Sample(np.zeros(0, dtype=np.int64), members[0].train.targets[:0], np.zeros(0))
     samples = {"train": stack_samples([member.train for member in members], inputs, by_step)}
@@ -80,6 +86,7 @@ def stack_members(net: Net, recipe: Recipe, inputs: Inputs, members: Sequence[Me
         inputs,
         Layout(weight_shapes(net)),
         list(members),
+        tuple(range(len(members)) if places is None else places),
         samples,
         shift=_tensor([member.shift for member in members], recipe, source),
         scale=_tensor([member.scale for member in members], recipe, source),

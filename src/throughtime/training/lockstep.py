@@ -6,25 +6,29 @@ Bits are kept on the CPU; on CUDA a library picks a product's way by the number 
 """
 
 import math
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from functools import cache, partial
+from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from throughtime.errors import DivergenceError
+from throughtime.errors import DivergenceError, ParameterError
 from throughtime.kernels import one_thread, ordered_sum
-from throughtime.nn import Net, initial_weights
-from throughtime.records import EpochProgress, EpochRecord
+from throughtime.nn import Net, initial_weights, weight_shapes
+from throughtime.records import EpochRecord
 from throughtime.training.batches import observations
+from throughtime.training.digests import digests_of
 from throughtime.training.evaluation import evaluate
-from throughtime.training.group import stack_members
+from throughtime.training.group import Group, stack_members
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import Inputs, Member, Recipe, Trained
+from throughtime.training.observers import Measurement, Observer, StepRecord
 from throughtime.training.optimizers import Optimizer
 from throughtime.training.passes import run_pass
+from throughtime.training.perturbed_steps import check_perturbations
 from throughtime.training.schedules import Schedule
+from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed
 
 
@@ -33,7 +37,10 @@ def train(
     recipe: Recipe,
     inputs: Inputs,
     members: Sequence[Member],
-    on_epoch: Callable[[EpochProgress], None] | None = None,
+    *,
+    observers: Sequence[Observer] = (),
+    state: GroupState | None = None,
+    places: Sequence[int] | None = None,
 ) -> list[Trained]:
     """Train all members together.
 
@@ -43,154 +50,183 @@ def train(
         What the members have in common.
     inputs
         The series that all of them take their samples from.
-    on_epoch
-        Told how the run stands after each epoch.
+    observers
+        Called after each step and each epoch.
+    state
+        Where an earlier run of the same members stood; it goes on from there, bit for bit as if it had not ended. The
+        state itself is left as it is.
+    places
+        Numbers by which observers know the members; their places in the list by default.
 
     Returns
     -------
     One result per member, in order. A member whose loss or weights are no longer finite ends with a ``DivergenceError``
     in ``failure``; the others do not notice.
+
+    Raises
+    ------
+    ParameterError
+        For a state of other members, or of another network, recipe or inputs; for a perturbation that gives what does
+        not fit.
     """
-    with one_thread():
-        loop = _Loop(net, recipe, inputs, members)
-        results: dict[int, Trained] = {}
-        most = max(member.max_epochs for member in members)
-        epoch = 0
-        while loop.group.members:
-            records = loop.run_epoch(epoch)
-            epoch += 1
-            results |= loop.retire(epoch)
-            if on_epoch is not None:
-                losses = [record.validation_loss for record in records if record.validation_loss is not None]
-                on_epoch(
-                    EpochProgress(
-                        epoch=epoch,
-                        max_epochs=most,
-                        members=len(members),
-                        running=len(loop.group.members),
-                        train_loss=float(np.mean([record.train_loss for record in records])),
-                        validation_loss=float(np.mean(losses)) if losses else None,
-                    )
-                )
-    return [results[m] for m in range(len(members))]
+    check_perturbations(members)
+    digests = cache(partial(digests_of, net, recipe, inputs, members))
+    places = range(len(members)) if places is None else places
+    if state is not None:
+        _check_state(state, net, digests())
+        state = state.copy(recipe.device)
+        for member, place in zip(state.members, places, strict=True):
+            member.place = place
+    running = range(len(members)) if state is None else state.running
+    if running:
+        with one_thread():
+            group = stack_members(net, recipe, inputs, [members[m] for m in running], [places[m] for m in running])
+            state = state or _first_state(group, digests)
+            _train_on(group, state, observers)
+    assert state is not None
+    return [member.result for member in state.members if member.result is not None]
 
 
-@dataclass
-class _Progress:
-    """What one member has to show so far."""
+def _train_on(group: Group, state: GroupState, observers: Sequence[Observer]) -> None:
+    """Train the group's members, who are those that the state has running, until all have ended."""
+    optimizer = Optimizer(
+        group.recipe.optimizer, group.decay(), group.tensor([m.momentum for m in group.members]), state.optimizer
+    )
+    needs, on_step = _asked(observers)
+    while group.members:
+        _run_epoch(group, state, optimizer, needs, on_step)
+        keep = _finish(group, state)
+        if len(keep) < len(group.members):
+            at = torch.tensor(keep, dtype=torch.long, device=state.weights.device)
+            state.weights = state.weights[at]
+            optimizer = optimizer.take(at)
+            group = group.take(keep)
+        state.optimizer = optimizer.state
+        for observer in observers:
+            observer.on_epoch(state)
 
-    place: int
-    schedule: Schedule
-    history: list[EpochRecord] = field(default_factory=list)
-    best_loss: float = math.inf
-    best_epoch: int | None = None
-    best_weights: Tensor | None = None
+
+def _asked(
+    observers: Sequence[Observer],
+) -> tuple[frozenset[Measurement], Callable[[StepRecord], None] | None]:
+    """What the observers need of a step, and who hears of it; nobody where none overrides ``on_step``."""
+    listening = [observer for observer in observers if type(observer).on_step is not Observer.on_step]
+    if not listening:
+        return frozenset(), None
+
+    def on_step(record: StepRecord) -> None:
+        for observer in listening:
+            observer.on_step(record)
+
+    return frozenset[Measurement]().union(*(observer.needs for observer in listening)), on_step
 
 
-class _Loop:
-    """The members still training: their weights, a row each, and what the loop keeps of them."""
+def _first_state(group: Group, digests: Callable[[], Mapping[str, Any]]) -> GroupState:
+    """Where the members stand before the first epoch."""
+    net, recipe, layout = group.net, group.recipe, group.layout
+    starts = [
+        initial_weights(net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
+        for member in group.members
+    ]
+    weights = layout.flatten(
+        [torch.stack([start[name] for start in starts]).to(recipe.device) for name in layout.shapes]
+    )
+    schedules = [Schedule(recipe.lr_schedule, member.lr, member.max_epochs) for member in group.members]
+    members = [MemberState(place, schedule) for place, schedule in zip(group.places, schedules, strict=True)]
+    return GroupState(0, layout, weights, {}, members, digests)
 
-    def __init__(self, net: Net, recipe: Recipe, inputs: Inputs, members: Sequence[Member]) -> None:
-        self.group = group = stack_members(net, recipe, inputs, members)
-        self.progress = [
-            _Progress(place, Schedule(recipe.lr_schedule, member.lr, member.max_epochs))
-            for place, member in enumerate(members)
-        ]
-        starts = [
-            initial_weights(net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
-            for member in members
-        ]
-        stacked = [torch.stack([start[name] for start in starts]).to(recipe.device) for name in group.layout.shapes]
-        self.weights = group.layout.flatten(stacked)
-        self.optimizer = Optimizer(recipe.optimizer, group.decay(), group.tensor([m.momentum for m in members]))
 
-    def run_epoch(self, epoch: int) -> list[EpochRecord]:
-        """Take every member through its training series once, then measure."""
-        rates = [progress.schedule.lr(epoch) for progress in self.progress]
-        losses, norms, clipped = self._pass(epoch, rates)
-        validation = self._losses("validation")
-        evaluated = self._losses("eval")
-        records = []
-        for m, progress in enumerate(self.progress):
-            record = EpochRecord(
-                epoch=epoch,
-                lr=rates[m],
-                train_loss=float(losses[m]),
-                validation_loss=validation[m],
-                eval_loss=evaluated[m],
-                gradient_norm=float(norms[m]),
-                clipped=float(clipped[m]),
-            )
-            progress.history.append(record)
-            judged = record.train_loss if record.validation_loss is None else record.validation_loss
-            progress.schedule.observe(judged)
-            if record.validation_loss is not None and judged < progress.best_loss:
-                progress.best_loss, progress.best_epoch = judged, epoch
-                progress.best_weights = self.weights[m].clone()
-            records.append(record)
-        return records
+def _check_state(state: GroupState, net: Net, digests: Mapping[str, Any]) -> None:
+    """Refuse a state of something else."""
+    found, expected = state.digests(), digests["members"]
+    if len(state.members) != len(expected):
+        raise ParameterError(
+            f"state needs to be of the {len(expected)} members to train, got one of {len(state.members)}"
+        )
+    same_network = found["network"] == digests["network"] and state.layout.shapes == weight_shapes(net)
+    same = {"network": same_network} | {part: found[part] == digests[part] for part in ("recipe", "inputs")}
+    others = [part for part, is_same in same.items() if not is_same]
+    others += [
+        f"member {m}" for m, (own, other) in enumerate(zip(found["members"], expected, strict=True)) if own != other
+    ]
+    if others:
+        raise ParameterError(
+            f"state needs to be of what is trained, got another {others[0]}; train without it to begin anew"
+        )
 
-    def retire(self, epochs: int) -> dict[int, Trained]:
-        """Take out the members that are done after so many epochs, by their place among all members."""
-        finite = self.weights.isfinite().all(1).tolist()
-        done: dict[int, Trained] = {}
-        keep = []
-        for m, (member, progress) in enumerate(zip(self.group.members, self.progress, strict=True)):
-            last = progress.history[-1]
-            failure = None
-            if not (finite[m] and math.isfinite(last.train_loss)):
-                failure = DivergenceError(
-                    f"training needs finite losses and weights, got a loss of {last.train_loss:g} in epoch "
-                    f"{last.epoch}; a smaller lr (now {member.lr:g}) or clip_norm (now {member.clip_norm:g}) is the "
-                    "usual cure"
-                )
-            waited = epochs - 1 - (progress.best_epoch or 0)
-            stopped = member.patience is not None and waited >= member.patience
-            if not (failure or stopped or epochs >= member.max_epochs):
-                keep.append(m)
-                continue
-            row = self.weights[m] if progress.best_weights is None else progress.best_weights
-            named = self.group.layout.views(row[None])
-            done[progress.place] = Trained(
-                {name: value[0].clone() for name, value in named.items()},
-                tuple(progress.history),
-                progress.best_epoch,
-                failure,
-            )
-        if done:
-            self._take(keep)
-        return done
 
-    def _pass(self, epoch: int, rates: Sequence[float]) -> tuple[Tensor, Tensor, Tensor]:
-        """One pass: each member's mean loss, mean gradient norm and fraction of steps clipped."""
-        group = self.group
-        result, active = run_pass(group, self.weights, self.optimizer, epoch, group.tensor(rates))
-        taken = active.sum(0)
-        norm_sums = ordered_sum(torch.where(active, result.norms.double(), 0), 0)
-        clip_sums = ordered_sum((active & (result.norms > group.clip_norms)).double(), 0)
-        return result.loss_sums / result.weight_sums, norm_sums / taken, clip_sums / taken
+def _run_epoch(
+    group: Group,
+    state: GroupState,
+    optimizer: Optimizer,
+    needs: frozenset[Measurement],
+    on_step: Callable[[StepRecord], None] | None,
+) -> None:
+    """Take every member through its training series once, then measure."""
+    epoch, running = state.epoch, [state.members[m] for m in state.running]
+    rates = [member.schedule.lr(epoch) for member in running]
+    result, active = run_pass(group, state.weights, optimizer, epoch, group.tensor(rates), needs, on_step)
+    taken = active.sum(0)
+    norm_sums = ordered_sum(torch.where(active, result.norms.double(), 0), 0)
+    clip_sums = ordered_sum((active & (result.norms > group.clip_norms)).double(), 0)
+    losses, norms, clipped = result.loss_sums / result.weight_sums, norm_sums / taken, clip_sums / taken
+    validation_losses = _losses(group, state.weights, "validation")
+    eval_losses = _losses(group, state.weights, "eval")
+    for m, member in enumerate(running):
+        record = EpochRecord(
+            epoch=epoch,
+            lr=rates[m],
+            train_loss=float(losses[m]),
+            validation_loss=validation_losses[m],
+            eval_loss=eval_losses[m],
+            gradient_norm=float(norms[m]),
+            clipped=float(clipped[m]),
+        )
+        member.observe(record, state.weights[m])
+    state.epoch += 1
 
-    def _losses(self, which: str) -> list[float | None]:
-        """Every member's mean loss on its validation or eval sample; ``None`` where it has none."""
-        group = self.group
-        samples = group.samples.get(which)
-        if samples is None:
-            return [None] * len(group.members)
-        loss_sums = torch.zeros(len(group.members), dtype=torch.float64, device=self.weights.device)
-        weight_sums = torch.zeros_like(loss_sums)
-        noise = [member.noise for member in group.members]
-        for batch, outputs in evaluate(
-            group.net, group.layout.views(self.weights), group.inputs, samples, group.shift, group.scale, noise
-        ):
-            targets, weights = observations(samples, batch)
-            loss_sums += weighted_totals(elementwise(group.recipe.loss, outputs, targets), weights)
-            weight_sums += totals(weights)
-        means = (loss_sums / weight_sums).tolist()
-        return [mean if size else None for mean, size in zip(means, samples.sizes, strict=True)]
 
-    def _take(self, keep: list[int]) -> None:
-        at = torch.tensor(keep, dtype=torch.long, device=self.weights.device)
-        self.progress = [self.progress[m] for m in keep]
-        self.weights = self.weights[at]
-        self.optimizer = self.optimizer.take(at)
-        self.group = self.group.take(keep)
+def _losses(group: Group, weights: Tensor, which: str) -> list[float | None]:
+    """Every member's mean loss on its validation or eval sample; ``None`` where it has none."""
+    samples = group.samples.get(which)
+    if samples is None:
+        return [None] * len(group.members)
+    loss_sums = torch.zeros(len(group.members), dtype=torch.float64, device=weights.device)
+    weight_sums = torch.zeros_like(loss_sums)
+    noise = [member.noise for member in group.members]
+    for batch, outputs in evaluate(
+        group.net, group.layout.views(weights), group.inputs, samples, group.shift, group.scale, noise
+    ):
+        targets, counts = observations(samples, batch)
+        loss_sums += weighted_totals(elementwise(group.recipe.loss, outputs, targets), counts)
+        weight_sums += totals(counts)
+    means = (loss_sums / weight_sums).tolist()
+    return [mean if size else None for mean, size in zip(means, samples.sizes, strict=True)]
+
+
+def _finish(group: Group, state: GroupState) -> list[int]:
+    """End the members that are done, and say which of the group go on."""
+    finite = state.weights.isfinite().all(1).tolist()
+    keep = []
+    for m, (member, own) in enumerate(zip(group.members, [state.members[m] for m in state.running], strict=True)):
+        failure = _failure(member, own.history[-1], finite[m])
+        waited = state.epoch - 1 - (own.best_epoch or 0)
+        stopped = member.patience is not None and waited >= member.patience
+        if not (failure or stopped or state.epoch >= member.max_epochs):
+            keep.append(m)
+            continue
+        row = state.weights[m] if own.best_weights is None else own.best_weights
+        named = group.layout.views(row[None])
+        own.finish({name: value[0].clone() for name, value in named.items()}, failure)
+    return keep
+
+
+def _failure(member: Member, last: EpochRecord, finite: bool) -> DivergenceError | None:
+    """Why a member cannot go on, if so."""
+    if finite and math.isfinite(last.train_loss):
+        return None
+    return DivergenceError(
+        f"training needs finite losses and weights, got a loss of {last.train_loss:g} in epoch "
+        f"{last.epoch}; a smaller lr (now {member.lr:g}) or clip_norm (now {member.clip_norm:g}) is the "
+        "usual cure"
+    )

@@ -13,6 +13,7 @@ from torch import Tensor
 from throughtime.nn import Init, NoiseRates
 from throughtime.records import EpochRecord
 from throughtime.training.optimizers import OptimizerName
+from throughtime.training.perturbations import Perturbation
 from throughtime.training.schedules import ScheduleName
 
 Loss = Literal["cross_entropy", "squared_error"]
@@ -72,6 +73,7 @@ class Member:
     eval: Sample | None = None
     #: only the rates above zero
     noise: NoiseRates = field(default_factory=NoiseRates)
+    perturbations: tuple[Perturbation, ...] = ()
 
 
 @dataclass(frozen=True)

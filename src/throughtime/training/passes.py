@@ -3,6 +3,8 @@
 The two give the same bits.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
@@ -23,7 +25,9 @@ from throughtime.training.batches import (
 from throughtime.training.group import Group
 from throughtime.training.layout import copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
+from throughtime.training.observers import Measurement, StepRecord
 from throughtime.training.optimizers import Optimizer
+from throughtime.training.perturbed_steps import add_penalties, perturb_batch, perturb_masks
 
 #: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
 #: members is the least.
@@ -36,8 +40,10 @@ def run_pass(
     optimizer: Optimizer,
     epoch: int,
     lr: Float[Tensor, "member"],
+    needs: frozenset[Measurement] = frozenset(),  # noqa: ARG001 - what of a step's record is optional is not there yet
+    on_step: Callable[[StepRecord], None] | None = None,
 ) -> tuple[Pass, Bool[Tensor, "step member"]]:
-    """Take every member through its training series once, weights and optimizer in place.
+    """Take every member through its training series once, weights and optimizer in place; then call ``on_step``.
 
     Returns
     -------
@@ -47,18 +53,30 @@ def run_pass(
     steps = -(-group.samples["train"].sizes // group.recipe.batch_size)
     active = torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(weights.device)
     if can_fuse(group, weights):
-        return fused_pass(group, weights, optimizer, order, int(steps.max()), lr), active
-    return autograd_pass(group, weights, optimizer, order, epoch, active, lr), active
+        result = fused_pass(group, weights, optimizer, order, int(steps.max()), lr)
+    else:
+        result = autograd_pass(group, weights, optimizer, order, epoch, active, lr)
+    for step in range(len(active)) if on_step else ():
+        assert on_step is not None
+        positions = order[:, step * group.recipe.batch_size :][:, : group.recipe.batch_size]
+        rows = np.where(positions < 0, -1, np.take_along_axis(group.samples["train"].rows, positions, 1))
+        lengths = torch.from_numpy(np.where(rows < 0, 1, group.inputs.lengths[rows]))
+        record = StepRecord(
+            epoch, step, group.places, active[step], torch.from_numpy(rows), lengths, result.norms[step]
+        )
+        on_step(record)
+    return result, active
 
 
 def can_fuse(group: Group, weights: Tensor) -> bool:
-    """Whether C++ can take whole steps: one layer and one direction, one output per series, and no noise."""
+    """Whether C++ can take whole steps: a kernel, one layer and direction, one output per series, and no noise."""
     net = group.net
     return (
         isinstance(net, Architecture)
+        and net.kind is not None
         and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
         and supports(weights)
-        and not any(member.dropout or member.noise for member in group.members)
+        and not any(member.dropout or member.noise or member.perturbations for member in group.members)
     )
 
 
@@ -73,6 +91,7 @@ def fused_pass(
     """The pass in C++, in calls between which Ctrl-C is heard."""
     net, size = group.net, group.recipe.batch_size
     assert isinstance(net, Architecture)
+    assert net.kind is not None
     samples, inputs = group.samples["train"], group.inputs
     step_work = 6 * weights.numel() * min(size, order.shape[1]) * int(inputs.lengths[samples.rows].max())
     at_once = max(1, CALL_WORK // step_work)
@@ -119,9 +138,11 @@ def autograd_pass(
             positions = padded_rows(positions, padded)
         samples, dtype = group.samples["train"], weights.dtype
         batch = gather(group.inputs, samples, positions, group.shift, group.scale, dtype)
+        batch = perturb_batch(group.net, group.members, batch, epoch, step)
         targets, counts = observations(samples, batch)
         drawn = epoch, step, batch.x.shape[1], size, weights, positions.shape[1]
         masks = dropout_masks(group.net, group.members, *drawn)
+        masks = perturb_masks(group.net, group.members, batch, masks, epoch, step)
         noise = noise_masks(group.net, group.members, *drawn)
         outputs = forward(group.net, leaves, batch.x, batch.lengths, masks, *noise)
         losses = elementwise(group.recipe.loss, outputs, targets)
@@ -131,6 +152,7 @@ def autograd_pass(
         # Handing the fractions to autograd keeps the batch mean, a sum whose order could change, out of the graph.
         weighted = fractions.to(losses.dtype)
         copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
+        add_penalties(group.members, leaves, places, active[step])
         norms.append(optimizer.step(weights, flat, lr, group.clip_norms, active[step]))
 
         loss_sums += weighted_totals(losses.detach(), counts)

@@ -1,13 +1,21 @@
-"""What long training shows: a bar on a terminal, plain lines elsewhere."""
+"""What long training shows: a bar on a terminal, plain lines elsewhere.
+
+Runs may go side by side, in threads of their own.
+"""
 
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from threading import Lock
 from typing import IO, cast
+
+import numpy as np
 
 from throughtime.records import EpochProgress
 from throughtime.terminal import Lenient
+from throughtime.training.observers import Observer
+from throughtime.training.state import GroupState
 
 Report = Callable[[EpochProgress], None]
 
@@ -17,9 +25,47 @@ LINE_EVERY = 5.0
 PICTURE_EVERY = 0.1
 
 
+class EpochReports(Observer):
+    """Reports after each epoch how a run stands.
+
+    Parameters
+    ----------
+    report
+        Called by one thread at a time.
+    runs
+        How many runs there will be, side by side or one after the other; they are numbered as they begin.
+    """
+
+    def __init__(self, report: Report, runs: int = 1) -> None:
+        self._report = report
+        self._runs = runs
+        #: a run's number by the places of its members, which no other run has
+        self._numbers: dict[tuple[int, ...], int] = {}
+        self._lock = Lock()
+
+    def on_epoch(self, state: GroupState) -> None:
+        """Report, on the losses of those who trained in this epoch."""
+        last = [member.history[-1] for member in state.members if len(member.history) == state.epoch]
+        losses = [record.validation_loss for record in last if record.validation_loss is not None]
+        with self._lock:
+            run = self._numbers.setdefault(tuple(member.place for member in state.members), len(self._numbers) + 1)
+            self._report(
+                EpochProgress(
+                    epoch=state.epoch,
+                    max_epochs=max(member.schedule.max_epochs for member in state.members),
+                    members=len(state.members),
+                    running=len(state.running),
+                    train_loss=float(np.mean([record.train_loss for record in last])),
+                    validation_loss=float(np.mean(losses)) if losses else None,
+                    run=run,
+                    runs=self._runs,
+                )
+            )
+
+
 @contextmanager
 def shown(title: str, verbose: bool, also: Report | None = None) -> Iterator[Report | None]:
-    """A report to hand to the loop: progress on stderr when ``verbose``, and ``also`` told each time.
+    """A report for `EpochReports`: progress on stderr when ``verbose``, and ``also`` called each time.
 
     Training goes on where stderr cannot be written.
     """
@@ -48,7 +94,7 @@ def _bar(title: str, screen: Lenient) -> Iterator[Report]:
         with Progress(
             TextColumn(title),
             BarColumn(bar_width=None),
-            TextColumn("{task.fields[told]}"),
+            TextColumn("{task.fields[text]}"),
             TimeRemainingColumn(),
             console=console,
             transient=True,
@@ -57,13 +103,14 @@ def _bar(title: str, screen: Lenient) -> Iterator[Report]:
             redirect_stdout=False,
             redirect_stderr=False,
         ) as bar:
-            task = bar.add_task(title, total=None, told="")
+            task = bar.add_task(title, total=None, text="")
+            completed = _Completed()
             last = time.monotonic()
 
             def report(progress: EpochProgress) -> None:
                 nonlocal last
-                done, total = _epochs(progress)
-                bar.update(task, completed=done, total=total, told=f"{_where(progress)}, {_running(progress)}")
+                text = f"{_where(progress)}, {_running(progress)}"
+                bar.update(task, completed=completed.after(progress), total=1, text=text)
                 if time.monotonic() - last >= PICTURE_EVERY:
                     bar.refresh()
                     last = time.monotonic()
@@ -76,25 +123,32 @@ def _bar(title: str, screen: Lenient) -> Iterator[Report]:
 @contextmanager
 def _lines(title: str, screen: Lenient) -> Iterator[Report]:
     begin = last = time.monotonic()
+    completed = _Completed()
 
     def report(progress: EpochProgress) -> None:
         nonlocal last
         now = time.monotonic()
-        finished = progress.running == 0 and progress.run == progress.runs
-        if now - last < LINE_EVERY and not finished:
+        fraction = completed.after(progress)
+        if now - last < LINE_EVERY and fraction < 1:
             return
         last = now
-        done, total = _epochs(progress)
-        left = (now - begin) / done * (total - done)
-        end = f"done in {now - begin:.0f} s" if finished else f"{_running(progress)}, about {left:.0f} s left"
+        left = (now - begin) / fraction * (1 - fraction)
+        end = f"done in {now - begin:.0f} s" if fraction == 1 else f"{_running(progress)}, about {left:.0f} s left"
         print(f"{title}: {_where(progress)}, {end}", file=screen, flush=True)
 
     yield report
 
 
-def _epochs(progress: EpochProgress) -> tuple[int, int]:
-    """Epochs behind and altogether, all runs counted as long as this one."""
-    return (progress.run - 1) * progress.max_epochs + progress.epoch, progress.runs * progress.max_epochs
+class _Completed:
+    """How much of all runs is done, all counted as long as each other."""
+
+    def __init__(self) -> None:
+        self._fractions: dict[int, float] = {}
+
+    def after(self, progress: EpochProgress) -> float:
+        """The fraction from 0 to 1, with what was reported before: runs may be side by side."""
+        self._fractions[progress.run] = progress.epoch / progress.max_epochs if progress.running else 1.0
+        return sum(self._fractions.values()) / progress.runs
 
 
 def _where(progress: EpochProgress) -> str:

@@ -21,6 +21,7 @@ class Purpose(IntEnum):
     DROPOUT = 2
     INNER_SPLIT = 3
     NOISE = 4
+    PERTURBATION = 5
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:
