@@ -36,8 +36,8 @@ from throughtime.estimators import (
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.cached_predictions import (
     CachedPredictions,
+    concatenate_predictions,
     observed_targets,
-    pool_predictions,
     predictions_from,
     predictions_of,
     select_targets,
@@ -376,7 +376,7 @@ def _pooled_score(
         return float("nan")
     if name.startswith(_RANKINGS) and (blind or _constant(alive)):
         return float("nan")
-    together = pool_predictions(alive)
+    together = concatenate_predictions(alive)
     if together.probabilities is None and alive[0].probabilities is not None:
         return float("nan")  # folds that know different classes have no common columns
     return _score(scorers[name], together)
