@@ -23,13 +23,16 @@ copyright = "the throughtime contributors"  # noqa: A001
 release = metadata.version("throughtime")
 
 extensions = ["myst_nb", "numpydoc", "sphinx.ext.autodoc", "sphinx.ext.autosummary"]
-exclude_patterns = ["_templates"]
+exclude_patterns = ["_static", "_templates"]
 templates_path = ["_templates"]
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 html_theme = "pydata_sphinx_theme"
 html_title = "throughtime"
+smartquotes = False  # quotes of Python stay what they are
+toc_object_entries_show_parents = "hide"
 html_theme_options = {
     "navigation_with_keys": False,
-    "show_nav_level": 2,
     "show_prev_next": False,
     "secondary_sidebar_items": {"**": ["page-toc"], "index": []},
     "footer_start": ["copyright"],
