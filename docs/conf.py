@@ -10,9 +10,11 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from docutils.nodes import SkipNode, math, math_block
+from docutils.nodes import Element, SkipNode, math, math_block
 from docutils.utils.math.latex2mathml import tex2mathml
+from sphinx.addnodes import pending_xref
 from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
 from sphinx.errors import ExtensionError
 from sphinx.writers.html5 import HTML5Translator
 
@@ -62,17 +64,18 @@ autodoc_inherit_docstrings = False
 autodoc_typehints = "none"  # types are in the docstrings where a user sets them; signatures stay short
 autodoc_member_order = "bysource"
 numpydoc_show_class_members = False  # the templates list them
-default_role = "any"
+default_role = "py:obj"
 nitpicky = True
 highlight_language = "none"
 #: Names of other projects are code, not links: their inventories would have to be fetched.
-nitpick_ignore_regex = [(r"any|py:.*", r"(matplotlib|numpy|pandas|scipy|sklearn|torch)\..*")]
+nitpick_ignore_regex = [(r"py:.*", r"(matplotlib|numpy|pandas|scipy|sklearn|torch)\..*")]
 
 
 def setup(app: Sphinx) -> None:
     """Connect what this site does differently."""
     app.connect("source-read", execute_python_blocks)
     app.connect("autodoc-skip-member", skip_foreign)
+    app.connect("missing-reference", link_public)
     app.connect("build-finished", refuse_foreign_hosts)
     app.add_html_math_renderer("mathml", (write_mathml, None), (write_mathml, None))
 
@@ -96,6 +99,14 @@ def skip_foreign(app: Sphinx, what: str, name: str, obj: Any, skip: bool, option
     home = str(getattr(function, "__module__", None))
     alias = inspect.isclass(obj) and obj.__name__ != name  # a class attribute that holds a class
     return skip or alias or (inspect.isroutine(function) and not home.startswith("throughtime"))
+
+
+def link_public(app: Sphinx, env: BuildEnvironment, node: pending_xref, contnode: Element) -> Element | None:
+    """Link a name in single backticks that is public at the top, wherever it stands; any other is code."""
+    if (node["refdomain"], node["reftype"]) != ("py", "obj"):
+        return None
+    name = f"throughtime.{node['reftarget']}"
+    return env.domains["py"].resolve_xref(env, node["refdoc"], app.builder, "obj", name, node, contnode) or contnode
 
 
 def write_mathml(translator: HTML5Translator, node: math | math_block) -> None:

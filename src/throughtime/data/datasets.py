@@ -53,7 +53,7 @@ def load(
 
 
 def load_dataset(name: str, split: Split | None = None, *, history: int | None = None) -> Dataset:
-    """Load a built-in data set with what belongs to it; the parameters are those of ``load``."""
+    """Load a built-in data set with what belongs to it; the parameters are those of `load`."""
     entries = {entry.name: entry for entry in CATALOG}
     if name not in entries:
         close = difflib.get_close_matches(str(name), entries, 1)

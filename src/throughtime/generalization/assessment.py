@@ -209,7 +209,7 @@ def assess_baselines(
         The net they stand beside, unfitted: what it predicts, they do; what it may not see of a forecast's future, they
         do not either.
     season
-        Steps after which a season comes again: ``SeasonalNaive`` looks back by whole seasons. Without one, it gives the
+        Steps after which a season comes again: `SeasonalNaive` looks back by whole seasons. Without one, it gives the
         last value that a forecast knows.
     on_model
         Told the name of each before it is trained.
