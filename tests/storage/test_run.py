@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import json
 import os
 import shutil
 import subprocess
@@ -152,6 +153,16 @@ ESCAPES = [
     "/etc/passwd", "../up", "a/../../up", "a//b", "a/", "", ".", ".hidden", "a/.b", "C:\\x", "c:x", "a\\b", "a b",
     "a\n", "a\x00b", "é", "n" * 101, "dot.", MANIFEST, "Manifest.json", "CONFIG.JSON", "config.json/inner",
 ]  # fmt: skip
+
+
+@pytest.mark.parametrize("size", [10**12, 2**63, 10**30], ids=str)
+def test_a_size_beyond_any_file_is_refused_without_making_room_for_it(size: int, run_directory: Path) -> None:
+    manifest = json.loads((run_directory / MANIFEST).read_bytes())
+    name = next(iter(manifest["files"]))
+    manifest["files"][name]["size"] = size
+    rewrite_manifest(run_directory, json.dumps(manifest).encode())
+    with pytest.raises(StorageError, match=f"{size} bytes expected, got "):
+        read_run(run_directory).bytes(name)
 
 
 @pytest.mark.parametrize("name", ESCAPES)
