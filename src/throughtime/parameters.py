@@ -141,8 +141,6 @@ class NetworkParameters(TypedDict, total=False):
     burn_in: Annotated[
         int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)
     ]
-        int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)
-    ]
     layout: Annotated[
         Literal["ntc", "nct"],
         Option("ntc", "axis order of arrays: n series, t time, c channel (aeon, sktime: nct)"),

@@ -76,9 +76,8 @@ def test_moments_of_unit_weights_are_those_of_any_weights_to_the_bit(columns: in
         if dtype == "float64":
             x[:, 0] **= {"huge": 5, "tiny": 5}.get(spoil, 1)
     x = x.astype(dtype)
-    for found, wanted in zip(
-        weighted_moments(x, np.ones(997)), _general_moments(x.astype("f8"), np.ones(997)), strict=True
-    ):
+    ones = np.ones(997)
+    for found, wanted in zip(weighted_moments(x, ones), _general_moments(x.astype("f8"), ones), strict=True):
         np.testing.assert_array_equal(found, wanted)
 
 
