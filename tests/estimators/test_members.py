@@ -70,10 +70,7 @@ def test_a_perturbation_disturbs_its_own_member_and_no_other() -> None:
 
 
 def test_classifiers_and_regressors_of_one_data_set_train_in_one_call() -> None:
-    models = [
-        SequenceClassifier(hidden_size=3, random_state=0, **SMALL),
-        SequenceRegressor(hidden_size=3, random_state=0, **SMALL),
-    ]
+    models = [cls(hidden_size=3, random_state=0, **SMALL) for cls in (SequenceClassifier, SequenceRegressor)]
     together = fit_members(models, ragged(), classes())
     for model, fitted in zip(models, together, strict=True):
         assert_same(model.fit(ragged(), classes()), fitted)

@@ -11,10 +11,12 @@ from sklearn.utils._plotting import _validate_score_name
 
 from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, axes_for, set_title, without_legend
 from throughtime.errors import ParameterError
-from throughtime.estimators import SequenceClassifier, SequenceRegressor
+from throughtime.estimators import SequenceEstimator
 from throughtime.generalization import learning_curve, validation_curve
 
 FIGSIZE = 6.0, 3.6
+#: What the estimators' own scores are called in a picture.
+_SCORE_NAMES = {"accuracy": "Accuracy", "R2": "R²"}
 #: So many values are all marked on the axis.
 MOST_TICKS = 10
 
@@ -155,11 +157,8 @@ class ValidationCurveDisplay(SklearnValidationCurveDisplay):  # type: ignore[mis
 
 def _name_of_score(score_name: str | None, scoring: Any, negate_score: bool, estimator: Any) -> str:
     """scikit-learn's name, but what our estimators' ``score`` is where it would only say "score"."""
-    if score_name is None and scoring is None and not negate_score:
-        if isinstance(estimator, SequenceClassifier):
-            return "Accuracy"
-        if isinstance(estimator, SequenceRegressor):
-            return "R²"
+    if score_name is None and scoring is None and not negate_score and isinstance(estimator, SequenceEstimator):
+        return _SCORE_NAMES[estimator.task.score_name]
     return str(_validate_score_name(score_name, scoring, negate_score))
 
 

@@ -5,11 +5,9 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
-from sklearn.base import is_classifier
-from sklearn.metrics import accuracy_score, r2_score
 
 from throughtime.data import Sequences
-from throughtime.estimators import SequenceClassifier, SequenceEstimator, targets_of
+from throughtime.estimators import SequenceEstimator, targets_of
 
 
 class CachedPredictions:
@@ -56,8 +54,7 @@ class CachedPredictions:
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """Accuracy, or R squared."""
         self._check(X)
-        metric = accuracy_score if is_classifier(self.model) else r2_score
-        return float(metric(y, self.predicted, sample_weight=sample_weight))
+        return self.model.task.score(y, self.predicted, sample_weight)
 
     def _check(self, X: Any) -> None:
         if X is not self:
@@ -72,10 +69,8 @@ class CachedPredictions:
 
 def predictions_of(estimator: SequenceEstimator, X: Sequences, y: Any, outputs: ndarray) -> CachedPredictions:
     """The predictions that a network's outputs on X stand for."""
-    predicted = estimator.predictions(X, outputs)
-    if not isinstance(estimator, SequenceClassifier):
-        return predictions_from(estimator, X, y, predicted)
-    return predictions_from(estimator, X, y, predicted, estimator.probabilities(X, outputs), estimator.classes_)
+    predicted, probabilities = estimator.predictions(X, outputs), estimator.probabilities(X, outputs)
+    return predictions_from(estimator, X, y, predicted, probabilities, getattr(estimator, "classes_", None))
 
 
 def predictions_from(
