@@ -6,6 +6,7 @@ an ``Option``.  Free of torch: ``throughtime --help`` imports this module and mu
 
 import difflib
 import math
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache, cached_property
@@ -137,7 +138,9 @@ class NetworkParameters(TypedDict, total=False):
             "a missing value is filled, and flagged to the net with the number of steps since the last one; or refused",
         ),
     ]
-    warmup: Annotated[int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)]
+    burn_in: Annotated[
+        int, Option(0, "first steps left out of loss and score when every step has a target", at_least=0)
+    ]
     layout: Annotated[
         Literal["ntc", "nct"],
         Option("ntc", "axis order of arrays: n series, t time, c channel (aeon, sktime: nct)"),
@@ -205,6 +208,42 @@ class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
 BUILT_IN_ONLY = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout",
                  "variational_dropout", "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout",
                  "init")  # fmt: skip
+
+
+#: Names of earlier versions, which still work for one, and those that took their places.
+RENAMED = {"warmup": "burn_in"}
+
+
+def renamed(values: Mapping[str, Any], warn_at: int | None = None) -> dict[str, Any]:
+    """Parameters under their names of today.
+
+    Parameters
+    ----------
+    warn_at
+        Stack level of the caller who is to be warned of an earlier version's name; nobody is, of what was saved.
+
+    Raises
+    ------
+    ParameterError
+        For other values under both names.
+
+    Warns
+    -----
+    FutureWarning
+        Of a name of an earlier version.
+    """
+    new = {name: value for name, value in values.items() if name not in RENAMED}
+    for name in values.keys() & RENAMED.keys():
+        value, now = values[name], RENAMED[name]
+        if warn_at is not None:
+            warnings.warn(
+                f"{name} is called {now} now; the next version will not know the old name",
+                FutureWarning,
+                stacklevel=warn_at,
+            )
+        if new.setdefault(now, value) != value:
+            raise ParameterError(f"{now} needs one value, got {new[now]!r}, and {value!r} under its old name {name}")
+    return new
 
 
 @dataclass(frozen=True)

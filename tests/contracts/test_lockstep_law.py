@@ -94,7 +94,7 @@ def draw(number: int) -> Case:
         "lr_schedule": one(rng, "constant", "cosine", "plateau"),
         "init": one(rng, "torch", "orthogonal", "he_normal"),
         "batch_size": one(rng, 1, 3, 7, 8, 11, 19, 40),
-        "warmup": one(rng, 0, 2) if lengths.max() > 2 else 0,
+        "burn_in": one(rng, 0, 2) if lengths.max() > 2 else 0,
     }
     sizes = rng.integers(1, 36, 2)
     members, train, test = [], [], []

@@ -85,9 +85,9 @@ def test_a_class_that_the_test_series_lack_keeps_its_column() -> None:
         CalibrationDisplay.from_predictions(NAMES[some], model.predict_proba(X[some]))
 
 
-def test_of_steps_the_observed_ones_after_the_warm_up_count() -> None:
+def test_of_steps_the_observed_ones_after_the_burn_in_count() -> None:
     targets = steps(of_classes=True)
-    model = net(warmup=1).fit(X, targets)
+    model = net(burn_in=1).fit(X, targets)
     display = CalibrationDisplay.from_estimator(model, X, targets)
     truth = np.concatenate([y[1:] for y in targets])
     said = np.concatenate([p[1:, 1] for p in model.predict_proba(X)])

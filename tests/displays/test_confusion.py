@@ -41,9 +41,9 @@ def test_shares_are_scikit_learns(normalize: str) -> None:
     assert "fraction of" in display.ax_.get_title(loc="left")
 
 
-def test_of_steps_the_observed_ones_after_the_warm_up_are_counted() -> None:
+def test_of_steps_the_observed_ones_after_the_burn_in_are_counted() -> None:
     targets = steps(of_classes=True)
-    model = net(warmup=2).fit(X, targets)
+    model = net(burn_in=2).fit(X, targets)
     found = model.predict(X)
     truth = np.concatenate([y[2:] for y in targets])
     predicted = np.concatenate([p[2:, 0] for p in found])[~np.isnan(truth)]

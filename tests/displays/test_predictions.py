@@ -33,7 +33,7 @@ def test_one_series_is_drawn_over_its_times() -> None:
     targets = steps()
     times = [np.datetime64("2024-01-01") + np.arange(length) for length in X.lengths]
     dated = Sequences.from_arrays(list(X), times=times)
-    model = net(warmup=2).fit(dated, targets)
+    model = net(burn_in=2).fit(dated, targets)
     display = PredictionsDisplay.from_estimator(model, dated[4:5], targets[4:5])
     counted = np.arange(X.lengths[4]) >= 2
     counted &= ~np.isnan(targets[4])
@@ -45,7 +45,7 @@ def test_one_series_is_drawn_over_its_times() -> None:
 
 def test_one_series_without_times_is_drawn_by_step() -> None:
     targets = steps()
-    model = net(warmup=1).fit(X, targets)
+    model = net(burn_in=1).fit(X, targets)
     display = PredictionsDisplay.from_estimator(model, X[8:9], targets[8:9])
     expected = [step for step in range(1, X.lengths[8]) if not np.isnan(targets[8][step])]
     np.testing.assert_array_equal(display.lines_[0].get_xdata(), expected)
@@ -88,7 +88,7 @@ def test_classes_and_a_target_a_series_for_step_predictions_are_refused() -> Non
 @pytest.mark.parametrize("wrapped", ["alone", "pipeline", "search"])
 def test_the_steps_drawn_of_a_forecast_are_those_that_score_counts(wrapped: str) -> None:
     targets = steps()
-    model = net(warmup=1, horizon=2)
+    model = net(burn_in=1, horizon=2)
     estimator = {
         "alone": model,
         "pipeline": make_pipeline(FunctionTransformer(), model),

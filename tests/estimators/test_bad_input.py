@@ -75,18 +75,18 @@ def test_targets_that_do_not_belong_to_the_series_are_refused():
         SequenceRegressor().fit(ragged(), np.where(classes() == 1, np.nan, 1.0))
 
 
-def test_a_warm_up_that_leaves_no_target_is_refused():
-    with refuses(DataError, "y needs an observed target after the first 30 steps (warmup), got none"):
-        SequenceRegressor(warmup=30).fit(ragged(), steps())
+def test_a_burn_in_that_leaves_no_target_is_refused():
+    with refuses(DataError, "y needs an observed target after the first 30 steps (burn_in), got none"):
+        SequenceRegressor(burn_in=30).fit(ragged(), steps())
     # of one member's series only
     longest = int(np.argmax([len(x) for x in ragged()]))
     X, y = ragged(), steps()
     X[longest] = np.ones((40, 2))
     y[longest] = np.ones(40)
     rest = np.delete(np.arange(N), longest)
-    failed, fitted = fit_members([SequenceRegressor(warmup=30, **SMALL)] * 2, X, y, train_indices=[rest, np.arange(N)])
+    failed, fitted = fit_members([SequenceRegressor(burn_in=30, **SMALL)] * 2, X, y, train_indices=[rest, np.arange(N)])
     assert str(failed) == (
-        "y needs an observed target in the training series after their first 30 steps (warmup), got none"
+        "y needs an observed target in the training series after their first 30 steps (burn_in), got none"
     )
     assert fitted.n_iter_ == 1
 
@@ -252,7 +252,7 @@ def test_training_that_diverges_says_how_and_what_cures_it():
 
 
 def test_members_that_share_a_data_set_must_agree_on_how_it_is_read():
-    for name, two in (("layout", ("ntc", "nct")), ("warmup", (0, 1))):
+    for name, two in (("layout", ("ntc", "nct")), ("burn_in", (0, 1))):
         members = [SequenceClassifier(**{name: value}) for value in two]
         with refuses(ParameterError, f"members that share one data set need the same {name}"):
             fit_members(members, ragged(), classes())

@@ -67,9 +67,9 @@ def test_float64_trains_in_float64_and_other_numbers_in_float32():
         assert fitted.predict([x.astype(np.float64) for x in X]).shape == (N,)
 
 
-def test_a_class_for_each_step_is_predicted_at_every_step_and_scored_where_observed_after_the_warm_up():
+def test_a_class_for_each_step_is_predicted_at_every_step_and_scored_where_observed_after_the_burn_in():
     y = steps(of_classes=True)
-    fitted = SequenceClassifier(**SMALL, warmup=1).fit(ragged(), y)
+    fitted = SequenceClassifier(**SMALL, burn_in=1).fit(ragged(), y)
     assert fitted.classes_.tolist() == [0, 1]
     predicted = fitted.predict(ragged())
     assert isinstance(predicted, Sequences)

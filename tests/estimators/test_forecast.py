@@ -45,7 +45,7 @@ OPTIONS: dict[str, tuple[dict[str, Any], dict[str, Any], Any]] = {
     "plain": ({}, {}, {}),
     "missing values": ({"arrays": gappy()}, {}, {}),
     "static": ({"static": RNG.normal(size=(N, 2))}, {}, {}),
-    "warm-up": ({}, {"warmup": 2}, {}),
+    "burn-in": ({}, {"burn_in": 2}, {}),
     "weights": ({}, {}, {"sample_weight": 1.0 + np.arange(N)}),
     "an inner split": ({"groups": np.arange(N) // 2}, {"early_stopping": True}, {}),
     "a transform": ({}, {"target_transform": "log1p"}, {}),
@@ -165,7 +165,7 @@ class Scaled(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 @pytest.mark.parametrize("scoring", [None, "r2", "neg_mean_absolute_error"])
 def test_folds_score_a_forecast_over_its_own_steps(piped: bool, scoring: str | None) -> None:
     X, y = Sequences.from_arrays(ARRAYS), Sequences.from_arrays(TARGETS)
-    model: Any = SequenceRegressor(**AHEAD, warmup=1)
+    model: Any = SequenceRegressor(**AHEAD, burn_in=1)
     model = make_pipeline(Scaled(), model) if piped else model
     found = cross_validate(model, X, y, cv=KFold(3), scoring=scoring)["test_score"]
     predicted = cross_val_predict(model, X, y, cv=KFold(3))
@@ -224,7 +224,7 @@ def test_series_as_seen_share_their_values_and_windows_stay_windows() -> None:
         ({"horizon": 2, "bidirectional": True}, r"^horizon needs bidirectional=False: "),
         ({"horizon": -1}, r"^horizon needs a whole number of at least 0 and of at most 1,000,000,000, got -1$"),
         ({"horizon": 5}, r"^horizon=5 needs more than 5 steps in every series, got 5 in series 1$"),
-        ({"horizon": 2, "warmup": 9}, r"^y needs an observed target after the first 11 steps \(warmup and horizon\)"),
+        ({"horizon": 2, "burn_in": 9}, r"^y needs an observed target after the first 11 steps \(burn_in and horizon\)"),
     ],
 )
 def test_what_no_forecast_can_be_made_of_is_refused(parameters: dict[str, Any], message: str) -> None:

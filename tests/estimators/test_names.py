@@ -32,7 +32,7 @@ from throughtime.estimators import (
     predict_members,
     predict_requests,
 )
-from throughtime.generalization.call_batcher import lockstep
+from throughtime.generalization.call_batcher import batch_calls
 
 SMALL = {"hidden_size": 3, "random_state": 0, "max_epochs": 2}
 NET = SequenceRegressor(**SMALL)
@@ -160,9 +160,9 @@ def test_channels_known_ahead_by_name_are_never_taken_from_another_place():
         fitted.predict(X.take_channels([1, 0]))
 
 
-def in_lockstep(estimator: SequenceRegressor, several: list[Any], y: np.ndarray) -> list[SequenceRegressor]:
+def batched(estimator: SequenceRegressor, several: list[Any], y: np.ndarray) -> list[SequenceRegressor]:
     """Fitted on each X by calls that meet."""
-    with lockstep():
+    with batch_calls():
         fits = Parallel()(delayed(lambda X: [clone(estimator).fit(X, y)])(X) for X in several)
     return [fitted for (fitted,) in fits]
 
@@ -172,7 +172,7 @@ def test_names_are_kept_by_members_and_by_calls_that_meet():
     other = X.take_channels([1, 0])
     found = [
         *fit_members([NET, NET], X, values()),
-        *in_lockstep(NET, [X, other, ragged()], values()),
+        *batched(NET, [X, other, ragged()], values()),
     ]
     told = [getattr(one, "feature_names_in_", np.array([])).tolist() for one in found]
     assert told == [["heat", "flow"]] * 3 + [["flow", "heat"], []]

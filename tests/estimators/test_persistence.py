@@ -33,7 +33,7 @@ FITTED = {
     ),
     "balanced": lambda: SequenceClassifier(**SMALL, class_weight="balanced").fit(ragged(), classes() > 0),
     "floats as classes": lambda: SequenceClassifier(**SMALL).fit(ragged(), classes() * 1.0),
-    "classes at every step": lambda: SequenceClassifier(**SMALL, warmup=1).fit(ragged(), steps(of_classes=True)),
+    "classes at every step": lambda: SequenceClassifier(**SMALL, burn_in=1).fit(ragged(), steps(of_classes=True)),
     "numbers at every step": lambda: SequenceRegressor(**SMALL).fit(ragged(), steps()),
     "transformed": lambda: SequenceRegressor(**SMALL, target_transform="log1p").fit(ragged(), values()),
     "single precision": lambda: SequenceRegressor(**SMALL, cell="lstm").fit(ragged(np.float32), values()),

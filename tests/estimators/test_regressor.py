@@ -64,9 +64,9 @@ def test_what_the_sqrt_scale_would_bring_back_from_below_zero_is_zero():
     assert (fitted.predict(ragged()) == 0).all()
 
 
-def test_a_target_each_step_is_predicted_at_every_step_and_scored_where_observed_after_the_warm_up():
+def test_a_target_each_step_is_predicted_at_every_step_and_scored_where_observed_after_the_burn_in():
     y = steps()
-    fitted = SequenceRegressor(**SMALL, warmup=1).fit(ragged(), y)
+    fitted = SequenceRegressor(**SMALL, burn_in=1).fit(ragged(), y)
     predicted = fitted.predict(ragged())
     assert isinstance(predicted, Sequences)
     assert np.array_equal(predicted.lengths, LENGTHS)
@@ -76,11 +76,11 @@ def test_a_target_each_step_is_predicted_at_every_step_and_scored_where_observed
     assert fitted.target_mean_ == pytest.approx(truth[seen].mean())
     assert fitted.score(ragged(), y) == r2_score(truth[seen], found[seen])
     assert fitted.score(ragged(), y) > 0.8
-    # what is unobserved, or before the warm-up, may be anything
+    # what is unobserved, or before the burn-in, may be anything
     changed = [own.copy() for own in y]
     for own in changed:
         own[0] = 1e6
-    other = SequenceRegressor(**SMALL, warmup=1).fit(ragged(), changed)
+    other = SequenceRegressor(**SMALL, burn_in=1).fit(ragged(), changed)
     assert other.predict(ragged()) == predicted
     assert other.score(ragged(), changed) == fitted.score(ragged(), y)
 

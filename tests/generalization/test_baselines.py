@@ -289,7 +289,7 @@ def test_the_baselines_of_a_forecast_see_what_it_sees(known: list[int]) -> None:
 
 def test_baselines_and_forecast_are_scored_on_the_same_steps() -> None:
     X, y = of_steps(np.tile(np.random.default_rng(0).normal(size=(6, 4)), 5))
-    model = SequenceRegressor(hidden_size=2, max_epochs=1, random_state=0, horizon=3, warmup=1)
+    model = SequenceRegressor(hidden_size=2, max_epochs=1, random_state=0, horizon=3, burn_in=1)
     splits = [(np.arange(3), np.arange(3, 6)), (np.arange(3, 6), np.arange(3))]
     scorers = scorers_for(model, y, ["r2", "neg_mean_squared_error"])
     found = {one.name: one for one in assess_baselines(model, X, y, splits, scorers, test=(X, y), season=4)}

@@ -65,10 +65,10 @@ def test_every_score_is_that_of_the_fold_fitted_alone():
     ("scoring", "metric"), [(None, r2_score), ("r2", r2_score), ("neg_mean_absolute_error", mean_absolute_error)]
 )
 def test_targets_at_every_step_are_scored_over_the_observed_steps_of_the_test_series(scoring, metric):
-    estimator = SequenceRegressor(**NET, warmup=1)
+    estimator = SequenceRegressor(**NET, burn_in=1)
     found = cross_validate(estimator, X, STEPS, cv=KFold(3), scoring=scoring)["test_score"]
     for fold, (train, test) in enumerate(KFold(3).split(np.zeros(N))):
-        alone = SequenceRegressor(**NET, warmup=1).fit(part(ARRAYS, train), part(STEPS, train))
+        alone = SequenceRegressor(**NET, burn_in=1).fit(part(ARRAYS, train), part(STEPS, train))
         predicted = alone.predict(part(ARRAYS, test))
         truth = np.concatenate([y[1:] for y in part(STEPS, test)])
         predictions = np.concatenate([y[1:, 0] for y in predicted])

@@ -68,12 +68,12 @@ def test_windows_with_a_label_each_leak_by_the_steps_they_share() -> None:
     assert found(purged) == set()
 
 
-def test_a_shared_warm_up_is_no_leak_of_targets() -> None:
+def test_a_shared_burn_in_is_no_leak_of_targets() -> None:
     X = LONG.windows(20, stride=10)
     y = Sequences(X.values[:, :1].copy(), X.offsets)
     halves = [(np.arange(0, 11), np.arange(11, 22))]
     assert by_code(X, y, cv=halves)["GEN002"].verdict == "found"
-    report = by_code(X, y, cv=halves, warmup=10)  # the last 10 steps of each window count, no two windows' the same
+    report = by_code(X, y, cv=halves, burn_in=10)  # the last 10 steps of each window count, no two windows' the same
     assert report["GEN002"].verdict == "clear"
     assert (report["GEN003"].verdict, report["GEN003"].severity) == ("found", "warning")
     assert report["GEN003"].measured == pytest.approx(10 / (20 * 11))
@@ -216,12 +216,12 @@ COPIED = {
 @pytest.mark.parametrize("kind", COPIED)
 def test_shops_that_share_the_weather_are_no_copies_of_each_other(kind: str, targets: Any) -> None:
     X, folds = COPIED[kind], KFold(3)
-    report = by_code(X, targets, cv=folds, warmup=7)
+    report = by_code(X, targets, cv=folds, burn_in=7)
     assert found(report) <= {"GEN005"}
     assert {"GEN001", "GEN002"} <= found(by_code(X, cv=folds))  # nothing says that they are not
     # a shop is there twice
     twice = [*range(8), 0]
-    again = by_code(X, [targets[shop] for shop in twice], cv=[(np.arange(8), np.array([8]))], warmup=7)
+    again = by_code(X, [targets[shop] for shop in twice], cv=[(np.arange(8), np.array([8]))], burn_in=7)
     assert [again[code].measured for code in ("GEN001", "GEN002")] == [1.0, 1.0]
 
 
@@ -256,10 +256,10 @@ def test_a_copy_whose_targets_were_masked_elsewhere_shares_inputs_alone() -> Non
     assert (report["GEN002"].verdict, report["GEN003"].measured) == ("clear", 1.0)
 
 
-def test_times_of_a_warm_up_alone_are_no_times_on_both_sides() -> None:
+def test_times_of_a_burn_in_alone_are_no_times_on_both_sides() -> None:
     clocks = [np.arange(start, start + 20.0) for start in (0, 10, 20, 30)]
     X = Sequences.from_arrays([RNG.normal(size=(20, 1)) for _ in clocks], times=clocks)
     y = Sequences.from_arrays([RNG.normal(size=(20, 1)) for _ in clocks])
     folds = [(np.array([0, 2]), np.array([1, 3]))]
     assert by_code(X, y, cv=folds)["GEN005"].measured == 30 / 40
-    assert by_code(X, y, cv=folds, warmup=10)["GEN005"].verdict == "clear"
+    assert by_code(X, y, cv=folds, burn_in=10)["GEN005"].verdict == "clear"

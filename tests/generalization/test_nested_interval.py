@@ -212,12 +212,12 @@ def step_targets(*, of_classes: bool = False) -> Sequences:
     return Sequences(np.where(np.arange(len(values)) % 3 == 1, np.nan, values)[:, None], RAGGED.offsets)
 
 
-@pytest.mark.parametrize("ahead", [{}, {"warmup": 1}, {"horizon": 1, "known": [1], "warmup": 1}])
+@pytest.mark.parametrize("ahead", [{}, {"burn_in": 1}, {"horizon": 1, "known": [1], "burn_in": 1}])
 @pytest.mark.parametrize("grouped", [False, True])
 def test_a_series_counts_as_one_example_by_the_mean_over_its_steps(ahead: dict[str, Any], grouped: bool) -> None:
     net, y = SequenceRegressor(**STEPS, **ahead), step_targets()
     groups = np.arange(12) // 2 if grouped else None
-    first = ahead.get("warmup", 0) + ahead.get("horizon", 0)
+    first = ahead.get("burn_in", 0) + ahead.get("horizon", 0)
     seed = np.random.RandomState(4).randint(2**31)
     kind = GroupKFold if grouped else KFold
     folds = [test for _, test in kind(3, shuffle=True, random_state=seed).split(np.zeros(12), groups=groups)]
@@ -268,9 +268,9 @@ def test_classes_at_each_step_are_scored_as_scikit_learn_would_each_series() -> 
 def test_a_series_without_a_step_that_counts_is_named() -> None:
     y = [np.where(np.arange(len(x)) > (1 if k == 7 else -1), np.nan, 1.0) for k, x in enumerate(RAGGED)]
     y = [np.where(np.isnan(one) & (k != 7), 1.0, one) for k, one in enumerate(y)]
-    needs = "^nested_cv_interval needs an observed step after horizon and warm-up in every series, series 7 has none$"
+    needs = "^nested_cv_interval needs an observed step after horizon and burn-in in every series, series 7 has none$"
     with pytest.raises(DataError, match=needs):
-        nested_cv_interval(SequenceRegressor(**STEPS, warmup=2), RAGGED, y, n_splits=3)
+        nested_cv_interval(SequenceRegressor(**STEPS, burn_in=2), RAGGED, y, n_splits=3)
     with pytest.raises(ParameterError, match=r"^scoring needs to give a number for each of \d+ steps, got \(\)$"):
         nested_cv_interval(SequenceRegressor(**STEPS), RAGGED, step_targets(), n_splits=3, scoring=lambda *_: 0.5)
 

@@ -22,7 +22,7 @@ from throughtime.parameters import Parameter, check_value, declared
 
 _FORMS = "a list of values, {loguniform = [a, b]}, {uniform = [a, b]} or {randint = [a, b]}"
 #: Of the data or the machine, not of a network; scores over other steps could not be compared.
-_FOR_ALL = ("layout", "warmup", "device", "verbose")
+_FOR_ALL = ("layout", "burn_in", "device", "verbose")
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,15 @@ from typing import Annotated, Any, Literal
 import typer
 
 from throughtime.errors import ParameterError
-from throughtime.parameters import ClassifierParameters, Parameter, RegressorParameters, check_value, declared
+from throughtime.parameters import (
+    RENAMED,
+    ClassifierParameters,
+    Parameter,
+    RegressorParameters,
+    check_value,
+    declared,
+    renamed,
+)
 
 Task = Literal["classification", "regression"]
 SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
@@ -64,6 +72,9 @@ def _flags(parameter: Parameter) -> Iterator[tuple[str, Any]]:
         return
     metavar = "WORD" if parameter.choices else _METAVARS.get(parameter.type, "A=1,...")
     yield parameter.name, Annotated[str | None, typer.Option(flag, metavar=metavar, **words)]
+    for old, name in RENAMED.items():
+        if name == parameter.name:
+            yield old, Annotated[str | None, typer.Option(f"--{old.replace('_', '-')}", hidden=True)]
 
 
 def parse_value(parameter: Parameter, text: Any) -> Any:
@@ -145,7 +156,7 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
         raise ParameterError(f"{path}: {where} {what}{_hint(name, model.__annotations__)}") from error
     parameters = {}
     known = model_parameters()
-    for name, value in config.model.items():
+    for name, value in renamed(config.model, warn_at=2).items():
         if name not in known:
             raise ParameterError(f"{path}: model.{name} is not a parameter{_hint(name, known)}")
         try:
@@ -163,7 +174,8 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that were typed, as values."""
     known = model_parameters()
-    typed = {name: parse_value(known[name], flags[name]) for name in known if flags.get(name) is not None}
+    typed = renamed({name: flags[name] for name in (*known, *RENAMED) if flags.get(name) is not None}, warn_at=2)
+    typed = {name: parse_value(known[name], typed[name]) for name in known if name in typed}
     refused = [name for name in known if flags.get(_NO + name)]
     if both := [name for name in refused if name in typed]:
         flag = both[0].replace("_", "-")

@@ -116,7 +116,7 @@ def plan_of(
     splits = fold_indices(cv, train.X, y, groups)
     scorers = scorers_for(model, y, chosen.get("scoring", ()))
     leakage = leakage_report(
-        train.X, y, groups=groups, cv=splits, warmup=model.warmup + model.horizon, most_work=_MOST_WORK
+        train.X, y, groups=groups, cv=splits, burn_in=model.burn_in + model.horizon, most_work=_MOST_WORK
     )
     print_leakage(leakage)
     settings = {

@@ -23,7 +23,7 @@ from throughtime.estimators import (
     execute,
     from_plain,
 )
-from throughtime.generalization.cached_predictions import predictions_of
+from throughtime.generalization import predictions_of
 
 
 def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None) -> None:

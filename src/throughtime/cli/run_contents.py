@@ -8,7 +8,7 @@ from pydantic import Field
 from throughtime.cli.options import SCHEMAS
 from throughtime.data.dataset import Columns
 from throughtime.errors import ParameterError, StorageError
-from throughtime.parameters import check_values, declared
+from throughtime.parameters import check_values, declared, renamed
 from throughtime.storage import Run, typed
 
 _Natural = Annotated[int, Field(ge=0)]
@@ -79,8 +79,9 @@ def settings_of(run: Run) -> dict[str, Any]:
     """
     source = str(run.directory / "config.json")
     checked = typed(run.json("config.json"), _Settings, source, "the settings of a run")
-    parameters, schema = checked.parameters, SCHEMAS[checked.task]
+    schema = SCHEMAS[checked.task]
     try:
+        parameters = renamed(checked.parameters)
         if "random_state" not in parameters:
             raise ParameterError("random_state needs a value, got none")
         check_values(schema, {name: value for name, value in parameters.items() if name in declared(schema)})
@@ -89,7 +90,7 @@ def settings_of(run: Run) -> dict[str, Any]:
     columns = {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(checked.columns).items()
     }
-    return asdict(checked) | {"columns": columns}  # nothing that was not looked at
+    return asdict(checked) | {"columns": columns, "parameters": parameters}  # nothing that was not looked at
 
 
 def folds_of(run: Run) -> list[dict[str, Any]]:

@@ -49,10 +49,10 @@ def pair_up(y_true: Any, y_pred: Any, unscored: int = 0) -> tuple[ndarray, ndarr
 
 
 def unscored_steps(estimator: Any) -> int:
-    """First steps that ``score`` leaves out: horizon and warm-up of an estimator, whatever it is wrapped in."""
+    """First steps that ``score`` leaves out: horizon and burn-in of an estimator, whatever it is wrapped in."""
     while isinstance(estimator, Pipeline) or hasattr(estimator, "best_estimator_"):
         estimator = estimator[-1] if isinstance(estimator, Pipeline) else estimator.best_estimator_
-    return int(getattr(estimator, "warmup", 0)) + int(getattr(estimator, "horizon", 0))
+    return int(getattr(estimator, "burn_in", 0)) + int(getattr(estimator, "horizon", 0))
 
 
 def _predicted(y_pred: Sequences) -> ndarray:

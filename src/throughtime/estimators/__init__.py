@@ -16,7 +16,7 @@ from throughtime.estimators.preparation import check_device
 from throughtime.estimators.problem import sequences_like
 from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
-from throughtime.estimators.targets import targets_of
+from throughtime.estimators.targets import checked_weights, targets_of
 from throughtime.estimators.tasks import Task
 
 __all__ = [
@@ -33,6 +33,7 @@ __all__ = [
     "Task",
     "at_own_steps",
     "check_device",
+    "checked_weights",
     "execute",
     "fit_members",
     "fit_requests",

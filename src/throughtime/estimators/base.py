@@ -21,7 +21,7 @@ from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.targets import observed_pairs, steps_like
 from throughtime.estimators.tasks import Task
 from throughtime.estimators.trained import Module, TrainedNetwork
-from throughtime.parameters import declared
+from throughtime.parameters import declared, renamed
 from throughtime.records import EpochRecord
 
 C = TypeVar("C", bound=type)
@@ -113,11 +113,26 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
 
     def _set(self, given: dict[str, Any]) -> None:
         known = declared(self.schema)
+        given = renamed(given, warn_at=4)
         for name in given:
             if name not in known:
                 raise TypeError(f"{type(self).__name__}.__init__() got an unexpected keyword argument {name!r}")
         for name, parameter in known.items():
             setattr(self, name, given.get(name, parameter.option.default))
+
+    def set_params(self, **params: Any) -> Self:
+        """Set parameters; see scikit-learn."""
+        chosen: Self = super().set_params(**renamed(params, warn_at=3))
+        return chosen
+
+    @property
+    def warmup(self) -> int:
+        """The old name of ``burn_in``."""
+        return int(renamed({"warmup": self.burn_in}, warn_at=3)["burn_in"])
+
+    @warmup.setter
+    def warmup(self, value: int) -> None:
+        self.burn_in = renamed({"warmup": value}, warn_at=3)["burn_in"]
 
     def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
         """Train on all series of X.

@@ -45,5 +45,5 @@ class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[mi
         return probabilities
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """Accuracy, over the observed steps after the warm-up when every step has a target."""
+        """Accuracy, over the observed steps after the burn-in when every step has a target."""
         return self._score(X, y, sample_weight)

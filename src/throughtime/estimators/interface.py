@@ -20,7 +20,7 @@ class Estimator(Protocol):
     normalize: str
     device: str
     verbose: int
-    warmup: int
+    burn_in: int
     horizon: int
     known: Any
 

@@ -18,7 +18,7 @@ from throughtime.estimators.names import NAMES
 from throughtime.estimators.trained import TrainedNetwork
 from throughtime.kernels import CellSpec
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
-from throughtime.parameters import CellName, Nonlinearity, check_values, declared
+from throughtime.parameters import CellName, Nonlinearity, check_values, declared, renamed
 from throughtime.records import EpochRecord
 
 E = TypeVar("E", bound=FittedEstimator)
@@ -191,7 +191,7 @@ def restore(
     _check_cell(facts, source, cell)
     cls = class_of(facts["kind"])
     try:
-        parameters = _ADDED | dict(facts["parameters"]) | {"module": module}
+        parameters = _ADDED | renamed(facts["parameters"]) | {"module": module}
         shapes = dict(facts["architecture"])
         if cell is not None:
             parameters["cell"] = shapes["cell"] = cell

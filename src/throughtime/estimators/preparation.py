@@ -64,7 +64,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
     targets = problem.targets.take(indices)
     if targets.by_step and np.isnan(targets.values).all():
         raise DataError(
-            f"y needs an observed target in the training series after their first {p['warmup']} steps (warmup), "
+            f"y needs an observed target in the training series after their first {p['burn_in']} steps (burn_in), "
             "got none"
         )
     clock = check_even(problem.X[indices], f"horizon={problem.horizon}") if problem.horizon else None

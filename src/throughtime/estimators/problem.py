@@ -40,7 +40,7 @@ class Problem:
         for estimator in estimators:
             check_values(estimator.schema, parameters_of(estimator))
         first = estimators[0]
-        for name in ("layout", "warmup", "horizon", "known"):
+        for name in ("layout", "burn_in", "horizon", "known"):
             if any(getattr(estimator, name) != getattr(first, name) for estimator in estimators):
                 raise ParameterError(f"members that share one data set need the same {name}")
         self.X = as_sequences(X, layout=first.layout)
@@ -55,7 +55,7 @@ class Problem:
                 "channel is read up to the step that is predicted"
             )
         self.known = known_channels(first.known, self.X)
-        self.targets = targets_of(y, self.X, first.warmup, self.horizon)
+        self.targets = targets_of(y, self.X, first.burn_in, self.horizon)
         if self.horizon:
             self.targets = self.targets.after(self.horizon)
         self.weights = checked_weights(sample_weight, len(self.X))

@@ -20,7 +20,7 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
     With ``horizon=h`` it forecasts: the target of step t is predicted from the channels of X up to step t - h, and from
     those in ``known`` (a calendar, planned prices) up to step t itself.  The target's own past is seen if it is one of
     the channels.  ``predict`` stays aligned with X: the first h steps of each series have no forecast and are NaN;
-    ``score`` leaves them out, and the ``warmup`` after them.  To forecast beyond the data append h rows to a series,
+    ``score`` leaves them out, and the ``burn_in`` after them.  To forecast beyond the data append h rows to a series,
     NaN in all channels that are not known.  See ``docs/guide/forecasting.md``.
 
     Examples
@@ -40,5 +40,5 @@ class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc
         self._set(dict(parameters))
 
     def score(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """R squared (in hydrology NSE); of a target each step, over the observed steps after horizon and warm-up."""
+        """R squared (in hydrology NSE); of a target each step, over the observed steps after horizon and burn-in."""
         return self._score(X, y, sample_weight)

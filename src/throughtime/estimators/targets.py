@@ -51,10 +51,10 @@ class Targets:
         return Targets(self.values[steps_within(self.lengths) >= steps], self.lengths - steps)
 
 
-def targets_of(y: Any, X: Sequences, warmup: int = 0, horizon: int = 0) -> Targets:
-    """Check targets against their series; the first steps of each, ``horizon + warmup``, count as unobserved (NaN).
+def targets_of(y: Any, X: Sequences, burn_in: int = 0, horizon: int = 0) -> Targets:
+    """Check targets against their series; the first steps of each, ``horizon + burn_in``, count as unobserved (NaN).
 
-    The warm-up is counted in steps read: the first ``horizon`` steps have no forecast that it could be about.
+    The burn-in is counted in steps read: the first ``horizon`` steps have no forecast that it could be about.
     """
     y = as_targets(y, X)
     if not isinstance(y, Sequences):
@@ -65,9 +65,9 @@ def targets_of(y: Any, X: Sequences, warmup: int = 0, horizon: int = 0) -> Targe
         raise DataError(f"y needs one target per step, got {y.n_channels} channels")
     check_longer(X, horizon)
     values = y.values[:, 0].copy()
-    values[steps_within(y.lengths) < warmup + horizon] = np.nan
+    values[steps_within(y.lengths) < burn_in + horizon] = np.nan
     if np.isnan(values).all():
-        which = f"{warmup + horizon} steps (warmup{' and horizon' if horizon else ''})"
+        which = f"{burn_in + horizon} steps (burn_in{' and horizon' if horizon else ''})"
         raise DataError(f"y needs an observed target after the first {which}, got none")
     return Targets(values, np.asarray(y.lengths))
 
@@ -184,7 +184,7 @@ def steps_like(X: Sequences, values: ndarray) -> Sequences:
 def observed_pairs(
     estimator: Any, X: Any, y: Any, found: ndarray | Sequences, sample_weight: Any = None
 ) -> tuple[ndarray, ndarray, ndarray | None]:
-    """Truth, prediction and weight wherever there is a target that counts: series, or steps after the warm-up."""
+    """Truth, prediction and weight wherever there is a target that counts: series, or steps after the burn-in."""
     series = as_sequences(X, layout=estimator.layout)
     weights = None if sample_weight is None else checked_weights(sample_weight, len(series))
     if not estimator.by_step_:
@@ -192,7 +192,7 @@ def observed_pairs(
         if isinstance(truth, Sequences):
             raise ParameterError("this estimator was fitted on a target per series and needs the same to score")
         return truth, np.asarray(found), weights
-    targets = targets_of(y, series, estimator.warmup, estimator.horizon_)
+    targets = targets_of(y, series, estimator.burn_in, estimator.horizon_)
     if not targets.by_step:
         raise ParameterError("this estimator was fitted on a target each step and needs the same to score")
     seen = ~np.isnan(targets.values)

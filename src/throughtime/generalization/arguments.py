@@ -96,7 +96,7 @@ def takes_groups(cv: Any) -> bool:
 
 
 class ObservedSteps:
-    """A scorer of series as one of steps: those observed after the warm-up, of all test series together."""
+    """A scorer of series as one of steps: those observed after the burn-in, of all test series together."""
 
     def __init__(self, scorer: Callable[..., Any]) -> None:
         self.scorer = scorer

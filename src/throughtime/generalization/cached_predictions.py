@@ -20,7 +20,7 @@ class CachedPredictions:
     model
         Whose kind and classes a scorer sees.
     truth, predicted
-        One per series; or flat, one per observed step after the warm-up.
+        One per series; or flat, one per observed step after the burn-in.
     probabilities, classes
         ``(example, class)``, of a classifier; ``classes`` are those of the columns.
     steps
@@ -87,7 +87,7 @@ def predictions_from(
     classes: ndarray | None = None,
 ) -> CachedPredictions:
     """Predictions on X of any model, one per series or one per step as ``model`` makes them."""
-    targets = targets_of(y, X, model.warmup, model.horizon)
+    targets = targets_of(y, X, model.burn_in, model.horizon)
     if not targets.by_step:
         return CachedPredictions(model, targets.values, np.asarray(predicted), probabilities, classes)
     seen = ~np.isnan(targets.values)

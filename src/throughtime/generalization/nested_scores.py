@@ -98,7 +98,7 @@ def nested_cv_interval(
     ----------
     y
         One target per series; or one per step, and then a series counts as one example, by the mean over its observed
-        steps after horizon and warm-up.
+        steps after horizon and burn-in.
     scoring
         ``accuracy`` (a classifier's default), ``neg_log_loss``, ``neg_mean_squared_error`` (a regressor's default),
         ``neg_mean_absolute_error``, or a callable ``(estimator, X, y)`` that gives a score of each example, or each
@@ -177,11 +177,11 @@ def _refuse_unscored(estimator: Any, X: Sequences, y: Sequences) -> None:
     """Name the first series that none of its steps could give a score."""
     network = network_of(estimator)
     assert network is not None
-    seen = ~np.isnan(targets_of(y, X, network.warmup, network.horizon).values)
+    seen = ~np.isnan(targets_of(y, X, network.burn_in, network.horizon).values)
     counts = np.add.reduceat(seen.astype(np.intp), X.offsets[:-1])
     if not counts.all():
         raise DataError(
-            f"nested_cv_interval needs an observed step after horizon and warm-up in every series, series "
+            f"nested_cv_interval needs an observed step after horizon and burn-in in every series, series "
             f"{int(counts.argmin())} has none"
         )
 

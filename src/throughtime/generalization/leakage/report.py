@@ -16,6 +16,7 @@ from throughtime.generalization.leakage.near_duplicates import NEAR_DUPLICATES
 from throughtime.generalization.leakage.overlaps import OVERLAPPING_INPUTS, OVERLAPPING_TARGETS
 from throughtime.generalization.leakage.shared_groups import SHARED_GROUPS
 from throughtime.generalization.leakage.shared_times import SHARED_TIMES, times_of
+from throughtime.parameters import renamed
 from throughtime.records import Records
 
 #: The checks of `leakage_report`, in order of code.
@@ -36,10 +37,11 @@ def leakage_report(
     groups: Any = None,
     time: Any = None,
     cv: Any = None,
-    warmup: int = 0,
+    burn_in: int = 0,
     layout: Any = "ntc",
     most_work: float | None = None,
     checks: Sequence[Check] = LEAKAGE_CHECKS,
+    warmup: int | None = None,
 ) -> Records[Finding]:
     """Look for what would let a model know its test series from training.
 
@@ -52,15 +54,15 @@ def leakage_report(
     y
         One target per series, or one per step. Series of the same inputs whose targets differ share covariates, such as
         shops of one town its weather, and are no copies of each other. With one per step, steps with a target in
-        training and in test leak, while shared input that has no target on both sides, such as a warm-up, may not.
+        training and in test leak, while shared input that has no target on both sides, such as a burn-in, may not.
     groups
         One per series, those of X by default.
     time
         One per series: when it was; the times of the steps of X by default.
     cv
         A splitter, a number of folds, or the folds themselves.
-    warmup
-        First steps of each series whose targets count for nothing; of a forecast, its horizon and its warm-up.
+    burn_in
+        First steps of each series whose targets count for nothing; of a forecast, its horizon and its burn-in.
     most_work
         A check that would look at more values than so many is not made, and its verdict says so: 1e8 take seconds.
         All are made by default.
@@ -69,6 +71,8 @@ def leakage_report(
         (a list of pairs of indices, training and test), ``targets`` (one per series, or `Sequences` of one channel),
         ``groups`` (one per series) and ``burn_in`` (steps). Without targets or groups, those that need them are not
         applicable.
+    warmup
+        The old name of ``burn_in``.
 
     Returns
     -------
@@ -86,10 +90,12 @@ def leakage_report(
     ParameterError
         When two checks have one code.
     """
+    if warmup is not None:
+        burn_in = renamed({"warmup": warmup} | ({"burn_in": burn_in} if burn_in else {}), warn_at=3)["burn_in"]
     series = as_sequences(X, layout=layout)
     targets = None if y is None else as_targets(y, series)
     by = series.groups if groups is None else np.asarray(groups)
-    copies = Copies(series, targets, by, warmup)
+    copies = Copies(series, targets, by, burn_in)
     return run_checks(
         checks,
         most_work=most_work,
@@ -97,7 +103,7 @@ def leakage_report(
         targets=targets,
         groups=by,
         times=times_of(series, time, copies.targeted),
-        burn_in=warmup,
+        burn_in=burn_in,
         splits=_splits(series, targets, by, cv),
         copies=copies,
     )

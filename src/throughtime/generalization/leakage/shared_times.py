@@ -23,7 +23,7 @@ class Times:
     edges
         Where the times of each series begin, and the end of the last.
     counted
-        Those of a target; a warm-up may be of any time.
+        Those of a target; a burn-in may be of any time.
     """
 
     values: Shaped[ndarray, "time"]
