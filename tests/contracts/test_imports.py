@@ -28,10 +28,7 @@ PAST_A_FACE: set[tuple[str, str]] = {
         "cli.demo": ["training.progress"],
         "cli.fit": ["estimators.memory", "training.progress"],
         "cli.plan": ["estimators.preparation"],
-<<<<<<< HEAD
         "cli.predict": ["generalization.cached_predictions"],
-=======
->>>>>>> findings
         "cli.run_contents": ["data.dataset"],
         "cli.run_files": ["estimators.persistence"],
         "estimators.preparation": ["training.batches", "training.members"],
