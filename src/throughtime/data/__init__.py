@@ -8,6 +8,7 @@ from throughtime.data.datasets import available, load, load_dataset
 from throughtime.data.description import Description, Spread, Target, describe, is_labels
 from throughtime.data.frames import column_names, is_frame
 from throughtime.data.moments import weighted_moments
+from throughtime.data.readers import READERS, Reader, ReadOptions
 from throughtime.data.reading import read, reads_columns
 from throughtime.data.reasons import reason
 from throughtime.data.rows import SeriesRows, StepRows, steps_within
@@ -15,6 +16,7 @@ from throughtime.data.sequences import Sequences, as_labels, concatenate, unmask
 from throughtime.data.tables import from_table
 
 __all__ = [
+    "READERS",
     "BuiltIn",
     "Clock",
     "Columns",
@@ -22,6 +24,8 @@ __all__ = [
     "Decimal",
     "Description",
     "Layout",
+    "ReadOptions",
+    "Reader",
     "Sequences",
     "SeriesRows",
     "Spacing",

@@ -1,7 +1,7 @@
 """One function for every source: a file, a directory, a table, the name of a built-in data set."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from os import PathLike
 from pathlib import Path
@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike
 
-from throughtime.data.archives import read_archive
 from throughtime.data.catalog import CATALOG
 from throughtime.data.conversion import Layout
 from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Untargeted
 from throughtime.data.datasets import Split, load_dataset
 from throughtime.data.paths import printable, refuse_special, refuse_undecodable
+from throughtime.data.readers import READERS, Reader, ReadOptions
 from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences
-from throughtime.data.table_files import SUFFIXES, read_directory, read_table_file
+from throughtime.data.table_files import read_directory
 from throughtime.data.tables import from_table
-from throughtime.data.ts_files import read_ts
 from throughtime.errors import DataError, ParameterError
 
 
@@ -40,6 +39,7 @@ def read(
     layout: Layout = "ntc",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
+    readers: Sequence[Reader] = READERS,
 ) -> Dataset:
     """Read series and their targets.
 
@@ -66,6 +66,8 @@ def read(
     dtype
         float32 or float64: what networks with ``dtype="auto"`` train in. The values themselves are held in float64
         wherever float32 could lose digits of them, to be centered before they are rounded.
+    readers
+        Of the formats of files, the first with a file's suffix: ``[*READERS, mine]`` adds one.
 
     Raises
     ------
@@ -96,7 +98,7 @@ def read(
             dtype=dtype,
         )
     path = Path(source)
-    if not reads_columns(source) and columns != Columns(own_past=own_past, targets=targets):
+    if not reads_columns(source, readers) and columns != Columns(own_past=own_past, targets=targets):
         given = [
             name
             for name in ("id", "time", "target", "group", "static", "channels", "target_kind", "decimal")
@@ -116,15 +118,12 @@ def read(
         if not path.exists():
             raise DataError(_absent(str(source)))
         refuse_special(path)
-        if suffix in SUFFIXES:
-            return read_table_file(path, columns, require_target=require_target, dtype=dtype)
-        if suffix == ".npz":
-            data = read_archive(path, layout=layout, targets=targets, require_target=require_target, dtype=dtype)
-            return _with_own_past(data) if own_past else data
-        if suffix == ".ts":
-            data = read_ts(path, require_target=require_target, dtype=dtype)
-            return _with_own_past(data) if own_past else data
-        raise DataError(f"a file needs to be .csv, .parquet, .npz or .ts, got {suffix or 'no suffix'}")
+        reader = _reader_of(suffix, readers)
+        if reader is None:
+            *others, last = [name for reader in readers for name in reader.suffixes]
+            raise DataError(f"a file needs to be {', '.join(others)} or {last}, got {suffix or 'no suffix'}")
+        data = reader.read(path, ReadOptions(columns, layout, require_target, dtype))
+        return data if reader.tabular or not own_past else _with_own_past(data)
     except DataError as error:
         raise type(error)(f"{printable(path)}: {error}") from error
     except (OSError, ValueError) as error:
@@ -154,11 +153,16 @@ def _with_own_past(data: Dataset) -> Dataset:
     return replace(data, X=X, columns=replace(data.columns, own_past=True))
 
 
-def reads_columns(source: Any) -> bool:
+def reads_columns(source: Any, readers: Sequence[Reader] = READERS) -> bool:
     """Whether a source is a table, so that ``id``, ``target``, ... apply to it."""
     if not isinstance(source, str | PathLike):
         return True
-    return _built_in(source) is None and Path(source).suffix.lower() not in (".npz", ".ts")
+    reader = _reader_of(Path(source).suffix.lower(), readers)
+    return _built_in(source) is None and (reader is None or reader.tabular)
+
+
+def _reader_of(suffix: str, readers: Sequence[Reader]) -> Reader | None:
+    return next((reader for reader in readers if suffix in reader.suffixes), None)
 
 
 def _built_in(source: object) -> tuple[str, Split | None] | None:
