@@ -5,9 +5,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from throughtime.cli.run_files import _digest
 from vowels import COLUMNS, run
 
-from throughtime.cli.run_files import _digest
 from throughtime.storage import read_run
 
 QUICK = ["--hidden-size", "4", "--max-epochs", "2", "--cv", "2"]

@@ -58,10 +58,11 @@ def attempt(write: Callable[[Path], None], out: Path, instant: int) -> int:
 
 def main(place: Path, kills: int) -> None:
     """Count the instants of one attempt, and strike so many of them, evenly spread from the first to the last."""
+    from throughtime.cli.run_files import run_facts, run_files
+
     from throughtime import storage
     from throughtime.cli.fit import studied
     from throughtime.cli.plan import plan_of
-    from throughtime.cli.run_files import run_facts, run_files
 
     flags = {"hidden_size": "2", "max_epochs": "2", "verbose": "0"}
     plan = plan_of(

@@ -14,7 +14,6 @@ from throughtime.errors import ParameterError
 from throughtime.parameters import ClassifierParameters, Parameter, RegressorParameters, check_value, declared
 
 Task = Literal["classification", "regression"]
-SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
 #: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
 OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Sequence[int | str]: "A,B,..."}

@@ -7,6 +7,7 @@ from throughtime.data.dataset import Columns, Dataset, Decimal, TargetKind, Unta
 from throughtime.data.datasets import available, load, load_dataset
 from throughtime.data.description import Description, Spread, Target, describe, is_labels
 from throughtime.data.reading import read, reads_columns
+from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences, concatenate
 from throughtime.data.tables import from_table
 
@@ -39,4 +40,5 @@ __all__ = [
     "load_dataset",
     "read",
     "reads_columns",
+    "reason",
 ]

@@ -1,18 +1,16 @@
 """How well a net will do on series it has not seen: folds in lockstep, intervals, and what it must beat."""
 
-from throughtime.generalization.assessment import (
-    Assessment,
-    ModelScores,
-    Scorers,
-    assess,
-    assess_baselines,
-    fold_sizes,
-    interval_of,
-    scorers_for,
-    with_seed,
-)
+from throughtime.generalization.baselines import Baseline, SeasonalNaive
+from throughtime.generalization.baselines import baselines as baselines_for
 from throughtime.generalization.bootstrap import bootstrap_interval
-from throughtime.generalization.cached_predictions import CachedPredictions, observed_targets
+from throughtime.generalization.cached_predictions import (
+    CachedPredictions,
+    observed_targets,
+    pooled,
+    predictions_from,
+    predictions_of,
+    take,
+)
 from throughtime.generalization.comparison import Comparison, compare_estimators, paired_comparison
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
 from throughtime.generalization.findings import Finding
@@ -30,19 +28,17 @@ from throughtime.generalization.three_way_split import ThreeWaySplit, train_vali
 from throughtime.generalization.validation_curves import learning_curve, validation_curve
 
 __all__ = [
-    "Assessment",
+    "Baseline",
     "CachedPredictions",
     "Comparison",
     "Finding",
     "Interval",
     "LockstepSearchCV",
-    "ModelScores",
     "PurgedTimeSeriesSplit",
-    "Scorers",
+    "SeasonalNaive",
     "Split",
     "ThreeWaySplit",
-    "assess",
-    "assess_baselines",
+    "baselines_for",
     "bootstrap_interval",
     "compare_estimators",
     "corrected_interval",
@@ -50,9 +46,7 @@ __all__ = [
     "cross_val_score",
     "cross_validate",
     "fold_indices",
-    "fold_sizes",
     "holdout",
-    "interval_of",
     "leakage_report",
     "learning_curve",
     "naive_interval",
@@ -64,9 +58,11 @@ __all__ = [
     "paired_comparison",
     "parse_cv",
     "permutation_test_score",
+    "pooled",
+    "predictions_from",
+    "predictions_of",
     "ridge_leave_one_out",
-    "scorers_for",
+    "take",
     "train_validation_test_split",
     "validation_curve",
-    "with_seed",
 ]

@@ -3,6 +3,7 @@
 from throughtime.training.evaluation import predict
 from throughtime.training.lockstep import train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained
+from throughtime.training.progress import shown
 from throughtime.training.streams import Purpose, derived_seed, stream
 
 __all__ = [
@@ -15,6 +16,7 @@ __all__ = [
     "Trained",
     "derived_seed",
     "predict",
+    "shown",
     "stream",
     "train",
 ]
