@@ -29,6 +29,9 @@ _REGRESSOR = ("target_mean_", "target_scale_")
 #: Float64, whatever the weights are.
 _SCALING = ("shift", "scale")
 
+#: Fields of `EpochRecord` by what earlier versions called them.
+_RENAMED = {"watched_loss": "eval_loss"}
+
 FACTS, WEIGHTS = "model.json", "model.safetensors"
 
 _Natural = Annotated[int, Field(ge=0)]
@@ -153,6 +156,7 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
     ParameterError
         When ``module`` is missing where the estimator was given one, or given where it was not.
     """
+    facts = _of_this_version(facts)
     _check_module(facts, source, module)
     storage.typed(facts, _Facts, source, "a saved estimator")
     storage.typed(facts["architecture"], Architecture if module is None else _Shapes, source, "a saved estimator")
@@ -192,6 +196,16 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise StorageError(f"{source} needs to hold a saved estimator, got {type(error).__name__}: {error}") from error
     return estimator
+
+
+def _of_this_version(facts: Any) -> Any:
+    """What earlier versions wrote, under the names of this one."""
+    history = facts.get("history") if isinstance(facts, dict) else None
+    if not isinstance(history, list) or not all(isinstance(record, dict) for record in history):
+        return facts
+    return facts | {
+        "history": [{_RENAMED.get(name, name): value for name, value in record.items()} for record in history]
+    }
 
 
 def _classes(values: list[Any], dtype: str) -> ndarray:

@@ -182,19 +182,19 @@ def metrics_of(value: Any, source: str, names: Sequence[str], n_folds: int | Non
     models = [
         ModelScores(
             model.name,
-            {name: [_numbers(row) for row in rows] for name, rows in model.validation.items()},
-            {name: [_numbers(row) for row in rows] for name, rows in model.training.items()},
-            {name: _numbers(row) for name, row in model.pooled.items()},
-            {name: _numbers(row) for name, row in model.test.items()},
+            {name: [_numbers(row) for row in rows] for name, rows in _in_order(model.validation, names).items()},
+            {name: [_numbers(row) for row in rows] for name, rows in _in_order(model.training, names).items()},
+            {name: _numbers(row) for name, row in _in_order(model.pooled, names).items()},
+            {name: _numbers(row) for name, row in _in_order(model.test, names).items()},
         )
         for model in checked.models
     ]
     intervals = {
         model: {
             name: Interval(_number(one.mean), one.low, one.high, one.level, one.method)
-            for name, one in by_metric.items()
+            for name, one in _in_order(by_metric, names).items()
         }
-        for model, by_metric in checked.intervals.items()
+        for model, by_metric in _in_order(checked.intervals, [model.name for model in models]).items()
     }
     return Metrics(models, intervals)
 
@@ -265,6 +265,11 @@ def _column(values: pa.ChunkedArray) -> ndarray:
     if pa.types.is_timestamp(values.type):
         values = values.cast(pa.timestamp("ns"))  # in UTC, as series hold their times
     return np.asarray(values.to_numpy())
+
+
+def _in_order(by_name: dict[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """The entries in the order of ``names``, which JSON does not keep; those of other names after them."""
+    return {name: by_name[name] for name in (*names, *by_name) if name in by_name}
 
 
 def _numbers(scores: Sequence[float | None]) -> list[float]:
