@@ -62,10 +62,9 @@ def test_a_saved_study_is_byte_for_byte_the_run_of_the_command_line(tmp_path: Pa
                 classifier(class_weight={"ebb": 2.0, "flow": 1.0}), data_of(source), cv="group:3", scoring=["f1_macro"]
             ),
         ),
-        (columns(numbers), lambda: evaluate(regressor(), data_of(numbers))),
         (
-            [*columns(numbers), "--horizon", "2", "--season", "3", "--cv", "kfold:2"],
-            lambda: evaluate(regressor(horizon=2), data_of(numbers, own_past=True), season=3, cv="kfold:2"),
+            [*columns(numbers), "--horizon", "2", "--season", "3"],
+            lambda: evaluate(regressor(horizon=2), data_of(numbers, own_past=True), season=3),
         ),
         (
             [plain, "--test", test, "--task", "classification", "--cv", "stratified:2"],
@@ -267,7 +266,7 @@ def test_steps_of_a_horizon_are_named_as_the_argument_is() -> None:
     times = [np.array([0.0, 1, 2, 4, 5, 6])] * 6
     series = Sequences.from_arrays([np.zeros((6, 1))] * 6, times=times)
     target = Sequences.from_arrays([np.arange(6.0)[:, None]] * 6)
-    with pytest.raises(DataError, match="^X: horizon=2 counts steps and needs times without gaps, got 2 and 4"):
+    with pytest.raises(DataError, match=r"^X: horizon=2 counts steps and needs times without gaps, got 2 and 4"):
         evaluate(regressor(horizon=2), series, target, cv=2)
 
 

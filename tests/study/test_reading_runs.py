@@ -86,11 +86,11 @@ def rewrite(run: Path, name: str, content: bytes | None) -> None:
 
 
 def refusal(run: Path, reader: str) -> str:
-    """The file that a reader's refusal names; nothing when the content is harmless."""
+    """What a reader refuses a run with; nothing when its content is harmless."""
     try:
         getattr(Run.open(run), reader)
     except StorageError as error:
-        return str(error).removeprefix(f"{run}").lstrip("/").partition(":")[0].split()[0].strip("'") or str(error)
+        return str(error)
     return ""
 
 
@@ -117,7 +117,8 @@ def test_a_run_gives_back_what_the_study_held(kind: str, place: Path, tmp_path: 
         read_again, held_table = getattr(run, name), getattr(study, name)
         assert list(read_again) == list(held_table)
         for column, values in held_table.items():
-            np.testing.assert_array_equal(read_again[column], values)
+            # digits of float32 are read as the float64 that they spell
+            np.testing.assert_array_equal(read_again[column].astype(values.dtype), values)
             if column in ("truth", "prediction") and values.dtype.kind != "O":
                 assert read_again[column].dtype.kind == values.dtype.kind
     assert bits(run.estimator) == bits(study.estimator)
@@ -200,9 +201,10 @@ def test_a_file_of_another_content_under_a_manifest_made_again_is_named(reader: 
                     contents.append(json.dumps(changed).encode())
         for content in contents:
             rewrite(copy, name, content)
-            assert refusal(copy, reader) in ("", name)
+            message = refusal(copy, reader)
+            assert not message or name in message
         rewrite(copy, name, None)
-        assert refusal(copy, reader) == name
+        assert name in refusal(copy, reader)
         rewrite(copy, name, original)
 
 

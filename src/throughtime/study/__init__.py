@@ -12,8 +12,8 @@ from throughtime.study.run import Run
 from throughtime.study.scores import (
     Metrics,
     ModelScores,
+    Score,
     Scorers,
-    ScoreSummary,
     fold_sizes,
     interval_of,
     scorers_for,
@@ -33,7 +33,7 @@ __all__ = [
     "Ranking",
     "Refit",
     "Run",
-    "ScoreSummary",
+    "Score",
     "Scorers",
     "Study",
     "StudyMember",

@@ -14,7 +14,7 @@ from throughtime.records import Records
 from throughtime.study import contents
 from throughtime.study.contents import DataFacts
 from throughtime.study.results import Fold, StudyMember, Table
-from throughtime.study.scores import Metrics, ScoreSummary, summary_of
+from throughtime.study.scores import Metrics, Score, summary_of
 
 
 class Run:
@@ -98,7 +98,7 @@ class Run:
         return contents.metrics_of(*self._json("metrics.json"), self.config["scoring"], len(self.folds))
 
     @property
-    def scores(self) -> Records[ScoreSummary]:
+    def scores(self) -> Records[Score]:
         """Mean scores by metric and model, with the interval of the validation score."""
         return summary_of(self.metrics)
 

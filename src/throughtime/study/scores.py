@@ -80,7 +80,7 @@ class Metrics(Record):
 
 
 @dataclass(frozen=True, repr=False)
-class ScoreSummary(Record):
+class Score(Record):
     """A model's scores of one metric: means over folds and seeds; the interval is that of ``validation``."""
 
     model: str
@@ -101,10 +101,10 @@ def metrics_of(
     return Metrics(list(models), intervals)
 
 
-def summary_of(metrics: Metrics) -> Records[ScoreSummary]:
+def summary_of(metrics: Metrics) -> Records[Score]:
     """One record per metric and model, for printing and for notebooks."""
     return Records(
-        ScoreSummary(
+        Score(
             model.name,
             metric,
             _mean_of(model.training.get(metric)),

@@ -9,7 +9,7 @@ from throughtime import storage
 from throughtime.records import Records
 from throughtime.study.files import run_facts, run_files
 from throughtime.study.results import Results, Table
-from throughtime.study.scores import ScoreSummary, summary_of
+from throughtime.study.scores import Score, summary_of
 from throughtime.study.tables import curves_of, out_of_fold_of, predictions_on_test
 
 
@@ -36,7 +36,7 @@ class Study(Results):
         return predictions_on_test(self)
 
     @property
-    def scores(self) -> Records[ScoreSummary]:
+    def scores(self) -> Records[Score]:
         """Mean scores by metric and model, with the interval of the validation score."""
         return summary_of(self.metrics)
 
