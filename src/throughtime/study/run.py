@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 
 from throughtime import storage
-from throughtime.errors import StorageError
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, from_plain
 from throughtime.generalization import Finding
 from throughtime.records import Records
@@ -123,10 +122,6 @@ class Run:
                 members.append(StudyMember(entry.seed, entry.fold, None, entry.failure))
                 continue
             weights = contents.member_arrays(arrays, entry.prefix)
-            if not weights:
-                raise StorageError(
-                    f"{self.directory / 'members.safetensors'} needs the arrays of {entry.prefix}, got none"
-                )
             estimator = from_plain(facts, weights, f"{source}: {entry.prefix}", self._module)
             members.append(StudyMember(entry.seed, entry.fold, estimator))
         return members
