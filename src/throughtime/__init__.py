@@ -26,6 +26,7 @@ if TYPE_CHECKING:
         train_validation_test_split,
         validation_curve,
     )
+    from throughtime.study import evaluate
 
 _HOMES = {
     "Dataset": "data",
@@ -50,7 +51,10 @@ _HOMES = {
     "permutation_test_score": "generalization",
     "train_validation_test_split": "generalization",
     "validation_curve": "generalization",
+    "evaluate": "study",
 }
+#: Packages that are reached without an import of their own.
+_PACKAGES = ("study",)
 
 __all__ = [
     "Dataset",
@@ -64,6 +68,7 @@ __all__ = [
     "cross_val_predict",
     "cross_val_score",
     "cross_validate",
+    "evaluate",
     "fit_members",
     "leakage_report",
     "learning_curve",
@@ -79,10 +84,12 @@ __all__ = [
 
 
 def __getattr__(name: str) -> Any:
+    if name in _PACKAGES:
+        return import_module(f"{__name__}.{name}")
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     return getattr(import_module(f"{__name__}.{_HOMES[name]}"), name)
 
 
 def __dir__() -> list[str]:
-    return sorted(__all__)
+    return sorted([*__all__, *_PACKAGES])

@@ -200,6 +200,10 @@ class RegressorParameters(NetworkParameters, total=False):
     ]
 
 
+#: What an estimator takes, by its task.
+SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
+
+
 class ModuleParameters(TypedDict, total=False):
     """What the estimators take besides, in Python alone: code has no place on a command line or in a file."""
 

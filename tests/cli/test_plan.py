@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from vowels import run
 
-from throughtime.cli import plan
+from throughtime import study
 
 QUICK = ["--hidden-size", "2", "--max-epochs", "1", "--cv", "kfold:3"]
 
@@ -67,7 +67,8 @@ def test_groups_divided_by_folds_are_said_and_whole_ones_are_not(tmp_path: Path)
 def test_checks_that_would_take_long_are_not_made_and_it_is_said(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(plan, "_MOST_WORK", 200)
+    real = study.plan
+    monkeypatch.setattr(study, "plan", lambda *data, **settings: real(*data, **settings, leakage_work=200))
     source = tmp_path / "windows.csv"
     code, out, error = run(
         "fit", source, *windows(source, stride=4), "--channels", "x", *QUICK, "--out", tmp_path / "run"

@@ -7,8 +7,8 @@ import pandas as pd
 import pytest
 from vowels import COLUMNS, run
 
-from throughtime.cli.run_files import _digest
 from throughtime.storage import read_run
+from throughtime.study.fingerprint import digest_of
 
 QUICK = ["--hidden-size", "4", "--max-epochs", "2", "--cv", "2"]
 
@@ -133,4 +133,4 @@ def test_what_is_missing_counts_static_features(table: Path, tmp_path: Path) -> 
 
 @pytest.mark.parametrize("words", [["a", "bcd", ""], ["", ""], [], ["x" * 2_000_000, "y"]])
 def test_a_fingerprint_of_text_is_that_of_numpys_own_text(words: list[str]) -> None:
-    assert _digest([np.array(words, object)]) == _digest([np.array(words, np.str_)])
+    assert digest_of([np.array(words, object)]) == digest_of([np.array(words, np.str_)])

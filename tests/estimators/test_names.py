@@ -247,7 +247,7 @@ def test_an_array_of_static_features_in_any_memory_order_is_the_same():
 
 @pytest.mark.parametrize("swapped", ["channels", "static"])
 def test_test_series_of_networks_and_baselines_have_the_names_of_the_training_series(swapped):
-    from throughtime.generalization import assess, assess_baselines, scorers_for
+    from throughtime.study import assess, assess_baselines, scorers_for
 
     X, y = named(static_names=["age", "size"]), values()
     other = X.take_channels([1, 0]) if swapped == "channels" else X.take_static([1, 0])

@@ -11,7 +11,6 @@ from throughtime.data import Sequences, load
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceRegressor
 from throughtime.estimators.forecast import forecast_inputs
-from throughtime.generalization import assess, assess_baselines, scorers_for
 from throughtime.generalization.baselines import (
     Climatology,
     SeasonalNaive,
@@ -19,6 +18,7 @@ from throughtime.generalization.baselines import (
     StepRegressor,
     baselines_for,
 )
+from throughtime.study import assess, assess_baselines, scorers_for
 
 
 def by_name(X: Sequences, y: Any, *, classifier: bool) -> dict[str, Any]:

@@ -58,16 +58,14 @@ def attempt(write: Callable[[Path], None], out: Path, instant: int) -> int:
 
 def main(place: Path, kills: int) -> None:
     """Count the instants of one attempt, and strike so many of them, evenly spread from the first to the last."""
-    from throughtime import storage
-    from throughtime.cli.fit import studied
+    from throughtime import storage, study
     from throughtime.cli.plan import plan_of
-    from throughtime.cli.run_files import run_facts, run_files
 
     flags = {"hidden_size": "2", "max_epochs": "2", "verbose": "0"}
-    plan = plan_of(
+    _, plan = plan_of(
         str(place / "table.csv"), {"id": "series", "target": "label"}, {"cv": "2"}, flags, out=place / "plan"
     )
-    files, facts = run_files(studied(plan)), run_facts(plan.model)
+    files, facts = study.run_files(study.train(plan)), study.run_facts(plan.model)
 
     def write(out: Path) -> None:
         storage.claim(out)

@@ -10,13 +10,12 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from throughtime import storage
-from throughtime.cli.options import OWN_DEFAULTS, SCHEMAS
-from throughtime.cli.run_contents import fingerprint_of, folds_of, scores_of, settings_of
+from throughtime.cli.options import OWN_DEFAULTS
 from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number
 from throughtime.errors import StorageError
 from throughtime.generalization import Comparison, paired_comparison
-from throughtime.parameters import declared
+from throughtime.parameters import SCHEMAS, declared
+from throughtime.study import Fold, Run
 
 #: Neither what was learned nor how it was scored depends on these.
 _NO_MATTER = ("verbose",)
@@ -30,7 +29,7 @@ class Scored:
     name: str
     settings: dict[str, Any]
     fingerprint: dict[str, str]
-    folds: list[dict[str, Any]]
+    folds: list[Fold]
     scores: dict[str, list[float]]
 
 
@@ -45,7 +44,7 @@ def compare(first: Path, second: Path) -> dict[str, Comparison]:
     one, other = _scored(first), _scored(second)
     _refuse_strangers(one, other)
     metrics = [metric for metric in one.scores if metric in other.scores]
-    n_train, n_test = ([fold[name] for fold in one.folds] for name in ("n_train", "n_test"))
+    n_train, n_test = ([getattr(fold, name) for fold in one.folds] for name in ("n_train", "n_test"))
     found = {metric: paired_comparison(one.scores[metric], other.scores[metric], n_train, n_test) for metric in metrics}
     if all(math.isnan(comparison.difference.mean) for comparison in found.values()):
         raise StorageError(
@@ -99,26 +98,24 @@ def command_of(settings: Mapping[str, Any], **otherwise: Any) -> str:
 
 
 def _scored(directory: Path) -> Scored:
-    opened = storage.read_run(directory)
-    if "folds.json" not in opened.manifest.files:
+    run = Run.open(directory)
+    if "folds.json" not in run.names:
         raise StorageError(
             f"{directory} needs the scores of folds to be compared, got a network without any; this makes a run that "
             "has them: throughtime fit SOURCE --cv 5"
         )
-    settings, folds, fingerprint = settings_of(opened), folds_of(opened), fingerprint_of(opened)
+    settings, folds, fingerprint = run.config, run.folds, run.data.fingerprint
     if fingerprint is None:
         raise StorageError(
             f"{directory} needs the fingerprint of its series to be compared, got a run of an earlier version; make it "
             f"again: throughtime fit {shlex.quote(settings['source'])} --cv {settings['cv']}"
         )
-    name, rows = scores_of(opened, settings["scoring"], len(folds))
+    network = run.metrics.models[-1]
     scores = {
-        metric: [
-            nan_mean([math.nan if score is None else score for score in fold]) for fold in zip(*seeds, strict=True)
-        ]
-        for metric, seeds in rows.items()
+        metric: [nan_mean(fold) for fold in zip(*network.validation[metric], strict=True)]
+        for metric in settings["scoring"]
     }
-    return Scored(directory, name, settings, fingerprint, folds, scores)
+    return Scored(directory, network.name, settings, fingerprint, folds, scores)
 
 
 def _refuse_strangers(one: Scored, other: Scored) -> None:
@@ -192,7 +189,7 @@ def _print_method(found: Mapping[str, Comparison], one: Scored) -> None:
     if method.startswith("no interval"):
         console().print(f"{method}.\n", style="dim", soft_wrap=True)
         return
-    units = "series" if all(fold["n_test"] == len(fold["test"]) for fold in one.folds) else "groups"
+    units = "series" if all(fold.n_test == len(fold.test) for fold in one.folds) else "groups"
     told = f"in brackets: {method}; p: of the same test, two-sided. It takes the folds' differences for about normal, "
     told += f"and their correlation for the test's share of the {units}."
     if len(found) > 1:
@@ -212,7 +209,7 @@ def _print_folds(metric: str, comparison: Comparison, one: Scored) -> None:
     for name in ("first", "second", "difference"):
         table.add_column(name, justify="right")
     for place, ((a, b), fold) in enumerate(zip(pairs, one.folds, strict=True)):
-        table.add_row(f"{place + 1}: {len(fold['test'])} series held out", number(a), number(b), number(a - b))
+        table.add_row(f"{place + 1}: {len(fold.test)} series held out", number(a), number(b), number(a - b))
     console().print(table)
     console().print()
 
@@ -245,8 +242,8 @@ def _inputs(scored: Scored) -> tuple[Any, Any]:
     return scored.settings["channels"], scored.settings["columns"]["static"]
 
 
-def _sides(fold: Mapping[str, Any]) -> tuple[Any, Any]:
-    return fold["train"], fold["test"]
+def _sides(fold: Fold) -> tuple[list[int], list[int]]:
+    return fold.train.tolist(), fold.test.tolist()
 
 
 def _rows(scored: Scored) -> set[int]:

@@ -7,12 +7,12 @@ import numpy as np
 from numpy import ndarray
 from sklearn.metrics import r2_score
 
-from throughtime.cli.fit import Study, fit
+from throughtime.cli.fit import fit
 from throughtime.cli.screen import console, mean_of
 from throughtime.data import Dataset, Sequences, load_dataset
 from throughtime.estimators import SequenceRegressor, fit_members
-from throughtime.generalization import with_seed
-from throughtime.training.progress import shown
+from throughtime.study import Study, with_seed
+from throughtime.training import shown
 
 #: Chosen by the cross-validation over the years 1980-85, not by the test years.
 SETTINGS = {

@@ -1,8 +1,6 @@
 """``throughtime fit``: read, describe, compare with baselines, train all folds in lockstep, report, write the run."""
 
-import time
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -10,39 +8,13 @@ import numpy as np
 from numpy import ndarray
 from rich.markup import escape
 
-from throughtime import storage
+from throughtime import study
 from throughtime.cli.options import Task
-from throughtime.cli.plan import Plan, plan_of
-from throughtime.cli.run_files import run_facts, run_files
+from throughtime.cli.plan import plan_of
 from throughtime.cli.screen import console, print_folds, print_meaning, print_scores
 from throughtime.data import Dataset
-from throughtime.estimators.memory import DEFAULT_BUDGET
-from throughtime.generalization import (
-    Assessment,
-    Finding,
-    ModelScores,
-    Split,
-    assess,
-    assess_baselines,
-    interval_of,
-    observed_targets,
-    with_seed,
-)
-from throughtime.training.progress import shown
-
-
-@dataclass(frozen=True)
-class Study:
-    """A finished run, before it is written."""
-
-    train: Dataset
-    test: Dataset | None
-    splits: Sequence[Split]
-    baselines: list[ModelScores]
-    assessment: Assessment
-    metrics: tuple[str, ...]
-    settings: dict[str, Any]
-    leakage: Sequence[Finding] = ()
+from throughtime.estimators import DEFAULT_BUDGET
+from throughtime.generalization import observed_targets
 
 
 def fit(
@@ -54,81 +26,45 @@ def fit(
     task: Task | None = None,
     config: Path | None = None,
     out: Path | None = None,
-) -> Study:
+) -> study.Study:
     """Do the main job; the arguments are those of `plan_of`."""
-    plan = plan_of(source, data, validation, flags, task=task, config=config, out=out)
-    study = studied(plan)
+    out, plan = plan_of(source, data, validation, flags, task=task, config=config, out=out)
+    finished = train(plan)
     console().print(
-        f"{(len(plan.splits) + 1) * plan.seeds} networks trained in lockstep in {study.settings['seconds']:.0f} s\n"
+        f"{(len(plan.splits) + 1) * plan.seeds} networks trained in lockstep in {finished.config['seconds']:.0f} s\n"
     )
     try:
-        storage.write_run(plan.out, run_files(study), run_facts(plan.model))
+        finished.save(out)
     finally:  # scores are worth reading though their run could not be kept
-        print_study(study)
-    print_written(plan.out)
-    return study
+        print_study(finished)
+    print_written(out)
+    return finished
 
 
-def studied(plan: Plan, memory_budget: float | None = DEFAULT_BUDGET) -> Study:
-    """Train the baselines, and every fold and seed of a plan in lockstep.
-
-    Raises
-    ------
-    ThroughtimeError
-        What the networks trained on all series failed with.
-    """
-    train, test, model, splits = plan.train, plan.test, plan.model, plan.splits
-    held_out = None if test is None else (test.X, test.y)
+def train(
+    plan: study.Plan, search: study.Ranking | None = None, memory_budget: float | None = DEFAULT_BUDGET
+) -> study.Study:
+    """Train a plan, its baselines named on the screen while they are trained."""
     with console().status("baselines") as status:
-        baselines = assess_baselines(
-            model,
-            train.X,
-            train.y,
-            splits,
-            plan.scorers,
-            test=held_out,
-            groups=train.groups,
-            season=plan.settings["season"],
-            on_model=lambda name: status.update(f"baseline: {name}"),
-        )
-    begin = time.perf_counter()
-    # The bar is the command's own: members that showed theirs too would draw over it.
-    members = [with_seed(model, model.random_state + seed).set_params(verbose=0) for seed in range(plan.seeds)]
-    with shown("training", model.verbose > 0) as report:
-        found = assess(
-            members,
-            train.X,
-            train.y,
-            splits,
-            plan.scorers,
-            test=held_out,
-            groups=train.groups,
-            on_epoch=report,
-            memory_budget=memory_budget,
-        )
-    for failed in [one for one in found.refits if isinstance(one, Exception)]:
-        raise failed
-    parameters = model.get_params(deep=False)
-    if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, as is what was typed
-        parameters["class_weight"] = {str(label): weight for label, weight in parameters["class_weight"].items()}
-    settings = plan.settings | {"parameters": parameters, "seconds": time.perf_counter() - begin}
-    return Study(train, test, splits, baselines, found, plan.metrics, settings, plan.leakage)
+        baselines = study.score_baselines(plan, lambda name: status.update(f"baseline: {name}"))
+    return study.train(plan, baselines=baselines, search=search, memory_budget=memory_budget)
 
 
-def print_study(study: Study) -> None:
+def print_study(finished: study.Study) -> None:
     """The scores of every fold, and what they mean."""
-    train, test, splits, metrics, found = study.train, study.test, study.splits, study.metrics, study.assessment
-    models = [*study.baselines, found.scores]
+    data, test, splits, assessment = finished.train, finished.test, finished.splits, finished.assessment
+    models, metrics = finished.metrics.models, finished.config["scoring"]
+    network = models[-1]
     print_scores(models, metrics, len(splits), None if test is None else test.source)
-    print_folds(found.scores, metrics[0], [_held_out(train, fold, rows) for fold, (_, rows) in enumerate(splits)])
-    for seed, folds in enumerate(found.folds):
+    print_folds(network, metrics[0], [_held_out(data, fold, rows) for fold, (_, rows) in enumerate(splits)])
+    for seed, folds in enumerate(assessment.folds):
         for fold, member in enumerate(folds):
             if isinstance(member, Exception):
-                which = f"fold {fold + 1}" + (f", seed {seed + 1}" if len(found.folds) > 1 else "")
+                which = f"fold {fold + 1}" + (f", seed {seed + 1}" if len(assessment.folds) > 1 else "")
                 console().print(f"[red]{which} failed: {escape(str(member))}[/red]", soft_wrap=True)
-    print_meaning(models, {metric: interval_of(found.scores, metric, splits, train.groups) for metric in metrics})
+    print_meaning(models, finished.metrics.intervals[network.name])
     if {"AUROC", "AUPRC"} & set(metrics):
-        _print_prevalence(train, test)
+        _print_prevalence(data, test)
 
 
 def print_written(out: Path) -> None:
@@ -149,7 +85,7 @@ def _print_prevalence(train: Dataset, test: Dataset | None) -> None:
     """Which class is the positive one, and how frequent it is."""
     truth = observed_targets(train.y)
     positive = np.unique(truth)[-1]
-    told = f"Positive is {escape(str(positive))}: {np.mean(truth == positive):.3f} of the training targets"
+    line = f"Positive is {escape(str(positive))}: {np.mean(truth == positive):.3f} of the training targets"
     if test is not None:
-        told += f", {np.mean(observed_targets(test.y) == positive):.3f} of the test's"
-    console().print(f"{told} (the prevalence, which is the AUPRC of a guess).", soft_wrap=True)
+        line += f", {np.mean(observed_targets(test.y) == positive):.3f} of the test's"
+    console().print(f"{line} (the prevalence, which is the AUPRC of a guess).", soft_wrap=True)

@@ -14,11 +14,11 @@ from scipy import stats
 from sklearn.model_selection import ParameterGrid
 
 from throughtime.cli.model import by_class
-from throughtime.cli.options import SCHEMAS, given, model_parameters, parse_value
+from throughtime.cli.options import given, model_parameters, parse_value
 from throughtime.data import Dataset
 from throughtime.errors import ParameterError
 from throughtime.generalization import observed_targets
-from throughtime.parameters import Parameter, check_value, declared
+from throughtime.parameters import SCHEMAS, Parameter, check_value, declared
 
 _FORMS = "a list of values, {loguniform = [a, b]}, {uniform = [a, b]} or {randint = [a, b]}"
 #: Of the data or the machine, not of a network; scores over other steps could not be compared.

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from throughtime.cli.options import SCHEMAS, Task
+from throughtime.cli.options import Task
 from throughtime.data import Dataset, Sequences, is_labels
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceEstimator, SequenceRegressor
-from throughtime.parameters import check_values, declared
+from throughtime.parameters import SCHEMAS, check_values, declared
 
 
 def estimator_for(data: Dataset, task: Task | None, parameters: Mapping[str, Any]) -> SequenceEstimator:
@@ -54,15 +54,3 @@ def by_class(weights: Mapping[str, float], classes: ndarray) -> dict[Any, float]
         if not isinstance(weight, int | float):
             raise ParameterError(f"class_weight needs a number for class {name}, got {weight!r}")
     return {called[name]: weight for name, weight in weights.items()}
-
-
-def first_seed(parameters: Mapping[str, Any], seeds: int) -> int:
-    """The seed of the first of a fold's networks, the others counting on from it: 0 unless asked otherwise."""
-    if seeds < 1:
-        raise ParameterError(f"--seeds needs at least 1, got {seeds}")
-    first: int | None = parameters.get("random_state", 0)
-    if first is None:
-        return int(np.random.default_rng().integers(2**31))
-    if first + seeds > 2**32:
-        raise ParameterError(f"random_state needs to stay below 2**32 over all seeds, got {first} and {seeds} seeds")
-    return first

@@ -22,7 +22,6 @@ from throughtime.parameters import (
 )
 
 Task = Literal["classification", "regression"]
-SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
 #: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
 OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
 _METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Sequence[int | str]: "A,B,..."}

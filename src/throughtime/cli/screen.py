@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.data import Description, in_words, lacking_in_words
-from throughtime.generalization import Finding, Interval, ModelScores
+from throughtime.generalization import Finding, Interval
+from throughtime.study import ModelScores
 
 #: Beyond so many, folds are summarized.
 MOST_ROWS = 12

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args
 import numpy as np
 import torch
 from numpy import ndarray
-from pydantic import AliasChoices, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
 from throughtime import storage
 from throughtime.data import Clock
@@ -33,6 +33,8 @@ _SCALING = ("shift", "scale")
 
 #: Parameters that runs of earlier versions do not have, and what they were.
 _ADDED = {"nonlinearity": "tanh"}
+#: Fields of `EpochRecord` by what earlier versions called them.
+_RENAMED = {"watched_loss": "eval_loss"}
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
 
@@ -76,10 +78,6 @@ class _Classes:
     dtype: Annotated[str, Field(max_length=20)]
 
 
-#: What ``eval_loss`` was called in earlier files.
-_FORMERLY = "watched_loss"
-
-
 @dataclass(frozen=True)
 class _Record:
     """An `EpochRecord`; a number that was not finite is null in JSON."""
@@ -88,7 +86,7 @@ class _Record:
     lr: float
     train_loss: float | None
     validation_loss: float | None
-    eval_loss: Annotated[float | None, Field(validation_alias=AliasChoices("eval_loss", _FORMERLY))]
+    eval_loss: float | None
     gradient_norm: float | None
     clipped: float | None
 
@@ -136,11 +134,6 @@ def write_estimator(estimator: FittedEstimator, directory: Path) -> None:
     facts, arrays = to_plain(estimator)
     files = {FACTS: storage.json_to_bytes(facts), WEIGHTS: storage.arrays_to_bytes(arrays)}
     storage.write_run(directory, files, {"kind": "estimator"})
-
-
-def _record(saved: dict[str, Any]) -> EpochRecord:
-    loss = saved.get("eval_loss", saved.get(_FORMERLY))
-    return EpochRecord(**{name: value for name, value in saved.items() if name != _FORMERLY} | {"eval_loss": loss})
 
 
 def read_estimator(directory: Path, class_of: Callable[[str], type[E]], module: Any = None, cell: Any = None) -> E:
@@ -196,6 +189,7 @@ def restore(
     ParameterError
         When ``module`` or ``cell`` is missing where the estimator was given one, or given where it was not.
     """
+    facts = _of_this_version(facts)
     _check_module(facts, source, module)
     storage.typed(facts, _Facts, source, "a saved estimator")
     storage.typed(facts["architecture"], _BuiltIn if module is None else _Shapes, source, "a saved estimator")
@@ -233,12 +227,22 @@ def restore(
         estimator.network_ = TrainedNetwork(net, parameters["dropout"], facts["noise"], dtype, "cpu", weights)
         clock = facts.get("clock")  # runs before times were looked at have none
         estimator.clock_ = None if clock is None else Clock(**clock)
-        estimator.history_ = [_record(record) for record in facts["history"]]
+        estimator.history_ = [EpochRecord(**record) for record in facts["history"]]
         if len(estimator.history_) != estimator.n_iter_:
             raise ValueError(f"history needs {estimator.n_iter_} epochs, got {len(estimator.history_)}")
     except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
         raise StorageError(f"{source} needs to hold a saved estimator, got {type(error).__name__}: {error}") from error
     return estimator
+
+
+def _of_this_version(facts: Any) -> Any:
+    """What earlier versions wrote, under the names of this one."""
+    history = facts.get("history") if isinstance(facts, dict) else None
+    if not isinstance(history, list) or not all(isinstance(record, dict) for record in history):
+        return facts
+    return facts | {
+        "history": [{_RENAMED.get(name, name): value for name, value in record.items()} for record in history]
+    }
 
 
 def _classes(values: list[Any], dtype: str) -> ndarray:

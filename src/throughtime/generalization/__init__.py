@@ -2,17 +2,6 @@
 
 from throughtime.findings import Finding
 from throughtime.generalization.arguments import arguments_for
-from throughtime.generalization.assessment import (
-    Assessment,
-    ModelScores,
-    Scorers,
-    assess,
-    assess_baselines,
-    fold_sizes,
-    interval_of,
-    scorers_for,
-    with_seed,
-)
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.bootstrap import bootstrap_interval
 from throughtime.generalization.cached_predictions import (
@@ -40,22 +29,17 @@ from throughtime.generalization.validation_curves import learning_curve, validat
 
 __all__ = [
     "LEAKAGE_CHECKS",
-    "Assessment",
     "Baseline",
     "CachedPredictions",
     "Comparison",
     "Finding",
     "Interval",
     "LockstepSearchCV",
-    "ModelScores",
     "PurgedTimeSeriesSplit",
-    "Scorers",
     "SeasonalNaive",
     "Split",
     "ThreeWaySplit",
     "arguments_for",
-    "assess",
-    "assess_baselines",
     "baselines_for",
     "bootstrap_interval",
     "compare_estimators",
@@ -65,9 +49,7 @@ __all__ = [
     "cross_val_score",
     "cross_validate",
     "fold_indices",
-    "fold_sizes",
     "holdout",
-    "interval_of",
     "leakage_report",
     "learning_curve",
     "naive_interval",
@@ -82,9 +64,7 @@ __all__ = [
     "predictions_from",
     "predictions_of",
     "ridge_leave_one_out",
-    "scorers_for",
     "select_targets",
     "train_validation_test_split",
     "validation_curve",
-    "with_seed",
 ]

@@ -8,7 +8,7 @@ from sklearn.metrics import roc_auc_score
 
 from throughtime import SequenceClassifier, SequenceRegressor
 from throughtime.data import Sequences
-from throughtime.generalization import assess, assess_baselines, scorers_for
+from throughtime.study import assess, assess_baselines, scorers_for
 
 RNG = np.random.default_rng(0)
 N = 12

@@ -4,7 +4,7 @@ import pytest
 import torch
 
 from throughtime import SequenceClassifier, SequenceRegressor
-from throughtime.cli.run_files import run_facts
+from throughtime.study import run_facts
 
 
 @pytest.mark.parametrize("estimator", [SequenceClassifier, SequenceRegressor])

@@ -1,0 +1,67 @@
+"""A study: planned, trained, and written as a run that can be read again; for Python and for the command line."""
+
+from throughtime.study.assessment import Assessment, assess, assess_baselines, with_seed
+from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
+from throughtime.study.contents import DataFacts
+from throughtime.study.evaluation import evaluate
+from throughtime.study.files import run_facts, run_files
+from throughtime.study.matching import match_names, match_test
+from throughtime.study.planning import Plan, plan, set_aside_in_words
+from throughtime.study.results import Fold, StudyMember, Table
+from throughtime.study.run import Run
+from throughtime.study.scores import (
+    Metrics,
+    ModelScores,
+    Score,
+    Scorers,
+    fold_sizes,
+    interval_of,
+    scorers_for,
+)
+from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
+from throughtime.study.study import Study
+from throughtime.study.tables import prediction_table, table_bytes, value_in_words
+from throughtime.study.training import score_baselines, train
+
+__all__ = [
+    "Assessment",
+    "DataFacts",
+    "Fold",
+    "Metrics",
+    "ModelScores",
+    "Plan",
+    "Ranking",
+    "Refit",
+    "Run",
+    "Score",
+    "Scorers",
+    "Study",
+    "StudyMember",
+    "Table",
+    "assess",
+    "assess_baselines",
+    "check_search",
+    "chosen_plan",
+    "evaluate",
+    "fold_sizes",
+    "interval_of",
+    "match_names",
+    "match_test",
+    "number_of_settings",
+    "plan",
+    "prediction_table",
+    "refuse_missing",
+    "refuse_uneven",
+    "run_facts",
+    "run_files",
+    "score_baselines",
+    "scorers_for",
+    "search",
+    "set_aside_in_words",
+    "shared_with",
+    "table_bytes",
+    "train",
+    "value_in_words",
+    "varied",
+    "with_seed",
+]

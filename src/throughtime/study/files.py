@@ -1,0 +1,171 @@
+"""The files of a run: what was asked for and measured, the networks, the predictions, the pictures."""
+
+import io
+import platform
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+import numpy as np
+import torch
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy import ndarray
+from sklearn.base import is_classifier
+
+from throughtime.data import describe
+from throughtime.displays import (
+    CalibrationDisplay,
+    ConfusionMatrixDisplay,
+    PredictionsDisplay,
+    SearchDisplay,
+    TrainingCurvesDisplay,
+)
+from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, to_plain
+from throughtime.storage import arrays_to_bytes, json_to_bytes
+from throughtime.study.fingerprint import fingerprint_of
+from throughtime.study.results import Results, Table
+from throughtime.study.searching import Ranking, varied
+from throughtime.study.tables import curves_of, out_of_fold_of, predictions_on_test, search_table, table_bytes
+
+
+def run_files(results: Results) -> dict[str, bytes]:
+    """Every file of a run by its name."""
+    model, weights = to_plain(results.estimator)
+    members, arrays = _members(results)
+    files = {
+        "config.json": json_to_bytes(results.config),
+        "data.json": json_to_bytes(data_facts(results)),
+        "folds.json": json_to_bytes(results.folds),
+        "metrics.json": json_to_bytes(
+            {
+                "models": results.metrics.models,
+                "intervals": results.metrics.intervals,
+                "leakage": results.findings,
+            }
+        ),
+        FACTS: json_to_bytes(model),
+        WEIGHTS: arrays_to_bytes(weights),
+        "members.json": json_to_bytes(members),
+        "members.safetensors": arrays_to_bytes(arrays),
+        "curves.csv": table_bytes(curves_of(results), "csv"),
+        "curves.png": picture_bytes(_curves_display(results)),
+    }
+    for name, table, data in (
+        ("out_of_fold", out_of_fold_of(results), results.train),
+        ("test_predictions", predictions_on_test(results), results.test),
+    ):
+        if table is not None and data is not None:
+            files[f"{name}.csv"] = table_bytes(table, "csv", data.X.time_zone)
+            pictures = _class_pictures if is_classifier(results.estimator) else _value_pictures
+            files |= pictures(name, table, results)
+    return files if results.search is None else files | _search_files(results.search, results)
+
+
+def run_facts(model: SequenceEstimator) -> dict[str, Any]:
+    """What the bits of a result depend on."""
+    return {
+        "kind": "fit",
+        "device": model.device,
+        # a member has the bits of its single fit: true of the built-in network, on the CPU
+        "bitwise_reproducible": torch.device(model.device).type == "cpu" and model.module is None,
+        "machine": platform.machine(),
+        "instruction_set": torch.backends.cpu.get_cpu_capability(),
+        "threads": torch.get_num_threads(),
+        "python": platform.python_version(),
+    }
+
+
+def data_facts(results: Results) -> dict[str, Any]:
+    """Descriptions of the data, and what tells the training series from others."""
+    return {
+        "train": describe(results.train),
+        "test": results.test and describe(results.test),
+        "fingerprint": fingerprint_of(results.train, results.sample_weight),
+    }
+
+
+def picture_bytes(display: Any) -> bytes:
+    """What a display draws, as PNG."""
+    return _drawn(display.plot, display.figsize)
+
+
+def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:
+    """A picture of some inches, as PNG."""
+    buffer = io.BytesIO()
+    figure = Figure(figsize=size, layout="constrained")  # pyplot would look for a screen, and keep it
+    draw(figure.subplots())
+    figure.savefig(buffer, format="png", dpi=150)
+    return buffer.getvalue()
+
+
+def _members(results: Results) -> tuple[list[dict[str, Any]], dict[str, ndarray]]:
+    """Every trained network: what it is, and its arrays under a prefix of its own."""
+    listed: list[dict[str, Any]] = []
+    arrays: dict[str, ndarray] = {}
+    for member in results.members:
+        prefix = f"seed{member.seed}.{'refit' if member.fold is None else f'fold{member.fold}'}"
+        entry: dict[str, Any] = {"prefix": prefix, "seed": member.seed, "fold": member.fold}
+        if member.estimator is None:
+            listed.append(entry | {"failure": member.failure})
+            continue
+        facts, weights = to_plain(member.estimator)
+        listed.append(entry | facts)
+        arrays |= {f"{prefix}.{name}": value for name, value in weights.items()}
+    return listed, arrays
+
+
+def _curves_display(results: Results) -> TrainingCurvesDisplay:
+    """The loss of the folds' networks by epoch; of the network of all series where every fold failed."""
+    of_folds = [
+        member.estimator.history_
+        for member in results.members
+        if member.estimator is not None and member.fold is not None
+    ]
+    loss = "cross-entropy (nats)" if is_classifier(results.estimator) else "squared error (standardized)"
+    return TrainingCurvesDisplay(of_folds or [results.estimator.history_], loss)
+
+
+def _search_files(ranking: Ranking, results: Results) -> dict[str, bytes]:
+    """The ranking, and its picture where one or two parameters vary."""
+    files = {"search.csv": table_bytes(search_table(ranking.results), "csv")}
+    names = varied(ranking.settings)
+    if len(names) in (1, 2):
+        settings = [{name: setting[name] for name in names} for setting in ranking.settings]
+        means = np.array([interval.mean for interval in ranking.intervals])
+        metric = results.config["scoring"][0]
+        files["search.png"] = picture_bytes(SearchDisplay(settings, means, ranking.errors, metric, ranking.chosen))
+    return files
+
+
+def _value_pictures(name: str, table: Table, results: Results) -> Mapping[str, bytes]:
+    """The first seed's predictions beside the truth."""
+    first = table["seed"] == table["seed"][0]
+    times = table.get("time")
+    display = PredictionsDisplay(
+        table["truth"][first],
+        table["prediction"][first],
+        None if times is None else times[first],
+        results.train.target or "target",
+        results.train.columns.time or "time",
+    )
+    return {f"{name}.png": picture_bytes(display)}
+
+
+def _class_pictures(name: str, table: Table, results: Results) -> Mapping[str, bytes]:
+    """Which class the first seed took for which, and whether its probabilities can be believed."""
+    first = table["seed"] == table["seed"][0]
+    truth, predicted = table["truth"][first], table["prediction"][first]
+    classes = results.estimator.classes_
+    known = np.isin([f"probability_{label}" for label in classes.tolist()], list(table))
+    columns = [table[f"probability_{label}"][first] for label in classes[known].tolist()]
+    probabilities = np.nan_to_num(np.column_stack(columns))  # a fold that does not know a class gives it none
+    labels = np.union1d(classes, truth)  # a test set may hold a class that the network never saw
+    draw_matrix = partial(ConfusionMatrixDisplay.from_predictions, truth, predicted, labels=labels)
+    draw_curve = partial(
+        CalibrationDisplay.from_predictions, truth, probabilities, labels=classes[known], name="network"
+    )
+    return {
+        f"{name}.png": _drawn(lambda ax: draw_matrix(ax=ax), ConfusionMatrixDisplay.size_of(len(labels))),
+        f"{name}_calibration.png": _drawn(lambda ax: draw_curve(ax=ax), CalibrationDisplay.figsize),
+    }

@@ -1,0 +1,272 @@
+"""What is going to be trained: data, folds, scores and the estimator, all checked, and nothing trained yet."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+from sklearn.base import clone, is_classifier
+from sklearn.model_selection import check_cv
+
+from throughtime.data import Dataset, Sequences
+from throughtime.errors import DataError, ParameterError
+from throughtime.estimators import SequenceEstimator, check_device, checked_weights
+from throughtime.generalization import Finding, Split, fold_indices, holdout, leakage_report, parse_cv
+from throughtime.records import Record, Records
+from throughtime.study.checks import refuse_missing, refuse_other_task, refuse_uneven
+from throughtime.study.matching import match_test
+from throughtime.study.scores import Scorers, scorers_for
+
+#: Values that a check for leakage may look at before training: some seconds.
+LEAKAGE_WORK = 1e8
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Plan(Record):
+    """What a study is going to train and score.
+
+    Attributes
+    ----------
+    train, test
+        The series and their targets; ``test`` is never trained on.
+    model
+        The estimator, unfitted; its ``random_state`` is that of the first seed.
+    splits
+        Of each fold the indices of its training and of its test series.
+    scorers
+        scikit-learn's scorers by the name they are shown under; the first decides.
+    seeds
+        Networks per fold, their ``random_state`` counting on from the model's.
+    season
+        Steps after which a season comes again, for a naive forecast among the baselines.
+    baselines
+        Whether baselines are trained too.
+    sample_weight
+        One per training series, or ``None``.
+    findings
+        What folds have in common that they should not.
+    config
+        Plain values that a run keeps of all this.
+    """
+
+    train: Dataset
+    test: Dataset | None
+    model: SequenceEstimator
+    splits: tuple[Split, ...]
+    scorers: Scorers
+    seeds: int
+    season: int | None
+    baselines: bool
+    sample_weight: ndarray | None
+    findings: Records[Finding]
+    config: dict[str, Any]
+
+    @property
+    def metrics(self) -> tuple[str, ...]:
+        """What the scores are called; the first decides."""
+        return tuple(self.scorers)
+
+
+def plan(
+    model: SequenceEstimator,
+    train: Dataset,
+    test: Dataset | float | None = None,
+    *,
+    cv: Any = None,
+    scoring: str | Sequence[str] | None = None,
+    season: int | None = None,
+    seeds: int = 1,
+    baselines: bool = True,
+    sample_weight: Any = None,
+    leakage_work: float = LEAKAGE_WORK,
+) -> Plan:
+    """Check data against the estimator, set test series aside, draw the folds and look for leakage.
+
+    Parameters
+    ----------
+    model
+        Unfitted, and left as it is.
+    train
+        The series, with a target.
+    test
+        Series never trained on; or the fraction of the series, of the groups where there are groups, to set aside.
+    cv
+        A number of folds, one of ``parse_cv``'s words (``"group:10"``, ``"loo"``, ...), a splitter, or the folds
+        themselves, pairs of indices. By default 5 folds, or one per group where there are fewer groups.
+    scoring
+        Names of scikit-learn's scorers; by default accuracy, for two classes AUROC and AUPRC too, R squared of numbers.
+    season
+        Steps of a season, for a naive forecast.
+    seeds
+        Networks per fold.
+    baselines
+        Whether to train baselines too.
+    sample_weight
+        What each series of ``train`` counts in training, one number per series.
+    leakage_work
+        Values that a check for leakage may look at.
+
+    Raises
+    ------
+    DataError
+        For data that the estimator cannot be trained on, or that cannot be divided so.
+    ParameterError
+        For settings that are none.
+    """
+    seeds = _checked_seeds(seeds)
+    model = clone(model)
+    model.random_state = _first_seed(model.random_state, seeds)
+    check_device(model.device)
+    refuse_other_task(model, train)
+    refuse_missing(model, train)
+    weights = None if sample_weight is None else checked_weights(sample_weight, len(train.X))
+    whole, fraction = train, None
+    clock = refuse_uneven(model, season, whole, None)
+    if isinstance(test, Dataset):
+        test = match_test(train, test)
+        refuse_missing(model, test)
+        refuse_uneven(model, season, test, clock)
+    elif test is not None:
+        fraction = float(test)
+        indices = _set_aside(whole, fraction, model)
+        train, test = (_taken(whole, part) for part in indices)
+        test = replace(test, source=f"{whole.source}, set aside")
+        weights = None if weights is None else weights[indices[0]]
+
+    y = train.y
+    assert y is not None
+    cv = _default_folds(train) if cv is None else cv
+    splits = _folds(cv, model, train)
+    scoring = [scoring] if isinstance(scoring, str) else scoring
+    scorers = scorers_for(model, y, scoring or ())
+    burn_in = model.burn_in + model.horizon
+    findings = leakage_report(train.X, y, groups=train.groups, cv=splits, burn_in=burn_in, most_work=leakage_work)
+    config = {
+        "source": whole.source,
+        "test": None if test is None or fraction is not None else test.source,
+        "split": fraction,
+        "task": "classification" if is_classifier(model) else "regression",
+        "columns": asdict(train.columns),
+        "channels": train.X.channel_names,
+        "target": train.target,
+        "cv": _named(cv),
+        "scoring": tuple(scorers),
+        "scorers": None if scoring is None else list(scoring),
+        "season": season,
+        "seeds": seeds,
+        "parameters": parameters_in_config(model),
+    }
+    return Plan(train, test, model, splits, scorers, seeds, season, baselines, weights, findings, config)
+
+
+def parameters_in_config(model: SequenceEstimator) -> dict[str, Any]:
+    """An estimator's parameters as JSON can hold them: classes as text, a factory by its name."""
+    parameters: dict[str, Any] = model.get_params(deep=False)
+    if isinstance(parameters.get("class_weight"), Mapping):
+        parameters["class_weight"] = {str(label): weight for label, weight in parameters["class_weight"].items()}
+    if parameters.get("module") is not None:
+        parameters["module"] = getattr(parameters["module"], "__qualname__", type(parameters["module"]).__qualname__)
+    return parameters
+
+
+def set_aside_in_words(plan: Plan) -> str:
+    """How many series are for the test, and how many are left to train on."""
+    assert plan.test is not None
+    return f"{_counted(plan.test)} for the test, {_counted(plan.train)} left to train on"
+
+
+def _counted(data: Dataset) -> str:
+    groups = "" if data.groups is None else f" ({len(np.unique(data.groups))} groups)"
+    return f"{len(data.X)} series{groups}"
+
+
+def _checked_seeds(seeds: Any) -> int:
+    if not isinstance(seeds, int | np.integer) or isinstance(seeds, bool):
+        raise ParameterError(f"--seeds needs a whole number, got {seeds!r}")
+    if seeds < 1:
+        raise ParameterError(f"--seeds needs at least 1, got {seeds}")
+    return int(seeds)
+
+
+def _first_seed(random_state: Any, seeds: int) -> int:
+    """The seed of the first of a fold's networks, the others counting on from it; drawn where none is given."""
+    if random_state is None:
+        return int(np.random.default_rng().integers(2**31))
+    if not isinstance(random_state, int | np.integer) or isinstance(random_state, bool):
+        raise ParameterError(f"random_state needs a whole number in a study, got {random_state!r}")
+    if random_state + seeds > 2**32:
+        raise ParameterError(
+            f"random_state needs to stay below 2**32 over all seeds, got {random_state} and {seeds} seeds"
+        )
+    return int(random_state)
+
+
+def _set_aside(whole: Dataset, fraction: float, model: SequenceEstimator) -> Split:
+    """The series to train on, and those to test on."""
+    assert whole.y is not None
+    classifier = is_classifier(model) and not isinstance(whole.y, Sequences)
+    return holdout(
+        len(whole.X), whole.y, whole.groups, fraction, classifier=classifier, random_state=model.random_state
+    )
+
+
+def _taken(whole: Dataset, indices: ndarray) -> Dataset:
+    return replace(
+        whole,
+        X=whole.X[indices],
+        y=None if whole.y is None else whole.y[indices],
+        ids=tuple(whole.ids[index] for index in indices),
+        groups=None if whole.groups is None else whole.groups[indices],
+    )
+
+
+def _default_folds(data: Dataset) -> int:
+    groups = data.groups
+    return 5 if groups is None else min(5, len(np.unique(groups)))
+
+
+def _folds(cv: Any, model: SequenceEstimator, data: Dataset) -> tuple[Split, ...]:
+    """The folds, checked, from any of the forms of ``cv``."""
+    y, groups = data.y, data.groups
+    assert y is not None
+    if isinstance(cv, str | Integral) and not isinstance(cv, bool):
+        splitter = parse_cv(
+            str(cv),
+            classifier=is_classifier(model) and not isinstance(y, Sequences),
+            random_state=model.random_state,
+            grouped=groups is not None,
+        )
+        return fold_indices(splitter, data.X, y, groups)
+    if hasattr(cv, "split"):
+        return fold_indices(cv, data.X, y, groups)
+    if not isinstance(cv, Iterable):
+        raise ParameterError(f"cv needs a number of folds, a word, a splitter or pairs of indices, got {cv!r}")
+    folds = [_checked_fold(number, fold, len(data.X)) for number, fold in enumerate(cv)]
+    if not folds:
+        raise ParameterError("cv needs at least one fold, got none")
+    return fold_indices(check_cv(folds), data.X, y, groups)
+
+
+def _checked_fold(number: int, fold: Any, n: int) -> Split:
+    """A fold that was given, as two arrays of indices below ``n``."""
+    try:
+        train, test = (np.asarray(side) for side in fold)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(f"cv needs pairs of training and test indices, got {fold!r:.60}") from error
+    for side in (train, test):
+        if side.ndim != 1 or not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
+            raise ParameterError(f"cv needs indices of the {n} series on both sides of fold {number}, got {side}")
+    if both := np.intersect1d(train, test).tolist():
+        raise DataError(f"a fold needs every series on one side, got series {both[0]} on both of fold {number}")
+    return train.astype(np.intp), test.astype(np.intp)
+
+
+def _named(cv: Any) -> str | int:
+    """``cv`` as a run keeps it: a number, a word, or how a splitter shows itself."""
+    if isinstance(cv, Integral):
+        return int(cv)
+    if isinstance(cv, str):
+        return int(cv) if cv.strip().isdecimal() else cv
+    return " ".join(repr(cv).split()) if hasattr(cv, "split") else "given"

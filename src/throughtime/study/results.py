@@ -1,0 +1,99 @@
+"""What a study comes to, and what a run keeps of it."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from numpy import ndarray
+
+from throughtime.data import Dataset
+from throughtime.estimators import SequenceEstimator
+from throughtime.generalization import Finding, Split
+from throughtime.records import Record, Records
+from throughtime.study.assessment import Assessment
+from throughtime.study.scores import Metrics, fold_sizes
+from throughtime.study.searching import Ranking
+
+#: A table: columns of one length by name.
+Table = dict[str, ndarray]
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Fold(Record):
+    """Indices of the series on either side of a fold, and how many units these are: series, or groups."""
+
+    train: ndarray
+    test: ndarray
+    n_train: int
+    n_test: int
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class StudyMember(Record):
+    """One network of a study: of a fold, or of all series where ``fold`` is ``None``; its failure if it has none."""
+
+    seed: int
+    fold: int | None
+    estimator: SequenceEstimator | None
+    failure: str | None = None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class Results(Record):
+    """Everything that a study measured and trained.
+
+    Attributes
+    ----------
+    train, test
+        The series and their targets.
+    splits
+        Of each fold the indices of its training and of its test series.
+    assessment
+        The networks, their predictions and their scores.
+    metrics
+        The scores of the baselines and of the network, with intervals.
+    findings
+        What folds have in common that they should not.
+    config
+        What was asked for, in plain values.
+    search
+        The settings that were tried, where there was a search.
+    sample_weight
+        What each training series counted, ``None`` when all counted alike.
+    """
+
+    train: Dataset
+    test: Dataset | None
+    splits: tuple[Split, ...]
+    assessment: Assessment
+    metrics: Metrics
+    findings: Records[Finding]
+    config: dict[str, Any] = field(default_factory=dict)
+    search: Ranking | None = None
+    sample_weight: ndarray | None = None
+
+    @property
+    def estimators(self) -> list[SequenceEstimator]:
+        """The networks trained on all training series, one per seed."""
+        return [refit for refit in self.assessment.refits if isinstance(refit, SequenceEstimator)]
+
+    @property
+    def estimator(self) -> SequenceEstimator:
+        """The network of the first seed, trained on all training series."""
+        return self.estimators[0]
+
+    @property
+    def members(self) -> list[StudyMember]:
+        """Every network: by seed those of the folds, then that of all series."""
+        return [
+            StudyMember(seed, fold, None, str(member))
+            if isinstance(member, Exception)
+            else StudyMember(seed, fold, member)
+            for seed, (folds, refit) in enumerate(zip(self.assessment.folds, self.assessment.refits, strict=True))
+            for fold, member in [*enumerate(folds), (None, refit)]
+        ]
+
+    @property
+    def folds(self) -> list[Fold]:
+        """The folds, with what is counted on either side."""
+        sizes = zip(*fold_sizes(self.splits, self.train.groups), strict=True)
+        return [Fold(train, test, *size) for (train, test), size in zip(self.splits, sizes, strict=True)]

@@ -1,0 +1,173 @@
+"""A run on disk, read file by file, each checked against the manifest and each value of its type."""
+
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+
+from throughtime import storage
+from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, from_plain
+from throughtime.generalization import Finding
+from throughtime.records import Records
+from throughtime.study import contents
+from throughtime.study.contents import DataFacts
+from throughtime.study.results import Fold, StudyMember, Table
+from throughtime.study.scores import Metrics, Score, summary_of
+
+
+class Run:
+    """What ``throughtime fit``, ``search`` and `Study.save` wrote.
+
+    `open` checks every file against the manifest. What a file holds is read when it is first asked for, and checked
+    again then. Whatever is missing, damaged or not of its type is a `StorageError` that names the file.
+
+    Parameters
+    ----------
+    files
+        The run as ``throughtime.storage.read_run`` opens it.
+    module
+        The factory of the networks, where the estimator was given one: a run holds their weights, not their code.
+    """
+
+    def __init__(self, files: storage.Run, module: Any = None) -> None:
+        self._files = files
+        self._module = module
+
+    @classmethod
+    def open(cls, directory: str | Path, *, module: Any = None) -> Self:
+        """Open a run.
+
+        Raises
+        ------
+        StorageError
+            If there is no run, or a file is missing, damaged or not of it.
+        """
+        return cls(storage.read_run(Path(directory)), module)
+
+    @property
+    def directory(self) -> Path:
+        """Where the run is."""
+        return self._files.directory
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of its files."""
+        return tuple(sorted(self._files.manifest.files))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """What the bits of the run depend on: device, instruction set, threads."""
+        return dict(self._files.manifest.facts)
+
+    @property
+    def created(self) -> str:
+        """When it was written, UTC in ISO 8601."""
+        return self._files.manifest.created
+
+    @property
+    def versions(self) -> dict[str, str | None]:
+        """Versions of Python and of the packages that wrote it."""
+        return dict(self._files.manifest.versions)
+
+    @cached_property
+    def config(self) -> dict[str, Any]:
+        """What was asked for: the source, its columns, folds, scores, the estimator's parameters."""
+        return contents.config_of(*self._json("config.json"))
+
+    @cached_property
+    def data(self) -> DataFacts:
+        """What the data held, and the fingerprint that tells them from others."""
+        return contents.data_facts_of(*self._json("data.json"))
+
+    @property
+    def seeds(self) -> int:
+        """Networks per fold."""
+        seeds: int = self.config["seeds"]
+        return seeds
+
+    @cached_property
+    def folds(self) -> list[Fold]:
+        """The series on either side of every fold."""
+        return contents.folds_of(*self._json("folds.json"))
+
+    @cached_property
+    def metrics(self) -> Metrics:
+        """The scores of the baselines and, last, of the network."""
+        return contents.metrics_of(*self._json("metrics.json"), self.config["scoring"], len(self.folds))
+
+    @property
+    def scores(self) -> Records[Score]:
+        """Mean scores by metric and model, with the interval of the validation score."""
+        return summary_of(self.metrics)
+
+    @cached_property
+    def findings(self) -> Records[Finding]:
+        """What the folds have in common that they should not; none in runs of early versions."""
+        return contents.findings_of(*self._json("metrics.json"))
+
+    @cached_property
+    def estimator(self) -> SequenceEstimator:
+        """The network of the first seed, trained on all training series."""
+        return from_plain(self._files.json(FACTS), self._files.arrays(WEIGHTS), str(self.directory), self._module)
+
+    @cached_property
+    def members(self) -> list[StudyMember]:
+        """Every network: by seed those of the folds, then that of all series."""
+        value, source = self._json("members.json")
+        arrays = self._files.arrays("members.safetensors")
+        members = []
+        for facts, entry in zip(value, contents.member_entries_of(value, source), strict=True):
+            if entry.failure is not None:
+                members.append(StudyMember(entry.seed, entry.fold, None, entry.failure))
+                continue
+            weights = contents.member_arrays(arrays, entry.prefix)
+            estimator = from_plain(facts, weights, f"{source}: {entry.prefix}", self._module)
+            members.append(StudyMember(entry.seed, entry.fold, estimator))
+        return members
+
+    @property
+    def estimators(self) -> list[SequenceEstimator]:
+        """The networks trained on all training series, one per seed."""
+        return [member.estimator for member in self.members if member.fold is None and member.estimator is not None]
+
+    @cached_property
+    def curves(self) -> Table:
+        """Every epoch of every network."""
+        return contents.curves_of(self._files.bytes("curves.csv"), str(self.directory / "curves.csv"))
+
+    @cached_property
+    def out_of_fold(self) -> Table | None:
+        """Every target of the training series, predicted by networks that did not train on it."""
+        return self._predictions("out_of_fold.csv")
+
+    @cached_property
+    def test_predictions(self) -> Table | None:
+        """Every target of the test series; ``None`` without any."""
+        return self._predictions("test_predictions.csv")
+
+    @cached_property
+    def search(self) -> Table | None:
+        """The settings that a search tried, columns of ``cv_results_``; ``None`` where there was no search."""
+        if "search.csv" not in self.names:
+            return None
+        return contents.search_of(self._files.bytes("search.csv"), str(self.directory / "search.csv"))
+
+    @property
+    def pictures(self) -> dict[str, bytes]:
+        """Its pictures by name, PNG."""
+        return {name: self._files.bytes(name) for name in self.names if name.endswith(".png")}
+
+    def __repr__(self) -> str:
+        return f"Run({str(self.directory)!r}, created {self.created})"
+
+    def _json(self, name: str) -> tuple[Any, str]:
+        """A JSON file's value, and what an error calls it."""
+        return self._files.json(name), str(self.directory / name)
+
+    def _predictions(self, name: str) -> Table | None:
+        if name not in self.names:
+            return None
+        classes = getattr(self.estimator, "classes_", None)
+        target = np.dtype(np.float64) if classes is None else classes.dtype
+        return contents.predictions_of(self._files.bytes(name), str(self.directory / name), target)
