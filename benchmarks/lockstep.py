@@ -19,7 +19,14 @@ from throughtime import SequenceClassifier, load
 from throughtime.estimators import fit_members
 from throughtime.parameters import CellName
 
-SIZES: tuple[tuple[CellName, int], ...] = (("gru", 16), ("gru", 32), ("gru", 64), ("lstm", 32), ("lstm", 64), ("rnn", 32))
+SIZES: tuple[tuple[CellName, int], ...] = (
+    ("gru", 16),
+    ("gru", 32),
+    ("gru", 64),
+    ("lstm", 32),
+    ("lstm", 64),
+    ("rnn", 32),
+)
 
 
 def measure(cell: CellName, hidden_size: int, n_splits: int, epochs: int, repeats: int) -> dict[str, object]:

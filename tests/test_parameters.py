@@ -140,7 +140,9 @@ def test_an_unknown_name_is_refused_with_the_nearest_known_one():
         check_values(ClassifierParameters, {"hiden_size": 8})
     with pytest.raises(ParameterError, match=r"^'class_weight' is not a parameter of regressors"):
         check_values(RegressorParameters, {"class_weight": None})
-    with pytest.raises(ParameterError, match=r"^'zzz' is not a parameter of regressors; there are cell, hidden_size,"):
+    with pytest.raises(
+        ParameterError, match=r"^'zzz' is not a parameter of regressors; there are cell, nonlinearity, hidden_size,"
+    ):
         check_values(RegressorArguments, {"zzz": 1})
     check_values(ClassifierParameters, {})
 

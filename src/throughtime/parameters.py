@@ -27,7 +27,6 @@ from typing import (
 
 from throughtime.errors import ParameterError
 
-
 CellName = Literal["rnn", "gru", "lstm", "linear", "peephole_lstm"]
 Nonlinearity = Literal["tanh", "relu"]
 
@@ -203,8 +202,9 @@ class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
 
 
 #: What a module of the user's own decides itself.
-BUILT_IN_ONLY = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "variational_dropout",
-                 "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout", "init")  # fmt: skip
+BUILT_IN_ONLY = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout",
+                 "variational_dropout", "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout",
+                 "init")  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -218,7 +218,7 @@ class Parameter:
     type: Any
     optional: bool
     option: Option = field(repr=False)
-    objects: type | None = None
+    objects: Any = None
 
     @property
     def choices(self) -> tuple[str, ...]:

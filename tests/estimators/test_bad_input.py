@@ -94,16 +94,21 @@ def test_a_warm_up_that_leaves_no_target_is_refused():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "gur"}, "cell needs one of rnn, gru, lstm, got 'gur'; did you mean 'gru'?"),
+        ({"cell": "gur"}, "cell needs one of rnn, gru, lstm, linear, peephole_lstm, got 'gur'; did you mean 'gru'?"),
         ({"hidden_size": 0}, "hidden_size needs a whole number of at least 1 and of at most 1,000,000, got 0"),
         ({"hidden_size": 8.0}, "hidden_size needs a whole number of at least 1 and of at most 1,000,000, got 8.0"),
         ({"dropout": 1.0}, "dropout needs a finite number of at least 0 and below 1, got 1.0"),
         ({"zoneout": 1.0}, "zoneout needs a finite number of at least 0 and below 1, got 1.0"),
         (
             {"candidate_dropout": 0.1, "cell": "rnn"},
-            "candidate_dropout needs a gated cell, gru or lstm, got cell='rnn'",
+            "candidate_dropout needs a cell with a place for it (gru, lstm, peephole_lstm), got cell='rnn'",
         ),
-        ({"cell_zoneout": 0.1}, "cell_zoneout needs an lstm's c, got cell='gru'"),
+        (
+            {"cell_zoneout": 0.1},
+            "cell_zoneout needs a cell with a place for it (lstm, peephole_lstm), got cell='gru'",
+        ),
+        ({"nonlinearity": "relu"}, "nonlinearity='relu' needs cell='rnn', got cell='gru'"),
+        ({"cell": 3}, "cell needs one of rnn, gru, lstm, linear, peephole_lstm or a CellSpec, got 3"),
         ({"lr": 0}, "lr needs a finite number above 0, got 0"),
         ({"lr": "fast"}, "lr needs a finite number above 0, got 'fast'"),
         ({"clip_norm": -1}, "clip_norm needs a finite number above 0 or None, got -1"),

@@ -299,7 +299,8 @@ def _check_module(facts: Any, source: str, module: Any) -> None:
 def _check_cell(facts: Any, source: str, cell: Any) -> None:
     """See to it that a cell is given where one of the user's own was saved, and that it is the one."""
     name = facts["architecture"].get("cell")
-    own = name is not None and name not in get_args(CellName)
+    # what the two places do not agree on was edited, and is refused elsewhere
+    own = name is not None and name == facts["parameters"].get("cell") and name not in get_args(CellName)
     if cell is None and own:
         raise ParameterError(
             f"{source} holds the weights of {name!r}, a cell of its owner's, not its code, and needs the cell again: "
@@ -310,7 +311,7 @@ def _check_cell(facts: Any, source: str, cell: Any) -> None:
     if not isinstance(cell, CellSpec):
         raise ParameterError(f"cell needs a CellSpec, got {cell!r}")
     if not own:
-        raise ParameterError(f"{source} holds a network of the package's own and needs no cell, got {cell!r}")
+        raise ParameterError(f"{source} was not trained with a cell of its owner's and needs none, got {cell!r}")
     if cell.name != name:
         raise ParameterError(f"{source} needs its cell {name!r}, got {cell!r}")
 

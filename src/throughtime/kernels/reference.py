@@ -59,8 +59,8 @@ def recurrent(
 
     Returns
     -------
-    ``(y, h_n)``, for a cell with c ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own end, and
-    the states at the end of the run.
+    ``(y, h_n)``, for a cell with c ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
+    end, and the states at the end of the run.
 
     Raises
     ------
@@ -83,7 +83,8 @@ def recurrent(
         x.new_zeros(members, rows, width) if start is None else pad_to_lane(start, -1, -2)
         for start in (h0, c0)[: len(cell.states)]
     )
-    per_unit = tuple(pad_to_lane(weight, -1)[:, None] for weight in unit_weights)
+    # As large as a state: torch computes some functions in other bits where a tensor is no multiple of its vectors.
+    per_unit = tuple(pad_to_lane(w, -1)[:, None].expand(-1, rows, -1).contiguous() for w in unit_weights)
 
     # A row of padding has one step: a state that grows without bound would make NaN of its gradient of zero.
     lengths = pad(lengths, (0, rows - batch), value=1)

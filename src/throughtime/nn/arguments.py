@@ -11,7 +11,6 @@ from throughtime.kernels.transforms import is_hidden
 from throughtime.nn.noise import NoiseRates
 from throughtime.nn.unrolled import States
 
-
 #: What of the noise acts inside a cell's step or on its c, by option: the field of ``StepNoise``.
 _PLACES = {"recurrent_dropout": "recurrent", "candidate_dropout": "candidate", "zoneout": "zoneout_h",
            "cell_zoneout": "zoneout_c"}  # fmt: skip

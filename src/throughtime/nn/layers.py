@@ -98,7 +98,7 @@ class RecurrentLayer(nn.Module):
     ) -> None:
         super().__init__()
         check_directions(twin.bidirectional)
-        # torch's own layer, without memory: it has refused what torch refuses, and tells what it calls its weights
+        # torch's own layer, without memory: it has refused what torch refuses, and names its weights
         for name in self.__constants__:
             setattr(self, name, getattr(twin, name))
         if spec is not None:
@@ -256,21 +256,24 @@ class RecurrentLayer(nn.Module):
         check_time(x, time, own[0])
         weights = [weight.unsqueeze(0) for weight in own]
         lengths = as_lengths(lengths, time, batch, x)
-        x, masks = self._silence(x, batch_sizes)
+        x, masks = self._drop_inputs(x, batch_sizes)
         noise = self._noise(x)
         if one_layer and not noise:
             # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
-            matrices = weights[: 4 if self.bias else 2]
-            biases = () if self.bias else (None, None)
-            per_unit = weights[len(matrices) :]
+            matrices = 4 if self.bias else 2
+            w_ih, w_hh, b_ih, b_hh = (*weights[:matrices], None, None)[:4]
+            h0, c0 = (*(start or ()), None, None)[:2]
             y, *end = recurrent(
                 self.spec,
                 x.unsqueeze(0),
                 lengths.unsqueeze(0),
-                *matrices,
-                *biases,
-                *(start or ()),
-                unit_weights=per_unit,
+                w_ih,
+                w_hh,
+                b_ih,
+                b_hh,
+                h0,
+                c0,
+                unit_weights=weights[matrices:],
             )
             return y.squeeze(0).contiguous(), tuple(state.contiguous() for state in end), ()
         run = trace_layers(
@@ -323,7 +326,7 @@ class RecurrentLayer(nn.Module):
             fits: bool = own[0].shape == (rows, self.input_size) and own[1].shape == (rows, units)
             if fits and self.bias:
                 fits = own[2].shape == own[3].shape == (rows,)
-        except AttributeError:  # no tensor at all, which check_weights tells
+        except AttributeError:  # no tensor at all, which check_weights refuses
             return False
         if start is not None and fits:
             fits = [state.shape for state in start] == self._start_sizes(batch)
@@ -347,7 +350,7 @@ class RecurrentLayer(nn.Module):
         sizes = [(places, batch, self.proj_size or self.hidden_size)]
         return [*sizes, (places, batch, self.hidden_size)] if "c" in self.spec.states else sizes
 
-    def _silence(self, x: Tensor, batch_sizes: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
+    def _drop_inputs(self, x: Tensor, batch_sizes: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
         """The first layer's inputs after dropout, and what the others' are multiplied with (member, time, ...)."""
         _, batch, channels = x.shape
         width = (self.proj_size or self.hidden_size) * (1 + self.bidirectional)
@@ -389,7 +392,7 @@ class RecurrentLayer(nn.Module):
         ]
 
     def _kept(self, x: Tensor, shape: tuple[int, ...], rate: float) -> Tensor | None:
-        """Zoneout's share of a state that stays: drawn while training, else its expectation."""
+        """Which part of a state zoneout keeps: drawn while training, else its expectation."""
         if not rate:
             return None
         return draw_kept(self.draw, x, shape, rate) if self.training else x.new_tensor(rate).expand(shape)
@@ -509,8 +512,9 @@ class CellRNN(RecurrentLayer):
         return self._spec
 
     def extra_repr(self) -> str:
-        """The cell's name, what torch prints, and the noise."""
-        return f"{self.spec.name}, {super().extra_repr()}"
+        """The cell's name where the class has none, what torch prints, and the noise."""
+        name = f"{self.spec.name}, " if type(self) is CellRNN else ""
+        return name + super().extra_repr()
 
 
 class LinearRNN(CellRNN):
@@ -523,7 +527,7 @@ class LinearRNN(CellRNN):
 class PeepholeLSTM(CellRNN):
     """LSTM whose gates see c through diagonal weights (Gers & Schmidhuber 2000).
 
-    Beside the LSTM's weights it has ``weight_ci``, ``weight_cf`` and ``weight_co``, (unit,), for each layer and direction.
+    Beside the LSTM's weights each layer and direction has ``weight_ci``, ``weight_cf`` and ``weight_co``, (unit,).
     """
 
     def __init__(self, input_size: int, hidden_size: int, *sizes: Any, **options: Any) -> None:
@@ -541,10 +545,11 @@ _LAYERS: dict[str, Callable[..., RecurrentLayer]] = {
 }
 
 
-def layer_of(cell: CellSpec, *sizes: int, **options: Any) -> RecurrentLayer:
+def layer_of(cell: CellSpec, input_size: int, hidden_size: int, num_layers: int, **options: Any) -> RecurrentLayer:
     """A layer of a cell: the class that is named after it, if there is one."""
     known = CELLS.get(cell.name) == cell
-    return _LAYERS[cell.name](*sizes, **options) if known else CellRNN(cell, *sizes, **options)
+    made: Callable[..., RecurrentLayer] = _LAYERS[cell.name] if known else partial(CellRNN, cell)
+    return made(input_size, hidden_size, num_layers, **options)
 
 
 def _reorder(states: States, axis: int, order: Tensor | None) -> States:

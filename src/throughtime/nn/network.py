@@ -130,8 +130,9 @@ def is_bias(name: str) -> bool:
 def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """One member's weights as they start, from its own seed.
 
-    A cell's weights per unit (peepholes) start as its biases. Two biases add up, so that any init but torch's starts both at zero. The output layer is torch's ``Linear`` with
-    ``torch``, else as the recurrent weights with zero bias.
+    Two biases add up, so that any init but torch's starts both at zero; and a cell's weights per unit, so that a
+    peephole LSTM starts as an LSTM. The output layer is torch's ``Linear`` with ``torch``, else as the recurrent
+    weights with zero bias.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -272,7 +273,7 @@ class SequenceNetwork(Standardizing):
     net
         The shapes.
     dropout
-        Share silenced in training mode, after each layer.
+        Dropout probability after each layer, in training mode.
     noise
         The rates of the layers' other noise; zoneout acts in evaluation too.
     """

@@ -44,11 +44,11 @@ def unrolled(
     and the same where the series itself ends, without the time axis.
     """
     cell = find_cell(cell)
-    members, time, *_ = x.shape
+    members, time, batch, _ = x.shape
     none = x.new_zeros(members, w_ih.shape[1])
     b_ih, b_hh = (none if bias is None else bias for bias in (b_ih, b_hh))
     state = start or initial_states(cell, x, w_hh, w_hr)
-    per_unit = tuple(weight[:, None] for weight in unit_weights)
+    per_unit = tuple(weight[:, None].expand(-1, batch, -1) for weight in unit_weights)
 
     steps = torch.arange(time, device=x.device)[:, None]
     running = (steps < lengths[:, None]).unsqueeze(-1)  # member time batch 1

@@ -1,7 +1,7 @@
 """The linear recurrence, an Elman network without activation: its state and gradients have closed forms.
 
-After t steps ``h_t = U^t h_0 + sum_s U^(t-s) (W x_s + b)``, and ``dh_t/dh_s = U^(t-s)``: gradients vanish or explode with
-the spectral radius of U alone.
+After t steps ``h_t = U^t h_0 + sum_s U^(t-s) (W x_s + b)``, and ``dh_t/dh_s = U^(t-s)``: whether gradients vanish or
+explode is a matter of U's spectral radius alone.
 """
 
 from torch import Tensor
@@ -16,4 +16,4 @@ def step(
     return (from_x + from_h,)
 
 
-LINEAR = CellSpec("linear", gates=("h",), step=step)
+LINEAR = CellSpec("linear", gates=("h",), step=step, kept=6, passing=4)

@@ -1,4 +1,4 @@
-"""What a recurrent cell is: all that layers, kernels, initializers and the memory estimate ask of one, in one object."""
+"""What a recurrent cell is: all that layers, kernels, initializers and the estimate of memory ask of one."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -36,23 +36,23 @@ class CellSpec:
         each.
     step
         ``(from_x, from_h, state, unit_weights, mask) -> state``, in plain torch.  ``from_x`` is W x + b and ``from_h``
-        is U h + b, both (member, batch, gate * unit); each state is (member, batch, unit), h first; each of
-        ``unit_weights`` is (member, 1, unit); ``mask`` (member, batch, unit) multiplies what the cell would write into
-        its state, and is ``None`` outside candidate dropout.  Each unit on its own: widths are padded to a multiple of
-        ``LANE``, so nothing may be taken over the units (a normalization, say) or mix them.
+        is U h + b, both (member, batch, gate * unit); each state, h first, and each of ``unit_weights`` is (member,
+        batch, unit); ``mask``, of the same shape, multiplies what the cell would write into its state, and is ``None``
+        outside candidate dropout.  Each unit on its own: widths are padded to a multiple of ``LANE``, so nothing may
+        be taken over the units (a normalization, say) or mix them.
     states
         ``("h",)`` or ``("h", "c")``.  h enters the next step's product, and is the output.
     unit_weights
         Names of further weights, one number per unit each.  They start as biases do: as torch's with ``init="torch"``,
         else at zero.
     noise
-        Fields of ``StepNoise`` that it has a place for.  ``recurrent`` and ``zoneout_h`` act outside of the step, and so
-        does ``zoneout_c`` on a cell with c.
+        Fields of ``StepNoise`` that it has a place for.  ``recurrent`` and ``zoneout_h`` act outside of the step, and
+        so does ``zoneout_c`` on a cell with c.
     inputs
         What it takes at each step, of ``INPUTS``.
     kept, passing
-        Numbers that a layer keeps per unit, row and step, while it trains and while it only runs forward: what the
-        estimate of memory goes by.  By default about what autograd keeps of a step with so many gates.
+        Numbers that a layer keeps per unit, row and step, while it trains and while it only runs forward: as measured
+        with benchmarks/memory.py, and about a third more.  By default about what autograd keeps of so many gates.
     native
         Its kernel in C++; ``None`` runs and trains it in plain torch.
 
@@ -85,7 +85,7 @@ class CellSpec:
 
     def __post_init__(self) -> None:
         self._check_names()
-        for name, per_gate in (("kept", 5), ("passing", 3)):
+        for name, per_gate in (("kept", 5), ("passing", 1)):
             if not getattr(self, name):
                 object.__setattr__(self, name, per_gate * len(self.gates) + 3 * len(self.states))
         _check_step(self)
@@ -144,7 +144,7 @@ def _try_step(cell: CellSpec, units: int, width: int, masked: bool = False) -> l
         return torch.nn.functional.pad(by_block, (0, width - units)).flatten(2)
 
     state = tuple(numbers(batch, 1, start) for start in (0.25, -0.5)[: len(cell.states)])
-    weights = tuple(numbers(1, 1, 0.5 - place) for place, _ in enumerate(cell.unit_weights))
+    weights = tuple(numbers(batch, 1, 0.5 - place) for place, _ in enumerate(cell.unit_weights))
     gates = len(cell.gates)
     mask = torch.zeros_like(state[0]) if masked else None
     try:
