@@ -19,7 +19,7 @@ import torch
 
 from recording import RESULTS, cpu_model, write_rows
 from throughtime import nn
-from throughtime.kernels import GATES, extension, recurrent
+from throughtime.kernels import CELLS, ISA_VARIABLE, native, recurrent
 from timing import Call, paired, ratio, warm_seconds
 from timing.peak import peak
 
@@ -52,7 +52,7 @@ class Case:
 
     def operations(self) -> float:
         """Multiplications and additions of the matrix products alone; training takes no gradient of x."""
-        rows = 2.0 * self.members * self.time * self.batch * GATES[self.kind] * self.hidden
+        rows = 2.0 * self.members * self.time * self.batch * len(CELLS[self.kind].gates) * self.hidden
         of_x, of_h = rows * self.channels, rows * self.hidden
         return of_x + of_h if self.mode == "infer" else 2 * of_x + 3 * of_h
 
@@ -228,14 +228,14 @@ def main() -> None:
     print(f"ragged/padded={ragged:.2f}")
     if options.quick:
         return
-    isa = os.environ.get(extension.ISA_VARIABLE, "")
+    isa = os.environ.get(ISA_VARIABLE, "")
     machine = {
         "ragged_over_padded": round(ragged, 2),
         "cpu": cpu_model(),
         "cores": os.cpu_count(),
         "threads": options.threads,
-        "cpu_isa": extension.isa_names()[0],
-        "isa": isa or extension.isa_names()[0],
+        "cpu_isa": native.isa_names()[0],
+        "isa": isa or native.isa_names()[0],
         "torch_isa": torch.backends.cpu.get_cpu_capability(),
         **{name: version(name) for name in ("torch", "jax", "jaxlib", "onnxruntime")},
         "python": platform.python_version(),

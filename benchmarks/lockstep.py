@@ -17,12 +17,12 @@ from sklearn.model_selection import StratifiedKFold
 from recording import cpu_model, write_rows
 from throughtime import SequenceClassifier, load
 from throughtime.estimators import fit_members
-from throughtime.nn.network import Cell
+from throughtime.parameters import CellName
 
-SIZES: tuple[tuple[Cell, int], ...] = (("gru", 16), ("gru", 32), ("gru", 64), ("lstm", 32), ("lstm", 64), ("rnn", 32))
+SIZES: tuple[tuple[CellName, int], ...] = (("gru", 16), ("gru", 32), ("gru", 64), ("lstm", 32), ("lstm", 64), ("rnn", 32))
 
 
-def measure(cell: Cell, hidden_size: int, n_splits: int, epochs: int, repeats: int) -> dict[str, object]:
+def measure(cell: CellName, hidden_size: int, n_splits: int, epochs: int, repeats: int) -> dict[str, object]:
     """Seconds each way and their ratio, pair by pair; both ways give the same weights, bit for bit."""
     X, y = load("japanese-vowels", split="train")
     assert isinstance(y, np.ndarray)

@@ -18,11 +18,11 @@ from recording import write_rows
 from throughtime import SequenceClassifier, fit_members
 from throughtime.estimators.memory import bytes_a_member
 from throughtime.nn import Architecture
-from throughtime.nn.network import Cell
+from throughtime.parameters import CellName
 
 Pooled = Literal["last", "mean"]
 
-SHAPES: tuple[tuple[Cell, int, int, int, Pooled, float], ...] = (
+SHAPES: tuple[tuple[CellName, int, int, int, Pooled, float], ...] = (
     # cell, units, steps, layers, pooling, zoneout
     ("rnn", 32, 100, 1, "mean", 0),
     ("gru", 16, 100, 1, "mean", 0),
@@ -37,7 +37,7 @@ SHAPES: tuple[tuple[Cell, int, int, int, Pooled, float], ...] = (
 CHANNELS, BATCH = 4, 32
 
 
-def peak(cell: Cell, units: int, steps: int, layers: int, pooling: Pooled, zoneout: float, members: int) -> int:
+def peak(cell: CellName, units: int, steps: int, layers: int, pooling: Pooled, zoneout: float, members: int) -> int:
     """Peak resident bytes of this process after training so many members for two steps."""
     x = np.random.default_rng(0).normal(size=(2 * BATCH, steps, CHANNELS)).astype("float32")
     net = SequenceClassifier(

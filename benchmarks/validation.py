@@ -24,14 +24,14 @@ from sklearn.model_selection import cross_validate as one_by_one
 from peers.skorch_net import arrays, classifier
 from recording import cpu_model, write_rows
 from throughtime import LockstepSearchCV, SequenceClassifier, cross_validate, fit_members, load
-from throughtime.kernels import GATES, Kind
-from throughtime.nn.network import Cell
+from throughtime.kernels import CELLS, Kind
+from throughtime.parameters import CellName
 from timing import Call, paired, ratios, rested_seconds, seconds
 from timing.peak import peak
 
-KINDS: dict[Cell, Kind] = {"gru": "gru", "lstm": "lstm"}
+KINDS: dict[CellName, Kind] = {"gru": "gru", "lstm": "lstm"}
 #: cell, units, how many times faster than skorch
-FOLDS: tuple[tuple[Cell, int, float], ...] = (("gru", 32, 20), ("gru", 64, 15), ("lstm", 64, 6))
+FOLDS: tuple[tuple[CellName, int, float], ...] = (("gru", 32, 20), ("gru", 64, 15), ("lstm", 64, 6))
 GRID = {"lr": [0.003, 0.01, 0.03], "weight_decay": [0.0, 0.1, 1.0]}
 MEMBERS = (10, 100, 1000)
 
@@ -41,7 +41,7 @@ Row = dict[str, Any]
 class Contest:
     """Ours and skorch on the same series; ``accuracy`` keeps what each side's last call reached."""
 
-    def __init__(self, cell: Cell, hidden_size: int, epochs: int) -> None:
+    def __init__(self, cell: CellName, hidden_size: int, epochs: int) -> None:
         self.X, y = load("japanese-vowels", split="train")
         self.y = np.unique(np.asarray(y), return_inverse=True)[1]
         self.padded = arrays(self.X)
@@ -65,7 +65,7 @@ class Contest:
         """Multiplications and additions of the matrix products of training alone, without gradients of x."""
         steps = sum(int(self.X.lengths[train].sum()) for train, _ in splits)
         hidden = int(self.model.hidden_size)
-        rows = 2.0 * self.model.max_epochs * steps * GATES[KINDS[self.model.cell]] * hidden
+        rows = 2.0 * self.model.max_epochs * steps * len(CELLS[KINDS[self.model.cell]].gates) * hidden
         found: float = rows * (2 * self.X.n_channels + 3 * hidden)
         return found
 

@@ -6,6 +6,7 @@
 #include <nanobind/stl/string.h>
 #include <nanobind/stl/vector.h>
 
+#include <algorithm>
 #include <chrono>
 #include <stdexcept>
 
@@ -116,6 +117,18 @@ void step(const std::string& rule, const Strides& shape, const std::array<double
   take_step(u, {threads, of_torch}, isa_wanted());
 }
 
+// Of every member: grads, norms.
+template <class Real>
+void norms_by_tensor(const Strides& shape, const Strides& begins, const Addresses& tensors) {
+  const Real* grads = pointer<const Real>(tensors.at(0));
+  double* norms = pointer<double>(tensors.at(1));
+  const int64_t width = shape.at(1), count = static_cast<int64_t>(begins.size());
+  nb::gil_scoped_release released;
+  for (int64_t member = 0; member < shape.at(0); ++member) {
+    tensor_norms(grads + member * width, width, begins.data(), count, norms + member * count, isa_wanted());
+  }
+}
+
 template <class Source, class Real>
 void load_batch(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
   Gather<Source, Real> g{};
@@ -163,14 +176,15 @@ void loss(const std::string& name, const Strides& shape, const Addresses& tensor
 
 template <class Source, class Real>
 void descend(const std::string& kind, const std::string& loss, const std::string& rule, const Strides& shape,
-             const Strides& update_shape, const std::array<double, 3>& constants, const std::array<int64_t, 6>& places,
-             const Addresses& update, const Addresses& tensors, int threads, bool of_torch) {
+             const Strides& update_shape, const std::array<double, 3>& constants,
+             const std::array<int64_t, Places::tensors>& places, const Addresses& update, const Addresses& tensors,
+             int threads, bool of_torch) {
   FusedSteps<Source, Real> d{};
   d.kind = kind_named(kind), d.loss = loss_named(loss);
   d.channels = shape.at(0), d.columns = shape.at(1), d.hidden = shape.at(2), d.outputs = shape.at(3);
   d.rows = shape.at(4), d.positions = shape.at(5), d.sample_size = shape.at(6);
-  d.first_step = shape.at(7), d.steps = shape.at(8);
-  d.places = {places[0], places[1], places[2], places[3], places[4], places[5]};
+  d.first_step = shape.at(7), d.steps = shape.at(8), d.norms_time = shape.at(9);
+  std::copy(places.begin(), places.end(), d.places.at);
   d.values = pointer<const Source>(tensors.at(0)), d.constants = pointer<const Source>(tensors.at(1));
   d.starts = pointer<const int64_t>(tensors.at(2)), d.lengths = pointer<const int64_t>(tensors.at(3));
   d.series = pointer<const int64_t>(tensors.at(4));
@@ -180,6 +194,9 @@ void descend(const std::string& kind, const std::string& loss, const std::string
   d.loss_sums = pointer<double>(tensors.at(10)), d.weight_sums = pointer<double>(tensors.at(11));
   d.update = update_of<Real>(rule, update_shape, constants, update);
   d.update.norms = pointer<Real>(tensors.at(12));
+  d.tensor_norms = pointer<double>(tensors.at(13));
+  d.dh_norms = pointer<double>(tensors.at(14)), d.dc_norms = pointer<double>(tensors.at(15));
+  d.mask_of = pointer<const int64_t>(tensors.at(16)), d.masks = pointer<const Real>(tensors.at(17));
   nb::gil_scoped_release released;
   train_steps(d, {threads, of_torch}, isa_wanted());
 }
@@ -224,6 +241,8 @@ NB_MODULE(_native, m) {
   m.def("backward_f64", &backward<double>);
   m.def("step_f32", &step<float>);
   m.def("step_f64", &step<double>);
+  m.def("tensor_norms_f32", &norms_by_tensor<float>);
+  m.def("tensor_norms_f64", &norms_by_tensor<double>);
   m.def("gather_f32", &load_batch<float, float>);
   m.def("gather_f64", &load_batch<double, double>);
   m.def("gather_f64_f32", &load_batch<double, float>);

@@ -46,6 +46,8 @@ class Workspace {
     std::fill(grads, grads + d.update.width, Real(0));  // between the tensors it stays so
     for (std::vector<int64_t>* each : {&series, &begins, &lengths}) each->resize(rows);
     for (std::vector<double>* each : {&targets, &weights}) each->resize(rows);
+    if (d.dh_norms) dh_squares.resize(cells);
+    if (d.dc_norms) dc_squares.resize(cells);
   }
   ~Workspace() { give_back(memory_); }
   Workspace(const Workspace&) = delete;
@@ -53,7 +55,7 @@ class Workspace {
 
   Real *x, *reserve, *h_n, *c_n, *dh_n, *y, *dy, *losses, *share, *grads;
   std::vector<int64_t> series, begins, lengths;
-  std::vector<double> targets, weights;
+  std::vector<double> targets, weights, dh_squares, dc_squares;
 
  private:
   Real* memory_;
@@ -74,7 +76,8 @@ class Member {
       rows_ = std::find_if(order() + first, end, [](int64_t position) { return position < 0; }) - (order() + first);
       const int64_t time = look_up(order() + first);
       load_batch(time);
-      descend(time);
+      descend(step, time);
+      measure(step, time);
       update(step);
     }
   }
@@ -108,20 +111,33 @@ class Member {
     gather(g, team_, isa_);
   }
 
-  void descend(int64_t time) {
+  const Real* mask_at(int64_t step) const {
+    if (!d_.mask_of || d_.mask_of[member_] < 0) return nullptr;
+    return d_.masks + (d_.mask_of[member_] * d_.steps + step) * std::min(d_.rows, d_.positions) * d_.hidden;
+  }
+
+  void multiply(Real* features, const Real* mask) const {
+    for (int64_t i = 0; mask && i < rows_ * d_.hidden; ++i) features[i] *= mask[i];
+  }
+
+  void descend(int64_t step, int64_t time) {
     const Real* weights = d_.update.weights + member_ * d_.update.width;
     const Places& at = d_.places;
     Problem<Real> p{};
     p.kind = d_.kind;
     p.members = 1, p.time = time, p.batch = rows_, p.channels = d_.channels + d_.columns, p.hidden = d_.hidden;
     p.x = workspace_.x, p.x_time = p.batch * p.channels, p.x_batch = p.channels, p.x_channel = 1;
-    p.w_ih = weights + at.w_ih, p.w_hh = weights + at.w_hh, p.b_ih = weights + at.b_ih, p.b_hh = weights + at.b_hh;
+    p.w_ih = weights + at.w_ih(), p.w_hh = weights + at.w_hh(), p.b_ih = weights + at.b_ih(),
+    p.b_hh = weights + at.b_hh();
     p.h_n = workspace_.h_n, p.c_n = workspace_.c_n, p.reserve = workspace_.reserve;
     recurrent_forward(p, workspace_.lengths.data(), team_, isa_);
 
+    const Real* const mask = mask_at(step);
+    multiply(workspace_.h_n, mask);
+
     Readout<Real> r{};
     r.members = 1, r.rows = rows_, r.inputs = d_.hidden, r.outputs = d_.outputs;
-    r.x = workspace_.h_n, r.weight = weights + at.readout_weight, r.bias = weights + at.readout_bias,
+    r.x = workspace_.h_n, r.weight = weights + at.readout_weight(), r.bias = weights + at.readout_bias(),
     r.y = workspace_.y;
     readout_forward(r, team_, isa_);
 
@@ -133,12 +149,32 @@ class Member {
     loss_backward(l, team_, isa_);
 
     r.dy = workspace_.dy, r.dx = workspace_.dh_n;
-    r.dweight = workspace_.grads + at.readout_weight, r.dbias = workspace_.grads + at.readout_bias;
+    r.dweight = workspace_.grads + at.readout_weight(), r.dbias = workspace_.grads + at.readout_bias();
     readout_backward(r, team_, isa_);
+    multiply(workspace_.dh_n, mask);
     p.dh_n = workspace_.dh_n;
-    p.dw_ih = workspace_.grads + at.w_ih, p.dw_hh = workspace_.grads + at.w_hh;
-    p.db_ih = workspace_.grads + at.b_ih, p.db_hh = workspace_.grads + at.b_hh;
+    p.dw_ih = workspace_.grads + at.w_ih(), p.dw_hh = workspace_.grads + at.w_hh();
+    p.db_ih = workspace_.grads + at.b_ih(), p.db_hh = workspace_.grads + at.b_hh();
+    if (d_.dh_norms) p.dh_norms = workspace_.dh_squares.data();
+    if (d_.dc_norms) p.dc_norms = workspace_.dc_squares.data();
     recurrent_backward(p, workspace_.lengths.data(), team_, isa_);
+  }
+
+  // What is asked for beside the step itself.
+  void measure(int64_t step, int64_t time) {
+    const int64_t members = d_.update.members;
+    if (d_.tensor_norms) {
+      tensor_norms(workspace_.grads, d_.update.width, d_.places.at, Places::tensors,
+                   d_.tensor_norms + ((d_.first_step + step) * members + member_) * Places::tensors, isa_);
+    }
+    const int64_t rows = std::min(d_.rows, d_.positions);
+    const auto copy = [&](const std::vector<double>& squares, double* norms) {
+      if (!norms) return;
+      double* to = norms + (step * members + member_) * d_.norms_time * rows;
+      for (int64_t t = 0; t < time; ++t, to += rows) std::copy_n(squares.data() + t * rows_, rows_, to);
+    };
+    copy(workspace_.dh_squares, d_.dh_norms);
+    copy(workspace_.dc_squares, d_.dc_norms);
   }
 
   // Each row's share of the mean, and the sums of the pass.

@@ -13,9 +13,16 @@
 
 namespace throughtime {
 
-// Where each weight tensor begins in a member's row.
+// Where each weight tensor begins in a member's row, one behind the other.
 struct Places {
-  int64_t w_ih, w_hh, b_ih, b_hh, readout_weight, readout_bias;
+  static constexpr int64_t tensors = 6;
+  int64_t at[tensors];
+  int64_t w_ih() const { return at[0]; }
+  int64_t w_hh() const { return at[1]; }
+  int64_t b_ih() const { return at[2]; }
+  int64_t b_hh() const { return at[3]; }
+  int64_t readout_weight() const { return at[4]; }
+  int64_t readout_bias() const { return at[5]; }
 };
 
 template <class Source, class Real>
@@ -37,10 +44,18 @@ struct FusedSteps {
   const double *targets, *weights;  // position; the weight is zero where the target was not observed
   const int64_t* order;             // position of the sample; below zero behind a smaller one
   const Source *shift, *scale;      // channel + column
+  // Dropout on what the output layer is given: which of the masks is a member's, below zero for none; of this call.
+  const int64_t* mask_of;  // member; null where no member has one
+  const Real* masks;       // mask, step of this call, row of the batch, unit
 
   // Its grads and active are not read. Norms: step of the pass, member; written where a member takes the step.
   Update<Real> update;
   double *loss_sums, *weight_sums;  // member: added to
+
+  // Measurements, null where nobody asks; written where a member has the step, series and time.
+  double* tensor_norms;         // step of the pass, member, tensor
+  double *dh_norms, *dc_norms;  // step of this call, member, time, row of the batch
+  int64_t norms_time;           // steps in time of the two above
 };
 
 template <class Source, class Real>

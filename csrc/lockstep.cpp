@@ -57,6 +57,17 @@ void take_step(const Update<Real>& u, const ThreadTeam& team, const std::string&
   });
 }
 
+template <class Real>
+void tensor_norms(const Real* grads, int64_t width, const int64_t* begins, int64_t tensors, double* norms,
+                  const std::string& isa) {
+  const DenormalMode mode(Denormals::kept);
+  const Kernels<Real>& k = kernels<Real>(isa);
+  for (int64_t i = 0; i < tensors; ++i) {
+    const int64_t end = i + 1 < tensors ? begins[i + 1] : width;
+    norms[i] = std::sqrt(k.square_sum(grads + begins[i], end - begins[i]));
+  }
+}
+
 template <class Source, class Real>
 void gather(const Gather<Source, Real>& g, const ThreadTeam& team, const std::string& isa) {
   // Kept: a channel of the data may be as small as that, and is itself again once divided by its scale.
@@ -74,6 +85,8 @@ void gather(const Gather<Source, Real>& g, const ThreadTeam& team, const std::st
       Denormals::kept);
 }
 
+template void tensor_norms<float>(const float*, int64_t, const int64_t*, int64_t, double*, const std::string&);
+template void tensor_norms<double>(const double*, int64_t, const int64_t*, int64_t, double*, const std::string&);
 template void take_step<float>(const Update<float>&, const ThreadTeam&, const std::string&);
 template void take_step<double>(const Update<double>&, const ThreadTeam&, const std::string&);
 template void gather<float, float>(const Gather<float, float>&, const ThreadTeam&, const std::string&);

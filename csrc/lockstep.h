@@ -49,6 +49,10 @@ struct Gather {
   Real* x;                                   // member time batch channel + column: (value - shift) / scale, else zero
 };
 
+// The L2 norms of a member's gradient by tensor; each begins where `begins` says and reaches to the next.
+template <class Real>
+void tensor_norms(const Real* grads, int64_t width, const int64_t* begins, int64_t tensors, double* norms,
+                  const std::string& isa);
 template <class Real>
 void take_step(const Update<Real>& u, const ThreadTeam& team, const std::string& isa);
 template <class Source, class Real>

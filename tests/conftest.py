@@ -34,11 +34,11 @@ def types_unchecked() -> Iterator[None]:
 @pytest.fixture(params=["native", "reference"])
 def either_path(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """The C++ path and the path of other devices."""
-    from throughtime.kernels import extension  # not before the hook
+    from throughtime.kernels import ISA_VARIABLE, native  # not before the hook
 
     if request.param == "reference":
-        monkeypatch.setenv(extension.ISA_VARIABLE, "reference")
-    elif not extension.native_available():
+        monkeypatch.setenv(ISA_VARIABLE, "reference")
+    elif not native.native_available():
         pytest.skip("installed without the C++ kernels")
 
 

@@ -11,9 +11,38 @@ from dataclasses import dataclass, field
 from functools import cache
 from numbers import Integral
 from types import MappingProxyType, NoneType, UnionType
-from typing import Annotated, Any, Literal, Required, TypedDict, Union, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    Literal,
+    Protocol,
+    Required,
+    TypedDict,
+    Union,
+    get_args,
+    get_origin,
+    get_type_hints,
+    runtime_checkable,
+)
 
 from throughtime.errors import ParameterError
+
+
+CellName = Literal["rnn", "gru", "lstm", "linear", "peephole_lstm"]
+Nonlinearity = Literal["tanh", "relu"]
+
+
+@runtime_checkable
+class Cell(Protocol):
+    """A cell of the user's own: a ``throughtime.kernels.CellSpec``, which is made of torch's functions."""
+
+    @property
+    def name(self) -> str:
+        """An identifier."""
+
+    @property
+    def step(self) -> Callable[..., Any]:
+        """From one step's states to the next one's."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +60,10 @@ class Option:
 class NetworkParameters(TypedDict, total=False):
     """What both estimators take."""
 
-    cell: Annotated[Literal["rnn", "gru", "lstm"], Option("gru", "recurrent cell")]
+    cell: Annotated[CellName | Cell, Option("gru", "recurrent cell")]
+    nonlinearity: Annotated[
+        Nonlinearity, Option("tanh", "what an rnn's state goes through; relu starts well with init=he_normal")
+    ]
     hidden_size: Annotated[int, Option(64, "units per layer and direction", at_least=1, at_most=1_000_000)]
     num_layers: Annotated[int, Option(1, "layers, one on the other", at_least=1, at_most=1_000)]
     bidirectional: Annotated[bool, Option(False, "read each series from both its ends")]
@@ -56,7 +88,7 @@ class NetworkParameters(TypedDict, total=False):
     ]  # fmt: skip
     candidate_dropout: Annotated[
         float,
-        Option(0.0, "share silenced while training of what a gru or lstm would write into its state (Semeniuta et al. "
+        Option(0.0, "share silenced while training of what a gated cell would write into its state (Semeniuta et al. "
                "2016)", at_least=0, below=1),
     ]  # fmt: skip
     zoneout: Annotated[
@@ -75,7 +107,7 @@ class NetworkParameters(TypedDict, total=False):
     ]  # fmt: skip
     init: Annotated[
         Literal["torch", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal"],
-        Option("torch", "how the weights start; fans and orthogonality are taken gate by gate"),
+        Option("torch", "how the weights start; fans and orthogonality are taken gate by gate, and he is for relu"),
     ]
     optimizer: Annotated[Literal["adam", "adamw", "sgd"], Option("adam", "optimizer")]
     momentum: Annotated[float, Option(0.9, "momentum of sgd", at_least=0, below=1)]
@@ -171,18 +203,22 @@ class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
 
 
 #: What a module of the user's own decides itself.
-BUILT_IN_ONLY = ("cell", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "variational_dropout",
+BUILT_IN_ONLY = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout", "variational_dropout",
                  "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout", "init")  # fmt: skip
 
 
 @dataclass(frozen=True)
 class Parameter:
-    """A declared parameter: its name, its type without ``None``, whether ``None`` is allowed, its option."""
+    """A declared parameter: its name, its type without ``None``, whether ``None`` is allowed, its option.
+
+    ``objects`` is a protocol that a value may follow instead, which no command line or file can spell.
+    """
 
     name: str
     type: Any
     optional: bool
     option: Option = field(repr=False)
+    objects: type | None = None
 
     @property
     def choices(self) -> tuple[str, ...]:
@@ -195,17 +231,17 @@ def declared(schema: type) -> Mapping[str, Parameter]:
     """The parameters of a ``TypedDict``, in order of declaration.
 
     >>> declared(ClassifierParameters)["cell"].choices
-    ('rnn', 'gru', 'lstm')
+    ('rnn', 'gru', 'lstm', 'linear', 'peephole_lstm')
     """
     found = {}
     for name, hint in get_type_hints(schema, include_extras=True).items():
         if get_origin(hint) is Required:
             (hint,) = get_args(hint)
         kind, option = get_args(hint)
-        optional = get_origin(kind) in (Union, UnionType) and NoneType in get_args(kind)
-        if optional:
-            kind = Union[tuple(part for part in get_args(kind) if part is not NoneType)]  # noqa: UP007
-        found[name] = Parameter(name, kind, optional, option)
+        parts = get_args(kind) if get_origin(kind) in (Union, UnionType) else (kind,)
+        objects = next((part for part in parts if getattr(part, "_is_protocol", False)), None)
+        kind = Union[tuple(part for part in parts if part is not NoneType and part is not objects)]  # noqa: UP007
+        found[name] = Parameter(name, kind, NoneType in parts, option, objects)
     return MappingProxyType(found)
 
 
@@ -217,7 +253,7 @@ def check_value(parameter: Parameter, value: Any) -> None:
     ParameterError
         "<name> needs <rule>, got <value>".
     """
-    if value is None and parameter.optional:
+    if (value is None and parameter.optional) or (parameter.objects and isinstance(value, parameter.objects)):
         return
     rule = _broken_rule(parameter, value)
     if rule:
@@ -246,7 +282,9 @@ def check_values(schema: type, values: Mapping[str, Any]) -> None:
 def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     kind, option = parameter.type, parameter.option
     if parameter.choices:
-        return None if isinstance(value, str) and value in parameter.choices else "one of " + ", ".join(kind.__args__)
+        instead = " or a CellSpec" if parameter.objects and not isinstance(value, str) else ""
+        allowed = isinstance(value, str) and value in parameter.choices
+        return None if allowed else f"one of {', '.join(parameter.choices)}{instead}"
     if kind is bool:
         return None if isinstance(value, bool) or type(value).__name__ == "bool_" else "true or false"
     if kind is str:

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from throughtime.kernels import NO_NOISE, StepNoise, extension, native
+from throughtime.kernels import CELLS, ISA_VARIABLE, NO_NOISE, StepNoise, native
 
 KINDS = ("rnn_tanh", "rnn_relu", "gru", "lstm")
 DTYPES = (torch.float32, torch.float64)
@@ -16,7 +16,7 @@ DTYPES = (torch.float32, torch.float64)
 #: ``make soak`` sets it: every size instead of a sample.
 SOAK = os.environ.get("THROUGHTIME_SOAK", "") != ""
 
-needs_native = pytest.mark.skipif(not extension.native_available(), reason="installed without the C++ kernels")
+needs_native = pytest.mark.skipif(not native.native_available(), reason="installed without the C++ kernels")
 
 # Relative to the largest value of a tensor. float32: what the issue demands (rounding of some hundred terms at
 # 6e-8 stays a factor of ten below). float64: the same margin at 1.1e-16.
@@ -61,7 +61,7 @@ def make(
     seed: int = 0,
 ) -> Case:
     generator = torch.Generator().manual_seed(seed)
-    gates = native.GATES[kind] * hidden
+    gates = len(CELLS[kind].gates) * hidden
 
     def normal(*shape: int) -> Tensor:
         return torch.randn(*shape, generator=generator, dtype=torch.float64)
@@ -138,9 +138,9 @@ def error(got: Tensor, expected: Tensor) -> float:
 def assert_agrees(case: Case, dtypes: tuple[torch.dtype, ...] = DTYPES) -> None:
     """The kernels' results and gradients are those of the float64 oracle, on every instruction set of the machine."""
     expected, expected_gradients = run(oracle.recurrent, case)
-    for isa in extension.isa_names():
+    for isa in native.isa_names():
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv(extension.ISA_VARIABLE, isa)
+            patch.setenv(ISA_VARIABLE, isa)
             for dtype in dtypes:
                 results, gradients = run(native.recurrent, case.to(dtype))
                 for index, (got, want) in enumerate(zip(results, expected, strict=True)):

@@ -5,7 +5,7 @@ import pytest
 from cases import SOAK, needs_native
 from numpy.typing import NDArray
 
-from throughtime.kernels import extension
+from throughtime.kernels import native
 
 pytestmark = needs_native
 
@@ -22,7 +22,7 @@ EXACT = {
 
 def apply(name: str, x: NDArray[np.floating], isa: str) -> NDArray[np.floating]:
     out = np.empty_like(x)
-    function = getattr(extension.compiled(), f"activation_{'f32' if x.dtype == np.float32 else 'f64'}")
+    function = getattr(native.compiled(), f"activation_{'f32' if x.dtype == np.float32 else 'f64'}")
     function(name, x.ctypes.data, out.ctypes.data, x.size, isa)
     return out
 
@@ -36,7 +36,7 @@ def worst(name: str, x: NDArray[np.floating]) -> dict[str, float]:
         finite = np.isfinite(exact) & (exact < np.finfo(x.dtype).max * 0.7)
         ulp = np.spacing(np.abs(exact).astype(x.dtype)).astype(wide)
         found = {}
-        for isa in extension.isa_names():
+        for isa in native.isa_names():
             got = apply(name, x, isa)
             assert (got[~finite] >= np.finfo(x.dtype).max * 0.69).all()
             deviation = np.abs(got.astype(wide) - exact)

@@ -21,7 +21,7 @@ from cases import (
     upstream,
 )
 
-from throughtime.kernels import NO_NOISE, extension, native
+from throughtime.kernels import NO_NOISE, native
 
 pytestmark = needs_native
 
@@ -88,8 +88,8 @@ def test_random_sizes_agree(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_weights_beyond_the_second_cache_take_larger_blocks_and_agree(kind: str) -> None:
-    assert extension.compiled().block_rows(kind, 30, 300, 8) == 32
-    assert extension.compiled().block_rows(kind, 8, 32, 4) == 16
+    assert native.compiled().block_rows(kind, 30, 300, 8) == 32
+    assert native.compiled().block_rows(kind, 8, 32, 4) == 16
     assert_agrees(make(kind, 1, 13, 40, 30, 300))
 
 

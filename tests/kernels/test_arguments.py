@@ -7,7 +7,7 @@ import pytest
 import torch
 from cases import KINDS, make, needs_native
 
-from throughtime.kernels import extension, native
+from throughtime.kernels import ISA_VARIABLE, native
 
 pytestmark = pytest.mark.usefixtures("types_unchecked")
 
@@ -62,13 +62,13 @@ def test_an_empty_axis_and_an_unknown_kind_are_refused() -> None:
         native.recurrent("gru", x[:, :0], lengths, *weights)
     with pytest.raises(RuntimeError, match="x needs four axes"):
         native.recurrent("gru", x[0], lengths, *weights)
-    with pytest.raises(ValueError, match="kind needs one of"):
+    with pytest.raises(ValueError, match="cell needs one of"):
         native.recurrent("elman", x, lengths, *weights)
 
 
 @needs_native
 def test_an_instruction_set_that_is_not_here_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(extension.ISA_VARIABLE, "sparc")
+    monkeypatch.setenv(ISA_VARIABLE, "sparc")
     with pytest.raises(ValueError, match=r"THROUGHTIME_ISA needs one of .*portable, got sparc"):
         native.recurrent("gru", *make("gru", 2, 5, 3, 4, 6).arguments)
 
@@ -79,13 +79,13 @@ import sys
 sys.modules["throughtime.kernels._native"] = None
 import torch
 from throughtime import kernels
-from throughtime.kernels import extension, native
+from throughtime.kernels import native
 assert not kernels.native_available()
 lengths = torch.ones(1, 3, dtype=torch.int64)
 y, h = kernels.recurrent("rnn_tanh", torch.ones(1, 2, 3, 4), lengths, torch.ones(1, 5, 4), torch.ones(1, 5, 5))
 assert y.shape == (1, 2, 3, 5)
 try:
-    extension.compiled()
+    native.compiled()
 except ImportError as error:
     assert "install g++ or clang" in str(error)
 else:
@@ -99,7 +99,7 @@ else:
 @pytest.mark.parametrize("kept", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_reserve_is_as_large_as_the_kernels_take_it_to_be(kind: str, kept: bool, dtype: torch.dtype) -> None:
-    kernels = extension.compiled()
+    kernels = native.compiled()
     for hidden in (1, 8, 15, 16, 17, 33):
         x = torch.empty(2, 3, 5, 4, dtype=dtype)
         rows = 2 * 3 * 5 * kernels.reserve_stride(hidden, x.element_size())

@@ -5,7 +5,7 @@ import pytest
 import torch
 from cases import KINDS, make, needs_native
 
-from throughtime.kernels import extension, native
+from throughtime.kernels import native
 
 pytestmark = needs_native
 
@@ -72,7 +72,7 @@ def test_the_operators_are_registered_as_torch_demands(kind: str) -> None:
 
 
 def test_memory_given_back_is_used_again_and_can_be_released() -> None:
-    extension.release_memory()
+    native.release_memory()
     x, lengths, *weights = make("lstm", 1, 60, 32, 4, 64).to(torch.float32).arguments
     y = native.recurrent("lstm", x, lengths, *weights)[0]
     address, size = y.data_ptr(), y.numel() * y.element_size()
@@ -85,5 +85,5 @@ def test_memory_given_back_is_used_again_and_can_be_released() -> None:
     assert again.data_ptr() == address
     assert torch.equal(again, kept)
     del again, other
-    assert extension.release_memory() == 2 * size
-    assert extension.release_memory() == 0
+    assert native.release_memory() == 2 * size
+    assert native.release_memory() == 0

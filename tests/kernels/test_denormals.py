@@ -13,15 +13,12 @@ from throughtime.kernels import (
     TrainingData,
     Update,
     delta_norms,
-    gather_standardized,
-    losses,
     native,
     one_thread,
     output_layer,
-    take_step,
-    train_steps,
+    standardize,
 )
-from throughtime.nn import standardize
+from throughtime.kernels.native import gather_standardized, losses, take_step, train_steps
 
 pytestmark = [needs_native, pytest.mark.parametrize("dtype", DTYPES, ids=str)]
 
@@ -119,7 +116,7 @@ def test_moments_and_weights_that_fade_end_at_zero(rule: str, dtype: torch.dtype
     each, nothing = torch.full((2,), 0.9, dtype=dtype), torch.zeros(2, 37, dtype=dtype)
     steps, everyone = torch.ones(2, dtype=torch.float64), torch.ones(2, dtype=torch.bool)
     moments = first, None if rule == "sgd" else second
-    update = Update(rule, (0.9, 0.999, 1e-8), weights, nothing, *moments, steps, each, each, each)
+    update = Update(rule, (0.9, 0.999, 1e-8), weights, nothing, *moments, steps, each, each, each, torch.add)
     take_step(update, nothing, everyone)
     assert is_zero(weights)
     assert is_zero(first)
@@ -210,7 +207,7 @@ def start_of(members: int, width: int, dtype: torch.dtype) -> Update:
     each, steps = torch.full((members,), 0.5, dtype=dtype), torch.zeros(members, dtype=torch.float64)
     weights = torch.linspace(-0.3, 0.3, width, dtype=dtype).expand(members, width).clone()
     moments = faint, faint.clone(), faint.clone()
-    return Update("adam", (0.9, 0.999, 1e-8), weights, *moments, steps, each, each, each)
+    return Update("adam", (0.9, 0.999, 1e-8), weights, *moments, steps, each, each, each, torch.add)
 
 
 def step_calls(dtype: torch.dtype) -> dict[str, Call]:
@@ -221,7 +218,7 @@ def step_calls(dtype: torch.dtype) -> dict[str, Call]:
     def step() -> tuple[Tensor, ...]:
         update = start_of(8, 30_000, dtype)
         norms = take_step(update, grads, torch.ones(8, dtype=torch.bool))
-        return norms, update.weights, update.first, update.second
+        return norms, update.weights, update.exp_avg, update.exp_avg_sq
 
     return {
         "take_step": step,
@@ -247,7 +244,7 @@ def whole_steps(dtype: torch.dtype, members: int, classes: int = 9) -> Call:
         result = Pass(sums[0], sums[1], torch.zeros(3, members, dtype=dtype))
         loss = "cross_entropy"
         train_steps("lstm", loss, hidden, outputs, places, update, training_data, order, 10, range(3), result)
-        return update.weights, update.first, update.second, result.norms, sums
+        return update.weights, update.exp_avg, update.exp_avg_sq, result.norms, sums
 
     return call
 

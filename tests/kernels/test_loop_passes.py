@@ -6,8 +6,8 @@ import torch
 from cases import needs_native
 from torch import Tensor
 
-from throughtime.kernels import Update, gather_standardized, one_thread, take_step
-from throughtime.nn import standardize
+from throughtime.kernels import Update, one_thread, standardize
+from throughtime.kernels.native import gather_standardized, take_step
 from throughtime.training.optimizers import BETA1, BETA2, EPSILON, Optimizer
 
 pytestmark = [needs_native, pytest.mark.usefixtures("isa")]
@@ -65,10 +65,10 @@ def test_a_step_is_the_rules_single_operations_to_the_bit(rule, dtype, width):
             if active[m]:
                 one.step(grad[m])
             assert np.array_equal(weights[m].numpy(), one.weights)
-            assert np.array_equal(optimizer.state["first"][m].numpy(), one.first)
+            assert np.array_equal(optimizer.state["exp_avg"][m].numpy(), one.first)
             assert optimizer.state["steps"][m] == one.taken
             if rule != "sgd":
-                assert np.array_equal(optimizer.state["second"][m].numpy(), one.second)
+                assert np.array_equal(optimizer.state["exp_avg_sq"][m].numpy(), one.second)
         # the sum of squares is float64's, also for float32
         torch.testing.assert_close(
             norms, grad.double().norm(dim=1).to(dtype), rtol=1e-6 if dtype == torch.float32 else 1e-12, atol=0
@@ -184,7 +184,7 @@ def test_tensors_that_would_be_read_wrongly_are_refused():
 
     def step(grad: Tensor) -> None:
         first, steps = torch.zeros_like(weights), torch.zeros(2, dtype=torch.float64)
-        update = Update("sgd", (0.9, 0.99, 1e-8), weights, first, first, None, steps, each, each, each)
+        update = Update("sgd", (0.9, 0.99, 1e-8), weights, first, first, None, steps, each, each, each, torch.add)
         take_step(update, grad, everyone)
 
     step(grads[0])

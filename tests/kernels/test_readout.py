@@ -5,7 +5,8 @@ import torch
 from cases import needs_native
 from torch.nn import functional
 
-from throughtime.kernels import losses, one_thread, output_layer
+from throughtime.kernels import one_thread, output_layer
+from throughtime.kernels.native import losses
 
 pytestmark = [needs_native, pytest.mark.usefixtures("isa")]
 

@@ -5,10 +5,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import CHUNK, GATES, one_thread
+from throughtime.kernels import CELLS, CHUNK, one_thread
 from throughtime.kernels.reference import recurrent
 
-KINDS = list(GATES)
+KINDS = [cell.native for cell in CELLS.values() if cell.native]
 #: time, batch, channels, units: one of everything, whole lanes, odd sizes, more steps than a chunk
 SIZES = [(1, 1, 1, 1), (5, 3, 2, 4), (8, 8, 8, 8), (2 * CHUNK + 3, 9, 11, 13), (CHUNK + 1, 2, 1, 17)]
 #: float64 keeps 16 digits; up to 19 steps of sums of at most 28 terms of order 1 lose three of them
@@ -117,7 +117,7 @@ def test_float32_stays_close_to_the_float64_reference(kind, reverse):
 @pytest.mark.parametrize("kind", ["rnn_tanh", "gru", "lstm"])  # relu has a corner, where no difference quotient holds
 def test_gradients_and_their_gradients_agree_with_difference_quotients(kind, reverse):
     members, time, batch, channels, units = 2, 3, 2, 2, 2
-    gates = GATES[kind]
+    gates = len(CELLS[kind].gates)
     shapes = [
         (members, time, batch, channels),
         (members, gates * units, channels),
@@ -199,7 +199,7 @@ def bits(
 
 def law_case(kind: str, sizes: tuple[int, ...], members: int, dtype: torch.dtype):
     time, batch, channels, units = sizes
-    rows = GATES[kind] * units
+    rows = len(CELLS[kind].gates) * units
     x = torch.randn(members, time, batch, channels, dtype=dtype)
     lengths = torch.stack([random_lengths(time, batch) for _ in range(members)])
     shapes = [(rows, channels), (rows, units), (rows,), (rows,)]

@@ -5,7 +5,7 @@ import math
 import pytest
 import torch
 
-from throughtime.kernels import GATES
+from throughtime.kernels import CELLS
 from throughtime.nn import Architecture, initial_weights, initialize_, initialize_bias_
 
 UNITS, FAN_IN = 120, 80
@@ -28,7 +28,7 @@ def filled(init: str, gates: int, units: int = UNITS, fan_in: int = FAN_IN) -> l
     return list(weight.chunk(gates))
 
 
-@pytest.mark.parametrize("gates", sorted(set(GATES.values())))
+@pytest.mark.parametrize("gates", sorted({len(cell.gates) for cell in CELLS.values()}))
 @pytest.mark.parametrize("init", DEVIATIONS)
 def test_each_gate_has_the_published_spread(init, gates):
     for gate in filled(init, gates):

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from throughtime.kernels import StepNoise
+from throughtime.kernels import StepNoise, standardize
 from throughtime.nn import (
     Architecture,
     NoiseRates,
@@ -16,7 +16,6 @@ from throughtime.nn import (
     forward,
     is_bias,
     plain_module,
-    standardize,
     weight_shapes,
 )
 from throughtime.nn.noise import draw_mask

@@ -9,8 +9,15 @@ import torch
 from throughtime.kernels import NO_NOISE
 from throughtime.nn import Architecture
 from throughtime.training import Inputs, Member, Sample
-from throughtime.training.batches import dropout_masks, epoch_order, expected_noise, gather, noise_masks, observations
-from throughtime.training.members import stack_samples, training_size
+from throughtime.training.batches import (
+    dropout_masks,
+    epoch_order,
+    expected_noise,
+    load_batches,
+    noise_masks,
+    padded_places,
+)
+from throughtime.training.members import Batch, Samples, stack_samples, training_size
 
 LENGTHS = np.array([4, 1, 7, 3, 5, 2])
 STARTS = np.cumsum(LENGTHS) - LENGTHS
@@ -28,6 +35,11 @@ def inputs(static: bool = False) -> Inputs:
     return Inputs(torch.from_numpy(values), STARTS, LENGTHS, columns)
 
 
+def one_batch(given: Inputs, samples: Samples, positions: np.ndarray, *scaling: torch.Tensor) -> Batch:
+    (batch,) = load_batches(given, samples, positions, positions.shape[1], *scaling)
+    return batch
+
+
 def member(n: int, seed: int = 0, dropout: float = 0.0) -> Member:
     sample = Sample(np.arange(n), np.zeros(n), np.ones(n))
     return Member(seed, sample, np.zeros(2), np.ones(2), 0.1, 0.0, 0.0, dropout, np.inf, 1)
@@ -42,7 +54,7 @@ def test_a_batch_holds_each_members_own_series_standardized_its_own_way(static):
     positions = np.array([[2, 0, -1], [3, 1, 0]])
     shift = torch.arange(2.0 * channels, dtype=torch.float64).view(2, channels)
     scale = shift + 1
-    batch = gather(given, samples, positions, shift, scale)
+    batch = one_batch(given, samples, positions, shift, scale)
     assert batch.x.shape == (2, 7, 3, channels)
     for m, at in np.ndindex(2, 3):
         if positions[m, at] < 0:
@@ -64,8 +76,8 @@ def test_targets_and_weights_are_each_series_own_and_padding_weighs_nothing():
     own = [Sample(ROWS[0], np.array([7.0, np.nan, 9.0]), np.array([1.0, 2.0, 3.0]))]
     own.append(Sample(ROWS[1], np.arange(4.0), np.full(4, 0.5)))
     samples = stack_samples(own, given, False)
-    batch = gather(given, samples, np.array([[2, 1, -1], [0, 3, 2]]), *PLAIN[:, :2])
-    targets, weights = observations(samples, batch)
+    batch = one_batch(given, samples, np.array([[2, 1, -1], [0, 3, 2]]), *PLAIN[:, :2])
+    targets, weights = batch.targets, batch.weights
     assert targets.tolist() == [[9, 0, 7], [0, 3, 2]]
     assert weights.tolist() == [[3, 0, 0], [0.5, 0.5, 0.5]]
     assert [training_size(sample, given) for sample in own] == [4.0, 2.0]
@@ -75,8 +87,8 @@ def test_a_class_below_zero_is_not_observed():
     given = inputs()
     sample = Sample(ROWS[0], np.array([1, -1, 0]), np.array([1.0, 2.0, 4.0]))
     samples = stack_samples([sample], given, False)
-    batch = gather(given, samples, np.array([[0, 1, 2]]), *PLAIN[:, :1])
-    assert observations(samples, batch)[1].tolist() == [[1, 0, 4]]
+    batch = one_batch(given, samples, np.array([[0, 1, 2]]), *PLAIN[:, :1])
+    assert batch.weights.tolist() == [[1, 0, 4]]
     assert training_size(sample, given) == 5.0
 
 
@@ -87,8 +99,8 @@ def test_targets_each_step_follow_their_series_and_weigh_as_it_does():
     own = [Sample(rows, y, np.arange(1.0, len(rows) + 1)) for rows, y in zip(ROWS, steps, strict=True)]
     samples = stack_samples(own, given, True)
     positions = np.array([[1, -1, 0], [1, 0, 3]])
-    batch = gather(given, samples, positions, *PLAIN[:, :2])
-    targets, weights = observations(samples, batch)
+    batch = one_batch(given, samples, positions, *PLAIN[:, :2])
+    targets, weights = batch.targets, batch.weights
     for m, at in np.ndindex(2, 3):
         if positions[m, at] < 0:
             assert not weights[m, :, at].any()
@@ -100,6 +112,30 @@ def test_targets_each_step_follow_their_series_and_weigh_as_it_does():
             assert unobserved or targets[m, step, at] == 10 * row + step
     assert training_size(own[0], given) == 1 * 2 + 2 * 4 + 3 * 7
     assert training_size(own[1], given) == 1 * 1 + 2 * 6 + 3 * 3 + 4 * 5
+
+
+@pytest.mark.usefixtures("either_path")
+@pytest.mark.parametrize("by_step", [False, True])
+def test_the_batches_of_an_epoch_are_those_of_each_step_by_itself(by_step):
+    given = inputs(static=True)
+    targets = [np.arange(LENGTHS[rows].sum() if by_step else len(rows), dtype=float) for rows in ROWS]
+    own = [Sample(rows, y, np.arange(1.0, len(rows) + 1)) for rows, y in zip(ROWS, targets, strict=True)]
+    samples = stack_samples(own, given, by_step)
+    order = np.array([[2, 0, 1, -1], [3, 1, 0, 2]])
+    scaling = torch.zeros(2, 5, dtype=torch.float64), torch.ones(2, 5, dtype=torch.float64)
+    for positions in (order, padded_places(order, 3, 3)):
+        batches = list(load_batches(given, samples, positions, 3, *scaling))
+        assert len(batches) == 2
+        for step, batch in enumerate(batches):
+            alone = one_batch(given, samples, positions[:, 3 * step : 3 * step + 3], *scaling)
+            for name, part in vars(batch).items():
+                assert np.array_equal(part, getattr(alone, name)), name
+
+
+def test_an_epochs_steps_are_filled_up_to_their_rows():
+    order = np.array([[4, 0, 2, 1, 3], [1, 0, -1, -1, -1]])
+    assert padded_places(order, 3, 3).tolist() == [[4, 0, 2, 1, 3, -1], [1, 0, -1, -1, -1, -1]]
+    assert padded_places(order[1:, :2], 8, 2).tolist() == [[1, 0]]
 
 
 def test_every_epoch_visits_each_series_once_in_an_order_of_the_members_own():

@@ -9,6 +9,7 @@ import torch
 from test_lockstep import CHANNELS, NET, RECIPE, Data
 
 from throughtime.kernels import Pass, native_available
+from throughtime.kernels.native import NativeBackend
 from throughtime.nn import Architecture
 from throughtime.training import Member, Recipe, Trained, passes, train
 from throughtime.training.group import stack_members
@@ -29,7 +30,7 @@ def both_ways(
     monkeypatch.setattr(passes, "fused_pass", noted)
     whole = train(net, recipe, data.inputs, members)
     assert fused  # or the two would be one
-    monkeypatch.setattr(passes, "can_fuse", lambda *_: False)
+    monkeypatch.setattr(NativeBackend, "can_fuse", lambda *_: False)
     return whole, train(net, recipe, data.inputs, members)
 
 
@@ -161,16 +162,16 @@ def test_how_many_steps_a_call_takes_changes_no_bit(monkeypatch):
     data = Data()
     long = train(NET, RECIPE, data.inputs, company(data))
     calls = []
-    taken = passes.train_steps
+    taken = NativeBackend.train_steps
 
     def noted(*arguments):
         calls.append(arguments)
         taken(*arguments)
 
     monkeypatch.setattr(passes, "CALL_WORK", 1)
-    monkeypatch.setattr(passes, "train_steps", noted)
+    monkeypatch.setattr(NativeBackend, "train_steps", noted)
     same(train(NET, RECIPE, data.inputs, company(data)), long)
-    assert {len(arguments[-2]) for arguments in calls} == {1}
+    assert {len(steps) for *_, steps, _, _, _ in calls} == {1}
 
 
 @pytest.mark.parametrize(
@@ -184,7 +185,7 @@ def test_other_networks_go_through_autograd(changed):
     by_step = replace(sample, targets=np.zeros(int(data.inputs.lengths[:9].sum()), dtype=np.int64))
     member = data.member(train=by_step if changed.get("pooling") == "steps" else sample)
     group = stack_members(replace(NET, **changed), RECIPE, data.inputs, [member])
-    assert not passes.can_fuse(group, torch.zeros(1, dtype=RECIPE.dtype))
+    assert group.fusible == [False]
 
 
 @pytest.mark.parametrize("changed", [{"dropout": 0.1}, {"noise": {"zoneout": 0.1}}], ids=str)

@@ -167,24 +167,26 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         save(self, Path(directory))
 
     @classmethod
-    def load(cls, directory: str | Path, module: Any = None) -> Self:
+    def load(cls, directory: str | Path, module: Any = None, cell: Any = None) -> Self:
         """Read what ``save`` wrote.
 
         Parameters
         ----------
         module
             The factory that was given to an estimator with ``module=``: a file holds its weights, not its code.
+        cell
+            The ``CellSpec`` that was given with ``cell=``, for the same reason; none where the cell was one of ours.
 
         Raises
         ------
         StorageError
             When a file is missing or is not what the manifest promises, or the factory's modules have other shapes.
         ParameterError
-            When the factory is missing.
+            When the factory or the cell is missing, or another one is given.
         """
         from throughtime.estimators.persistence import load
 
-        estimator = load(Path(directory), module)
+        estimator = load(Path(directory), module, cell)
         if not isinstance(estimator, cls):
             raise ParameterError(
                 f"{cls.__name__}.load needs a saved {cls.__name__}, got a {type(estimator).__name__} in {directory}"

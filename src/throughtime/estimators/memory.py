@@ -15,11 +15,6 @@ DEFAULT_BUDGET = 2 * 2**30
 
 #: Copies of the weights: themselves, gradients, two moments, and what a step makes in passing.
 _WEIGHT_COPIES = 8
-#: Numbers per layer keeps for backward, a unit, row and step: measured as the growth of the resident set a member
-#: (benchmarks/memory.py), and about a third more.
-_KEPT = {"rnn": 4, "gru": 10, "lstm": 12}
-#: The same when it only runs forward: a layer's states and what its step makes.
-_PASSING = {"rnn": 3, "gru": 6, "lstm": 7}
 #: Where every step's output is read: outputs kept, their sums and their gradients.
 _POOLED = 4
 #: A mask itself, what it is drawn from, and its copy as a tensor.
@@ -47,7 +42,7 @@ def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: b
     if not isinstance(net, Architecture):  # what each matrix gives is kept, and about what is made of it
         outputs = sum(shape[0] for shape in shapes if len(shape) > 1)
         return itemsize * (_WEIGHT_COPIES * weights + time * rows * (3 * net.n_inputs + 4 * outputs))
-    kept = (_KEPT if training else _PASSING)[net.cell] + _MASK_COPIES * masks
+    kept = (net.spec.kept if training else net.spec.passing) + _MASK_COPIES * masks
     if net.pooling != "last":
         kept += _POOLED
     directions = 1 + net.bidirectional

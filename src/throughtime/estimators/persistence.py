@@ -1,8 +1,8 @@
 """A fitted estimator as arrays and plain values, and back: what ``save`` and a run keep of it."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import torch
@@ -16,8 +16,9 @@ from throughtime.estimators.base import SequenceEstimator, parameters_of
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.regressor import SequenceRegressor
+from throughtime.kernels import CellSpec
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
-from throughtime.parameters import check_values, declared
+from throughtime.parameters import CellName, Nonlinearity, check_values, declared
 from throughtime.records import EpochRecord
 
 #: Nothing else is ever made from a file's name for it.
@@ -28,6 +29,9 @@ _REGRESSOR = ("target_mean_", "target_scale_")
 
 #: Float64, whatever the weights are.
 _SCALING = ("shift", "scale")
+
+#: Parameters that runs of earlier versions do not have, and what they were.
+_ADDED = {"nonlinearity": "tanh"}
 
 FACTS, WEIGHTS = "model.json", "model.safetensors"
 
@@ -107,6 +111,20 @@ class _Shapes:
     pooling: Literal["last", "steps"]
 
 
+@dataclass(frozen=True)
+class _BuiltIn:
+    """Of an ``Architecture``, its cell by name."""
+
+    cell: str
+    n_inputs: _Positive
+    hidden_size: _Positive
+    num_layers: _Positive
+    bidirectional: bool
+    pooling: Literal["last", "mean", "max", "steps"]
+    n_outputs: _Positive
+    nonlinearity: Nonlinearity = "tanh"
+
+
 def save(estimator: SequenceEstimator, directory: Path) -> None:
     """Write a fitted estimator as a run of two files."""
     facts, arrays = to_plain(estimator)
@@ -114,10 +132,10 @@ def save(estimator: SequenceEstimator, directory: Path) -> None:
     storage.write_run(directory, files, {"kind": "estimator"})
 
 
-def load(directory: Path, module: Any = None) -> SequenceEstimator:
+def load(directory: Path, module: Any = None, cell: Any = None) -> SequenceEstimator:
     """Read a fitted estimator, from ``save`` or from a run of the command line (its refit)."""
     run = storage.read_run(directory)
-    return from_plain(run.json(FACTS), run.arrays(WEIGHTS), str(directory), module)
+    return from_plain(run.json(FACTS), run.arrays(WEIGHTS), str(directory), module, cell)
 
 
 def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
@@ -125,6 +143,7 @@ def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, nd
     kind = next(name for name, cls in _KINDS.items() if isinstance(estimator, cls))
     parameters = parameters_of(estimator)
     del parameters["module"]  # code: who loads it brings it
+    parameters["cell"] = _name(parameters["cell"])
     if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, classes may be numbers
         parameters["class_weight"] = [[_plain(key), value] for key, value in parameters["class_weight"].items()]
     facts = {
@@ -143,7 +162,9 @@ def to_plain(estimator: SequenceEstimator) -> tuple[dict[str, Any], dict[str, nd
     return facts, arrays
 
 
-def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any = None) -> SequenceEstimator:
+def from_plain(
+    facts: Any, arrays: dict[str, ndarray], source: str, module: Any = None, cell: Any = None
+) -> SequenceEstimator:
     """Make the estimator again.
 
     Raises
@@ -151,14 +172,18 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
     StorageError
         When the values are not those of an estimator, or the arrays not of its shapes.
     ParameterError
-        When ``module`` is missing where the estimator was given one, or given where it was not.
+        When ``module`` or ``cell`` is missing where the estimator was given one, or given where it was not.
     """
     _check_module(facts, source, module)
     storage.typed(facts, _Facts, source, "a saved estimator")
-    storage.typed(facts["architecture"], Architecture if module is None else _Shapes, source, "a saved estimator")
+    storage.typed(facts["architecture"], _BuiltIn if module is None else _Shapes, source, "a saved estimator")
+    _check_cell(facts, source, cell)
     try:
         cls = _KINDS[facts["kind"]]
-        parameters = dict(facts["parameters"]) | {"module": module}
+        parameters = _ADDED | dict(facts["parameters"]) | {"module": module}
+        shapes = dict(facts["architecture"])
+        if cell is not None:
+            parameters["cell"] = shapes["cell"] = cell
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
         check_values(cls.schema, parameters)
@@ -173,7 +198,6 @@ def from_plain(facts: Any, arrays: dict[str, ndarray], source: str, module: Any 
             estimator.classes_ = _classes(**facts["classes"])
         for name, names in facts.get("names", {}).items():  # files of earlier versions have none
             setattr(estimator, name, np.array(names, dtype=object))
-        shapes = facts["architecture"]
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
         _check_shapes(estimator, net, facts["noise"], arrays)
         weight = next(value for name, value in arrays.items() if name not in _SCALING)
@@ -220,7 +244,8 @@ def _check_shapes(estimator: SequenceEstimator, net: Net, noise: dict[str, float
         "pooling": "steps" if estimator.by_step_ else estimator.pooling if built_in else "last",
     }
     if built_in:
-        expected |= {name: getattr(estimator, name) for name in ("cell", "hidden_size", "num_layers", "bidirectional")}
+        names = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional")
+        expected |= {name: getattr(estimator, name) for name in names}
     for name, value in expected.items():
         if getattr(net, name) != value:
             raise ValueError(f"{name} needs to be {value}, as its parameters and data say, got {getattr(net, name)}")
@@ -254,7 +279,7 @@ def _check_shapes(estimator: SequenceEstimator, net: Net, noise: dict[str, float
 def _architecture(net: Net) -> dict[str, Any]:
     """The shapes of a network as plain values; of a factory's, what is not code."""
     if isinstance(net, Architecture):
-        return asdict(net)
+        return {field.name: getattr(net, field.name) for field in fields(net)} | {"cell": _name(net.cell)}
     return {name: getattr(net, name) for name in ("n_inputs", "n_outputs", "pooling")}
 
 
@@ -269,6 +294,29 @@ def _check_module(facts: Any, source: str, module: Any) -> None:
         )
     if module is not None and "cell" in shapes:
         raise ParameterError(f"{source} holds a built-in network and needs no module, got {module!r}")
+
+
+def _check_cell(facts: Any, source: str, cell: Any) -> None:
+    """See to it that a cell is given where one of the user's own was saved, and that it is the one."""
+    name = facts["architecture"].get("cell")
+    own = name is not None and name not in get_args(CellName)
+    if cell is None and own:
+        raise ParameterError(
+            f"{source} holds the weights of {name!r}, a cell of its owner's, not its code, and needs the cell again: "
+            "load(directory, cell=spec)"
+        )
+    if cell is None:
+        return
+    if not isinstance(cell, CellSpec):
+        raise ParameterError(f"cell needs a CellSpec, got {cell!r}")
+    if not own:
+        raise ParameterError(f"{source} holds a network of the package's own and needs no cell, got {cell!r}")
+    if cell.name != name:
+        raise ParameterError(f"{source} needs its cell {name!r}, got {cell!r}")
+
+
+def _name(cell: str | CellSpec) -> str:
+    return cell.name if isinstance(cell, CellSpec) else cell
 
 
 def _plain(key: Any) -> Any:

@@ -38,7 +38,7 @@ from throughtime.estimators.targets import (
     targets_of,
     transform,
 )
-from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates
+from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates, misplaced_noise
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, check_values, declared
 from throughtime.training import Inputs, Member, Purpose, Recipe, Sample, derived_seed
 from throughtime.training.batches import row_by_row
@@ -182,7 +182,7 @@ class Problem:
             patience=int(p["patience"]) if p["early_stopping"] else None,
             validation=None if inner is None else encode_rows(rows[inner[1]]),
             eval=None if eval_rows is None else encode_rows(eval_rows),
-            noise=_noise(p),
+            noise=_noise(p, net),
         )
         learned |= {"n_static_": 0 if self.X.static is None else self.X.static.shape[1], "n_steps_": self.n_steps}
         learned["n_features_in_"] = self.X.n_channels if self.n_steps is None else self.n_steps
@@ -267,15 +267,14 @@ def _net(p: dict[str, Any], n_inputs: int, n_outputs: int, by_step: bool) -> Net
         bidirectional=bool(p["bidirectional"]),
         pooling="steps" if by_step else p["pooling"],
         n_outputs=n_outputs,
+        nonlinearity=p["nonlinearity"],
     )
 
 
-def _noise(p: dict[str, Any]) -> NoiseRates:
+def _noise(p: dict[str, Any], net: Net) -> NoiseRates:
     """The rates above zero of noise in the layers, where the cell has a place for it."""
-    if p["candidate_dropout"] and p["cell"] == "rnn":
-        raise ParameterError("candidate_dropout needs a gated cell, gru or lstm, got cell='rnn'")
-    if p["cell_zoneout"] and p["cell"] != "lstm":
-        raise ParameterError(f"cell_zoneout needs an lstm's c, got cell={p['cell']!r}")
+    if isinstance(net, Architecture) and (rule := misplaced_noise(net.spec, p)):
+        raise ParameterError(f"{rule}, got cell={p['cell']!r}")
     return cast(NoiseRates, {name: float(p[name]) for name in NoiseRates.__annotations__ if p[name]})
 
 

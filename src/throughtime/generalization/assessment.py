@@ -180,7 +180,7 @@ def assess(
     if test is not None:
         tested = _answers(refits, test[0], test[1], [np.arange(len(test[0]))] * len(refits))
     scores = ModelScores(
-        name=estimators[0].cell.upper(),
+        name=str(getattr(estimators[0].cell, "name", estimators[0].cell)).upper(),
         validation=_table(scorers, held),
         training=_table(scorers, trained),
         pooled={name: [_pooled_score(scorers, name, seed) for seed in held] for name in scorers},

@@ -1,17 +1,39 @@
-"""Which path the recurrent op takes: the C++ kernels on a CPU in float32 or float64, else plain torch."""
+"""Which backend computes: chosen once, by device and dtype; and the ops that a network calls, on the backend of x."""
 
+import os
+from collections.abc import Sequence
+
+import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import native, reference
-from throughtime.kernels.extension import supports
+from throughtime.kernels.backend import Backend
+from throughtime.kernels.cells import CellSpec, find_cell
+from throughtime.kernels.native import NativeBackend
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import Kind
-from throughtime.kernels.transforms import is_differentiating
+from throughtime.kernels.steps import DeltaNorms
+from throughtime.kernels.torch_path import TorchBackend
+from throughtime.kernels.transforms import is_watched
+
+#: Force an instruction set: x86-64-v4, x86-64-v3, x86-64-v2 or portable; or the plain-torch path: reference. Meant
+#: for tests and for comparing.
+ISA_VARIABLE = "THROUGHTIME_ISA"
+
+_NATIVE, _TORCH = NativeBackend(), TorchBackend()
+
+#: The first that takes a device and dtype serves it; plain torch, the last, takes all.
+BACKENDS: list[Backend] = [_NATIVE, _TORCH]
+
+
+def backend_for(device: torch.device, dtype: torch.dtype) -> Backend:
+    """The backend that serves tensors of a device and dtype."""
+    if os.environ.get(ISA_VARIABLE) == "reference":
+        return _TORCH
+    return next(backend for backend in BACKENDS if backend.takes(device, dtype))
 
 
 def recurrent(
-    kind: Kind,
+    cell: CellSpec | str,
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     w_ih: Float[Tensor, "member gate_unit channel"],
@@ -22,11 +44,15 @@ def recurrent(
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
+    unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
     Parameters
     ----------
+    cell
+        A ``CellSpec``, or the name of one of ``CELLS``; one without a kernel in C++ runs in plain torch.
     x
         Inputs; what lies beyond a series' own end is not read. May be expanded along the member axis.
     lengths
@@ -34,15 +60,19 @@ def recurrent(
     w_ih, w_hh, b_ih, b_hh
         torch's weights with the member axis in front.
     h0, c0
-        Initial states, zero by default; ``c0`` for the LSTM alone.
+        Initial states, zero by default; ``c0`` for a cell that has a c.
     reverse
         Run from each series' own end to its start.
     noise
         What acts inside the steps.
+    unit_weights
+        The cell's further weights, in its order.
+    deltas
+        Takes the norms of the gradients at the states from the backward pass.
 
     Returns
     -------
-    ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
+    ``(y, h_n)``, for a cell with c ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own
     end, and the states at the end of the run.
 
     Raises
@@ -50,9 +80,49 @@ def recurrent(
     RuntimeError
         Shapes, dtypes or devices that do not fit; under ``torch.jit.trace``.
     ValueError
-        A kind or a length out of range.
+        A cell or a length out of range.
     """
-    if supports(x) and not is_differentiating():
-        return native.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
-    native.check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
-    return reference.recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise)
+    return backend_for(x.device, x.dtype).recurrent(
+        find_cell(cell), x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights, deltas
+    )
+
+
+def output_layer(
+    x: Float[Tensor, "member row input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+) -> Float[Tensor, "member row output"]:
+    """``x @ weight.T + bias``, each member with its own weights.
+
+    Raises
+    ------
+    RuntimeError
+        Shapes or devices that do not fit.
+    """
+    if not x.device == weight.device == bias.device:
+        raise RuntimeError(
+            f"the output layer needs all on one device, got features on {x.device}, weights on {weight.device} and "
+            f"biases on {bias.device}"
+        )
+    return backend_for(x.device, x.dtype).output_layer(x, weight, bias)
+
+
+def output_layer_over_time(
+    x: Float[Tensor, "member time batch input"],
+    weight: Float[Tensor, "member output input"],
+    bias: Float[Tensor, "member output"],
+) -> Float[Tensor, "member time batch output"]:
+    """``output_layer`` at every step."""
+    return backend_for(x.device, x.dtype).output_layer_over_time(x, weight, bias)
+
+
+def takes_alone(*tensors: Tensor) -> bool:
+    """Whether ``forward_alone`` may be used: nothing differentiates or watches, and the kernels take such tensors."""
+    first = tensors[0]
+    if torch.is_grad_enabled() or backend_for(first.device, first.dtype) is not _NATIVE or is_watched(*tensors):
+        return False
+    dtype = first.dtype
+    for tensor in tensors:  # noqa: SIM110 - all() of a generator takes twice as long
+        if tensor.dtype is not dtype or not tensor.is_cpu:
+            return False
+    return True

@@ -1,66 +1,26 @@
-"""The recurrent op in plain torch: the oracle of the kernels, and the path wherever they do not run.
+"""The recurrent op in plain torch: the oracle of the kernels, and the path wherever they do not run."""
 
-Cells as torch defines them: Elman (1990); LSTM, Hochreiter & Schmidhuber (1997) with forget gates (Gers 2000);
-GRU, Cho et al. (2014), https://arxiv.org/abs/1406.1078, with the reset gate after the product.
-"""
-
-from typing import Literal
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
+from throughtime.kernels.cells import CellSpec, State, find_cell
+from throughtime.kernels.delta_hooks import watch_states
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, pad_to_lane
+from throughtime.kernels.steps import DeltaNorms
 from throughtime.kernels.transforms import is_hidden
-
-Kind = Literal["rnn_tanh", "rnn_relu", "gru", "lstm"]
-State = tuple[Tensor, ...]
-
-#: Blocks of rows in the weights: torch's gate order, (r, z, n) and (i, f, g, o).
-GATES: dict[str, int] = {"rnn_tanh": 1, "rnn_relu": 1, "gru": 3, "lstm": 4}
 
 #: Steps whose input products are taken together.  Fixed: a product over all steps would change its bits with the
 #: longest series of the batch.
 CHUNK = 8
 
 
-def rnn_tanh(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
-    """``h' = tanh(W x + U h)``."""
-    return (torch.tanh(from_x + from_h),)
-
-
-def rnn_relu(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
-    """``h' = relu(W x + U h)``."""
-    return (torch.relu(from_x + from_h),)
-
-
-def gru(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
-    """``h' = n + z (h - n)`` with ``n = tanh(W x + r (U h))``."""
-    (h,) = state
-    units = h.shape[-1]
-    r, z = torch.sigmoid(from_x[..., : 2 * units] + from_h[..., : 2 * units]).chunk(2, -1)
-    n = torch.tanh(from_x[..., 2 * units :] + r * from_h[..., 2 * units :])
-    n = n if candidate_mask is None else n * candidate_mask
-    return (n + z * (h - n),)
-
-
-def lstm(from_x: Tensor, from_h: Tensor, state: State, candidate_mask: Tensor | None = None) -> State:
-    """``c' = f c + i g``, ``h' = o tanh(c')``."""
-    _, c = state
-    i, f, g, o = (from_x + from_h).chunk(4, -1)
-    g = torch.tanh(g)
-    g = g if candidate_mask is None else g * candidate_mask
-    c = torch.sigmoid(f) * c + torch.sigmoid(i) * g
-    return torch.sigmoid(o) * torch.tanh(c), c
-
-
-CELLS = {"rnn_tanh": rnn_tanh, "rnn_relu": rnn_relu, "gru": gru, "lstm": lstm}
-
-
 def recurrent(
-    kind: Kind,
+    cell: CellSpec | str,
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     w_ih: Float[Tensor, "member gate_unit channel"],
@@ -71,11 +31,15 @@ def recurrent(
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
+    unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
     Parameters
     ----------
+    cell
+        A ``CellSpec``, or the name of one of ``CELLS``.
     x
         Inputs; what lies beyond a series' own end is not read.
     lengths
@@ -83,15 +47,19 @@ def recurrent(
     w_ih, w_hh, b_ih, b_hh
         torch's weights with the member axis in front.
     h0, c0
-        Initial states, zero by default; ``c0`` for the LSTM alone.
+        Initial states, zero by default; ``c0`` for a cell that has a c.
     reverse
         Run from each series' own end to its start.
     noise
         What acts inside the steps.
+    unit_weights
+        The cell's further weights, in its order.
+    deltas
+        Takes the norms of the gradients at the states.
 
     Returns
     -------
-    ``(y, h_n)``, for the LSTM ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own end, and
+    ``(y, h_n)``, for a cell with c ``(y, h_n, c_n)``: y (member, time, batch, unit), zero beyond each series' own end, and
     the states at the end of the run.
 
     Raises
@@ -100,7 +68,8 @@ def recurrent(
         A length out of range.
     """
     members, time, batch, _ = x.shape
-    gates, units = GATES[kind], w_hh.shape[-1]
+    cell = find_cell(cell)
+    gates, units = len(cell.gates), w_hh.shape[-1]
     rows = -(-batch // LANE) * LANE
 
     x = pad_to_lane(x, -1, -2)
@@ -112,17 +81,20 @@ def recurrent(
     width = w_hh.shape[1]
     state: State = tuple(
         x.new_zeros(members, rows, width) if start is None else pad_to_lane(start, -1, -2)
-        for start in ((h0, c0) if kind == "lstm" else (h0,))
+        for start in (h0, c0)[: len(cell.states)]
     )
+    per_unit = tuple(pad_to_lane(weight, -1)[:, None] for weight in unit_weights)
 
-    lengths = pad(lengths, (0, rows - batch), value=time)
+    # A row of padding has one step: a state that grows without bound would make NaN of its gradient of zero.
+    lengths = pad(lengths, (0, rows - batch), value=1)
     steps = torch.arange(time, device=x.device)[:, None]
     running = (steps < lengths[:, None]).unsqueeze(-1)  # member time batch 1
     shortest = 0 if is_hidden(lengths) else _shortest(lengths, time)  # masking every step gives the same bits
     if shortest < time:  # a NaN there would stay out of the outputs, but 0 * NaN is no gradient
         x = torch.where(running, x, 0)
-    cell = CELLS[kind]
     noise = StepNoise(*(None if mask is None else pad_to_lane(mask, -1, -2) for mask in noise))
+
+    watch = None if deltas is None else watch_states(deltas, running[:, :, :batch, 0])
 
     outputs: list[Tensor] = [x] * time
     for start in reversed(range(0, time, CHUNK)) if reverse else range(0, time, CHUNK):
@@ -135,7 +107,9 @@ def recurrent(
         for t in reversed(range(start, stop)) if reverse else range(start, stop):
             h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
             from_h = torch.baddbmm(bias_h[:, None], h, w_hh)
-            new = cell(from_x[t - start], from_h, state, None if noise.candidate is None else noise.candidate[:, t])
+            mask = None if noise.candidate is None else noise.candidate[:, t]
+            new = cell.step(from_x[t - start], from_h, state, per_unit, mask)
+            fresh_c = new[1:]
             new = keep_share(noise, t, state, new)
             if t < shortest:
                 state = new
@@ -143,6 +117,8 @@ def recurrent(
                 now = running[:, t]
                 state = tuple(torch.where(now, after, before) for after, before in zip(new, state, strict=True))
             outputs[t] = state[0]
+            if watch is not None:
+                watch(t, state[0], *fresh_c)
     y = torch.stack(outputs, 1)
     if shortest < time:
         y = torch.where(running, y, 0)

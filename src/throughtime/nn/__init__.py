@@ -1,9 +1,10 @@
 """Recurrent layers and their conversion, stacks, initializers, and the network that the estimators train."""
 
+from throughtime.nn.arguments import misplaced_noise
 from throughtime.nn.conversion import convert
 from throughtime.nn.factory import FactoryModule, FactoryNetwork
 from throughtime.nn.initializers import Init, initialize_, initialize_bias_
-from throughtime.nn.layers import GRU, LSTM, RNN
+from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM
 from throughtime.nn.network import (
     Architecture,
     Net,
@@ -12,7 +13,6 @@ from throughtime.nn.network import (
     initial_weights,
     is_bias,
     plain_module,
-    standardize,
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
@@ -24,11 +24,14 @@ __all__ = [
     "LSTM",
     "RNN",
     "Architecture",
+    "CellRNN",
     "FactoryModule",
     "FactoryNetwork",
     "Init",
+    "LinearRNN",
     "Net",
     "NoiseRates",
+    "PeepholeLSTM",
     "SequenceNetwork",
     "Stack",
     "convert",
@@ -37,9 +40,9 @@ __all__ = [
     "initialize_",
     "initialize_bias_",
     "is_bias",
+    "misplaced_noise",
     "plain_module",
     "run_layers",
     "stack",
-    "standardize",
     "weight_shapes",
 ]

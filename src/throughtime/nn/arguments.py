@@ -1,18 +1,33 @@
 """What the layers refuse, with torch's exceptions and in torch's words where torch has them."""
 
-from collections.abc import Sequence
-from typing import cast
+from collections.abc import Mapping, Sequence
+from typing import Any, cast
 
 import torch
 from torch import Tensor
 
+from throughtime.kernels import CELLS, CellSpec
 from throughtime.kernels.transforms import is_hidden
 from throughtime.nn.noise import NoiseRates
 from throughtime.nn.unrolled import States
 
 
-def check_rates(name: str, rates: NoiseRates) -> None:
-    """Refuse rates of noise that are none, or that the cell has no place for."""
+#: What of the noise acts inside a cell's step or on its c, by option: the field of ``StepNoise``.
+_PLACES = {"recurrent_dropout": "recurrent", "candidate_dropout": "candidate", "zoneout": "zoneout_h",
+           "cell_zoneout": "zoneout_c"}  # fmt: skip
+
+
+def misplaced_noise(cell: CellSpec, rates: Mapping[str, Any]) -> str | None:
+    """What is wrong with rates of which one is above zero though the cell has no place for it."""
+    for option, place in _PLACES.items():
+        if rates.get(option) and place not in cell.noise:
+            able = [other.name for other in CELLS.values() if place in other.noise]
+            return f"{option} needs a cell with a place for it ({', '.join(able)})"
+    return None
+
+
+def check_rates(cell: CellSpec, name: str, rates: NoiseRates) -> None:
+    """Refuse rates of noise that are none, or that the layer's cell has no place for."""
     for option, rate in rates.items():
         if option == "proj_size":
             raise ValueError("proj_size argument is only supported for LSTM, not RNN or GRU")
@@ -20,10 +35,8 @@ def check_rates(name: str, rates: NoiseRates) -> None:
             raise TypeError(f"{name}.__init__() got an unexpected keyword argument {option!r}")
         if isinstance(rate, bool) or not isinstance(rate, int | float) or not 0 <= rate <= 1:
             raise ValueError(f"{option} needs a number from 0 to 1, got {rate!r}")
-    if name == "RNN" and rates.get("candidate_dropout"):
-        raise ValueError("candidate_dropout needs a gated cell, GRU or LSTM, got RNN")
-    if name != "LSTM" and rates.get("cell_zoneout"):
-        raise ValueError(f"cell_zoneout needs an LSTM's c, got {name}")
+    if rule := misplaced_noise(cell, rates):
+        raise ValueError(f"{rule}, got {name}")
 
 
 def check_directions(bidirectional: object) -> None:
@@ -32,13 +45,13 @@ def check_directions(bidirectional: object) -> None:
         raise TypeError(f"bidirectional should be of type bool, got: {type(bidirectional).__name__}")
 
 
-def as_states(hx: Tensor | Sequence[Tensor], mode: str) -> States:
-    """Initial states as a tuple: one, for the LSTM two."""
-    if mode != "LSTM":
+def as_states(hx: Tensor | Sequence[Tensor], cell: CellSpec) -> States:
+    """Initial states as a tuple: h, and a cell's c."""
+    if "c" not in cell.states:
         return (cast(Tensor, hx),)
     if isinstance(hx, Tensor) or len(hx) != 2:
         found = "one tensor" if isinstance(hx, Tensor) else f"{len(hx)}"
-        raise RuntimeError(f"lstm expects two hidden states, (h_0, c_0), got {found}")
+        raise RuntimeError(f"{cell.name} expects two hidden states, (h_0, c_0), got {found}")
     return tuple(hx)
 
 

@@ -16,7 +16,7 @@ def autocast_dtypes(
     Parameters
     ----------
     mode
-        torch's name of the cell.
+        torch's name of the cell, or ours of one that torch does not have: its steps are taken to add to a state.
     x
         The input.
     state
@@ -32,7 +32,7 @@ def autocast_dtypes(
     wide = torch.promote_types(low, state)
     if x.device.type != "cpu" or mode.startswith("RNN"):
         return low, low
-    if mode == "GRU":
+    if mode != "LSTM":
         return wide, wide
     if projected:
         return low, wide

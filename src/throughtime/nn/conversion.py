@@ -7,7 +7,7 @@ import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
-from throughtime.nn.layers import GRU, LSTM, RNN, RecurrentLayer
+from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, RecurrentLayer
 from throughtime.nn.noise import NoiseRates, draw_mask
 
 M = TypeVar("M", bound=nn.Module)
@@ -41,7 +41,8 @@ def convert(module: M, to: Literal["throughtime", "torch"] = "throughtime") -> M
     Raises
     ------
     ValueError
-        For layers with noise, or a source of masks, that torch's do not have; nothing is swapped then.
+        For layers that torch does not have, of a cell of ours or with noise or a source of masks; nothing is swapped
+        then.
 
     Warns
     -----
@@ -60,6 +61,13 @@ def convert(module: M, to: Literal["throughtime", "torch"] = "throughtime") -> M
         raise ValueError(f"to needs throughtime or torch, got {to!r}")
     classes = _OURS if to == "throughtime" else _TORCHS
     found = [(name, old) for name, old in module.named_modules(remove_duplicate=False) if type(old) in classes]
+    if to == "torch":
+        for name, part in module.named_modules():
+            if isinstance(part, CellRNN):
+                raise ValueError(
+                    f"convert needs layers that torch has too, got {type(part).__name__} of cell {part.spec.name} in "
+                    f"{name or 'the module'}: torch has no such layer"
+                )
     for name, old in found:
         if isinstance(old, RecurrentLayer) and (noise := noise_of(old)):
             raise ValueError(

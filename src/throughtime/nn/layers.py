@@ -1,17 +1,20 @@
 """RNN, GRU and LSTM: torch's layers to the letter, and beyond them ragged lengths, noise inside the steps, all states.
 
+``CellRNN`` is the same of any ``CellSpec``.
+
 ``trace_layers`` is the computation, with a member axis; the modules are its one-member face.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, Unpack, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import GATES, Kind, StepNoise, forward_alone, recurrent, takes_alone
+from throughtime.kernels import CELLS, CellSpec, StepNoise, find_cell, forward_alone, recurrent, takes_alone
 from throughtime.kernels.transforms import is_tracing
 from throughtime.nn.arguments import (
     as_lengths,
@@ -36,7 +39,7 @@ TorchRNN, TorchGRU, TorchLSTM = nn.RNN, nn.GRU, nn.LSTM
 
 
 class RecurrentLayer(nn.Module):
-    """What the three layers share.
+    """What the layers share.
 
     Called with ``(input, hx=None, lengths=None, return_states=False)``.
 
@@ -45,13 +48,13 @@ class RecurrentLayer(nn.Module):
     input
         (time, batch, channel), with ``batch_first`` (batch, time, channel); (time, channel); or a ``PackedSequence``.
     hx
-        Initial state (layer * direction, batch, unit); for the LSTM the two of them.
+        Initial state (layer * direction, batch, unit); for a cell with c, the LSTM, the two of them.
     lengths
         Steps of each series, from 1 to ``time``, in any order; the reverse direction starts at each series' own end,
         what lies beyond it is not read, and the output there is zero.  Under ``vmap`` and in a compiled graph their
         values cannot be looked at and go unchecked.
     return_states
-        Whether to give, third, the states of every layer at every step: h, for the LSTM ``(h, c)``, (layer * direction,
+        Whether to give, third, the states of every layer at every step: h, with a c ``(h, c)``, (layer * direction,
         time, batch, unit), with ``batch_first`` (layer * direction, batch, time, unit).
 
     Returns
@@ -74,6 +77,7 @@ class RecurrentLayer(nn.Module):
     zoneout: float
     cell_zoneout: float
     weight_ih_l0: nn.Parameter
+    _spec: CellSpec
 
     #: What torch's layers say of themselves, and ours too.
     __constants__ = nn.RNNBase.__constants__
@@ -90,17 +94,28 @@ class RecurrentLayer(nn.Module):
         device: torch.device | str | int | None,
         dtype: torch.dtype | None,
         rates: NoiseRates,
+        spec: CellSpec | None = None,
     ) -> None:
         super().__init__()
-        check_rates(type(twin).__name__, rates)
         check_directions(twin.bidirectional)
         # torch's own layer, without memory: it has refused what torch refuses, and tells what it calls its weights
         for name in self.__constants__:
             setattr(self, name, getattr(twin, name))
-        #: torch's names of all weights, in torch's order
-        self.weight_names = tuple(name for name, _ in twin.named_parameters())
-        for name, weight in twin.named_parameters():
-            self.register_parameter(name, nn.Parameter(torch.empty(weight.shape, device=device, dtype=dtype)))
+        if spec is not None:
+            self.mode, self._spec = CellRNN.__name__, spec
+        check_rates(self.spec, type(twin).__name__ if spec is None else spec.name, rates)
+        torchs = [name for name, _ in twin.named_parameters()]
+        #: the names of all weights, torch's in torch's order, after those of each place the cell's own
+        self.weight_names = tuple(
+            name
+            for place in layer_directions(self.num_layers, self.bidirectional)
+            for name in (
+                *(name for name in torchs if name.endswith(ending(*place))),
+                *(name + ending(*place) for name in self.spec.unit_weights),
+            )
+        )
+        for name, size in zip(self.weight_names, self._weight_sizes(), strict=True):
+            self.register_parameter(name, nn.Parameter(torch.empty(size, device=device, dtype=dtype)))
         for name in NoiseRates.__annotations__:
             setattr(self, name, float(cast(dict[str, float], rates).get(name, 0)))
         #: where the masks come from; who stacks layers puts a source of each member's own here
@@ -108,9 +123,9 @@ class RecurrentLayer(nn.Module):
         self.reset_parameters()
 
     @property
-    def kind(self) -> Kind:
-        """The cell's name in ``throughtime.kernels``."""
-        return cast(Kind, self.mode.lower())
+    def spec(self) -> CellSpec:
+        """The cell."""
+        return CELLS[self.mode.lower()]
 
     @property
     def all_weights(self) -> list[list[nn.Parameter]]:
@@ -162,7 +177,7 @@ class RecurrentLayer(nn.Module):
         proxy = find_proxy(input, hx, lengths)
         if proxy is not None:
             return record_call(self, proxy, input, hx=hx, lengths=lengths, return_states=return_states)
-        start = None if hx is None else as_states(hx, self.mode)
+        start = None if hx is None else as_states(hx, self.spec)
         y: Tensor | PackedSequence
         if isinstance(input, PackedSequence):
             if lengths is not None:
@@ -172,7 +187,7 @@ class RecurrentLayer(nn.Module):
             check_axes(self.mode.partition("_")[0], input, start)
             run = self._run_batch if input.dim() == 3 else self._run_alone
             y, end, steps = run(input, start, lengths, return_states)
-        if self.mode != "LSTM":
+        if len(end) == 1:
             return (y, end[0], steps[0]) if return_states else (y, end[0])
         return (y, end, steps) if return_states else (y, end)
 
@@ -230,10 +245,10 @@ class RecurrentLayer(nn.Module):
         own: list[Any] = [parameters[name] if name in parameters else getattr(self, name) for name in names]
         one_layer = self.num_layers == 1 and not (self.bidirectional or self.proj_size or every) and batch > 0
         if one_layer and lengths is None and time > 0 and not self._noisy():
-            kind = self.kind
+            spec = self.spec
             given = own if start is None else [*own, *start]
-            if self._fits_alone(kind, own, start, batch) and takes_alone(x, *given):
-                y, *end = forward_alone(kind, x, own, start or ())
+            if spec.native and self._fits_alone(spec, own, start, batch) and takes_alone(x, *given):
+                y, *end = forward_alone(spec.native, x, own, start or ())
                 return y, tuple(end), ()
         if start is not None:
             check_start(start, self._start_sizes(batch), x)
@@ -245,11 +260,21 @@ class RecurrentLayer(nn.Module):
         noise = self._noise(x)
         if one_layer and not noise:
             # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
+            matrices = weights[: 4 if self.bias else 2]
             biases = () if self.bias else (None, None)
-            y, *end = recurrent(self.kind, x.unsqueeze(0), lengths.unsqueeze(0), *weights, *biases, *(start or ()))
+            per_unit = weights[len(matrices) :]
+            y, *end = recurrent(
+                self.spec,
+                x.unsqueeze(0),
+                lengths.unsqueeze(0),
+                *matrices,
+                *biases,
+                *(start or ()),
+                unit_weights=per_unit,
+            )
             return y.squeeze(0).contiguous(), tuple(state.contiguous() for state in end), ()
         run = trace_layers(
-            self.kind,
+            self.spec,
             dict(zip(names, weights, strict=True)),
             x.unsqueeze(0),
             lengths.unsqueeze(0),
@@ -258,7 +283,7 @@ class RecurrentLayer(nn.Module):
             start=None if start is None else [state.unsqueeze(0) for state in start],
             masks=masks,
             noise=noise,
-            cells=every and self.mode == "LSTM",
+            cells=every and "c" in self.spec.states,
         )
         steps = tuple(torch.stack([s[0] for s in states]) for states in zip(*run.steps, strict=True)) if every else ()
         return run.outputs[0].contiguous(), tuple(state[0].contiguous() for state in run.ends), steps
@@ -290,10 +315,10 @@ class RecurrentLayer(nn.Module):
         training = self.training and (self.variational_dropout or self.recurrent_dropout or self.candidate_dropout)
         return bool(training or self.zoneout or self.cell_zoneout)
 
-    def _fits_alone(self, kind: Kind, own: list[Any], start: States | None, batch: int) -> bool:
+    def _fits_alone(self, spec: CellSpec, own: list[Any], start: States | None, batch: int) -> bool:
         """Whether the weights of a lone layer, and its initial states, are of its sizes; spelled out, as it is hot."""
         units = self.hidden_size
-        rows = GATES[kind] * units
+        rows = len(spec.gates) * units
         try:
             fits: bool = own[0].shape == (rows, self.input_size) and own[1].shape == (rows, units)
             if fits and self.bias:
@@ -305,13 +330,14 @@ class RecurrentLayer(nn.Module):
         return fits
 
     def _weight_sizes(self) -> list[tuple[int, ...]]:
-        """The shapes of all weights, in torch's order."""
-        rows, width = GATES[self.kind] * self.hidden_size, self.proj_size or self.hidden_size
+        """The shapes of all weights, in the order of their names."""
+        rows, width = len(self.spec.gates) * self.hidden_size, self.proj_size or self.hidden_size
         shared: list[tuple[int, ...]] = [(rows, width)]
         if self.bias:
             shared += [(rows,), (rows,)]
         if self.proj_size:
             shared.append((width, self.hidden_size))
+        shared += [(self.hidden_size,) for _ in self.spec.unit_weights]
         directions = 1 + self.bidirectional
         above: list[tuple[int, ...]] = [(rows, directions * width), *shared]
         return [(rows, self.input_size), *shared] * directions + above * directions * (self.num_layers - 1)
@@ -319,7 +345,7 @@ class RecurrentLayer(nn.Module):
     def _start_sizes(self, batch: int) -> list[tuple[int, int, int]]:
         places = self.num_layers * (1 + self.bidirectional)
         sizes = [(places, batch, self.proj_size or self.hidden_size)]
-        return [*sizes, (places, batch, self.hidden_size)] if self.mode == "LSTM" else sizes
+        return [*sizes, (places, batch, self.hidden_size)] if "c" in self.spec.states else sizes
 
     def _silence(self, x: Tensor, batch_sizes: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
         """The first layer's inputs after dropout, and what the others' are multiplied with (member, time, ...)."""
@@ -348,7 +374,7 @@ class RecurrentLayer(nn.Module):
         """What acts inside the steps of each layer and direction."""
         time, batch, _ = x.shape
         recurrent, candidate = (self.recurrent_dropout, self.candidate_dropout) if self.training else (0.0, 0.0)
-        cell_zoneout = self.cell_zoneout if self.mode == "LSTM" else 0.0
+        cell_zoneout = self.cell_zoneout if "zoneout_c" in self.spec.noise else 0.0
         if not (recurrent or candidate or self.zoneout or cell_zoneout):
             return []
         h, c = (1, batch, self.proj_size or self.hidden_size), (1, time, batch, self.hidden_size)
@@ -448,6 +474,77 @@ class LSTM(RecurrentLayer):
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device="meta"
         )
         super().__init__(twin, device, dtype, noise)
+
+
+class CellRNN(RecurrentLayer):
+    """Layers of any cell, as ``RecurrentLayer`` has it; ``noise`` is of ``NoiseRates``.
+
+    Parameters
+    ----------
+    cell
+        A ``throughtime.kernels.CellSpec``, or the name of one of ``throughtime.kernels.CELLS``.
+    """
+
+    def __init__(
+        self,
+        cell: CellSpec | str,
+        input_size: int,
+        hidden_size: int,
+        num_layers: int = 1,
+        bias: bool = True,
+        batch_first: bool = False,
+        dropout: float = 0.0,
+        bidirectional: bool = False,
+        *,
+        device: torch.device | str | int | None = None,
+        dtype: torch.dtype | None = None,
+        **noise: Unpack[NoiseRates],
+    ) -> None:
+        sizes = input_size, hidden_size, num_layers, "tanh", bias, batch_first, dropout, bidirectional
+        super().__init__(TorchRNN(*sizes, device="meta"), device, dtype, noise, find_cell(cell))
+
+    @property
+    def spec(self) -> CellSpec:
+        """The cell."""
+        return self._spec
+
+    def extra_repr(self) -> str:
+        """The cell's name, what torch prints, and the noise."""
+        return f"{self.spec.name}, {super().extra_repr()}"
+
+
+class LinearRNN(CellRNN):
+    """``h' = W x + U h``: an Elman network without activation."""
+
+    def __init__(self, input_size: int, hidden_size: int, *sizes: Any, **options: Any) -> None:
+        super().__init__("linear", input_size, hidden_size, *sizes, **options)
+
+
+class PeepholeLSTM(CellRNN):
+    """LSTM whose gates see c through diagonal weights (Gers & Schmidhuber 2000).
+
+    Beside the LSTM's weights it has ``weight_ci``, ``weight_cf`` and ``weight_co``, (unit,), for each layer and direction.
+    """
+
+    def __init__(self, input_size: int, hidden_size: int, *sizes: Any, **options: Any) -> None:
+        super().__init__("peephole_lstm", input_size, hidden_size, *sizes, **options)
+
+
+#: The layers of the package's cells.
+_LAYERS: dict[str, Callable[..., RecurrentLayer]] = {
+    "rnn_tanh": RNN,
+    "rnn_relu": partial(RNN, nonlinearity="relu"),
+    "gru": GRU,
+    "lstm": LSTM,
+    "linear": LinearRNN,
+    "peephole_lstm": PeepholeLSTM,
+}
+
+
+def layer_of(cell: CellSpec, *sizes: int, **options: Any) -> RecurrentLayer:
+    """A layer of a cell: the class that is named after it, if there is one."""
+    known = CELLS.get(cell.name) == cell
+    return _LAYERS[cell.name](*sizes, **options) if known else CellRNN(cell, *sizes, **options)
 
 
 def _reorder(states: States, axis: int, order: Tensor | None) -> States:

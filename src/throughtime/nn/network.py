@@ -4,27 +4,36 @@ Its weights carry a member axis while they train; one member's weights make a pl
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from functools import lru_cache, singledispatch
 from itertools import zip_longest
-from typing import Any, Literal, cast
+from typing import Any, Literal, cast, get_args
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import CHUNK, GATES, Kind, StepNoise, ordered_sum, output_layer, output_layer_over_time
+from throughtime.errors import ParameterError
+from throughtime.kernels import (
+    CELLS,
+    CellSpec,
+    DeltaNorms,
+    Kind,
+    StepNoise,
+    find_cell,
+    ordered_sum,
+    output_layer,
+    output_layer_over_time,
+    standardize,
+)
 from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
-from throughtime.nn.layers import GRU, LSTM, RNN, RecurrentLayer
+from throughtime.nn.layers import RecurrentLayer, layer_of
 from throughtime.nn.noise import NoiseRates
-from throughtime.nn.recurrence import run_layers, weight_names
+from throughtime.nn.recurrence import ending, run_layers, weight_names
+from throughtime.parameters import CellName, Nonlinearity
 
-Cell = Literal["rnn", "gru", "lstm"]
 Pooling = Literal["last", "mean", "max", "steps"]
-
-_KINDS: dict[str, Kind] = {"rnn": "rnn_tanh", "gru": "gru", "lstm": "lstm"}
-_LAYERS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
 
 
 class Net:
@@ -43,20 +52,45 @@ class Architecture(Net):
     """The built-in network: recurrent layers, pooling, linear output layer.
 
     ``pooling="steps"`` gives an output at each step, the others one per series.
+
+    Raises
+    ------
+    ParameterError
+        For a nonlinearity that the cell does not have, and for a cell that cannot be told from one of the package or
+        asks for inputs that no layer has.
     """
 
-    cell: Cell
+    cell: CellName | CellSpec
     n_inputs: int
     hidden_size: int
     num_layers: int
     bidirectional: bool
     pooling: Pooling
     n_outputs: int
+    nonlinearity: Nonlinearity = "tanh"
+
+    def __post_init__(self) -> None:
+        if not isinstance(self.cell, CellSpec | str):
+            raise ParameterError(f"cell needs one of {', '.join(get_args(CellName))} or a CellSpec, got {self.cell!r}")
+        shown = self.cell if isinstance(self.cell, str) else self.cell.name
+        if self.nonlinearity != "tanh" and self.cell != "rnn":
+            raise ParameterError(f"nonlinearity={self.nonlinearity!r} needs cell='rnn', got cell={shown!r}")
+        if isinstance(self.cell, CellSpec):
+            name = self.cell.name
+            if name in get_args(CellName) and self.cell != CELLS.get(name):
+                raise ParameterError(f"a cell of your own needs a name of its own, got {name!r}, which is one of ours")
+            if self.cell.inputs != ("value",):
+                raise ParameterError(f"cell {name} needs {', '.join(self.cell.inputs)}, got a network that feeds value")
 
     @property
-    def kind(self) -> Kind:
-        """The op's name of the cell."""
-        return _KINDS[self.cell]
+    def kind(self) -> Kind | None:
+        """The cell's kernel in C++, if it has one."""
+        return self.spec.native
+
+    @property
+    def spec(self) -> CellSpec:
+        """The cell."""
+        return find_cell(f"rnn_{self.nonlinearity}" if self.cell == "rnn" else self.cell)
 
 
 @singledispatch
@@ -67,7 +101,8 @@ def weight_shapes(net: Net) -> dict[str, tuple[int, ...]]:
 
 @weight_shapes.register(Architecture)
 def _(net: Architecture) -> dict[str, tuple[int, ...]]:
-    rows = GATES[net.kind] * net.hidden_size
+    cell = net.spec
+    rows = len(cell.gates) * net.hidden_size
     width = net.hidden_size * (1 + net.bidirectional)
     shapes: dict[str, tuple[int, ...]] = {}
     for layer in range(net.num_layers):
@@ -79,6 +114,8 @@ def _(net: Architecture) -> dict[str, tuple[int, ...]]:
                 strict=True,
             ):
                 shapes["recurrent." + name] = shape
+            for name in cell.unit_weights:
+                shapes["recurrent." + name + ending(layer, reverse)] = (net.hidden_size,)
     shapes["readout.weight"] = (net.n_outputs, width)
     shapes["readout.bias"] = (net.n_outputs,)
     return shapes
@@ -93,7 +130,7 @@ def is_bias(name: str) -> bool:
 def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """One member's weights as they start, from its own seed.
 
-    Two biases add up, so that any init but torch's starts both at zero. The output layer is torch's ``Linear`` with
+    A cell's weights per unit (peepholes) start as its biases. Two biases add up, so that any init but torch's starts both at zero. The output layer is torch's ``Linear`` with
     ``torch``, else as the recurrent weights with zero bias.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
@@ -102,35 +139,19 @@ def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict
 @initial_weights.register(Architecture)
 def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     generator = generator_of(seed)
-    gates = GATES[net.kind]
+    gates = len(net.spec.gates)
     weights = {}
     for name, shape in weight_shapes(net).items():
         # drawn in float64, so that float32 and float64 networks start at the same place
         weight = torch.empty(shape, dtype=torch.float64)
         recurrent = name.startswith("recurrent.")
         units = net.hidden_size if recurrent else net.hidden_size * (1 + net.bidirectional)
-        if is_bias(name):
+        if len(shape) == 1:  # biases, and a cell's weights per unit
             initialize_bias_(weight, init, units, generator)
         else:
             initialize_(weight, init, gates if recurrent else 1, units, generator)
         weights[name] = weight.to(dtype)
     return weights
-
-
-def standardize(
-    x: Float[Tensor, "member time batch channel"],
-    lengths: Int[Tensor, "member batch"],
-    shift: Float[Tensor, "member channel"],
-    scale: Float[Tensor, "member channel"],
-) -> Float[Tensor, "member time batch channel"]:
-    """``(x - shift) / scale``, a missing value and what lies beyond a series' end at zero: the training mean.
-
-    Computed in x's precision, float32 at the least, whatever that of shift and scale.
-    """
-    dtype = torch.promote_types(x.dtype, torch.float32)
-    x = (x.to(dtype) - shift.to(dtype)[:, None, None]).div_(scale.to(dtype)[:, None, None])
-    beyond = torch.arange(x.shape[1], device=x.device)[:, None] >= lengths[:, None]
-    return x.masked_fill_(x.isnan() | beyond.unsqueeze(-1), 0)
 
 
 def pool(
@@ -160,6 +181,7 @@ def forward(
     masks: Sequence[Tensor | None] = (),
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output per step.
 
@@ -173,6 +195,8 @@ def forward(
         Variational dropout already drawn: what each layer's inputs are multiplied with, the same at every step.
     noise
         What acts inside the steps, for each layer and direction.
+    deltas
+        Take the norms of the gradients at the states, for each layer and direction of the built-in network.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -186,6 +210,7 @@ def _(
     masks: Sequence[Tensor | None] = (),
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
@@ -193,7 +218,7 @@ def _(
         x = x * input_masks[0]
         between = [own if mask is None else mask * own for mask, own in zip_longest(between, input_masks[1:])]
     y, (h_n, *_) = run_layers(
-        net.kind,
+        net.spec,
         layers,
         x,
         lengths,
@@ -201,12 +226,13 @@ def _(
         bidirectional=net.bidirectional,
         masks=between,
         noise=noise,
+        deltas=deltas,
     )
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
     last = weights["readout.weight"], weights["readout.bias"]
-    return output_layer_over_time(features, *last, CHUNK) if net.pooling == "steps" else output_layer(features, *last)
+    return output_layer_over_time(features, *last) if net.pooling == "steps" else output_layer(features, *last)
 
 
 class Standardizing(nn.Module):
@@ -256,7 +282,8 @@ class SequenceNetwork(Standardizing):
     ) -> None:
         super().__init__(net.n_inputs)
         self.net, self.noise = net, noise or NoiseRates()
-        self.recurrent: nn.Module = _LAYERS[net.cell](
+        self.recurrent: nn.Module = layer_of(
+            net.spec,
             net.n_inputs,
             net.hidden_size,
             net.num_layers,
@@ -302,7 +329,7 @@ class SequenceNetwork(Standardizing):
 
     def extra_repr(self) -> str:
         """The shapes."""
-        return ", ".join(f"{name}={value!r}" for name, value in asdict(self.net).items())
+        return ", ".join(f"{field.name}={getattr(self.net, field.name)!r}" for field in fields(self.net))
 
 
 @singledispatch

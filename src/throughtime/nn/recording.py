@@ -38,7 +38,13 @@ def record_op(layer: Any, x: Tensor | PackedSequence, hx: Any, lengths: Tensor |
             f"torch.jit.trace needs what torch's own layer can do, got noise or return_states of {layer}; use "
             "torch.compile or torch.export, or eval() where the noise is of training alone"
         )
-    cls = _TORCHS[layer.mode.partition("_")[0]]
+    name = layer.mode.partition("_")[0]
+    if name not in _TORCHS:
+        raise RuntimeError(
+            f"torch.jit.trace needs a layer that torch has too, got {layer} of cell {layer.spec.name}; use "
+            "torch.compile or torch.export"
+        )
+    cls = _TORCHS[name]
     twin = cls.__new__(cls)
     weights = [getattr(layer, name) for name in layer.weight_names]
     twin.__dict__.update(

@@ -8,7 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import NO_NOISE, Kind, StepNoise, recurrent
+from throughtime.kernels import NO_NOISE, CellSpec, DeltaNorms, StepNoise, find_cell, recurrent
 from throughtime.nn.unrolled import States, unrolled
 
 #: h is narrower than c where it is projected
@@ -23,11 +23,11 @@ class Run(NamedTuple):
     outputs
         The last layer's, (member, time, batch, direction * unit).
     ends
-        Each state where the series itself ends: one tensor per state (h, and c of an LSTM), (member, layer * direction,
+        Each state where the series itself ends: one tensor per state (h, and a cell's c), (member, layer * direction,
         batch, unit).
     steps
         For each layer and direction its states at every step, (member, time, batch, unit) and zero beyond a series'
-        end; the c of an LSTM only where it was asked for.
+        end; its c only where it was asked for.
     """
 
     outputs: Tensor
@@ -52,7 +52,7 @@ def layer_directions(num_layers: int, bidirectional: bool) -> Iterator[tuple[int
 
 
 def trace_layers(
-    kind: Kind,
+    cell: CellSpec | str,
     weights: Mapping[str, Float[Tensor, "member ..."]],
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
@@ -62,6 +62,7 @@ def trace_layers(
     start: Start | None = None,
     masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
     cells: bool = False,
 ) -> Run:
     """Run the layers one on the other, each in its directions.
@@ -69,16 +70,20 @@ def trace_layers(
     Parameters
     ----------
     weights
-        torch's names; biases may be absent, a projection (``weight_hr``) present.
+        torch's names, and those of the cell's ``unit_weights``; biases may be absent, a projection (``weight_hr``)
+        present.
     start
         Initial states, ``(h0,)`` or ``(h0, c0)``, torch's order of layers and directions.
     masks
         What the outputs of each layer but the last are multiplied with: dropout, already drawn.
     noise
         What acts inside the steps, for each layer and direction.
+    deltas
+        Take the norms of the gradients at the states, for each layer and direction.
     cells
-        Whether the c of an LSTM is wanted at every step.
+        Whether the c of a cell that has one is wanted at every step.
     """
+    cell = find_cell(cell)
     ends: list[States] = []
     steps: list[States] = []
     for layer in range(num_layers):
@@ -88,17 +93,32 @@ def trace_layers(
             w_ih, w_hh, b_ih, b_hh = (weights.get(name) for name in weight_names(layer, reverse))
             assert w_ih is not None
             assert w_hh is not None
-            w_hr = weights.get(f"weight_hr{ending(layer, reverse)}")
+            end_of_name = ending(layer, reverse)
+            w_hr = weights.get(f"weight_hr{end_of_name}")
+            per_unit = [weights[name + end_of_name] for name in cell.unit_weights]
             initial = () if start is None else tuple(state[:, place] for state in start)
             h0, c0 = (*initial, None, None)[:2]
             inside = noise[place] if noise else NO_NOISE
             # The op has no room for a projection inside its steps, keeps no c, and refuses an empty batch.
             if w_hr is not None or cells or x.shape[2] == 0:
                 states, end = unrolled(
-                    kind, x, lengths, w_ih, w_hh, b_ih, b_hh, w_hr, start=initial, reverse=reverse, noise=inside
+                    cell,
+                    x,
+                    lengths,
+                    w_ih,
+                    w_hh,
+                    b_ih,
+                    b_hh,
+                    w_hr,
+                    start=initial,
+                    reverse=reverse,
+                    noise=inside,
+                    unit_weights=per_unit,
                 )
             else:
-                y, *op_end = recurrent(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, inside)
+                tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
+                norms = deltas[place] if deltas else None
+                y, *op_end = recurrent(cell, *tensors, reverse, inside, per_unit, norms)
                 states, end = (y,), tuple(op_end)
             outputs.append(states[0])
             ends.append(end)
@@ -112,7 +132,7 @@ def trace_layers(
 
 
 def run_layers(
-    kind: Kind,
+    cell: CellSpec | str,
     weights: Mapping[str, Float[Tensor, "member ..."]],
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
@@ -122,10 +142,11 @@ def run_layers(
     start: Start | None = None,
     masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
     noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
 ) -> tuple[Tensor, States]:
     """Outputs and final states of ``trace_layers``, which see."""
     run = trace_layers(
-        kind,
+        cell,
         weights,
         x,
         lengths,
@@ -134,5 +155,6 @@ def run_layers(
         start=start,
         masks=masks,
         noise=noise,
+        deltas=deltas,
     )
     return run.outputs, run.ends

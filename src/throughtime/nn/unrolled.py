@@ -3,18 +3,19 @@
 A projected state (Sak, Senior & Beaufays 2014, https://arxiv.org/abs/1402.1128), and all states of every step.
 """
 
+from collections.abc import Sequence
+
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import CHUNK, NO_NOISE, Kind, StepNoise, linear, linear_over_time
-from throughtime.kernels.reference import CELLS, keep_share
+from throughtime.kernels import CHUNK, NO_NOISE, CellSpec, StepNoise, find_cell, keep_share, linear, linear_over_time
 
 States = tuple[Tensor, ...]
 
 
 def unrolled(
-    kind: Kind,
+    cell: CellSpec | str,
     x: Float[Tensor, "member time batch channel"],
     lengths: Int[Tensor, "member batch"],
     w_ih: Float[Tensor, "member gate_unit channel"],
@@ -26,6 +27,7 @@ def unrolled(
     start: States = (),
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
+    unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
 ) -> tuple[States, States]:
     """``throughtime.kernels.recurrent`` in plain steps.
 
@@ -41,10 +43,12 @@ def unrolled(
     The states at every step, ``(h,)`` or ``(h, c)``, (member, time, batch, unit) and zero beyond each series' own end,
     and the same where the series itself ends, without the time axis.
     """
+    cell = find_cell(cell)
     members, time, *_ = x.shape
     none = x.new_zeros(members, w_ih.shape[1])
     b_ih, b_hh = (none if bias is None else bias for bias in (b_ih, b_hh))
-    state = start or initial_states(kind, x, w_hh, w_hr)
+    state = start or initial_states(cell, x, w_hh, w_hr)
+    per_unit = tuple(weight[:, None] for weight in unit_weights)
 
     steps = torch.arange(time, device=x.device)[:, None]
     running = (steps < lengths[:, None]).unsqueeze(-1)  # member time batch 1
@@ -56,7 +60,7 @@ def unrolled(
         h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
         from_h = linear(h, w_hh, b_hh)
         candidate = None if noise.candidate is None else noise.candidate[:, t]
-        new = CELLS[kind](from_x[:, t], from_h, state, candidate)
+        new = cell.step(from_x[:, t], from_h, state, per_unit, candidate)
         if w_hr is not None:
             new = (linear(new[0], w_hr, w_hr.new_zeros(w_hr.shape[:2])), *new[1:])
         new = keep_share(noise, t, state, new)
@@ -66,9 +70,9 @@ def unrolled(
     return every, state
 
 
-def initial_states(kind: Kind, x: Tensor, w_hh: Tensor, w_hr: Tensor | None) -> States:
+def initial_states(cell: CellSpec, x: Tensor, w_hh: Tensor, w_hr: Tensor | None) -> States:
     """Zeros of the states' sizes."""
     members, _, batch, _ = x.shape
     h = x.new_zeros(members, batch, w_hh.shape[-1])
     units = w_hh if w_hr is None else w_hr
-    return (h, x.new_zeros(members, batch, units.shape[-1])) if kind == "lstm" else (h,)
+    return (h, x.new_zeros(members, batch, units.shape[-1])) if "c" in cell.states else (h,)

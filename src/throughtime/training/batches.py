@@ -1,7 +1,7 @@
 """Batches of every member at once: series gathered from the one shared copy, padded, standardized."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -10,8 +10,8 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import StepNoise, TrainingData, gather_standardized, supports
-from throughtime.nn import Architecture, Net, NoiseRates, standardize
+from throughtime.kernels import StepNoise, TrainingData, backend_for
+from throughtime.nn import Architecture, Net, NoiseRates
 from throughtime.nn.recurrence import layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
 from throughtime.training.streams import Purpose, first_rows, stream
@@ -20,65 +20,65 @@ from throughtime.training.streams import Purpose, first_rows, stream
 _KINDS = {"variational_dropout": 0, "recurrent_dropout": 1, "candidate_dropout": 2, "zoneout": 3, "cell_zoneout": 4}
 
 
-def gather(
+def load_batches(
     inputs: Inputs,
     samples: Samples,
-    positions: Int[ndarray, "member batch"],
+    positions: Int[ndarray, "member place"],
+    size: int,
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
     dtype: torch.dtype | None = None,
-) -> Batch:
-    """The series at some positions of each member's sample; a position below 0 is padding.
+) -> Iterator[Batch]:
+    """The series at some positions of each member's sample, so many at a time; a position below 0 is padding.
 
     They are standardized in the inputs' own precision, which is that of shift and scale, and only then become what the
-    network takes (``dtype``).
+    network takes (``dtype``). What says where they lie is worked out and brought to the device before the first batch,
+    so that none waits for it.
     """
+    values, device = inputs.values, inputs.values.device
+    backend = backend_for(device, values.dtype)
     padding = positions < 0
     rows = _each(samples.rows, positions)
-    lengths = np.where(padding, 0, inputs.lengths[rows])
-    # A padding row has the one step that the kernels ask for.
-    padded_lengths = torch.from_numpy(np.where(padding, 1, lengths)).to(inputs.values.device)
-    if supports(inputs.values):
-        begins, own_steps, series = (torch.from_numpy(own) for own in (inputs.starts[rows], lengths, rows))
-        x = gather_standardized(
-            int(lengths.max()), inputs.values, inputs.static, begins, own_steps, series, shift, scale, dtype
-        )
-    else:
-        x = standardize(_gathered(inputs, rows, lengths), padded_lengths, shift, scale).to(dtype or inputs.values.dtype)
-    return Batch(x, padded_lengths, positions, lengths)
+    own_steps = np.where(padding, 0, inputs.lengths[rows])
+    begins, steps, series = (_on(device, numbers) for numbers in (inputs.starts[rows], own_steps, rows))
+    lengths = steps.clamp(min=1)  # a padding row has the one step that the kernels ask for
+    index = _TargetIndex(samples, positions, device)
+    for first in range(0, positions.shape[1], size):
+        part = slice(first, first + size)
+        time = int(own_steps[:, part].max())
+        places = begins[:, part].contiguous(), steps[:, part].contiguous(), series[:, part].contiguous()
+        x = backend.gather(time, values, inputs.static, *places, shift, scale, dtype)
+        targets, weights = index.take(part, time, places[1])
+        yield Batch(x, lengths[:, part].contiguous(), targets, weights, positions[:, part], own_steps[:, part])
 
 
-def _gathered(
-    inputs: Inputs, rows: Int[ndarray, "member batch"], lengths: Int[ndarray, "member batch"]
-) -> Float[Tensor, "member time batch channel"]:
-    """The series as they are, on any device; what lies beyond a series' end is missing in its channels."""
-    steps = np.arange(lengths.max())[:, None]
-    step_rows = np.where(steps < lengths[:, None], inputs.starts[rows][:, None] + steps, len(inputs.values) - 1)
-    device = inputs.values.device
-    x = inputs.values.index_select(0, torch.from_numpy(step_rows.ravel()).to(device)).view(*step_rows.shape, -1)
-    if inputs.static is None:
-        return x
-    static = inputs.static[torch.from_numpy(rows).to(device)]
-    return torch.cat([x, static[:, None].expand(-1, x.shape[1], -1, -1)], -1)
+class _TargetIndex:
+    """Where the targets and weights of some positions lie: weight zero for padding and what was not observed."""
+
+    def __init__(self, samples: Samples, positions: Int[ndarray, "member place"], device: torch.device) -> None:
+        seen = observed(samples.targets)
+        targets = np.where(seen, samples.targets, 0)
+        weights = np.where(positions < 0, 0.0, _each(samples.weights, positions))
+        self.starts = None
+        if samples.target_starts is None:
+            targets, weights = _each(targets, positions), np.where(_each(seen, positions), weights, 0.0)
+        else:
+            self.starts, self.seen = _on(device, _each(samples.target_starts, positions)), _on(device, seen)
+        self.targets, self.weights = _on(device, targets), _on(device, weights)
+
+    def take(self, part: slice, time: int, steps: Int[Tensor, "member batch"]) -> tuple[Tensor, Tensor]:
+        """One batch's targets and weights, per series or per step."""
+        weights = self.weights[:, part]
+        if self.starts is None:
+            return self.targets[:, part], weights
+        at = torch.arange(time, device=steps.device)[:, None]
+        inside = at < steps[:, None]
+        places = torch.where(inside, self.starts[:, None, part] + at, 0)
+        return self.targets[places], torch.where(inside & self.seen[places], weights[:, None], 0.0)
 
 
-def observations(samples: Samples, batch: Batch) -> tuple[Tensor, Float[Tensor, "member ..."]]:
-    """A batch's targets, and their weights in float64: zero for padding and for what was not observed."""
-    weights = np.where(batch.positions < 0, 0.0, _each(samples.weights, batch.positions))
-    if samples.target_starts is None:
-        targets = _each(samples.targets, batch.positions)
-    else:
-        begin = _each(samples.target_starts, batch.positions)
-        inside = batch.inside
-        steps = np.arange(inside.shape[1])[:, None]
-        targets = samples.targets[np.where(inside, begin[:, None] + steps, 0)]
-        weights = np.where(inside, weights[:, None], 0.0)
-    seen = observed(targets)
-    device = batch.x.device
-    return (
-        torch.from_numpy(np.where(seen, targets, 0)).to(device),
-        torch.from_numpy(np.where(seen, weights, 0.0)).to(device),
-    )
+def _on(device: torch.device, numbers: ndarray) -> Tensor:
+    return torch.from_numpy(numbers).to(device)
 
 
 def training_data(
@@ -111,15 +111,17 @@ def _each(values: ndarray, positions: Int[ndarray, "member batch"]) -> Shaped[nd
 def row_by_row(net: Net, like: Tensor) -> bool:
     """Whether each sum over a batch takes its rows one after the other, so that padding can be left out.
 
-    The C++ kernels do. How torch's products add up depends on how many rows there are, zero or not.
+    The C++ kernels do, where the cell has one. How torch's products add up depends on how many rows there are, zero or
+    not.
     """
-    return isinstance(net, Architecture) and supports(like)
+    return isinstance(net, Architecture) and backend_for(like.device, like.dtype).row_by_row(net.spec)
 
 
-def padded_rows(positions: Int[ndarray, "member own"], rows: int) -> Int[ndarray, "member batch"]:
-    """The positions of a step, filled up to some rows with -1."""
-    filled: ndarray = np.pad(positions, ((0, 0), (0, rows - positions.shape[1])), constant_values=-1)
-    return filled
+def padded_places(order: Int[ndarray, "member place"], size: int, rows: int) -> Int[ndarray, "member padded_place"]:
+    """The positions of an epoch in steps of ``size``, each filled up to ``rows`` with -1, of which it has no more."""
+    members, count = order.shape
+    filled: ndarray = np.pad(order, ((0, 0), (0, -count % size)), constant_values=-1).reshape(members, -1, size)
+    return filled[:, :, :rows].reshape(members, -1)
 
 
 def dropout_masks(

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from throughtime.kernels import LANE, one_thread
 from throughtime.nn import Net, NoiseRates, forward
-from throughtime.training.batches import expected_noise, gather, row_by_row
+from throughtime.training.batches import expected_noise, load_batches, row_by_row
 from throughtime.training.members import Batch, Inputs, Sample, Samples, stack_samples
 
 #: The most rows of a batch that only runs forward; a row's bits do not depend on it.
@@ -32,12 +32,9 @@ def evaluate(
     dtype = next(iter(weights.values())).dtype
     lane = 1 if row_by_row(net, next(iter(weights.values()))) else LANE
     rows = min(EVALUATION_ROWS, max(1, -(-most // lane)) * lane)
-    for begin in range(0, most, rows):
-        at = np.arange(begin, begin + rows)
-        positions = np.where(at < samples.sizes[:, None], at, -1)
-        if lane == 1:
-            positions = positions[:, : most - begin]
-        batch = gather(inputs, samples, positions, shift, scale, dtype)
+    places = np.arange(most if lane == 1 else -(-most // rows) * rows)
+    positions = np.where(places < samples.sizes[:, None], places, -1)
+    for batch in load_batches(inputs, samples, positions, rows, shift, scale, dtype):
         inside = expected_noise(net, noise, batch.x)
         yield batch, forward(net, weights, batch.x, batch.lengths, (), (), inside)
 

@@ -10,7 +10,7 @@ from jaxtyping import Float
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import TrainingData
+from throughtime.kernels import TrainingData, backend_for
 from throughtime.nn import Net, is_bias, weight_shapes
 from throughtime.training.batches import training_data
 from throughtime.training.layout import Layout
@@ -46,6 +46,18 @@ class Group:
     def training_data(self) -> TrainingData:
         """What the kernels train on where they take whole steps."""
         return training_data(self.inputs, self.samples["train"], self.shift, self.scale)
+
+    @cached_property
+    def fusible(self) -> list[bool]:
+        """Which members' steps the backend can take whole."""
+        backend = backend_for(torch.device(self.recipe.device), self.recipe.dtype)
+        return [backend.can_fuse(self.net, self.recipe, member) for member in self.members]
+
+    @cached_property
+    def parts(self) -> list[tuple[list[int], "Group"]]:
+        """Members that go the same way through a pass, and the group they are: itself where all do."""
+        ways = [[m for m, fused in enumerate(self.fusible) if fused is way] for way in (True, False)]
+        return [(way, self if len(way) == len(self.members) else self.take(way)) for way in ways if way]
 
     def tensor(self, values: Sequence[float] | Sequence[ndarray]) -> Tensor:
         """Numbers of each member, in the network's precision."""

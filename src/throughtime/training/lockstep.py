@@ -17,7 +17,6 @@ from throughtime.errors import DivergenceError, ParameterError
 from throughtime.kernels import one_thread, ordered_sum
 from throughtime.nn import Net, initial_weights, weight_shapes
 from throughtime.records import EpochRecord
-from throughtime.training.batches import observations
 from throughtime.training.digests import digests_of
 from throughtime.training.evaluation import evaluate
 from throughtime.training.group import Group, stack_members
@@ -197,9 +196,9 @@ def _losses(group: Group, weights: Tensor, which: str) -> list[float | None]:
     for batch, outputs in evaluate(
         group.net, group.layout.views(weights), group.inputs, samples, group.shift, group.scale, noise
     ):
-        targets, counts = observations(samples, batch)
-        loss_sums += weighted_totals(elementwise(group.recipe.loss, outputs, targets), counts)
-        weight_sums += totals(counts)
+        losses = elementwise(group.recipe.loss, outputs, batch.targets)
+        loss_sums += weighted_totals(losses, batch.weights)
+        weight_sums += totals(batch.weights)
     means = (loss_sums / weight_sums).tolist()
     return [mean if size else None for mean, size in zip(means, samples.sizes, strict=True)]
 

@@ -4,17 +4,13 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from throughtime.kernels import losses, ordered_sum, supports
+from throughtime.kernels import backend_for, ordered_sum
 from throughtime.training.members import Loss
 
 
 def elementwise(loss: Loss, outputs: Float[Tensor, "*shape output"], targets: Tensor) -> Float[Tensor, "*shape"]:
     """Cross-entropy in nats with the target per class number, or the squared error of the one output."""
-    if supports(outputs):
-        return losses(loss, outputs, targets)
-    if loss == "cross_entropy":
-        return -outputs.log_softmax(-1).gather(-1, targets.long().unsqueeze(-1)).squeeze(-1)
-    return (outputs.squeeze(-1) - targets.to(outputs.dtype)).square()
+    return backend_for(outputs.device, outputs.dtype).losses(loss, outputs, targets)
 
 
 def totals(values: Float[Tensor, "member ..."]) -> Float[Tensor, "member"]:

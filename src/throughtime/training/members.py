@@ -110,6 +110,10 @@ class Batch:
 
     x: Float[Tensor, "member time batch channel"]
     lengths: Int[Tensor, "member batch"]
+    #: one per series, or one per step
+    targets: Tensor
+    #: zero for padding and for what was not observed
+    weights: Float[Tensor, "member ..."]
     positions: Int[ndarray, "member batch"]
     #: steps of each series, none for padding
     own_steps: Int[ndarray, "member batch"]

@@ -32,7 +32,10 @@ class StateGradientNorms:
 
 @dataclass(frozen=True)
 class StepRecord:
-    """One step of the optimizer, of all members that train together in this epoch.
+    """One step of the optimizer, of members that take it together.
+
+    Members of one run that go different ways (`Backend.can_fuse`) have records of their own: first all of an epoch's
+    steps of the one, then those of the other.
 
     Parameters
     ----------

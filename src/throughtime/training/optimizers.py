@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from throughtime.kernels import Update, supports, take_step
+from throughtime.kernels import Update, backend_for
 from throughtime.training.clipping import clip_by_norm
 
 OptimizerName = Literal["adam", "adamw", "sgd"]
@@ -60,20 +60,23 @@ class Optimizer:
         -------
         The gradients' norms before clipping; the gradients themselves are used up.
         """
-        if supports(weights):
-            return take_step(self.update(weights, lr, max_norm), grads, active)
-        norms = clip_by_norm(grads, max_norm)
-        self._follow(weights, grads, lr, active)
-        return norms
+        backend = backend_for(weights.device, weights.dtype)
+        return backend.optimizer_step(self.update(weights, lr, max_norm), grads, active)
 
     def update(
         self, weights: Float[Tensor, "member weight"], lr: Float[Tensor, "member"], max_norm: Float[Tensor, "member"]
     ) -> Update:
-        """What the kernels need to take the step."""
+        """What a backend needs to take the step."""
         exp_avg, exp_avg_sq, taken = self.state["exp_avg"], self.state.get("exp_avg_sq"), self.state["steps"]
         constants = BETA1, BETA2, EPSILON
+
+        def in_torch(grads: Tensor, active: Tensor) -> Tensor:
+            norms = clip_by_norm(grads, max_norm)
+            self._follow(weights, grads, lr, active)
+            return norms
+
         return Update(
-            self.name, constants, weights, self.decay, exp_avg, exp_avg_sq, taken, lr, self.momentum, max_norm
+            self.name, constants, weights, self.decay, exp_avg, exp_avg_sq, taken, lr, self.momentum, max_norm, in_torch
         )
 
     def _follow(self, weights: Tensor, grads: Tensor, lr: Tensor, active: Tensor) -> None:

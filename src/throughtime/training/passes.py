@@ -1,37 +1,49 @@
 """One pass of every member over its own training series: whole steps in C++, or one at a time through autograd.
 
-The two give the same bits.
+The two give the same bits, so each member goes the way that it can, whatever its neighbors do.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import Pass, supports, train_steps
+from throughtime.kernels import DeltaNorms, FeatureMasks, Pass, RecurrentNet, StepNorms, backend_for
 from throughtime.nn import Architecture, forward
+from throughtime.nn.recurrence import layer_directions
 from throughtime.training.batches import (
     dropout_masks,
     epoch_order,
-    gather,
+    load_batches,
     noise_masks,
-    observations,
-    padded_rows,
+    padded_places,
     row_by_row,
 )
 from throughtime.training.group import Group
 from throughtime.training.layout import copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
-from throughtime.training.observers import Measurement, StepRecord
+from throughtime.training.members import Batch
+from throughtime.training.observers import Measurement, StateGradientNorms, StepRecord
 from throughtime.training.optimizers import Optimizer
 from throughtime.training.perturbed_steps import add_penalties, perturb_batch, perturb_masks
 
 #: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
 #: members is the least.
 CALL_WORK = 20_000_000_000
+#: Bytes of norms and masks that one call of the kernels should write or read; one step of all members is the least.
+CALL_BYTES = 64 << 20
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Who hears of each step, and what of its record is optional and needed."""
+
+    needs: frozenset[Measurement]
+    on_step: Callable[[StepRecord], None]
 
 
 def run_pass(
@@ -40,43 +52,59 @@ def run_pass(
     optimizer: Optimizer,
     epoch: int,
     lr: Float[Tensor, "member"],
-    needs: frozenset[Measurement] = frozenset(),  # noqa: ARG001 - what of a step's record is optional is not there yet
+    needs: frozenset[Measurement] = frozenset(),
     on_step: Callable[[StepRecord], None] | None = None,
 ) -> tuple[Pass, Bool[Tensor, "step member"]]:
-    """Take every member through its training series once, weights and optimizer in place; then call ``on_step``.
+    """Take every member through its training series once, weights and optimizer in place.
+
+    Parameters
+    ----------
+    needs
+        What of the records that ``on_step`` gets is measured.
+    on_step
+        Called with a record of each step of the members that go the same way; where the backend takes whole steps, some
+        of them behind.
 
     Returns
     -------
     What came of the steps, and which of them each member took.
     """
-    order = epoch_order(group.members, epoch)
-    steps = -(-group.samples["train"].sizes // group.recipe.batch_size)
-    active = torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(weights.device)
-    if can_fuse(group, weights):
-        result = fused_pass(group, weights, optimizer, order, int(steps.max()), lr)
-    else:
-        result = autograd_pass(group, weights, optimizer, order, epoch, active, lr)
-    for step in range(len(active)) if on_step else ():
-        assert on_step is not None
-        positions = order[:, step * group.recipe.batch_size :][:, : group.recipe.batch_size]
-        rows = np.where(positions < 0, -1, np.take_along_axis(group.samples["train"].rows, positions, 1))
-        lengths = torch.from_numpy(np.where(rows < 0, 1, group.inputs.lengths[rows]))
-        record = StepRecord(
-            epoch, step, group.places, active[step], torch.from_numpy(rows), lengths, result.norms[step]
-        )
-        on_step(record)
+    watch = None if on_step is None else Watch(needs, on_step)
+    active = active_steps(group)
+    if len(group.parts) == 1:
+        return _run_part(group, weights, optimizer, epoch, active, lr, watch), active
+    sums = weights.new_zeros(2, len(group.members), dtype=torch.float64)
+    result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
+    for members, part in group.parts:
+        at = torch.tensor(members, device=weights.device)
+        own_weights, own_optimizer, own_active = weights[at], optimizer.take(at), active_steps(part)
+        own = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
+        weights[at] = own_weights
+        for name, value in own_optimizer.state.items():
+            optimizer.state[name][at] = value
+        result.loss_sums[at], result.weight_sums[at] = own.loss_sums, own.weight_sums
+        result.norms[: len(own.norms), at] = own.norms
     return result, active
 
 
-def can_fuse(group: Group, weights: Tensor) -> bool:
-    """Whether C++ can take whole steps: one layer and one direction, one output per series, and no noise."""
-    net = group.net
-    return (
-        isinstance(net, Architecture)
-        and (net.num_layers, net.bidirectional, net.pooling) == (1, False, "last")
-        and supports(weights)
-        and not any(member.dropout or member.noise or member.perturbations for member in group.members)
-    )
+def active_steps(group: Group) -> Bool[Tensor, "step member"]:
+    """Which steps of a pass each member takes."""
+    steps = -(-group.samples["train"].sizes // group.recipe.batch_size)
+    return torch.from_numpy(np.arange(steps.max())[:, None] < steps).to(group.clip_norms.device)
+
+
+def _run_part(
+    group: Group,
+    weights: Float[Tensor, "member weight"],
+    optimizer: Optimizer,
+    epoch: int,
+    active: Bool[Tensor, "step member"],
+    lr: Float[Tensor, "member"],
+    watch: Watch | None,
+) -> Pass:
+    """The pass of members that all go the same way."""
+    way = fused_pass if group.fusible[0] else autograd_pass
+    return way(group, weights, optimizer, epoch_order(group.members, epoch), epoch, active, lr, watch)
 
 
 def fused_pass(
@@ -84,32 +112,109 @@ def fused_pass(
     weights: Float[Tensor, "member weight"],
     optimizer: Optimizer,
     order: Int[ndarray, "member place"],
-    steps: int,
+    epoch: int,
+    active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
+    watch: Watch | None = None,
 ) -> Pass:
-    """The pass in C++, in calls between which Ctrl-C is heard."""
-    net, size = group.net, group.recipe.batch_size
-    assert isinstance(net, Architecture)
-    samples, inputs = group.samples["train"], group.inputs
-    step_work = 6 * weights.numel() * min(size, order.shape[1]) * int(inputs.lengths[samples.rows].max())
-    at_once = max(1, CALL_WORK // step_work)
-    sums = weights.new_zeros(2, len(group.members), dtype=torch.float64)
-    result = Pass(sums[0], sums[1], weights.new_zeros(steps, len(group.members)))
+    """The pass in the backend's whole steps, in calls between which Ctrl-C is heard."""
+    net, layout = group.net, group.layout
+    assert isinstance(net, RecurrentNet)
+    backend = backend_for(weights.device, weights.dtype)
+    steps, members, size = len(active), len(group.members), min(group.recipe.batch_size, order.shape[1])
+    time = int(group.inputs.lengths[group.samples["train"].rows].max())
+    needs = frozenset[Measurement]() if watch is None else watch.needs
+    with_c = "c" in net.spec.states
+    sums = weights.new_zeros(2, members, dtype=torch.float64)
+    result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
+    of_tensors = None
+    if "tensor_gradient_norms" in needs:
+        of_tensors = sums.new_zeros(steps, members, len(layout.places))
+
+    step_bytes = members * size * 8 * max(net.hidden_size, 2 * time * ("state_gradient_norms" in needs))
+    at_once = max(1, min(CALL_WORK // (6 * weights.numel() * size * time), CALL_BYTES // step_bytes))
     for first in range(0, steps, at_once):
-        train_steps(
-            net.kind,
+        call = range(first, min(first + at_once, steps))
+        of_states: list[Tensor | None] = [None, None]
+        if "state_gradient_norms" in needs:
+            of_states = [sums.new_zeros(len(call), members, time, size) for _ in range(1 + with_c)] + [None]
+        norms = StepNorms(of_tensors, *of_states[:2])
+        backend.train_steps(
+            net,
             group.recipe.loss,
-            net.hidden_size,
-            net.n_outputs,
-            list(group.layout.places.values()),
+            list(layout.places.values()),
             optimizer.update(weights, lr, group.clip_norms),
             group.training_data,
             torch.from_numpy(order),
-            size,
-            range(first, min(first + at_once, steps)),
+            group.recipe.batch_size,
+            call,
             result,
+            _feature_masks(group, epoch, call, size, weights),
+            norms,
         )
+        if watch is not None:
+            for record in _fused_records(group, order, epoch, call, active, result, norms):
+                watch.on_step(record)
     return result
+
+
+def _feature_masks(group: Group, epoch: int, steps: range, rows: int, like: Tensor) -> FeatureMasks | None:
+    """What dropout of some steps multiplies the last states with, as ``autograd_pass`` draws it."""
+    members = [member for member in group.members if member.dropout]
+    if not members:
+        return None
+    of_member = np.full(len(group.members), -1)
+    of_member[[m for m, member in enumerate(group.members) if member.dropout]] = np.arange(len(members))
+    drawn = [
+        dropout_masks(group.net, members, epoch, step, 1, group.recipe.batch_size, like, rows)[-1] for step in steps
+    ]
+    return FeatureMasks(torch.from_numpy(of_member), torch.stack([mask for mask in drawn if mask is not None], 1))
+
+
+def _fused_records(
+    group: Group,
+    order: Int[ndarray, "member place"],
+    epoch: int,
+    call: range,
+    active: Bool[Tensor, "step member"],
+    result: Pass,
+    norms: StepNorms,
+) -> Iterator[StepRecord]:
+    """What came of the steps of one call."""
+    samples, size = group.samples["train"], group.recipe.batch_size
+    for step in call:
+        positions = order[:, step * size : (step + 1) * size]
+        lengths = np.where(positions < 0, 0, group.inputs.lengths[_rows_at(samples.rows, positions)])
+        shape = int(lengths.max()), positions.shape[1]
+        states = None
+        if norms.h is not None:
+            h, c = (None if whole is None else whole[step - call.start, :, : shape[0], : shape[1]].clone()
+                    for whole in (norms.h, norms.c))  # fmt: skip
+            assert h is not None
+            states = (StateGradientNorms(0, False, h, c),)
+        yield StepRecord(
+            epoch,
+            step,
+            group.places,
+            active[step],
+            torch.from_numpy(np.where(positions < 0, -1, _rows_at(samples.rows, positions))),
+            torch.from_numpy(np.maximum(lengths, 1)),
+            result.norms[step],
+            _by_name(group, None if norms.tensors is None else norms.tensors[step]),
+            states,
+        )
+
+
+def _rows_at(
+    rows: Int[ndarray, "member position"], positions: Int[ndarray, "member batch"]
+) -> Int[ndarray, "member batch"]:
+    """Where the series at some positions lie in the inputs; of padding, the first."""
+    taken: ndarray = np.take_along_axis(rows, np.maximum(positions, 0), 1)
+    return taken
+
+
+def _by_name(group: Group, norms: Float64[Tensor, "member tensor"] | None) -> dict[str, Tensor] | None:
+    return None if norms is None else dict(zip(group.layout.places, norms.unbind(1), strict=True))
 
 
 def autograd_pass(
@@ -120,39 +225,78 @@ def autograd_pass(
     epoch: int,
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
+    watch: Watch | None = None,
 ) -> Pass:
     """The pass of any network, on any device, all members a step at a time."""
-    size = group.recipe.batch_size
-    padded = 0 if row_by_row(group.net, weights) else min(size, group.recipe.padded_rows or size)
+    size, dtype = group.recipe.batch_size, weights.dtype
+    backend = backend_for(weights.device, dtype)
+    rows = size
+    if not row_by_row(group.net, weights):
+        rows = min(size, group.recipe.padded_rows or size)
+        order = padded_places(order, size, rows)
     loss_sums = torch.zeros(len(group.members), dtype=torch.float64, device=weights.device)
     weight_sums = torch.zeros_like(loss_sums)
     norms = []
     leaves = {name: view.detach().requires_grad_() for name, view in group.layout.views(weights).items()}
     flat = torch.zeros_like(weights)
     places = list(group.layout.views(flat).values())
-    for step in range(len(active)):
-        positions = order[:, step * size : (step + 1) * size]  # what the largest sample has there
-        if padded:
-            positions = padded_rows(positions, padded)
-        samples, dtype = group.samples["train"], weights.dtype
-        batch = gather(group.inputs, samples, positions, group.shift, group.scale, dtype)
-        batch = perturb_batch(group.net, group.members, batch, epoch, step)
-        targets, counts = observations(samples, batch)
-        drawn = epoch, step, batch.x.shape[1], size, weights, positions.shape[1]
-        masks = dropout_masks(group.net, group.members, *drawn)
-        masks = perturb_masks(group.net, group.members, batch, masks, epoch, step)
+    batches = load_batches(group.inputs, group.samples["train"], order, rows, group.shift, group.scale, dtype)
+    for step, loaded in enumerate(batches):
+        batch = perturb_batch(group.net, group.members, loaded, epoch, step)
+        drawn = epoch, step, batch.x.shape[1], size, weights, batch.x.shape[2]
+        dropout = dropout_masks(group.net, group.members, *drawn)
+        masks = perturb_masks(group.net, group.members, batch, dropout, epoch, step)
         noise = noise_masks(group.net, group.members, *drawn)
-        outputs = forward(group.net, leaves, batch.x, batch.lengths, masks, *noise)
-        losses = elementwise(group.recipe.loss, outputs, targets)
+        deltas = _delta_norms(group, watch)
+        outputs = forward(group.net, leaves, batch.x, batch.lengths, masks, *noise, deltas)
+        losses = elementwise(group.recipe.loss, outputs, batch.targets)
 
-        weight = totals(counts)
-        fractions = counts / weight.clamp(min=torch.finfo(torch.float64).tiny).view(-1, *[1] * (losses.dim() - 1))
+        weight = totals(batch.weights)
+        least = torch.finfo(torch.float64).tiny
+        fractions = batch.weights / weight.clamp(min=least).view(-1, *[1] * (losses.dim() - 1))
         # Handing the fractions to autograd keeps the batch mean, a sum whose order could change, out of the graph.
         weighted = fractions.to(losses.dtype)
         copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
         add_penalties(group.members, leaves, places, active[step])
+        of_tensors = None
+        if watch is not None and "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
+            of_tensors = backend.tensor_norms(flat, list(group.layout.places.values()))
         norms.append(optimizer.step(weights, flat, lr, group.clip_norms, active[step]))
 
-        loss_sums += weighted_totals(losses.detach(), counts)
+        loss_sums += weighted_totals(losses.detach(), batch.weights)
         weight_sums += weight
+        if watch is not None:
+            watch.on_step(_record(group, epoch, step, active[step], batch, norms[-1], of_tensors, deltas))
     return Pass(loss_sums, weight_sums, torch.stack(norms))
+
+
+def _delta_norms(group: Group, watch: Watch | None) -> list[DeltaNorms]:
+    """One for each layer and direction, where anybody needs them and the network is ours."""
+    net = group.net
+    if watch is None or "state_gradient_norms" not in watch.needs or not isinstance(net, Architecture):
+        return []
+    return [DeltaNorms() for _ in layer_directions(net.num_layers, net.bidirectional)]
+
+
+def _record(
+    group: Group,
+    epoch: int,
+    step: int,
+    active: Bool[Tensor, "member"],
+    batch: Batch,
+    norms: Float[Tensor, "member"],
+    of_tensors: Float64[Tensor, "member tensor"] | None,
+    deltas: Sequence[DeltaNorms],
+) -> StepRecord:
+    """What came of one step through autograd."""
+    states, net = None, group.net
+    if deltas:
+        assert isinstance(net, Architecture)
+        found = []
+        for (layer, reverse), own in zip(layer_directions(net.num_layers, net.bidirectional), deltas, strict=True):
+            assert own.h is not None
+            found.append(StateGradientNorms(layer, reverse, own.h, own.c))
+        states = tuple(found)
+    series = np.where(batch.positions < 0, -1, _rows_at(group.samples["train"].rows, batch.positions))
+    place = group.places, active, torch.from_numpy(series).to(norms.device), batch.lengths
+    return StepRecord(epoch, step, *place, norms, _by_name(group, of_tensors), states)

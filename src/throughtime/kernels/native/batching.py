@@ -5,6 +5,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from throughtime.kernels.cells import CELLS
+
 
 def as_members(tensor: Tensor | None, mapped: int | None, size: int) -> Tensor | None:
     """Put the mapped axis before the members and take the two as one; what is shared is not copied for one member."""
@@ -23,7 +25,7 @@ def map_recurrent(info: Any, in_dims: tuple[int | None, ...], kind: str, *argume
     keep = torch.is_grad_enabled() and any(t is not None and t.requires_grad for t in inputs)
     y, h_n, c_n, reserve = torch.ops.throughtime.recurrent(kind, *inputs, reverse, keep)
     split = [t.unflatten(0, (size, -1)) for t in (y, h_n)]
-    if kind != "lstm":
+    if "c" not in CELLS[kind].states:
         return (*split, c_n, reserve), (0, 0, None, None)
     return (*split, c_n.unflatten(0, (size, -1)), reserve), (0, 0, 0, None)
 

@@ -1,6 +1,6 @@
 """What follows the recurrence, on the C++ path: the output layer of each series, and the losses.
 
-The same in torch is ``products.linear`` and ``training.losses``, which remain the path of other devices.
+The same in torch is ``products.linear`` and ``torch_path.losses``, which remain the path of other devices.
 ``train_steps`` runs these very functions, so that a network trains to the same bits whichever way its steps are taken.
 """
 
@@ -11,9 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from throughtime.kernels.extension import SUFFIX, addresses, as_memory, compiled, supports, team
-from throughtime.kernels.products import linear, linear_over_time
-from throughtime.kernels.transforms import is_watched
+from throughtime.kernels.native.extension import SUFFIX, addresses, as_memory, compiled, team
 
 
 class _Readout(torch.autograd.Function):
@@ -51,15 +49,8 @@ def output_layer(
     Raises
     ------
     RuntimeError
-        Shapes or devices that do not fit.
+        Shapes that do not fit.
     """
-    if not x.device == weight.device == bias.device:
-        raise RuntimeError(
-            f"the output layer needs all on one device, got features on {x.device}, weights on {weight.device} and "
-            f"biases on {bias.device}"
-        )
-    if not supports(x) or is_watched(x, weight, bias):
-        return linear(x, weight, bias)
     members, _, inputs = x.shape
     outputs = weight.shape[1]
     if weight.shape != (members, outputs, inputs) or bias.shape != (members, outputs):
@@ -68,18 +59,6 @@ def output_layer(
             f"{(members, outputs)}, got {tuple(weight.shape)} and {tuple(bias.shape)}"
         )
     return _Readout.apply(x, weight, bias)  # type: ignore[no-any-return, no-untyped-call]
-
-
-def output_layer_over_time(
-    x: Float[Tensor, "member time batch input"],
-    weight: Float[Tensor, "member output input"],
-    bias: Float[Tensor, "member output"],
-    chunk: int,
-) -> Float[Tensor, "member time batch output"]:
-    """``output_layer`` at every step; ``chunk`` steps a product where the kernels do not run."""
-    if not supports(x) or is_watched(x, weight, bias):
-        return linear_over_time(x, weight, bias, chunk)
-    return output_layer(x.flatten(1, 2), weight, bias).view(*x.shape[:3], weight.shape[1])
 
 
 class _Losses(torch.autograd.Function):

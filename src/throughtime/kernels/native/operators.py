@@ -11,12 +11,14 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels.batching import map_backward, map_recurrent
-from throughtime.kernels.derivatives import differentiable_gradients
-from throughtime.kernels.extension import SUFFIX, address, as_memory, compiled, large_tensor, supports, team
+from throughtime.kernels.arguments import check_arguments
+from throughtime.kernels.cells import CELLS, find_cell
+from throughtime.kernels.native.batching import map_backward, map_recurrent
+from throughtime.kernels.native.derivatives import differentiable_gradients
+from throughtime.kernels.native.extension import SUFFIX, address, as_memory, compiled, large_tensor, team
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.reference import GATES
-from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched, refuse_tracing
+from throughtime.kernels.steps import DeltaNorms
+from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched
 
 
 def _shape(inputs: "Inputs") -> list[int]:
@@ -30,6 +32,10 @@ def reserve_numel(kind: str, x: Tensor, hidden: int, kept: bool) -> int:
     stride = (hidden + line - 1) // line * line
     members, time, batch, _ = x.shape
     return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1 + kept)
+
+
+def _has_c(kind: str) -> bool:
+    return "c" in CELLS[kind].states
 
 
 class Inputs(NamedTuple):
@@ -89,7 +95,7 @@ def _empty_results(
     return (
         large(x, members, time, batch, hidden),
         x.new_empty(members, batch, hidden),
-        x.new_empty((members, batch, hidden) if kind == "lstm" else (0,)),
+        x.new_empty((members, batch, hidden) if _has_c(kind) else (0,)),
         large(x, reserve_numel(kind, x, hidden, inputs.zoneout_h is not None)) if keep else x.new_empty(0),
     )
 
@@ -132,7 +138,7 @@ def _check_gradients(kind: str, inputs: Inputs, *grads: Tensor | None) -> None:
     for grad, (name, shape) in zip(grads, expected, strict=True):
         if grad is None:
             continue
-        if name == "dc_n" and kind != "lstm":
+        if name == "dc_n" and not _has_c(kind):
             raise RuntimeError(f"dc_n needs an LSTM, got {kind}")
         if grad.shape != shape or grad.dtype != inputs.x.dtype or grad.device != inputs.x.device:
             raise RuntimeError(
@@ -155,7 +161,7 @@ def _empty_gradients(
         large(x, *x.shape) if needs_x else like(None),
         *map(like, inputs[2:_DIFFERENTIABLE]),
         x.new_empty(steps if norms else 0, dtype=torch.float64),
-        x.new_empty(steps if norms and kind == "lstm" else 0, dtype=torch.float64),
+        x.new_empty(steps if norms and _has_c(kind) else 0, dtype=torch.float64),
     )
 
 
@@ -197,12 +203,17 @@ def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]
 
 
 def _differentiate(
-    ctx: Any, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, _: Tensor | None
+    ctx: Any,
+    dy: Tensor | None,
+    dh_n: Tensor | None,
+    dc_n: Tensor | None,
+    _: Tensor | None,
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor | None, ...]:
     *tensors, reserve = ctx.saved_tensors
     inputs = Inputs(*tensors)
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
-    outer = (dy, dh_n, dc_n if ctx.kind == "lstm" else None)
+    outer = (dy, dh_n, dc_n if _has_c(ctx.kind) else None)
     grads: list[Tensor | None] = [None] * _DIFFERENTIABLE
     if all(grad is None for grad in outer):
         pass
@@ -212,7 +223,10 @@ def _differentiate(
     else:
         hidden = is_watched(*outer) or any(map(is_batched_gradient, outer))
         backward = torch.ops.throughtime.recurrent_backward if hidden else _backward
-        dx, *others, _, _ = backward(ctx.kind, *outer, *inputs, reserve, ctx.reverse, needed[0], False)
+        norms = deltas is not None
+        dx, *others, of_h, of_c = backward(ctx.kind, *outer, *inputs, reserve, ctx.reverse, needed[0], norms)
+        if deltas is not None:
+            deltas.h, deltas.c = of_h, of_c if _has_c(ctx.kind) else None
         grads = [grad if need else None for grad, need in zip((dx, None, *others), needed, strict=True)]
     return (None, *grads, *[None] * (len(inputs) - _DIFFERENTIABLE), None, None)
 
@@ -221,15 +235,16 @@ class _Recurrent(torch.autograd.Function):
     """The forward operator and its gradient, past the dispatcher: its bookkeeping costs as much as a small layer."""
 
     @staticmethod
-    def forward(ctx: Any, *inputs: Any) -> tuple[Tensor, ...]:
+    def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
+        *inputs, ctx.deltas = arguments
         output = _forward(*inputs)
-        _setup_context(ctx, inputs, output)
+        _setup_context(ctx, tuple(inputs), output)
         return output[:3]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         dy, dh_n, dc_n = grads
-        return _differentiate(ctx, dy, dh_n, dc_n, None)
+        return (*_differentiate(ctx, dy, dh_n, dc_n, None, ctx.deltas), None)
 
 
 _registry.register_fake("throughtime::recurrent", _forward_fake, lib=_library)
@@ -239,56 +254,11 @@ _registry.register_vmap("throughtime::recurrent", map_recurrent, lib=_library)
 _registry.register_vmap("throughtime::recurrent_backward", map_backward, lib=_library)
 
 
-def check_arguments(
-    kind: str,
-    x: Tensor,
-    lengths: Tensor,
-    w_ih: Tensor,
-    w_hh: Tensor,
-    b_ih: Tensor | None,
-    b_hh: Tensor | None,
-    h0: Tensor | None,
-    c0: Tensor | None,
-    noise: StepNoise = NO_NOISE,
-) -> None:
-    """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
-    refuse_tracing("the recurrent op")
-    if kind not in GATES:
-        raise ValueError(f"kind needs one of {', '.join(GATES)}, got {kind}")
-    if x.dim() != 4 or 0 in x.shape:
-        raise RuntimeError(f"x needs four axes (member, time, batch, channel), none empty, got {tuple(x.shape)}")
-    members, time, batch, channels = x.shape
-    if w_hh.dim() != 3 or 0 in w_hh.shape:
-        raise RuntimeError(f"w_hh needs three axes (member, gate_unit, unit), none empty, got {tuple(w_hh.shape)}")
-    hidden = w_hh.shape[-1]
-    rows = GATES[kind] * hidden
-    steps, state = (members, time, batch, hidden), (members, batch, hidden)
-    expected = (
-        ("w_ih", w_ih, (members, rows, channels)),
-        ("w_hh", w_hh, (members, rows, hidden)),
-        ("b_ih", b_ih, (members, rows)),
-        ("b_hh", b_hh, (members, rows)),
-        ("h0", h0, state),
-        ("c0", c0, state),
-        ("noise.recurrent", noise.recurrent, state),
-        ("noise.candidate", noise.candidate, steps),
-        ("noise.zoneout_h", noise.zoneout_h, steps),
-        ("noise.zoneout_c", noise.zoneout_c, steps),
-    )
-    dtype, device = x.dtype, x.device
-    for name, tensor, shape in expected:
-        if tensor is None:
-            continue
-        if tensor.shape != shape:
-            raise RuntimeError(f"{name} needs shape {shape}, got {tuple(tensor.shape)}")
-        if tensor.dtype != dtype or tensor.device != device:
-            raise RuntimeError(
-                f"{name} needs the dtype and device of x, {dtype} on {device}, got {tensor.dtype} on {tensor.device}"
-            )
-    if lengths.shape != (members, batch):
-        raise RuntimeError(f"lengths needs shape {(members, batch)}, got {tuple(lengths.shape)}")
-    if lengths.dtype != torch.int64 or lengths.device != x.device:
-        raise RuntimeError(f"lengths needs int64 on {x.device}, got {lengths.dtype} on {lengths.device}")
+def _check_kernel(kind: str) -> None:
+    if find_cell(kind).native is None:
+        raise ValueError(
+            f"the C++ kernels need a cell that has one, got {kind}; throughtime.kernels.recurrent takes it"
+        )
 
 
 def recurrent(
@@ -303,29 +273,25 @@ def recurrent(
     c0: Float[Tensor, "member batch unit"] | None = None,
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
+    deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor, ...]:
-    """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``."""
+    """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``, without unit weights."""
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
+    _check_kernel(kind)
     compiled()
-    c0, zoneout_c = (c0, noise.zoneout_c) if kind == "lstm" else (None, None)
+    c0, zoneout_c = (c0, noise.zoneout_c) if _has_c(kind) else (None, None)
     tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], zoneout_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
-    direct: Callable[..., tuple[Tensor, ...]] = _Recurrent.apply if keep else _forward
-    path = torch.ops.throughtime.recurrent if is_watched(*tensors) else direct
-    results = path(kind, *tensors, reverse, keep)
-    return results[:3] if kind == "lstm" else results[:2]
-
-
-def takes_alone(*tensors: Tensor) -> bool:
-    """Whether ``forward_alone`` may be used: nothing differentiates or watches, and the kernels take such tensors."""
-    first = tensors[0]
-    if torch.is_grad_enabled() or not supports(first) or is_watched(*tensors):
-        return False
-    dtype = first.dtype
-    for tensor in tensors:  # noqa: SIM110 - all() of a generator takes twice as long
-        if tensor.dtype is not dtype or not tensor.is_cpu:
-            return False
-    return True
+    results: tuple[Tensor, ...]
+    if is_watched(*tensors):
+        if deltas is not None:
+            raise RuntimeError("the norms of deltas need a call that no transform, compiler or tensor subclass watches")
+        results = torch.ops.throughtime.recurrent(kind, *tensors, reverse, keep)
+    elif keep:
+        results = _Recurrent.apply(kind, *tensors, reverse, keep, deltas)  # type: ignore[no-untyped-call]
+    else:
+        results = _forward(kind, *tensors, reverse, keep)
+    return results[:3] if _has_c(kind) else results[:2]
 
 
 def forward_alone(
@@ -350,7 +316,7 @@ def forward_alone(
     time, batch, channels = x.shape
     hidden = weights[1].shape[1]
     y = large_tensor(x, time, batch, hidden)
-    ends = [x.new_empty(1, batch, hidden) for _ in range(2 if kind == "lstm" else 1)]
+    ends = [x.new_empty(1, batch, hidden) for _ in CELLS[kind].states]
     # held by name until the call is over: their addresses alone would not keep copies alive
     x = x.resolve_neg()
     tensors = [tensor.resolve_neg().contiguous() for tensor in (*weights, *start)]
@@ -396,6 +362,7 @@ def delta_norms(
     Not differentiable.
     """
     check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0)
+    _check_kernel(kind)
     if is_differentiating():
         raise RuntimeError("delta_norms needs tensors outside forward-mode AD and torch.func: it has no derivative")
     inputs = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *NO_NOISE)
@@ -404,4 +371,4 @@ def delta_norms(
     with torch.no_grad():
         reserve = x.new_empty(0)
         out = torch.ops.throughtime.recurrent_backward(kind, dy, dh_n, dc_n, *inputs, reserve, reverse, False, True)
-    return tuple(out[7:]) if kind == "lstm" else (out[7],)
+    return tuple(out[7:]) if _has_c(kind) else (out[7],)

@@ -5,7 +5,6 @@ memory leave torch's sight.
 """
 
 import math
-import os
 from collections.abc import Sequence
 from typing import Any
 
@@ -22,10 +21,6 @@ except ImportError as error:  # built without a compiler
     _missing: ImportError | None = error
 else:
     _missing = None
-
-#: Force an instruction set: x86-64-v4, x86-64-v3, x86-64-v2 or portable; or the plain-torch path: reference. Meant
-#: for tests and for comparing.
-ISA_VARIABLE = "THROUGHTIME_ISA"
 
 SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 
@@ -48,12 +43,6 @@ def compiled() -> Any:
             "got an installation without them; install g++ or clang, then throughtime again"
         ) from _missing
     return _native
-
-
-def supports(x: Tensor) -> bool:
-    """Whether the kernels take such a tensor."""
-    wanted = os.environ.get(ISA_VARIABLE) != "reference"
-    return wanted and native_available() and x.is_cpu and x.dtype in SUFFIX
 
 
 def as_memory(tensor: Tensor) -> Tensor:

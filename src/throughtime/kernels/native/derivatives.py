@@ -8,8 +8,8 @@ from torch import Tensor
 from torch.autograd import forward_ad
 
 from throughtime.kernels import reference
+from throughtime.kernels.cells import Kind
 from throughtime.kernels.noise import StepNoise
-from throughtime.kernels.reference import Kind
 
 _untyped: Any = forward_ad  # its functions carry no types
 

@@ -1,51 +1,29 @@
 """The training loop on the C++ path: its passes over memory, for all members at once, or whole steps.
 
 In torch each pass is a dozen operations on one thread (``one_thread``), which take as long as the recurrence itself in
-a small network. The formulas are those of ``training.optimizers``, ``training.clipping`` and ``nn.standardize``, which
-remain the path of other devices; every operation is rounded once, as IEEE has it (torch's own root of a vector is not).
+a small network. The formulas are those of ``training.optimizers``, ``training.clipping`` and ``kernels.standardize``,
+which remain the path of other devices; every operation is rounded once, as IEEE has it (torch's own root of a vector is
+not).
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
-from jaxtyping import Bool, Float, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
-from throughtime.kernels.extension import SUFFIX, addresses, compiled, large_tensor, team
+from throughtime.kernels.native.extension import SUFFIX, addresses, compiled, large_tensor, team
+from throughtime.kernels.steps import FeatureMasks, Pass, StepNorms, TrainingData, Update
+
+#: The optimizers' rules and the losses that are built in.
+RULES = ("adam", "adamw", "sgd")
+LOSSES = ("cross_entropy", "squared_error")
 
 
-class Update(NamedTuple):
-    """What a step of the optimizer changes, in place, and what it goes by.
-
-    Parameters
-    ----------
-    rule, constants
-        ``adam``, ``adamw`` or ``sgd``; beta1, beta2 and epsilon.
-    exp_avg, exp_avg_sq
-        Moving averages of the gradient and its square; ``sgd`` has the first alone.
-    steps
-        Taken so far, float64.
-    max_norm
-        The largest norm of a member's gradient.
-    """
-
-    rule: str
-    constants: tuple[float, float, float]
-    weights: Float[Tensor, "member weight"]
-    decay: Float[Tensor, "member weight"]
-    exp_avg: Float[Tensor, "member weight"]
-    exp_avg_sq: Float[Tensor, "member weight"] | None
-    steps: Float[Tensor, "member"]
-    lr: Float[Tensor, "member"]
-    momentum: Float[Tensor, "member"]
-    max_norm: Float[Tensor, "member"]
-
-    @property
-    def addresses(self) -> list[int]:
-        """Where its tensors lie."""
-        real = self.weights.dtype
-        return addresses(self[2:], (*[real] * 4, torch.float64, *[real] * 3))
+def update_addresses(update: Update) -> list[int]:
+    """Where the tensors of an update lie."""
+    real = update.weights.dtype
+    return addresses(update[2:10], (*[real] * 4, torch.float64, *[real] * 3))
 
 
 def take_step(
@@ -61,7 +39,15 @@ def take_step(
     real = update.weights.dtype
     tensors = addresses((grads, active, norms), (real, torch.bool, real))
     step = getattr(compiled(), f"step_{SUFFIX[real]}")
-    step(update.rule, update.weights.shape, update.constants, update.addresses, tensors, *team())
+    step(update.rule, update.weights.shape, update.constants, update_addresses(update), tensors, *team())
+    return norms
+
+
+def tensor_norms(grads: Float[Tensor, "member weight"], places: Sequence[int]) -> Float64[Tensor, "member tensor"]:
+    """The L2 norms of every member's gradient by tensor; each begins at its place and reaches to the next."""
+    norms = grads.new_empty(len(grads), len(places), dtype=torch.float64)
+    tensors = addresses((grads, norms), (grads.dtype, torch.float64))
+    getattr(compiled(), f"tensor_norms_{SUFFIX[grads.dtype]}")(grads.shape, places, tensors)
     return norms
 
 
@@ -108,48 +94,6 @@ def _suffix(source: torch.dtype, real: torch.dtype) -> str:
     return SUFFIX[real] if source == real else f"{SUFFIX[source]}_{SUFFIX[real]}"
 
 
-class TrainingData(NamedTuple):
-    """What the members train on: the series, one copy for all, and each member's own sample of them.
-
-    Parameters
-    ----------
-    values, static, shift, scale
-        Of one dtype: the network's, or float64.
-    starts, lengths
-        Where each series begins in ``values``, and its steps.
-    rows
-        The series of a member's sample.
-    targets, weights
-        One per series of the sample, float64; weight zero where the target was not observed.
-    """
-
-    values: Float[Tensor, "step own_channel"]
-    static: Float[Tensor, "series column"] | None
-    starts: Int[Tensor, "series"]
-    lengths: Int[Tensor, "series"]
-    rows: Int[Tensor, "member position"]
-    targets: Float[Tensor, "member position"]
-    weights: Float[Tensor, "member position"]
-    shift: Float[Tensor, "member channel"]
-    scale: Float[Tensor, "member channel"]
-
-
-class Pass(NamedTuple):
-    """What comes of every member's steps over its series.
-
-    Parameters
-    ----------
-    loss_sums, weight_sums
-        Of all its series, the losses weighted; float64.
-    norms
-        Of the gradients before clipping; zero where a member has no such step.
-    """
-
-    loss_sums: Float[Tensor, "member"]
-    weight_sums: Float[Tensor, "member"]
-    norms: Float[Tensor, "step member"]
-
-
 def train_steps(
     kind: str,
     loss: str,
@@ -162,6 +106,8 @@ def train_steps(
     batch: int,
     steps: range,
     result: Pass,
+    dropout: FeatureMasks | None = None,
+    norms: StepNorms | None = None,
 ) -> None:
     """Take some steps of a network of one layer with one output per series: gather, forward, backward, clip, update.
 
@@ -184,18 +130,30 @@ def train_steps(
         Which of the pass to take.
     result
         Its sums are added to, its norms of these steps written.
+    dropout, norms
+        As ``Backend.train_steps`` has them.
     """
     if loss == "squared_error" and outputs != 1:
         raise RuntimeError(f"squared_error needs one output, got {outputs}")
     weights, real, source = update.weights, update.weights.dtype, training_data.values.dtype
     columns = 0 if training_data.static is None else training_data.static.shape[1]
     net = training_data.values.shape[1], columns, hidden, outputs
-    pass_ = batch, order.shape[1], training_data.rows.shape[1], steps.start, len(steps)
+    norms = norms or StepNorms()
+    norms_time = 0 if norms.h is None else norms.h.shape[2]
+    pass_ = batch, order.shape[1], training_data.rows.shape[1], steps.start, len(steps), norms_time
     whole, double = torch.int64, torch.float64
     tensors = addresses(
-        (*training_data[:7], order, *training_data[7:], *result),
-        (source, source, whole, whole, whole, double, double, whole, source, source, double, double, real),
+        (*training_data[:7], order, *training_data[7:], *result, *norms, *(dropout or (None, None))),
+        [source] * 2
+        + [whole] * 3
+        + [double] * 2
+        + [whole]
+        + [source] * 2
+        + [double] * 2
+        + [real]
+        + [double] * 3
+        + [whole, real],
     )
     run = getattr(compiled(), f"train_steps_{_suffix(source, real)}")
     rule = update.rule, (*net, *pass_), weights.shape, update.constants
-    run(kind, loss, *rule, places, update.addresses, tensors, *team())
+    run(kind, loss, *rule, places, update_addresses(update), tensors, *team())

@@ -1,0 +1,68 @@
+"""What a call of the recurrent op may hand over, whatever backend takes it."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from throughtime.kernels.cells import CellSpec, find_cell
+from throughtime.kernels.noise import NO_NOISE, StepNoise
+from throughtime.kernels.transforms import refuse_tracing
+
+
+def check_arguments(
+    cell: CellSpec | str,
+    x: Tensor,
+    lengths: Tensor,
+    w_ih: Tensor,
+    w_hh: Tensor,
+    b_ih: Tensor | None,
+    b_hh: Tensor | None,
+    h0: Tensor | None,
+    c0: Tensor | None,
+    noise: StepNoise = NO_NOISE,
+    unit_weights: Sequence[Tensor] = (),
+) -> None:
+    """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
+    refuse_tracing("the recurrent op")
+    cell = find_cell(cell)
+    if x.dim() != 4 or 0 in x.shape:
+        raise RuntimeError(f"x needs four axes (member, time, batch, channel), none empty, got {tuple(x.shape)}")
+    members, time, batch, channels = x.shape
+    if w_hh.dim() != 3 or 0 in w_hh.shape:
+        raise RuntimeError(f"w_hh needs three axes (member, gate_unit, unit), none empty, got {tuple(w_hh.shape)}")
+    hidden = w_hh.shape[-1]
+    rows = len(cell.gates) * hidden
+    if len(unit_weights) != len(cell.unit_weights):
+        raise RuntimeError(
+            f"cell {cell.name} needs {len(cell.unit_weights)} unit_weights ({', '.join(cell.unit_weights)}), "
+            f"got {len(unit_weights)}"
+        )
+    steps, state = (members, time, batch, hidden), (members, batch, hidden)
+    expected = (
+        ("w_ih", w_ih, (members, rows, channels)),
+        ("w_hh", w_hh, (members, rows, hidden)),
+        ("b_ih", b_ih, (members, rows)),
+        ("b_hh", b_hh, (members, rows)),
+        ("h0", h0, state),
+        ("c0", c0, state),
+        ("noise.recurrent", noise.recurrent, state),
+        ("noise.candidate", noise.candidate, steps),
+        ("noise.zoneout_h", noise.zoneout_h, steps),
+        ("noise.zoneout_c", noise.zoneout_c, steps),
+        *((name, weight, (members, hidden)) for name, weight in zip(cell.unit_weights, unit_weights, strict=True)),
+    )
+    dtype, device = x.dtype, x.device
+    for name, tensor, shape in expected:
+        if tensor is None:
+            continue
+        if tensor.shape != shape:
+            raise RuntimeError(f"{name} needs shape {shape}, got {tuple(tensor.shape)}")
+        if tensor.dtype != dtype or tensor.device != device:
+            raise RuntimeError(
+                f"{name} needs the dtype and device of x, {dtype} on {device}, got {tensor.dtype} on {tensor.device}"
+            )
+    if lengths.shape != (members, batch):
+        raise RuntimeError(f"lengths needs shape {(members, batch)}, got {tuple(lengths.shape)}")
+    if lengths.dtype != torch.int64 or lengths.device != x.device:
+        raise RuntimeError(f"lengths needs int64 on {x.device}, got {lengths.dtype} on {lengths.device}")

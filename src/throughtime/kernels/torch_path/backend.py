@@ -1,0 +1,89 @@
+"""Plain torch: every device and dtype, one operation after the other; the oracle of the other backends."""
+
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor
+
+from throughtime.kernels import reference
+from throughtime.kernels.arguments import check_arguments
+from throughtime.kernels.backend import Backend
+from throughtime.kernels.cells import CellSpec
+from throughtime.kernels.noise import NO_NOISE, StepNoise
+from throughtime.kernels.products import linear, linear_over_time, ordered_sum
+from throughtime.kernels.reference import CHUNK
+from throughtime.kernels.steps import DeltaNorms, Update
+from throughtime.kernels.torch_path.gathering import gather
+
+
+class TorchBackend(Backend):
+    """The formulas in torch's operations."""
+
+    name = "torch"
+
+    def takes(self, device: torch.device, dtype: torch.dtype) -> bool:
+        """Always."""
+        return True
+
+    def row_by_row(self, cell: CellSpec) -> bool:
+        """No: how torch's products add up depends on how many rows there are, zero or not."""
+        return False
+
+    def recurrent(
+        self,
+        cell: CellSpec,
+        x: Tensor,
+        lengths: Tensor,
+        w_ih: Tensor,
+        w_hh: Tensor,
+        b_ih: Tensor | None = None,
+        b_hh: Tensor | None = None,
+        h0: Tensor | None = None,
+        c0: Tensor | None = None,
+        reverse: bool = False,
+        noise: StepNoise = NO_NOISE,
+        unit_weights: Sequence[Tensor] = (),
+        deltas: DeltaNorms | None = None,
+    ) -> tuple[Tensor, ...]:
+        """A loop over the steps."""
+        check_arguments(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise, unit_weights)
+        tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
+        return reference.recurrent(cell, *tensors, reverse, noise, unit_weights, deltas)
+
+    def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """One product per member, its sides padded."""
+        return linear(x, weight, bias)
+
+    def output_layer_over_time(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+        """One product per member and chunk of steps."""
+        return linear_over_time(x, weight, bias, CHUNK)
+
+    def losses(self, name: str, outputs: Tensor, targets: Tensor) -> Tensor:
+        """By torch's ``log_softmax``, or the square."""
+        if name == "cross_entropy":
+            return -outputs.log_softmax(-1).gather(-1, targets.long().unsqueeze(-1)).squeeze(-1)
+        return (outputs.squeeze(-1) - targets.to(outputs.dtype)).square()
+
+    def gather(
+        self,
+        time: int,
+        values: Tensor,
+        static: Tensor | None,
+        begins: Tensor,
+        lengths: Tensor,
+        series: Tensor,
+        shift: Tensor,
+        scale: Tensor,
+        dtype: torch.dtype | None = None,
+    ) -> Tensor:
+        """By ``index_select``."""
+        return gather(time, values, static, begins, lengths, series, shift, scale, dtype)
+
+    def optimizer_step(self, update: Update, grads: Tensor, active: Tensor) -> Tensor:
+        """What the update says in torch."""
+        return update.in_torch(grads, active)
+
+    def tensor_norms(self, grads: Tensor, places: Sequence[int]) -> Tensor:
+        """One sum after the other."""
+        parts = grads.double().square().tensor_split(list(places)[1:], 1)
+        return torch.stack([ordered_sum(part, 1) for part in parts], 1).sqrt()
