@@ -12,6 +12,7 @@ from throughtime.errors import ParameterError
 from throughtime.estimators import members
 from throughtime.estimators.memory import bytes_a_member, masks_of, runs
 from throughtime.nn import Architecture
+from throughtime.training import executor
 
 
 @given(n=st.integers(1, 200), each=st.integers(1, 50), budget=st.integers(1, 2000))
@@ -79,8 +80,8 @@ def test_members_of_every_shape_are_divided_and_come_back_in_order(monkeypatch: 
     ]
     whole = fit_members(nets, x, y, memory_budget=None)
     sizes: list[int] = []
-    real = members.train
-    monkeypatch.setattr(members, "train", lambda *args: sizes.append(len(args[3])) or real(*args))
+    real = executor.train
+    monkeypatch.setattr(executor, "train", lambda *args, **named: sizes.append(len(args[3])) or real(*args, **named))
     each = bytes_a_member(Architecture("rnn", 1, 3, 1, False, "last", 2), 8, 4, 4, training=True)
     divided = fit_members(nets, x, y, memory_budget=2 * each)
     assert sum(sizes) == 7

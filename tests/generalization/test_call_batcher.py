@@ -26,9 +26,9 @@ from throughtime import (
     permutation_test_score,
 )
 from throughtime.data import Sequences, as_sequences
-from throughtime.estimators import members
 from throughtime.generalization import call_batcher
 from throughtime.generalization.call_batcher import lockstep
+from throughtime.training import executor
 
 RNG = np.random.default_rng(3)
 N = 18
@@ -53,13 +53,13 @@ class Plus(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 def companies(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """How many members trained in each lockstep run."""
     sizes: list[int] = []
-    real = members.train
+    real = executor.train
 
-    def counted(net: Any, recipe: Any, inputs: Any, group: Any, *rest: Any) -> Any:
+    def counted(net: Any, recipe: Any, inputs: Any, group: Any, **options: Any) -> Any:
         sizes.append(len(group))
-        return real(net, recipe, inputs, group, *rest)
+        return real(net, recipe, inputs, group, **options)
 
-    monkeypatch.setattr(members, "train", counted)
+    monkeypatch.setattr(executor, "train", counted)
     yield sizes
     assert threading.active_count() == 1  # no task is left waiting
 
@@ -144,7 +144,7 @@ def test_an_interruption_ends_every_task(monkeypatch: pytest.MonkeyPatch, model:
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(members, "train", interrupted)
+        patch.setattr(executor, "train", interrupted)
         with pytest.raises(KeyboardInterrupt):
             cross_validate(model, X, Y, cv=6)
     assert threading.active_count() == 1

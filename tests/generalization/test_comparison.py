@@ -8,8 +8,8 @@ from sklearn.model_selection import KFold, ShuffleSplit, cross_val_score
 
 from throughtime import SequenceClassifier, compare_estimators
 from throughtime.errors import ParameterError
-from throughtime.estimators import members
 from throughtime.generalization import corrected_interval, paired_comparison
+from throughtime.training import executor
 
 RNG = np.random.default_rng(9)
 X = RNG.normal(size=(30, 5)).astype("float32")
@@ -56,8 +56,8 @@ def test_other_folds_cannot_be_compared() -> None:
 
 def test_estimators_train_together_on_folds_drawn_once(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    real = members.train
-    monkeypatch.setattr(members, "train", lambda *args: sizes.append(len(args[3])) or real(*args))
+    real = executor.train
+    monkeypatch.setattr(executor, "train", lambda *args, **named: sizes.append(len(args[3])) or real(*args, **named))
     faster = SequenceClassifier(**NET.get_params() | {"lr": 0.1})
     found = compare_estimators(NET, faster, X, Y, cv=ShuffleSplit(4, test_size=0.3, random_state=None))
     assert sizes == [8]

@@ -22,9 +22,9 @@ from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.utils.parallel import Parallel, delayed
 
 from throughtime import LockstepSearchCV, SequenceClassifier, cross_validate, nested_cross_validate
-from throughtime.estimators import members
 from throughtime.generalization import call_batcher, interrupts
 from throughtime.generalization.call_batcher import lockstep
+from throughtime.training import executor
 
 SOAK = os.environ.get("THROUGHTIME_SOAK", "") != ""
 
@@ -238,16 +238,16 @@ def test_interrupts_while_tasks_are_abandoned_are_kept_till_all_have_ended() -> 
 
 
 def test_an_interrupt_during_training_is_heard_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = members.train, []
+    real, calls = executor.train, []
 
-    def train(*arguments: Any) -> Any:
+    def train(*arguments: Any, **options: Any) -> Any:
         calls.append(1)
-        for trained in real(*arguments):
-            _thread.interrupt_main()
-            calls.append(2)
-            yield trained
+        trained = real(*arguments, **options)
+        _thread.interrupt_main()
+        calls.append(2)
+        return trained
 
-    monkeypatch.setattr(members, "train", train)
+    monkeypatch.setattr(executor, "train", train)
     with pytest.raises(KeyboardInterrupt):
         cross_validate(NET, X, Y, cv=4)
     assert calls == [1]

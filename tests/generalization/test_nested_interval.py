@@ -14,8 +14,8 @@ from sklearn.model_selection import GroupKFold, KFold
 from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor, nested_cv_interval
 from throughtime.data import Sequences, as_sequences
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators import members
 from throughtime.generalization import naive_interval, nested_interval, nested_scores
+from throughtime.training import executor
 
 RNG = np.random.default_rng(5)
 
@@ -103,8 +103,8 @@ Y = np.arange(24) % 2
 
 def test_all_pairs_of_folds_of_all_repeats_train_in_one_run(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
-    real = members.train
-    monkeypatch.setattr(members, "train", lambda *args: sizes.append(len(args[3])) or real(*args))
+    real = executor.train
+    monkeypatch.setattr(executor, "train", lambda *args, **named: sizes.append(len(args[3])) or real(*args, **named))
     interval = nested_cv_interval(NET, as_sequences(X), Y, n_splits=4, n_repeats=2, random_state=0)
     assert sizes == [2 * (4 * 3 // 2 + 4)]
     assert 0 <= interval.mean <= 1

@@ -8,6 +8,7 @@ standardized and zero where missing or beyond a series' end, lengths (batch,).  
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from threading import RLock, get_ident
 from typing import Literal
 
 import torch
@@ -23,6 +24,9 @@ from throughtime.nn.stacking import call_members, keyed
 
 Factory = Callable[[int, int], nn.Module]
 
+#: Held while torch's one generator is set for a factory.
+_generator = RLock()
+
 
 @dataclass(frozen=True)
 class FactoryNetwork(Net):
@@ -35,21 +39,28 @@ class FactoryNetwork(Net):
 
     def make(self, seed: int = 0) -> nn.Module:
         """A module as the factory makes it when torch's generator starts from a seed."""
-        with torch.random.fork_rng(devices=[]):
+        with _generator, torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(seed)
             made = self.factory(self.n_inputs, self.n_outputs)
         if not isinstance(made, nn.Module):
             raise ParameterError(f"module needs a factory that gives a torch.nn.Module, got {type(made).__name__}")
         return made
 
-    @cached_property
+    @property
     def template(self) -> nn.Module:
-        """The module that all members run through, with their own weights."""
-        made = self.make()
-        try:
-            return keyed(made)
-        except ValueError as error:
-            raise ParameterError(f"module cannot train in lockstep: {error}") from error
+        """The module that all members run through, with their own weights: one per thread, as a run changes it."""
+        thread = get_ident()
+        if thread not in self._templates:
+            made = self.make()
+            try:
+                self._templates[thread] = keyed(made)
+            except ValueError as error:
+                raise ParameterError(f"module cannot train in lockstep: {error}") from error
+        return self._templates[thread]
+
+    @cached_property
+    def _templates(self) -> dict[int, nn.Module]:
+        return {}
 
 
 class FactoryModule(Standardizing):

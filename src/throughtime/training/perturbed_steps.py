@@ -77,8 +77,8 @@ def _replaced(batch: Batch, changed: Mapping[int, tuple[Tensor, Tensor]]) -> Bat
 
 
 def perturb_masks(
-    net: Net, members: Sequence[Member], batch: Batch, masks: Sequence[Tensor | None], epoch: int, step: int
-) -> Sequence[Tensor | None]:
+    net: Net, members: Sequence[Member], batch: Batch, masks: list[Tensor | None], epoch: int, step: int
+) -> list[Tensor | None]:
     """The masks of dropout, or none, times those of each member's perturbations.
 
     Raises
