@@ -185,6 +185,16 @@ def test_two_runs_in_two_threads_each_show_their_progress_and_keep_their_bits(tt
         assert [line[: line.index(", loss")] for line in lines] == ["first run: epoch 3/3", "second run: epoch 2/2"]
 
 
+@pytest.fixture
+def restless():
+    """Threads that take turns as often as they can."""
+    before = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)
+    yield
+    sys.setswitchinterval(before)
+
+
+@pytest.mark.usefixtures("restless")
 def test_reports_of_runs_side_by_side_are_told_apart_and_come_one_at_a_time():
     data = Data()
     jobs = jobs_of(data) * 2
@@ -193,6 +203,7 @@ def test_reports_of_runs_side_by_side_are_told_apart_and_come_one_at_a_time():
     def report(progress) -> None:
         assert inside.acquire(blocking=False)
         reports.append(progress)
+        sum(range(20_000))  # long enough for another to come in
         inside.release()
 
     with ThreadPoolExecutor(3) as pool:

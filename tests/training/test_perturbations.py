@@ -97,6 +97,33 @@ def test_a_perturbed_member_is_the_same_alone_and_with_others_whatever_the_paddi
     assert not same_bits(plain, together[1])
 
 
+def test_what_a_perturbation_sees_has_nothing_of_other_members():
+    seen: list[tuple] = []
+
+    class Sees(Perturbation):
+        key = 0
+
+        def transform(self, x, lengths, _generator):
+            assert x.shape[:2] == (lengths.max(), len(lengths))
+            seen.append((x.numpy().tobytes(), x.stride(), lengths.tolist()))
+
+        def mask(self, layer, shape, _generator):
+            seen.append((layer, shape))
+
+        def penalty(self, weights):
+            seen.append({name: (w.stride(), w.detach().numpy().tobytes()) for name, w in weights.items()})
+
+    data, net = Data(), replace(NET, num_layers=2)
+    members = company(data, (Sees(),))
+    members[3] = replace(members[3], perturbations=())
+    train(net, RECIPE, data.inputs, members)
+    together, seen[:] = list(seen), []
+    train(net, RECIPE, data.inputs, [members[1]])
+    # 21 series in batches of 16, three epochs: two layers' masks, one look at inputs and weights each
+    assert len(seen) == 2 * 3 * 4
+    assert together == seen
+
+
 def test_the_neighbors_of_a_perturbed_member_keep_their_bits():
     data = Data()
     members = company(data, ())
@@ -188,6 +215,27 @@ def test_each_perturbation_of_a_member_has_a_stream_of_its_own_and_others_do_not
     assert len({number for _, number in together}) == len(together) == 2 * 2 * 3
 
 
+def test_perturbations_act_one_after_the_other():
+    seen = []
+
+    class Halves(RandomCrop):
+        key = 1
+
+    class Sees(Perturbation):
+        key = 2
+
+        def transform(self, x, lengths, _generator):
+            seen.append((len(x), lengths))
+
+    data = Data()
+    member = data.member(max_epochs=1, perturbations=(Sees(), Halves()))
+    train(NET, replace(RECIPE, batch_size=N), data.inputs, [member])
+    train(NET, replace(RECIPE, batch_size=N), data.inputs, [replace(member, perturbations=(Halves(), Sees()))])
+    (longest, before), (longest_after, after) = seen
+    assert torch.equal(after, (before + 1) // 2)
+    assert (longest, longest_after) == (before.max(), after.max())
+
+
 def test_losses_that_are_evaluated_are_not_perturbed():
     data = Data()
     validation = data.sample(np.arange(20, N))
@@ -276,3 +324,21 @@ def test_a_network_of_ones_own_takes_inputs_and_penalties_but_has_no_place_for_m
         np.testing.assert_allclose(curve_of(train(net, RECIPE, data.inputs, [member])[0]), curve_of(found), rtol=1e-12)
     with pytest.raises(ParameterError, match="masks need the built-in network's layers"):
         train(net, RECIPE, data.inputs, [data.member(perturbations=(FirstUnits(1),))])
+
+
+class BeyondTheEnd(Perturbation):
+    """Writes where no series is."""
+
+    key = 0
+
+    def transform(self, x, lengths, _generator):
+        beyond = torch.arange(len(x) + 2)[:, None] >= lengths
+        return torch.cat([x, x[:2]]).masked_fill(beyond[..., None], 1e3), lengths
+
+
+def test_what_a_perturbation_leaves_beyond_a_series_end_is_zero_again():
+    data, net = Data(), FactoryNetwork(Last, CHANNELS, CLASSES, "last")  # which adds up all steps
+    plain = data.member(max_epochs=2)
+    (expected,) = train(net, RECIPE, data.inputs, [plain])
+    (found,) = train(net, RECIPE, data.inputs, [replace(plain, perturbations=(BeyondTheEnd(),))])
+    assert same_bits(found, expected)
