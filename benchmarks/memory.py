@@ -33,6 +33,8 @@ SHAPES: tuple[tuple[CellName, int, int, int, Pooled, float], ...] = (
     ("gru", 32, 100, 2, "last", 0),
     ("gru", 32, 100, 1, "last", 0.1),
     ("gru", 32, 100, 1, "last", 0),  # whole steps in the kernels
+    ("linear", 32, 100, 1, "last", 0),  # in plain torch
+    ("peephole_lstm", 32, 100, 1, "last", 0),
 )
 CHANNELS, BATCH = 4, 32
 

@@ -16,7 +16,7 @@ class StepNoise(NamedTuple):
     candidate
         What a gated cell would write into its state is multiplied with, step by step.
     zoneout_h, zoneout_c
-        The share of h, and of an LSTM's c, that stays as it was one step before, step by step.
+        How much of h, and of a cell's c, stays as it was one step before, step by step: 0 or 1, or an expectation.
     """
 
     recurrent: Float[Tensor, "member batch _"] | None = None

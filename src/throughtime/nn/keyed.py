@@ -1,6 +1,6 @@
 """Dropout whose masks follow from a key and an element's place, under ``vmap`` too.
 
-The key is a member's own, and a place is where an element stands on each axis: neither the company nor padding moves
+The key is a member's own, and a place is where an element stands on each axis: neither other members nor padding move
 a mask.  The hash is SplitMix64's (Steele, Lea & Flood 2014, https://doi.org/10.1145/2660193.2660195), once an axis.
 """
 
@@ -54,7 +54,7 @@ class KeyedDraw(nn.Module):
         self.register_buffer("key", torch.zeros((), dtype=torch.int64), persistent=False)
 
     def forward(self, like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
-        """Zeros, a share ``rate`` of all, among 1/(1-rate)."""
+        """Zeros, a fraction ``rate`` of all, among 1/(1-rate)."""
         key = scramble(scramble(scramble(self.key) + self.site) + self.drawn)
         self.drawn += 1
         survivor = 1 / (1 - rate) if rate < 1 else 0.0
@@ -70,7 +70,7 @@ class KeyedDropout(nn.Module):
         self.draw = KeyedDraw(site)
 
     def forward(self, x: Tensor) -> Tensor:
-        """Silence a share of x while training."""
+        """Dropout of x while training."""
         if not self.training or self.rate == 0:
             return x
         mask: Tensor = self.draw(x, tuple(x.shape), self.rate)

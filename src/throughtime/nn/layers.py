@@ -98,7 +98,7 @@ class RecurrentLayer(nn.Module):
     ) -> None:
         super().__init__()
         check_directions(twin.bidirectional)
-        # torch's own layer, without memory: it has refused what torch refuses, and tells what it calls its weights
+        # torch's own layer, without memory: it has refused what torch refuses, and names its weights
         for name in self.__constants__:
             setattr(self, name, getattr(twin, name))
         if spec is not None:
@@ -256,7 +256,7 @@ class RecurrentLayer(nn.Module):
         check_time(x, time, own[0])
         weights = [weight.unsqueeze(0) for weight in own]
         lengths = as_lengths(lengths, time, batch, x)
-        x, masks = self._silence(x, batch_sizes)
+        x, masks = self._drop_inputs(x, batch_sizes)
         noise = self._noise(x)
         if one_layer and not noise:
             # The op alone, whose member axis is torch's of layers and directions: the way round costs more than a step.
@@ -326,7 +326,7 @@ class RecurrentLayer(nn.Module):
             fits: bool = own[0].shape == (rows, self.input_size) and own[1].shape == (rows, units)
             if fits and self.bias:
                 fits = own[2].shape == own[3].shape == (rows,)
-        except AttributeError:  # no tensor at all, which check_weights tells
+        except AttributeError:  # no tensor at all, which check_weights refuses
             return False
         if start is not None and fits:
             fits = [state.shape for state in start] == self._start_sizes(batch)
@@ -350,7 +350,7 @@ class RecurrentLayer(nn.Module):
         sizes = [(places, batch, self.proj_size or self.hidden_size)]
         return [*sizes, (places, batch, self.hidden_size)] if "c" in self.spec.states else sizes
 
-    def _silence(self, x: Tensor, batch_sizes: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
+    def _drop_inputs(self, x: Tensor, batch_sizes: Tensor | None) -> tuple[Tensor, list[Tensor | None]]:
         """The first layer's inputs after dropout, and what the others' are multiplied with (member, time, ...)."""
         _, batch, channels = x.shape
         width = (self.proj_size or self.hidden_size) * (1 + self.bidirectional)
@@ -392,7 +392,7 @@ class RecurrentLayer(nn.Module):
         ]
 
     def _kept(self, x: Tensor, shape: tuple[int, ...], rate: float) -> Tensor | None:
-        """Zoneout's share of a state that stays: drawn while training, else its expectation."""
+        """Which part of a state zoneout keeps: drawn while training, else its expectation."""
         if not rate:
             return None
         return draw_kept(self.draw, x, shape, rate) if self.training else x.new_tensor(rate).expand(shape)

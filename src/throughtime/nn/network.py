@@ -283,7 +283,7 @@ class SequenceNetwork(Standardizing):
     net
         The shapes.
     dropout
-        Share silenced in training mode, after each layer.
+        Dropout probability after each layer, in training mode.
     noise
         The rates of the layers' other noise; zoneout acts in evaluation too.
     """

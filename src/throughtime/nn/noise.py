@@ -11,17 +11,17 @@ from typing import TypedDict
 from torch import Tensor
 from torch.nn.functional import dropout
 
-#: Gives a mask like a tensor, of a shape, silencing a share.
+#: Gives a dropout mask: like a tensor, of a shape, with a probability.
 Draw = Callable[[Tensor, tuple[int, ...], float], Tensor]
 
 
 class NoiseRates(TypedDict, total=False):
     """What the layers take beyond torch's ``dropout``; all zero by default.
 
-    ``variational_dropout``: share of each layer's inputs silenced, the same ones at every step.
+    ``variational_dropout``: dropout probability of each layer's inputs, the same ones at every step.
     ``recurrent_dropout``: the same for the state where it enters the next step's product.
-    ``candidate_dropout``: share of what a gated cell would write into its state, anew at every step.
-    ``zoneout``, ``cell_zoneout``: share of h, and of an LSTM's c, that stays as it was one step before.
+    ``candidate_dropout``: dropout probability of what a gated cell would write into its state, anew at every step.
+    ``zoneout``, ``cell_zoneout``: probability that a unit of h, and of a cell's c, keeps its value of one step before.
     """
 
     variational_dropout: float
@@ -32,10 +32,10 @@ class NoiseRates(TypedDict, total=False):
 
 
 def draw_mask(like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
-    """Zeros, a share ``rate`` of all, among 1/(1-rate), from torch's own generator as torch would draw it."""
+    """Zeros, a fraction ``rate`` of all, among 1/(1-rate), from torch's own generator as torch would draw it."""
     return dropout(like.new_ones(shape), rate)
 
 
 def draw_kept(draw: Draw, like: Tensor, shape: tuple[int, ...], rate: float) -> Tensor:
-    """Ones, a share ``rate`` of all, among zeros."""
+    """Ones, a fraction ``rate`` of all, among zeros."""
     return (draw(like, shape, rate) == 0).to(like.dtype)

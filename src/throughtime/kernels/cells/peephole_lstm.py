@@ -31,4 +31,6 @@ PEEPHOLE_LSTM = CellSpec(
     states=("h", "c"),
     unit_weights=("weight_ci", "weight_cf", "weight_co"),
     noise=("recurrent", "candidate", "zoneout_h", "zoneout_c"),
+    kept=30,
+    passing=10,
 )

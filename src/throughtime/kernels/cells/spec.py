@@ -51,8 +51,8 @@ class CellSpec:
     inputs
         What it takes at each step, of ``INPUTS``.
     kept, passing
-        Numbers that a layer keeps per unit, row and step, while it trains and while it only runs forward: what the
-        estimate of memory goes by.  By default about what autograd keeps of a step with so many gates.
+        Numbers that a layer keeps per unit, row and step, while it trains and while it only runs forward: as measured
+        with benchmarks/memory.py, and about a third more.  By default about what autograd keeps of so many gates.
     native
         Its kernel in C++; ``None`` runs and trains it in plain torch.
 
@@ -85,7 +85,7 @@ class CellSpec:
 
     def __post_init__(self) -> None:
         self._check_names()
-        for name, per_gate in (("kept", 5), ("passing", 3)):
+        for name, per_gate in (("kept", 5), ("passing", 1)):
             if not getattr(self, name):
                 object.__setattr__(self, name, per_gate * len(self.gates) + 3 * len(self.states))
         _check_step(self)
