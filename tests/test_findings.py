@@ -103,6 +103,10 @@ def test_findings_that_were_kept_before_they_had_a_page_are_read() -> None:
     assert Finding(**kept).docs == ""  # type: ignore[arg-type]
 
 
+def test_a_check_is_printed_by_its_code_and_title() -> None:
+    assert repr((LARGE,)) == "(Check('T001', 'large numbers'),)"
+
+
 def test_findings_load_neither_torch_nor_numpy() -> None:
     program = "import sys, throughtime.findings; print([name for name in ('torch', 'numpy') if name in sys.modules])"
     assert subprocess.check_output([sys.executable, "-c", program], text=True).strip() == "[]"

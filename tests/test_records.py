@@ -64,7 +64,7 @@ def test_text_is_escaped_wherever_it_stands() -> None:
         assert HOSTILE in "".join(ElementTree.fromstring(html).itertext())
 
 
-def test_findings_are_a_row_each_and_a_line_each() -> None:
+def test_findings_are_one_per_row_and_one_per_line() -> None:
     X = as_sequences(np.random.default_rng(0).normal(size=(12, 5, 2)))
     folds = list(KFold(4).split(X))
     found = leakage_report(X, groups=np.arange(12) // 2, cv=folds)

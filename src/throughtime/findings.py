@@ -13,6 +13,8 @@ from typing import Any, Literal
 from throughtime.errors import ParameterError
 from throughtime.records import Record, Records
 
+__all__ = ["Check", "Finding", "Measured", "NotApplicable", "Severity", "Verdict", "run_checks"]
+
 Verdict = Literal["found", "clear", "not applicable"]
 Severity = Literal["error", "warning"]
 
@@ -75,7 +77,7 @@ class NotApplicable:
     reason: str
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Check:
     """Something to look for.
 
@@ -137,6 +139,9 @@ class Check:
             return self._not_applicable(f"it measured NaN: {result.detail}")
         found = result.value > self.threshold
         return self._finding("found" if found else "clear", result.value, result.detail, self.remedy if found else "")
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({self.code!r}, {self.title!r})"
 
     def _not_applicable(self, why: str) -> Finding:
         return self._finding("not applicable", None, why, "")

@@ -1,4 +1,4 @@
-"""Frozen results that rooms hand to each other, to files, to pictures and to notebooks."""
+"""Frozen results that packages hand to each other, to files, to pictures and to notebooks."""
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
@@ -33,7 +33,7 @@ R = TypeVar("R", bound=Record)
 
 
 class Records(tuple[R, ...]):
-    """Records of one kind: printed a line each, and in a notebook a row each."""
+    """Records of one type: one per line in print, one per row in a notebook."""
 
     __slots__ = ()
 
@@ -109,8 +109,8 @@ class EpochRecord(Record):
 
     ``train_loss`` is the mean over the epoch's batches as the weights moved; ``validation_loss`` is on the inner split
     of early stopping and ``eval_loss`` on series that training never uses, after the epoch; both ``None`` without
-    one.  ``gradient_norm`` is the mean over the steps before clipping, ``clipped`` the share of steps that were
-    clipped.
+    one.  ``gradient_norm`` is the mean over the steps before clipping, ``clipped`` the fraction of steps that
+    were clipped.
     """
 
     epoch: int

@@ -31,7 +31,6 @@ PAST_A_FACE: set[tuple[str, str]] = {
         "cli.run_contents": ["data.dataset"],
         "cli.run_files": ["estimators.persistence"],
         "estimators.preparation": ["training.batches", "training.members"],
-        "generalization.assessment": ["estimators.forecast", "estimators.memory"],
         "nn.arguments": ["kernels.transforms"],
         "nn.layers": ["kernels.transforms"],
         "training.batches": ["nn.recurrence"],

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from throughtime.data import weighted_moments
+from throughtime.data.moments import _general_moments
 
 NAN = np.nan
 
@@ -42,3 +43,21 @@ def test_a_large_offset_does_not_drown_the_deviation():
 def test_a_column_that_does_not_vary_has_deviation_one(constant):
     _, deviation = weighted_moments(np.full((30, 1), constant), np.random.default_rng(0).uniform(size=30))
     assert deviation[0] == 1
+
+
+@pytest.mark.parametrize("columns", [1, 3, 12])
+@pytest.mark.parametrize("spoil", ["nothing", "constant", "huge", "tiny", "missing", "offset"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_moments_of_unit_weights_are_those_of_any_weights_to_the_bit(columns: int, spoil: str, dtype: str) -> None:
+    x = np.random.default_rng(columns).normal(size=(997, columns))
+    if spoil == "missing":
+        x[5, 0] = NAN
+    elif spoil == "offset":
+        x[:, 0] = 1e6 + 1e-7 * x[:, 0]
+    else:
+        huge, tiny = (1e30, 1e-30) if dtype == "float32" else (1e200, 1e-155)
+        x[:, 0] *= {"nothing": 1.0, "constant": 0.0, "huge": huge, "tiny": tiny}[spoil]
+    x = x.astype(dtype)
+    ones = np.ones(997)
+    for found, wanted in zip(weighted_moments(x, ones), _general_moments(x.astype("f8"), ones), strict=True):
+        np.testing.assert_array_equal(found, wanted)

@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from throughtime.data import Sequences, weighted_moments
-from throughtime.data.moments import _general_moments
+from throughtime.data import Sequences
 from throughtime.estimators.features import features_of, gather_steps, inputs_of, missing_in, scaling
 from throughtime.estimators.targets import Targets, classes_of, encode, transform, untransform
 
@@ -60,24 +59,6 @@ def test_missing_values_are_found_in_the_series_asked_for_and_in_static_features
     assert not missing_in(X[:1]).any()
     gappy = Sequences.from_arrays([np.ones((3, 1)), np.ones((2, 1))], static=[[1.0], [NAN]])
     assert missing_in(gappy).tolist() == [False, True]
-
-
-@pytest.mark.parametrize("columns", [1, 3, 12])
-@pytest.mark.parametrize("spoil", ["nothing", "constant", "huge", "tiny", "missing", "offset"])
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-def test_moments_of_unit_weights_are_those_of_any_weights_to_the_bit(columns: int, spoil: str, dtype: str) -> None:
-    x = np.random.default_rng(columns).normal(size=(997, columns))
-    if spoil == "missing":
-        x[5, 0] = NAN
-    elif spoil == "offset":
-        x[:, 0] = 1e6 + 1e-7 * x[:, 0]
-    else:
-        huge, tiny = (1e30, 1e-30) if dtype == "float32" else (1e200, 1e-155)
-        x[:, 0] *= {"nothing": 1.0, "constant": 0.0, "huge": huge, "tiny": tiny}[spoil]
-    x = x.astype(dtype)
-    ones = np.ones(997)
-    for found, wanted in zip(weighted_moments(x, ones), _general_moments(x.astype("f8"), ones), strict=True):
-        np.testing.assert_array_equal(found, wanted)
 
 
 def test_static_columns_are_scaled_over_series_and_channels_over_steps():

@@ -1,4 +1,4 @@
-"""Tasks that meet: whose calls go together, and what nobody may notice of it."""
+"""Tasks whose calls are executed as one batch: which go together, and what nobody may notice of it."""
 
 import threading
 import time

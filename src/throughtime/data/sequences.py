@@ -590,7 +590,7 @@ def train_dtype_of(dtype: np.dtype[Any]) -> np.dtype[Any]:
 def as_labels(labels: ArrayLike, what: str, n_series: int | None = None) -> ndarray:
     """Labels, one per series, as an array of integers, floats, booleans, datetimes or text; none may be missing.
 
-    Text comes out as `as_text` gives it, unless it came in as an array of NumPy's own text.
+    Text comes out as an object array of ``str``, unless it came in as an array of NumPy's text.
     """
     array = np.asarray(unmasked(labels))
     if array.ndim != 1 or (n_series is not None and len(array) != n_series):

@@ -17,8 +17,8 @@ from throughtime.generalization.baselines import Baseline, SeasonalNaive, baseli
 from throughtime.generalization.bootstrap import bootstrap_interval
 from throughtime.generalization.cached_predictions import (
     CachedPredictions,
+    concatenate_predictions,
     observed_targets,
-    pool_predictions,
     predictions_from,
     predictions_of,
     select_targets,
@@ -59,6 +59,7 @@ __all__ = [
     "baselines_for",
     "bootstrap_interval",
     "compare_estimators",
+    "concatenate_predictions",
     "corrected_interval",
     "cross_val_predict",
     "cross_val_score",
@@ -78,7 +79,6 @@ __all__ = [
     "paired_comparison",
     "parse_cv",
     "permutation_test_score",
-    "pool_predictions",
     "predictions_from",
     "predictions_of",
     "ridge_leave_one_out",

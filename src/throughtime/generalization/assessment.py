@@ -25,14 +25,19 @@ from sklearn.metrics import (
 
 from throughtime.data import Sequences, reason
 from throughtime.errors import DataError, ParameterError
-from throughtime.estimators import SequenceClassifier, SequenceEstimator, fit_members, predict_members
-from throughtime.estimators.forecast import known_channels
-from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators import (
+    DEFAULT_BUDGET,
+    SequenceClassifier,
+    SequenceEstimator,
+    fit_members,
+    known_channels,
+    predict_members,
+)
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.cached_predictions import (
     CachedPredictions,
+    concatenate_predictions,
     observed_targets,
-    pool_predictions,
     predictions_from,
     predictions_of,
     select_targets,
@@ -371,7 +376,7 @@ def _pooled_score(
         return float("nan")
     if name.startswith(_RANKINGS) and (blind or _constant(alive)):
         return float("nan")
-    together = pool_predictions(alive)
+    together = concatenate_predictions(alive)
     if together.probabilities is None and alive[0].probabilities is not None:
         return float("nan")  # folds that know different classes have no common columns
     return _score(scorers[name], together)

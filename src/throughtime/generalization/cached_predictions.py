@@ -92,7 +92,7 @@ def predictions_from(
     return CachedPredictions(model, targets.values[seen], predicted.values[seen, 0], probabilities, classes, steps)
 
 
-def pool_predictions(parts: Sequence[CachedPredictions]) -> CachedPredictions:
+def concatenate_predictions(parts: Sequence[CachedPredictions]) -> CachedPredictions:
     """The predictions of several folds as one; probabilities only if all folds know the same classes."""
     model = parts[0].model
     truth, predicted = (np.concatenate([getattr(part, name) for part in parts]) for name in ("truth", "predicted"))
