@@ -35,8 +35,8 @@ Source = Annotated[
 ]
 
 
-def _of_data(flag: str, told: str, metavar: str = "COLUMN") -> Any:
-    return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Data")
+def _of_data(flag: str, text: str, metavar: str = "COLUMN") -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, show_default=False, rich_help_panel="Data")
 
 
 IdColumn = Annotated[str | None, _of_data("--id", "column that tells series apart")]
@@ -108,8 +108,8 @@ def report_errors(command: Callable[..., None]) -> Callable[..., None]:
             print(f"error: {error}", file=sys.stderr)
             raise typer.Exit(2) from None
         except (MemoryError, RuntimeError) as error:
-            told = str(error)
-            if isinstance(error, RuntimeError) and "allocate memory" not in told and "out of memory" not in told:
+            message = str(error)
+            if isinstance(error, RuntimeError) and "allocate memory" not in message and "out of memory" not in message:
                 raise
             print("error: there is not enough memory for this; fewer or smaller networks need less", file=sys.stderr)
             raise typer.Exit(2) from None
@@ -139,14 +139,14 @@ def _printed_warnings() -> Iterator[None]:
         yield
 
 
-def _of_validation(flag: str, told: str, metavar: str) -> Any:
-    return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Validation")
+def _of_validation(flag: str, text: str, metavar: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, show_default=False, rich_help_panel="Validation")
 
 
 _SCORES = "[default: accuracy, with two classes AUROC and AUPRC too; R2 of numbers]"
 TestSource = Annotated[str | None, _of_validation("--test", "another source, never trained on, for a test", "SOURCE")]
-TestShare = Annotated[
-    float | None, _of_validation("--split", "share of the series, or groups, set aside for a test", "NUMBER")
+TestFraction = Annotated[
+    float | None, _of_validation("--split", "fraction of the series, or groups, set aside for a test", "NUMBER")
 ]
 Folds = Annotated[
     str | None,
@@ -174,7 +174,7 @@ Out = Annotated[
 def _fit(
     source: Source,
     test: TestSource = None,
-    split: TestShare = None,
+    split: TestFraction = None,
     cv: Folds = None,
     scoring: Annotated[
         list[str] | None, _of_validation("--scoring", f"a scorer of scikit-learn, as often as wanted {_SCORES}", "NAME")
@@ -213,8 +213,8 @@ def _fit(
 app.command("fit")(report_errors(with_model_flags(_fit)))
 
 
-def _of_search(flag: str, told: str, metavar: str) -> Any:
-    return typer.Option(flag, metavar=metavar, help=told, show_default=False, rich_help_panel="Search")
+def _of_search(flag: str, text: str, metavar: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, show_default=False, rich_help_panel="Search")
 
 
 def _search(
@@ -245,7 +245,7 @@ def _search(
         _of_search("--memory-budget", "GiB that networks training at a time may take [default: 2]", "NUMBER"),
     ] = 2.0,
     test: TestSource = None,
-    split: TestShare = None,
+    split: TestFraction = None,
     cv: Folds = None,
     scoring: Annotated[
         list[str] | None,
@@ -300,7 +300,7 @@ def _compare(
     """Compare two runs that were validated on the same folds, fold by fold: the difference, its interval and p value.
 
     The test is the two-sided corrected resampled t test (Nadeau & Bengio 2003). It takes the folds' differences for
-    about normal, and their correlation for the test's share of the series, since training sets overlap. Seeds are
+    about normal, and their correlation for the test's fraction of the series, since training sets overlap. Seeds are
     averaged within a fold.
     """
     from throughtime.cli.compare import compare
@@ -319,7 +319,7 @@ def _predict(
         typer.Option(metavar="SIGN", help="decimal sign of CSV files [default: the run's]", show_default=False),
     ] = None,
 ) -> None:
-    """Predict with a run's network, read as the run's own data were, into a CSV or Parquet file."""
+    """Predict with a run's network, read as the run's data were, into a CSV or Parquet file."""
     from throughtime.cli.predict import predict
 
     predict(run, source, output, decimal)

@@ -45,17 +45,19 @@ def compare(first: Path, second: Path) -> dict[str, Comparison]:
     _refuse_strangers(one, other)
     metrics = [metric for metric in one.scores if metric in other.scores]
     n_train, n_test = ([getattr(fold, name) for fold in one.folds] for name in ("n_train", "n_test"))
-    found = {metric: paired_comparison(one.scores[metric], other.scores[metric], n_train, n_test) for metric in metrics}
-    if all(math.isnan(comparison.difference.mean) for comparison in found.values()):
+    comparisons = {
+        metric: paired_comparison(one.scores[metric], other.scores[metric], n_train, n_test) for metric in metrics
+    }
+    if all(math.isnan(comparison.difference.mean) for comparison in comparisons.values()):
         raise StorageError(
             f"{first} and {second} need a fold in which both have {' or '.join(metrics)}, got none; fewer folds have "
             f"more series each: {command_of(one.settings, cv=5)}"
         )
     _print_runs(one, other)
-    for metric, comparison in found.items():
+    for metric, comparison in comparisons.items():
         _print_difference(metric, comparison)
-    _print_method(found, one)
-    _print_folds(metrics[0], found[metrics[0]], one)
+    _print_method(comparisons, one)
+    _print_folds(metrics[0], comparisons[metrics[0]], one)
     _print_settings(one, other)
     for run, settings in {scored.run: scored.settings for scored in (one, other)}.items():
         if chosen := settings.get("search"):
@@ -63,7 +65,7 @@ def compare(first: Path, second: Path) -> dict[str, Comparison]:
                 f"\n[yellow]The setting of {_plain(run)} was chosen among {chosen['n_settings']} on these very folds: "
                 "its scores are optimistic, and a difference in its favor with them.[/yellow]"
             )
-    return found
+    return comparisons
 
 
 def command_of(settings: Mapping[str, Any], **otherwise: Any) -> str:
@@ -171,38 +173,38 @@ def _print_runs(one: Scored, other: Scored) -> None:
 def _print_difference(metric: str, comparison: Comparison) -> None:
     difference, p_value = comparison.difference, comparison.p_value
     means = [nan_mean(scores) for scores in (comparison.first, comparison.second)]
-    told = f"{metric}: first {number(means[0])}, second {number(means[1])}, first less second "
-    told += f"[bold]{number(difference.mean)}[/bold]"
+    line = f"{metric}: first {number(means[0])}, second {number(means[1])}, first less second "
+    line += f"[bold]{number(difference.mean)}[/bold]"
     if difference.low is not None and difference.high is not None and p_value is not None:
-        told += f" ({number(difference.low)} to {number(difference.high)}), p {_p(p_value)}: "
+        line += f" ({number(difference.low)} to {number(difference.high)}), p {_p(p_value)}: "
         if comparison.first == comparison.second:
-            told += "no fold differs"
+            line += "no fold differs"
         elif p_value < 0.05:
-            told += f"the {'first' if difference.mean > 0 else 'second'} does better"
+            line += f"the {'first' if difference.mean > 0 else 'second'} does better"
         else:
-            told += "these folds cannot tell them apart"
-    console().print(f"{told}.")
+            line += "these folds cannot tell them apart"
+    console().print(f"{line}.")
 
 
-def _print_method(found: Mapping[str, Comparison], one: Scored) -> None:
-    method = next(iter(found.values())).difference.method
+def _print_method(comparisons: Mapping[str, Comparison], one: Scored) -> None:
+    method = next(iter(comparisons.values())).difference.method
     if method.startswith("no interval"):
         console().print(f"{method}.\n", style="dim", soft_wrap=True)
         return
     units = "series" if all(fold.n_test == len(fold.test) for fold in one.folds) else "groups"
-    told = f"in brackets: {method}; p: of the same test, two-sided. It takes the folds' differences for about normal, "
-    told += f"and their correlation for the test's share of the {units}."
-    if len(found) > 1:
-        told += f" p is not corrected for there being {len(found)} scores."
-    console().print(f"{told}\n", style="dim")
+    line = f"in brackets: {method}; p: of the same test, two-sided. It takes the folds' differences for about normal, "
+    line += f"and their correlation for the test's fraction of the {units}."
+    if len(comparisons) > 1:
+        line += f" p is not corrected for there being {len(comparisons)} scores."
+    console().print(f"{line}\n", style="dim")
 
 
 def _print_folds(metric: str, comparison: Comparison, one: Scored) -> None:
     pairs = list(zip(comparison.first, comparison.second, strict=True))
     if len(pairs) > MOST_ROWS:
         better = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs), sum(a == b for a, b in pairs)
-        told = f"first better on {better[0]}, second on {better[1]}, equal on {better[2]}"
-        console().print(f"{metric} on {len(pairs)} folds: {told}\n")
+        line = f"first better on {better[0]}, second on {better[1]}, equal on {better[2]}"
+        console().print(f"{metric} on {len(pairs)} folds: {line}\n")
         return
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column(f"{metric} by fold", overflow="fold")
@@ -233,9 +235,9 @@ def _print_settings(one: Scored, other: Scored) -> None:
 
 def _what_was_set(scored: Scored) -> dict[str, Any]:
     settings = scored.settings
-    own = {name: value for name, value in settings["parameters"].items() if name not in _NO_MATTER}
+    chosen = {name: value for name, value in settings["parameters"].items() if name not in _NO_MATTER}
     channels, static = _inputs(scored)
-    return own | {"task": settings["task"], "seeds": settings["seeds"], "channels": channels, "static": static}
+    return chosen | {"task": settings["task"], "seeds": settings["seeds"], "channels": channels, "static": static}
 
 
 def _inputs(scored: Scored) -> tuple[Any, Any]:

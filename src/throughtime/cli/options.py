@@ -36,7 +36,7 @@ def model_parameters() -> dict[str, Parameter]:
 
 def with_model_flags(command: Callable[..., None]) -> Callable[..., None]:
     """Add a flag for every parameter to a command that takes them as ``**given``; one not typed is ``None``."""
-    own = [
+    typed = [
         argument
         for argument in Signature.from_callable(command, eval_str=True).parameters.values()
         if argument.kind is not Argument.VAR_KEYWORD
@@ -46,7 +46,7 @@ def with_model_flags(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in model_parameters().values()
         for name, annotation in _flags(parameter)
     ]
-    arguments = [argument.replace(kind=Argument.KEYWORD_ONLY) for argument in own] + flags
+    arguments = [argument.replace(kind=Argument.KEYWORD_ONLY) for argument in typed] + flags
     command.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
     command.__annotations__ = {argument.name: argument.annotation for argument in arguments}
     return command
@@ -57,12 +57,12 @@ def _flags(parameter: Parameter) -> Iterator[tuple[str, Any]]:
     option = parameter.option
     flag = f"--{parameter.name.replace('_', '-')}"
     default = OWN_DEFAULTS.get(parameter.name, option.default)
-    told = option.help
+    text = option.help
     if parameter.choices:  # in the help, where they can be wrapped between words
-        told += f": {', '.join(parameter.choices)}"
+        text += f": {', '.join(parameter.choices)}"
     if parameter.type is bool:
-        told += f"; --no-{flag[2:]} where a config says so"
-    shown = f"{told} [default: {'none' if default is None else str(default).lower()}]"
+        text += f"; --no-{flag[2:]} where a config says so"
+    shown = f"{text} [default: {'none' if default is None else str(default).lower()}]"
     words: dict[str, Any] = {"help": shown, "show_default": False, "rich_help_panel": "Network and training"}
     if parameter.type is bool:
         # Typer's own pair of flags takes a column of its own, and leaves none for the help.

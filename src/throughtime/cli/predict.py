@@ -1,4 +1,4 @@
-"""``throughtime predict``: a run's network on new series, read as its own data were."""
+"""``throughtime predict``: a run's network on new series, read as the run's data were."""
 
 from dataclasses import replace
 from pathlib import Path

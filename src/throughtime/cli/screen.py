@@ -39,7 +39,7 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
     )
     rows = [("series", f"{data.n_series}, {steps}"), ("channels", _channels(data))]
     if data.n_static:
-        rows.append(("static", f"{data.n_static} feature{'s' if data.n_static > 1 else ''} a series"))
+        rows.append(("static", f"{data.n_static} feature{'s' if data.n_static > 1 else ''} per series"))
     if data.target is not None:
         rows.append(("target", _target(data)))
     if data.n_groups is not None:
@@ -63,22 +63,22 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
 
 
 def print_leakage(findings: Sequence[Finding]) -> None:
-    """What folds have in common that they should not, a line each, and what was not looked for."""
-    found = [finding for finding in findings if finding.verdict == "found"]
-    for finding in found:
-        told = f"{finding.detail} ({finding.code}); {finding.remedy}."
+    """What folds have in common that they should not, one per line, and what was not looked for."""
+    leaks = [finding for finding in findings if finding.verdict == "found"]
+    for finding in leaks:
+        line = f"{finding.detail} ({finding.code}); {finding.remedy}."
         if finding.severity == "error":
-            told = f"leakage, the scores will be too good: {told}"
-            console().print(_plain(told), style="yellow", soft_wrap=True)
+            line = f"leakage, the scores will be too good: {line}"
+            console().print(_plain(line), style="yellow", soft_wrap=True)
         else:
-            console().print(_plain(f"leakage perhaps: {told}"), soft_wrap=True)
+            console().print(_plain(f"leakage perhaps: {line}"), soft_wrap=True)
     skipped = [
         f"{finding.title} ({finding.code})" for finding in findings if finding.detail.startswith("not looked for")
     ]
     if skipped:
-        told = f"leakage not looked for in data of this size: {', '.join(skipped)}; throughtime.leakage_report does."
-        console().print(told, style="dim", soft_wrap=True)
-    if found or skipped:
+        line = f"leakage not looked for in data of this size: {', '.join(skipped)}; throughtime.leakage_report does."
+        console().print(line, style="dim", soft_wrap=True)
+    if leaks or skipped:
         console().print()
 
 
@@ -91,9 +91,9 @@ def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds:
         for heading in headings:
             table.add_column(heading, justify="right", no_wrap=True)
         for model in models:
-            columns = [model.training.get(metric), model.validation[metric], _a_row_each(model.pooled[metric])]
+            columns = [model.training.get(metric), model.validation[metric], _row_per_seed(model.pooled[metric])]
             if test is not None:
-                columns.append(_a_row_each(model.test[metric]))
+                columns.append(_row_per_seed(model.test[metric]))
             style = "bold" if model is models[-1] else None
             table.add_row(
                 _plain(model.name), *(number(_mean(column)) if column else "" for column in columns), style=style
@@ -139,11 +139,11 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
         mean = validation_score(net, metric)
         training = _mean(net.training[metric])
         if interval.low is None or interval.high is None:
-            found = f"[bold]{number(mean)}[/bold]"
+            score = f"[bold]{number(mean)}[/bold]"
         else:
-            found = f"[bold]{number(mean)}[/bold] ({number(interval.low)} to {number(interval.high)})"
+            score = f"[bold]{number(mean)}[/bold] ({number(interval.low)} to {number(interval.high)})"
         console().print(
-            f"{metric} on unseen series: {found}; on its training series {number(training)}, "
+            f"{metric} on unseen series: {score}; on its training series {number(training)}, "
             f"a gap of {number(training - mean)}.",
             soft_wrap=True,
         )
@@ -151,9 +151,9 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
     if len(set(methods.values())) == 1:
         methods = {"": next(iter(methods.values()))}
     for metric, method in methods.items():
-        told = "" if method.startswith("no interval") else "in brackets: "
+        line = "" if method.startswith("no interval") else "in brackets: "
         pooled = "; the folds pooled instead" if math.isnan(intervals[metric or next(iter(intervals))].mean) else ""
-        console().print(f"{metric and metric + ', '}{told}{_plain(method)}{pooled}.", style="dim", soft_wrap=True)
+        console().print(f"{metric and metric + ', '}{line}{_plain(method)}{pooled}.", style="dim", soft_wrap=True)
     _print_rival(models, next(iter(intervals)))
 
 
@@ -163,9 +163,9 @@ def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
     if not known:
         return
     best = max(known, key=lambda model: validation_score(model, metric))
-    rival, own = validation_score(best, metric), validation_score(net, metric)
-    if rival >= own:
-        does = "does better" if number(rival) != number(own) else "does as well"
+    rival, network = validation_score(best, metric), validation_score(net, metric)
+    if rival >= network:
+        does = "does better" if number(rival) != number(network) else "does as well"
         console().print(
             f"[yellow]The {_plain(best.name)} baseline {does} ({metric} {number(rival)}): "
             "prefer it, or say what the net adds.[/yellow]",
@@ -208,7 +208,7 @@ def _range(table: Sequence[Sequence[float]]) -> str:
     return f"{number(min(means))} to {number(max(means))}"
 
 
-def _a_row_each(scores: Sequence[float]) -> list[list[float]]:
+def _row_per_seed(scores: Sequence[float]) -> list[list[float]]:
     return [[score] for score in scores]
 
 
@@ -221,15 +221,15 @@ def _channels(data: Description) -> str:
 
 def _missing(data: Description) -> str:
     """Where values are missing, the four worst named: of the channels, and of the static features."""
-    told = []
+    parts = []
     for of, by_name in (
         (f"{data.missing:.1%} of the values", data.missing_by_channel),
         ("of the static features", data.missing_by_static),
     ):
         missing = sorted((item for item in by_name.items() if item[1]), key=lambda item: -item[1])
         if missing:
-            told.append(f"{of} ({', '.join(f'{name} {share:.1%}' for name, share in missing[:4])})")
-    return "; ".join(told) or "none"
+            parts.append(f"{of} ({', '.join(f'{name} {fraction:.1%}' for name, fraction in missing[:4])})")
+    return "; ".join(parts) or "none"
 
 
 def _time_step(data: Description) -> str:
@@ -258,15 +258,13 @@ def _target(data: Description) -> str:
         return f"{name}{len(counts)} classes ({listed})"
     if target.mean is None:
         return f"{name}nothing observed"
-    each = (
-        f"a number each step, {target.observed:.0%} observed, " if target.kind == "steps" else "a number per series, "
-    )
+    kind = f"a number per step, {target.observed:.0%} observed, " if target.kind == "steps" else "a number per series, "
     spread = f"mean {target.mean:.4g}, sd {target.sd:.4g}, {target.minimum:.4g} to {target.maximum:.4g}"
-    return name + each + spread
+    return name + kind + spread
 
 
 def _plain(text: str) -> str:
-    """Text of the user's own, that must not be read as markup."""
+    """The user's text, which must not be read as markup."""
     from rich.markup import escape
 
     return escape(text)

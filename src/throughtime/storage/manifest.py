@@ -84,17 +84,17 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
         If the bytes are not those written, the format version is newer than this one, or a file name could
         leave the run directory.
     """
-    found = json_from_bytes(content, source)
-    stated = found.get("manifest_sha256") if isinstance(found, dict) else None
+    value = json_from_bytes(content, source)
+    stated = value.get("manifest_sha256") if isinstance(value, dict) else None
     # Over the raw bytes, so that it holds whatever a later version adds, and sees a flipped blank too.
     if not isinstance(stated, str) or len(stated) != 64 or not stated.isascii():
         raise StorageError(f"{source} needs its own SHA-256, got none: the file is damaged or no manifest")
     actual = _sha256(content.replace(stated.encode(), _UNSIGNED.encode()))
     if actual != stated:
         raise StorageError(f"{source} is damaged: {differing_hashes(stated, actual)}")
-    version = found.get("format_version")
-    if found.get("format") != _FORMAT:
-        raise StorageError(f"{source} needs format {_FORMAT!r}, got {found.get('format')!r}")
+    version = value.get("format_version")
+    if value.get("format") != _FORMAT:
+        raise StorageError(f"{source} needs format {_FORMAT!r}, got {value.get('format')!r}")
     if type(version) is not int or version < 1:
         raise StorageError(f"{source} needs a run format of 1 to {FORMAT_VERSION}, got {version!r}")
     if version > FORMAT_VERSION:

@@ -88,8 +88,8 @@ def typed(value: Any, kind: Any, source: str, what: str) -> Any:
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(map(str, first["loc"])) or "value"
-        found = repr(first["input"])
-        shown = found if len(found) <= _LONGEST_SHOWN else f"{found[:_LONGEST_SHOWN]}..."
+        text = repr(first["input"])
+        shown = text if len(text) <= _LONGEST_SHOWN else f"{text[:_LONGEST_SHOWN]}..."
         raise StorageError(f"{source} needs to hold {what}, got {place} = {shown}: {first['msg']}") from error
 
 

@@ -64,6 +64,6 @@ class Study(Results):
     def _title(self) -> str:
         folds = f"{len(self.splits)} fold{'s' if len(self.splits) > 1 else ''}"
         test = "" if self.test is None else f", {len(self.test.X)} test series"
-        found = [finding.code for finding in self.findings if finding.verdict == "found"]
-        leakage = f", found {', '.join(found)}" if found else ""
+        leaks = [finding.code for finding in self.findings if finding.verdict == "found"]
+        leakage = f", found {', '.join(leaks)}" if leaks else ""
         return f"Study of {self.config['source']}: {len(self.train.X)} series, {folds}{test}{leakage}"
