@@ -63,6 +63,7 @@ autosummary_context = {"top": throughtime.__all__}
 autodoc_inherit_docstrings = False
 autodoc_typehints = "none"  # types are in the docstrings where a user sets them; signatures stay short
 autodoc_member_order = "bysource"
+autodoc_preserve_defaults = True  # the name of a constant, not what it holds
 numpydoc_show_class_members = False  # the templates list them
 default_role = "py:obj"
 nitpicky = True
