@@ -238,7 +238,6 @@ def test_a_cell_of_ones_own_runs_from_its_spec_alone() -> None:
         ({"step": mixing, "unit_weights": ()}, "step of cell leaky needs each unit on its own"),
         ({"noise": ("candidate",)}, "step of cell leaky needs to multiply its candidate with the mask"),
     ],
-    ids=str,
 )
 @pytest.mark.usefixtures("types_unchecked")
 def test_a_spec_whose_parts_do_not_fit_is_refused(parts: dict[str, Any], message: str) -> None:

@@ -1,6 +1,7 @@
 """Pictures of results, in scikit-learn's style: made from estimators, predictions or records, drawn by ``plot``."""
 
 from throughtime.displays.calibration import CalibrationDisplay
+from throughtime.displays.canvas import axes_for, set_title
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
 from throughtime.displays.predictions import PredictionsDisplay
@@ -15,4 +16,6 @@ __all__ = [
     "SearchDisplay",
     "TrainingCurvesDisplay",
     "ValidationCurveDisplay",
+    "axes_for",
+    "set_title",
 ]

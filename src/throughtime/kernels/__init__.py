@@ -20,7 +20,7 @@ from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, ordered_sum
 from throughtime.kernels.reference import CHUNK, keep_share
 from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
-from throughtime.kernels.torch_path import standardize
+from throughtime.kernels.torch_path import TorchBackend, standardize
 from throughtime.kernels.torch_state import TorchState, keeps_torch_state, one_thread
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "State",
     "StepNoise",
     "StepNorms",
+    "TorchBackend",
     "TorchState",
     "TrainingData",
     "Update",
