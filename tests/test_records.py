@@ -13,15 +13,14 @@ from sklearn.preprocessing import FunctionTransformer
 from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor, leakage_report
 from throughtime.data import as_sequences
 from throughtime.generalization import (
-    Assessment,
     Finding,
     Interval,
-    ModelScores,
     ThreeWaySplit,
     corrected_interval,
     paired_comparison,
 )
 from throughtime.records import Record, Records
+from throughtime.study import Assessment, ModelScores
 
 HOSTILE = '<script>alert("x")</script> & 5 < 6'
 

@@ -14,7 +14,7 @@ from throughtime.data import Dataset, Sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceEstimator, check_device, checked_weights
 from throughtime.generalization import Finding, Split, fold_indices, holdout, leakage_report, parse_cv
-from throughtime.records import Record, Records
+from throughtime.records import Records
 from throughtime.study.checks import refuse_missing, refuse_other_task, refuse_uneven
 from throughtime.study.matching import match_test
 from throughtime.study.scores import Scorers, scorers_for
@@ -24,7 +24,7 @@ LEAKAGE_WORK = 1e8
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Plan(Record):
+class Plan:
     """What a study is going to train and score.
 
     Attributes
@@ -67,6 +67,11 @@ class Plan(Record):
     def metrics(self) -> tuple[str, ...]:
         """What the scores are called; the first decides."""
         return tuple(self.scorers)
+
+    def __repr__(self) -> str:
+        test = "" if self.test is None else f", {len(self.test.X)} test series"
+        networks = (len(self.splits) + 1) * self.seeds
+        return f"Plan of {self.train.source}: {len(self.train.X)} series, {networks} networks{test}, {self.model}"
 
 
 def plan(

@@ -38,7 +38,7 @@ class StudyMember(Record):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Results(Record):
+class Results:
     """Everything that a study measured and trained.
 
     Attributes

@@ -22,7 +22,6 @@ from throughtime.generalization import (
     observed_targets,
     one_standard_error,
 )
-from throughtime.records import Record
 from throughtime.study.planning import Plan, parameters_in_config
 from throughtime.study.scores import ModelScores, fold_sizes, interval_of
 
@@ -30,7 +29,7 @@ Refit = Literal["best", "one-standard-error"]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class Ranking(Record):
+class Ranking:
     """What a search measured, and what was chosen.
 
     Attributes
@@ -64,6 +63,12 @@ class Ranking(Record):
     seconds: float
     failures: tuple[str, ...]
     config: dict[str, Any]
+
+    def __repr__(self) -> str:
+        mean = self.intervals[self.chosen].mean
+        return (
+            f"Ranking of {len(self.settings)} settings, chosen {self.settings[self.chosen]} with a mean of {mean:.4g}"
+        )
 
 
 def search(
