@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check bench sanitize soak clean
+.PHONY: setup demo test check docs bench sanitize soak clean
 
 # What an installation is made of: a change to it builds the kernels anew.
 BUILT := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
@@ -27,6 +27,10 @@ BUILT := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 	@$(PIP) --editable '.[bench]'
 	@touch $@
 
+.venv/docs.stamp: .venv/dev.stamp
+	@$(PIP) --editable '.[docs]'
+	@touch $@
+
 setup: .venv/dev.stamp  ## everything a developer needs
 
 demo: .venv/demo.stamp  ## the main job on real data: discharge of the Fulda from the weather
@@ -35,8 +39,13 @@ demo: .venv/demo.stamp  ## the main job on real data: discharge of the Fulda fro
 test: .venv/dev.stamp  ## the tests, in two processes
 	@$(BIN)/python -m pytest --numprocesses 2
 
-check: .venv/dev.stamp  ## style, types, floors of the house
+check: .venv/dev.stamp  ## style, types, imports between packages
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/clang-format --dry-run -Werror csrc/*
+
+docs: .venv/docs.stamp  ## the site, its guides executed, in build/docs; a warning is an error
+	@rm -rf docs/reference/generated
+	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
+	@echo "Open build/docs/index.html"
 
 soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted: two hours
 	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
@@ -62,4 +71,4 @@ bench: .venv/bench.stamp  ## every speed claim, peers side by side
 	@for script in benchmarks/*.py; do $(BIN)/python $$script || exit 1; done
 
 clean:
-	@rm -rf .venv build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf .venv build dist docs/reference/generated .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -56,6 +56,20 @@ class Option:
     at_most: float | None = None
     below: float | None = None
 
+    @property
+    def bounds(self) -> str:
+        """The bounds in words, such as "of at least 0 and below 1"; empty when there are none."""
+        return " and ".join(
+            f"{word} {bound:g}" if isinstance(bound, float) else f"{word} {bound:,}"
+            for word, bound in (
+                ("of at least", self.at_least),
+                ("above", self.above),
+                ("of at most", self.at_most),
+                ("below", self.below),
+            )
+            if bound is not None
+        )
+
 
 class NetworkParameters(TypedDict, total=False):
     """What both estimators take."""
@@ -73,37 +87,37 @@ class NetworkParameters(TypedDict, total=False):
     ]
     dropout: Annotated[
         float,
-        Option(0.0, "share of a layer's outputs silenced while training, before the next layer and the output layer",
+        Option(0.0, "dropout probability of a layer's outputs, before the next layer and the output layer",
                at_least=0, below=1),
     ]  # fmt: skip
     variational_dropout: Annotated[
         float,
-        Option(0.0, "share of each layer's inputs silenced while training, the same ones at every step (Gal & "
-               "Ghahramani 2016)", at_least=0, below=1),
+        Option(0.0, "dropout probability of each layer's inputs, the same ones at every step (Gal & Ghahramani 2016)",
+               at_least=0, below=1),
     ]  # fmt: skip
     recurrent_dropout: Annotated[
         float,
-        Option(0.0, "share of the state silenced while training where it enters the next step, the same units at every "
-               "step (Gal & Ghahramani 2016)", at_least=0, below=1),
+        Option(0.0, "dropout probability of the state where it enters the next step, the same units at every step "
+               "(Gal & Ghahramani 2016)", at_least=0, below=1),
     ]  # fmt: skip
     candidate_dropout: Annotated[
         float,
-        Option(0.0, "share silenced while training of what a gated cell would write into its state (Semeniuta et al. "
-               "2016)", at_least=0, below=1),
+        Option(0.0, "dropout probability of what a gated cell would write into its state (Semeniuta et al. 2016)",
+               at_least=0, below=1),
     ]  # fmt: skip
     zoneout: Annotated[
         float,
-        Option(0.0, "share of the state that stays as it was one step before; in prediction its expectation (Krueger "
-               "et al. 2017)", at_least=0, below=1),
+        Option(0.0, "probability that a unit of the state keeps its value of one step before; in prediction the "
+               "expectation (Krueger et al. 2017)", at_least=0, below=1),
     ]  # fmt: skip
     cell_zoneout: Annotated[
         float,
-        Option(0.0, "zoneout of an lstm's c, which has a share of its own (Krueger et al. 2017)", at_least=0, below=1),
+        Option(0.0, "zoneout of an lstm's c, with a probability of its own (Krueger et al. 2017)", at_least=0, below=1),
     ]
     weight_decay: Annotated[
         float,
-        Option(0.0, "lambda of the objective: mean loss + lambda/(2n) |weights|^2 with n the training size; with "
-               "adamw, torch's decoupled value as it is", at_least=0),
+        Option(0.0, "lambda of the objective: mean loss + lambda/(2n) times the sum of squared weights, with n the "
+               "training size; with adamw, torch's decoupled value as it is", at_least=0),
     ]  # fmt: skip
     init: Annotated[
         Literal["torch", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal"],
@@ -125,7 +139,7 @@ class NetworkParameters(TypedDict, total=False):
     ]
     patience: Annotated[int, Option(10, "epochs without a gain before early stopping", at_least=1)]
     validation_fraction: Annotated[
-        float, Option(0.15, "share of the training series, or groups, in the inner split", above=0, below=1)
+        float, Option(0.15, "fraction of the training series, or groups, in the inner split", above=0, below=1)
     ]
     normalize: Annotated[
         Literal["standard", "none"],
@@ -365,17 +379,7 @@ def _within(kind: type, option: Option, value: Any) -> bool:
 
 def _rule_of(kind: type, option: Option) -> str:
     what = "a whole number" if kind is int else "a finite number"
-    bounds = [
-        f"{word} {bound:g}" if isinstance(bound, float) else f"{word} {bound:,}"
-        for word, bound in (
-            ("of at least", option.at_least),
-            ("above", option.above),
-            ("of at most", option.at_most),
-            ("below", option.below),
-        )
-        if bound is not None
-    ]
-    return " ".join([what, " and ".join(bounds)]).strip()
+    return f"{what} {option.bounds}".strip()
 
 
 def _hint(word: Any, known: Any) -> str:

@@ -13,6 +13,7 @@ from sklearn.utils.validation import check_is_fitted
 from throughtime.data import Clock, Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.calls import execute
+from throughtime.estimators.documentation import docstring_with_parameters
 from throughtime.estimators.forecast import at_own_steps
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.persistence import read_estimator, write_estimator
@@ -33,6 +34,7 @@ def takes(schema: type) -> Callable[[C], C]:
     def decorate(cls: C) -> C:
         cls.schema = schema  # type: ignore[attr-defined]
         _spell_out(cls)
+        cls.__doc__ = docstring_with_parameters(cls, schema)
         return cls
 
     return decorate

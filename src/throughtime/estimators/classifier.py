@@ -16,10 +16,6 @@ from throughtime.parameters import ClassifierArguments
 class SequenceClassifier(ClassifierMixin, SequenceEstimator):  # type: ignore[misc]
     """A recurrent classifier, trained by cross-entropy.
 
-    The parameters are those of ``throughtime.parameters.ClassifierArguments``, where each is described;
-    ``throughtime fit --help`` lists them too.  ``module`` takes a factory of a network of your own: see
-    ``throughtime.nn.factory``.
-
     Attributes
     ----------
     classes_

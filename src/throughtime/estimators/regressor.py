@@ -13,10 +13,6 @@ from throughtime.parameters import RegressorArguments
 class SequenceRegressor(RegressorMixin, SequenceEstimator):  # type: ignore[misc]
     """A recurrent regressor, trained by squared error on the standardized target.
 
-    The parameters are those of ``throughtime.parameters.RegressorArguments``, where each is described;
-    ``throughtime fit --help`` lists them too.  ``module`` takes a factory of a network of your own: see
-    ``throughtime.nn.factory``.
-
     With ``horizon=h`` it forecasts: the target of step t is predicted from the channels of X up to step t - h, and from
     those in ``known`` (a calendar, planned prices) up to step t itself.  The target's own past is seen if it is one of
     the channels.  ``predict`` stays aligned with X: the first h steps of each series have no forecast and are NaN;

@@ -109,7 +109,7 @@ def nested_interval(
     """Give the nested cross-validation interval of a score that is a mean over examples.
 
     In each repeat, every fold k is scored by the model trained without it, and every other fold j by the model trained
-    without both.  How far the inner means stray from the outer tells the mean squared error of cross-validation
+    without both.  How far the inner means stray from the outer tells the mean squared error of cross-validation::
 
         MSE = mean over k of (mean inner_k - mean outer_k)^2 - var(outer_k)/|k|,
 

@@ -1,0 +1,52 @@
+"""The code of README and guide runs as it is printed."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+from pages import GUIDES, PAGES, README, blocks
+
+
+def run(page: Path) -> dict[str, Any]:
+    """The names that a page's blocks leave behind, run one after the other as in a notebook."""
+    names: dict[str, Any] = {}
+    for number, block in enumerate(blocks(page, "python")):
+        exec(compile(block, f"{page.name}, block {number}", "exec"), names)
+    return names
+
+
+@pytest.fixture(autouse=True)
+def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.chdir(tmp_path)
+    mpl.use("Agg")
+    yield
+    plt.close("all")
+
+
+FORECASTING = next(page for page in GUIDES if page.stem == "forecasting")
+
+
+@pytest.mark.parametrize(
+    "page", [page for page in (README, *GUIDES) if page != FORECASTING], ids=lambda page: page.stem
+)
+def test_every_block_of_python_runs_in_the_order_of_the_page(page: Path) -> None:
+    assert run(page)
+
+
+def test_blocks_are_of_a_language_that_is_run_or_parsed() -> None:
+    for page in PAGES:
+        fences = page.read_text(encoding="utf-8").count("```")
+        assert fences == 2 * len(blocks(page, "python", "sh", "toml")), page
+
+
+def test_the_forecasting_guide_runs_and_its_forecast_beats_the_season(capsys: pytest.CaptureFixture[str]) -> None:
+    names = run(FORECASTING)
+    assert names["ahead"].shape == (7,)
+    assert np.isfinite(names["ahead"]).all()
+    table = dict(line.rsplit(maxsplit=1) for line in capsys.readouterr().out.splitlines()[1:])
+    assert list(table) == ["mean", "seasonal naive, 7", "ridge on lags", "1-NN on lags"]
+    # the naive forecast does not know the price, the network does
+    assert names["scores"].mean() > float(table["seasonal naive, 7"])
