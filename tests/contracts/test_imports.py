@@ -15,31 +15,6 @@ NAME = "throughtime"
 #: The package itself shows names of every layer, when they are asked for; ``__main__`` is the command line.
 ABOVE_ALL = {NAME, f"{NAME}.__main__"}
 
-# What still offends, to be mended package by package. An entry without an offense fails too, so the lists only shrink.
-CIRCLES: set[frozenset[str]] = {
-    frozenset(
-        [f"{NAME}.kernels"]
-        + [f"{NAME}.kernels.{module}" for module in ("dispatch", "extension", "lockstep", "native", "readout")]
-    ),
-}
-PAST_A_FACE: set[tuple[str, str]] = {
-    (f"{NAME}.{importer}", f"{NAME}.{imported}")
-    for importer, several in {
-        "cli.demo": ["training.progress"],
-        "cli.fit": ["estimators.memory", "training.progress"],
-        "cli.plan": ["estimators.preparation"],
-        "cli.predict": ["generalization.cached_predictions"],
-        "cli.run_contents": ["data.dataset"],
-        "cli.run_files": ["estimators.persistence"],
-        "estimators.preparation": ["training.batches", "training.members"],
-        "nn.arguments": ["kernels.transforms"],
-        "nn.layers": ["kernels.transforms"],
-        "training.batches": ["nn.recurrence"],
-    }.items()
-    for imported in several
-}
-UPWARD: set[tuple[str, str]] = set()
-
 
 @pytest.fixture(scope="module")
 def graph() -> grimp.ImportGraph:
@@ -96,15 +71,15 @@ def upward(imports: set[tuple[str, str]], layers: list[list[str]]) -> set[tuple[
 
 
 def test_no_modules_import_each_other_in_a_circle(graph: grimp.ImportGraph) -> None:
-    assert circles(imports(graph)) == CIRCLES
+    assert circles(imports(graph)) == set()
 
 
 def test_another_package_is_imported_through_its_face_only(graph: grimp.ImportGraph) -> None:
-    assert past_a_face(imports(graph)) == PAST_A_FACE
+    assert past_a_face(imports(graph)) == set()
 
 
 def test_nothing_imports_upward(graph: grimp.ImportGraph) -> None:
-    assert upward(imports(graph), layers()) == UPWARD
+    assert upward(imports(graph), layers()) == set()
 
 
 def test_an_import_by_a_computed_name_is_made_by_the_package_alone() -> None:

@@ -19,9 +19,7 @@ from throughtime.estimators.problem import Indices, as_indices
 from throughtime.estimators.requests import Fit
 from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates, misplaced_noise
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, declared
-from throughtime.training import Member, Purpose, Recipe, Sample, derived_seed
-from throughtime.training.batches import row_by_row
-from throughtime.training.members import observed
+from throughtime.training import Member, Purpose, Recipe, Sample, derived_seed, observed, row_by_row
 
 
 @dataclass(frozen=True)

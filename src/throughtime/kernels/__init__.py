@@ -22,6 +22,7 @@ from throughtime.kernels.reference import CHUNK, keep_share
 from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
 from throughtime.kernels.torch_path import TorchBackend, standardize
 from throughtime.kernels.torch_state import TorchState, keeps_torch_state, one_thread
+from throughtime.kernels.transforms import is_hidden, is_tracing
 
 __all__ = [
     "BACKENDS",
@@ -48,6 +49,8 @@ __all__ = [
     "delta_norms",
     "find_cell",
     "forward_alone",
+    "is_hidden",
+    "is_tracing",
     "isa_names",
     "keep_share",
     "keeps_torch_state",

@@ -16,7 +16,7 @@ from throughtime.nn.network import (
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
-from throughtime.nn.recurrence import run_layers
+from throughtime.nn.recurrence import layer_directions, run_layers
 from throughtime.nn.stacking import Stack, stack
 
 __all__ = [
@@ -40,6 +40,7 @@ __all__ = [
     "initialize_",
     "initialize_bias_",
     "is_bias",
+    "layer_directions",
     "misplaced_noise",
     "plain_module",
     "run_layers",

@@ -6,8 +6,7 @@ from typing import Any, cast
 import torch
 from torch import Tensor
 
-from throughtime.kernels import CELLS, CellSpec
-from throughtime.kernels.transforms import is_hidden
+from throughtime.kernels import CELLS, CellSpec, is_hidden
 from throughtime.nn.noise import NoiseRates
 from throughtime.nn.unrolled import States
 

@@ -14,8 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import CELLS, CellSpec, StepNoise, find_cell, forward_alone, recurrent, takes_alone
-from throughtime.kernels.transforms import is_tracing
+from throughtime.kernels import CELLS, CellSpec, StepNoise, find_cell, forward_alone, is_tracing, recurrent, takes_alone
 from throughtime.nn.arguments import (
     as_lengths,
     as_states,

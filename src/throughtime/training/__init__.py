@@ -1,9 +1,10 @@
 """The lockstep loop and what it is made of: members, streams, optimizers, schedules, clipping; who watches it."""
 
+from throughtime.training.batches import row_by_row
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
 from throughtime.training.lockstep import train
-from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained
+from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
 from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord
 from throughtime.training.perturbations import Perturbation
 from throughtime.training.progress import EpochReports, Report, shown
@@ -31,7 +32,9 @@ __all__ = [
     "StepRecord",
     "Trained",
     "derived_seed",
+    "observed",
     "predict",
+    "row_by_row",
     "shown",
     "stream",
     "train",

@@ -11,8 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from throughtime.kernels import StepNoise, TrainingData, backend_for
-from throughtime.nn import Architecture, Net, NoiseRates
-from throughtime.nn.recurrence import layer_directions
+from throughtime.nn import Architecture, Net, NoiseRates, layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
 from throughtime.training.streams import Purpose, first_rows, stream
 

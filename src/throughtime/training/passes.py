@@ -13,8 +13,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from throughtime.kernels import DeltaNorms, FeatureMasks, Pass, RecurrentNet, StepNorms, backend_for
-from throughtime.nn import Architecture, forward
-from throughtime.nn.recurrence import layer_directions
+from throughtime.nn import Architecture, forward, layer_directions
 from throughtime.training.batches import (
     dropout_masks,
     epoch_order,

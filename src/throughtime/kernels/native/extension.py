@@ -6,6 +6,7 @@ memory leave torch's sight.
 
 import math
 from collections.abc import Sequence
+from importlib import import_module
 from typing import Any
 
 import torch
@@ -15,7 +16,8 @@ from throughtime.kernels.torch_state import kernel_threads
 from throughtime.kernels.transforms import is_dual, refuse_tracing
 
 try:
-    from throughtime.kernels import _native  # type: ignore[attr-defined, unused-ignore]
+    # its file lies beside the package's own modules; an import statement would be one of the whole package
+    _native: Any = import_module("throughtime.kernels._native")
 except ImportError as error:  # built without a compiler
     _native = None
     _missing: ImportError | None = error
