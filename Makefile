@@ -52,7 +52,7 @@ soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files a
 		tests/storage tests/generalization/test_interrupts.py
 
 # An environment of its own that sees the packages of .venv but not its editable installation.
-build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/kernels/*.py)
+build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/kernels/*.py src/throughtime/kernels/*/*.py)
 	@$(PYTHON) -m venv build/sanitize/venv
 	@$(BIN)/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))' \
 		> "$$(build/sanitize/venv/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/outer.pth"

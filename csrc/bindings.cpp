@@ -1,4 +1,4 @@
-// The extension module. Tensors come as integer addresses with sizes and strides that kernels/native.py has checked:
+// The extension module. Tensors come as integer addresses with sizes and strides that kernels/native has checked:
 // nothing here knows of torch, so one build serves every version of it.
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
@@ -91,7 +91,7 @@ Rule rule_named(const std::string& name) {
   throw std::invalid_argument("rule needs one of adam, adamw, sgd, got " + name);
 }
 
-// What an optimizer's step reads and writes but for the gradients, in kernels/lockstep.py's order.
+// What an optimizer's step reads and writes but for the gradients, in kernels/native/training.py's order.
 template <class Real>
 Update<Real> update_of(const std::string& rule, const Strides& shape, const std::array<double, 3>& constants,
                        const Addresses& tensors) {
