@@ -1,5 +1,7 @@
 """Corrected intervals of a mean over folds."""
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,7 +9,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from throughtime.errors import ParameterError
-from throughtime.generalization.intervals import corrected_interval
+from throughtime.generalization.intervals import corrected_interval, naive_interval
 
 
 @pytest.mark.parametrize(("n_folds", "inflation"), [(5, 1.5), (10, 1.4529663)])
@@ -44,6 +46,14 @@ def test_a_fold_without_a_score_is_left_out_and_counted() -> None:
     assert with_gap.method == (
         "95 % corrected resampled t (Nadeau & Bengio 2003), 3 folds (2 of 5 folds left out, without a score)"
     )
+
+
+@pytest.mark.parametrize("interval", [lambda scores: corrected_interval(scores, 90, 10), naive_interval])
+@pytest.mark.parametrize("size", [2.0**300, 2.0**600, 2.0**1020])
+def test_scores_whose_squares_are_no_floats_have_the_interval_of_their_size(interval: Any, size: float) -> None:
+    scores = np.array([0.5, 0.75, 0.25, 1.0])
+    plain, large = interval(scores), interval(scores * size)
+    assert (large.mean, large.low, large.high) == tuple(size * end for end in (plain.mean, plain.low, plain.high))
 
 
 def test_too_few_folds_have_no_interval_and_say_why() -> None:

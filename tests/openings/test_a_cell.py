@@ -11,10 +11,11 @@ import torch
 from leaky_cell import LEAKY
 from sklearn.base import clone
 
-from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor
+from throughtime import LockstepSearchCV, SequenceClassifier, SequenceRegressor, evaluate
 from throughtime.errors import ParameterError
 from throughtime.estimators import fit_members
 from throughtime.kernels import CELLS, CellSpec
+from throughtime.study import Run
 
 SMALL: dict[str, Any] = {"cell": LEAKY, "hidden_size": 5, "max_epochs": 3, "batch_size": 8, "random_state": 0}
 RNG = np.random.default_rng(0)
@@ -83,3 +84,17 @@ def test_a_search_compares_it_with_others() -> None:
     assert list(search.cv_results_["param_cell"]) == [LEAKY, "gru"]
     alone = SequenceClassifier(**SMALL | {"cell": search.best_params_["cell"]}).fit(X, Y)
     assert same(alone, search.best_estimator_)
+
+
+def test_a_study_of_it_is_written_and_read_with_the_cell_handed_in(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(20, 5, 2))
+    net = SequenceRegressor(cell=LEAKY, hidden_size=3, max_epochs=2, random_state=0)
+    evaluated = evaluate(net, X, X.mean((1, 2)), cv=2, baselines=False)
+    evaluated.save(tmp_path / "run")
+    with pytest.raises(ParameterError, match="holds the weights of 'leaky'"):
+        _ = Run.open(tmp_path / "run").estimator
+    run = Run.open(tmp_path / "run", cell=LEAKY)
+    np.testing.assert_array_equal(run.estimator.predict(X), evaluated.estimator.predict(X))
+    assert run.config["parameters"]["cell"] == "leaky"
+    assert [score.model for score in run.scores] == ["LEAKY"]

@@ -5,11 +5,13 @@ https://doi.org/10.1023/A:1024068626366, section 3; Bates, Hastie & Tibshirani (
 estimate and how well does it do it?, JASA 119, 1434-1445, https://arxiv.org/abs/2104.00673, algorithm 1.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from numpy import ndarray
 from numpy.typing import ArrayLike
 from scipy import stats
 
@@ -67,8 +69,9 @@ def corrected_interval(scores: ArrayLike, n_train: ArrayLike, n_test: ArrayLike,
         mean = float(values[scored][0]) if n_scored else float("nan")
         return Interval(mean, None, None, level, f"no interval: {reason}")
     values, ratios = values[scored], ratios[scored]
-    mean = float(values.mean())
-    error = float(np.sqrt(values.var(ddof=1) * (1 / n_scored + ratios.mean())))
+    values, scale = _scaled(values)
+    mean = float(values.mean()) * scale
+    error = float(np.sqrt(values.var(ddof=1) * (1 / n_scored + ratios.mean()))) * scale
     half = float(stats.t.ppf((1 + level) / 2, n_scored - 1)) * error
     method = f"{100 * level:g} % corrected resampled t (Nadeau & Bengio 2003), {n_scored} folds"
     if n_scored < len(scored):
@@ -95,10 +98,17 @@ def naive_interval(scores: ArrayLike, level: float = 0.95) -> Interval:
         For fewer than two scores, one that is not finite, or a level outside (0, 1).
     """
     values = _checked(scores, level)
-    half = float(stats.norm.ppf((1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values)))
-    mean = float(values.mean())
+    values, scale = _scaled(values)
+    half = float(stats.norm.ppf((1 + level) / 2) * values.std(ddof=1) / np.sqrt(len(values))) * scale
+    mean = float(values.mean()) * scale
     method = f"{100 * level:g} % naive: too narrow, training sets overlap; {len(values)} examples"
     return Interval(mean, mean - half, mean + half, level, method)
+
+
+def _scaled(values: ndarray) -> tuple[ndarray, float]:
+    """Values whose squares are no infinity, and what to multiply what is made of them with: a power of two, or 1."""
+    scale = 2.0 ** max(0, math.frexp(float(np.abs(values).max()))[1] - 500)
+    return values / scale, scale
 
 
 def nested_interval(

@@ -3,7 +3,7 @@
 import io
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import numpy as np
 import pyarrow as pa
@@ -14,7 +14,7 @@ from pydantic import Field
 from throughtime.data import Columns
 from throughtime.errors import ParameterError, StorageError
 from throughtime.generalization import Finding, Interval
-from throughtime.parameters import SCHEMAS, check_values, declared, renamed
+from throughtime.parameters import SCHEMAS, CellName, check_values, declared, renamed
 from throughtime.records import Records
 from throughtime.storage import typed
 from throughtime.study.results import Fold, Table
@@ -142,13 +142,21 @@ def config_of(value: Any, source: str) -> dict[str, Any]:
         parameters = renamed(checked.parameters)
         if "random_state" not in parameters:
             raise ParameterError("random_state needs a value, got none")
-        check_values(schema, {name: value for name, value in parameters.items() if name in declared(schema)})
+        known = {name: value for name, value in parameters.items() if name in declared(schema)}
+        if _is_name_of_own_cell(known.get("cell")):
+            del known["cell"]
+        check_values(schema, known)
     except ParameterError as error:
         raise StorageError(f"{source} needs to hold the settings of a run, but {error}") from error
     columns = {
         name: list(value) if isinstance(value, tuple) else value for name, value in asdict(checked.columns).items()
     }
     return asdict(checked) | {"columns": columns, "parameters": parameters}  # nothing that was not looked at
+
+
+def _is_name_of_own_cell(cell: Any) -> bool:
+    """Whether a cell may be one of the user's own, of which a run has the name alone; the estimator's file says so."""
+    return isinstance(cell, str) and cell.isidentifier() and cell not in get_args(CellName)
 
 
 def folds_of(value: Any, source: str) -> list[Fold]:

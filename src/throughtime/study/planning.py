@@ -167,12 +167,13 @@ def plan(
 
 
 def parameters_in_config(model: SequenceEstimator) -> dict[str, Any]:
-    """An estimator's parameters as JSON can hold them: classes as text, a factory by its name."""
+    """An estimator's parameters as JSON can hold them: classes as text, a factory and a cell by their names."""
     parameters: dict[str, Any] = model.get_params(deep=False)
     if isinstance(parameters.get("class_weight"), Mapping):
         parameters["class_weight"] = {str(label): weight for label, weight in parameters["class_weight"].items()}
     if parameters.get("module") is not None:
         parameters["module"] = getattr(parameters["module"], "__qualname__", type(parameters["module"]).__qualname__)
+    parameters["cell"] = getattr(parameters["cell"], "name", parameters["cell"])
     return parameters
 
 

@@ -28,14 +28,16 @@ class Run:
         The run as ``throughtime.storage.read_run`` opens it.
     module
         The factory of the networks, where the estimator was given one: a run holds their weights, not their code.
+    cell
+        The same for a `CellSpec` of the user's own.
     """
 
-    def __init__(self, files: storage.Run, module: Any = None) -> None:
+    def __init__(self, files: storage.Run, module: Any = None, cell: Any = None) -> None:
         self._files = files
-        self._module = module
+        self._code = module, cell
 
     @classmethod
-    def open(cls, directory: str | Path, *, module: Any = None) -> Self:
+    def open(cls, directory: str | Path, *, module: Any = None, cell: Any = None) -> Self:
         """Open a run.
 
         Raises
@@ -43,7 +45,7 @@ class Run:
         StorageError
             If there is no run, or a file is missing, damaged or not of it.
         """
-        return cls(storage.read_run(Path(directory)), module)
+        return cls(storage.read_run(Path(directory)), module, cell)
 
     @property
     def directory(self) -> Path:
@@ -109,7 +111,7 @@ class Run:
     @cached_property
     def estimator(self) -> SequenceEstimator:
         """The network of the first seed, trained on all training series."""
-        return from_plain(self._files.json(FACTS), self._files.arrays(WEIGHTS), str(self.directory), self._module)
+        return from_plain(self._files.json(FACTS), self._files.arrays(WEIGHTS), str(self.directory), *self._code)
 
     @cached_property
     def members(self) -> list[StudyMember]:
@@ -122,7 +124,7 @@ class Run:
                 members.append(StudyMember(entry.seed, entry.fold, None, entry.failure))
                 continue
             weights = contents.member_arrays(arrays, entry.prefix)
-            estimator = from_plain(facts, weights, f"{source}: {entry.prefix}", self._module)
+            estimator = from_plain(facts, weights, f"{source}: {entry.prefix}", *self._code)
             members.append(StudyMember(entry.seed, entry.fold, estimator))
         return members
 
