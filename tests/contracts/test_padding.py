@@ -11,6 +11,7 @@ from throughtime import SequenceClassifier, SequenceRegressor, fit_members
 from throughtime.data import Sequences
 from throughtime.estimators import SequenceEstimator, members
 from throughtime.kernels import native_available
+from throughtime.kernels.native import NativeBackend
 from throughtime.training import evaluation, passes
 
 HUGE = 1_000_000_000
@@ -88,23 +89,23 @@ def test_members_whose_data_are_smaller_than_a_batch_train_the_same_alone_or_in_
 
 
 class Rows:
-    """How many rows each batch had that was gathered."""
+    """How many rows each batch had that was loaded."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.training: list[int] = []
         self.evaluation: list[int] = []
         for module, seen in ((passes, self.training), (evaluation, self.evaluation)):
 
-            def gather(*arguments: Any, taken: Any = module.gather, seen: list[int] = seen) -> Any:
-                batch = taken(*arguments)
-                seen.append(batch.x.shape[2])
-                return batch
+            def load(*arguments: Any, taken: Any = module.load_batches, seen: list[int] = seen) -> Any:
+                for batch in taken(*arguments):
+                    seen.append(batch.x.shape[2])
+                    yield batch
 
-            monkeypatch.setattr(module, "gather", gather)
+            monkeypatch.setattr(module, "load_batches", load)
 
 
 @needs_native
-@pytest.mark.parametrize("options", [{"num_layers": 2}, {"pooling": "mean"}, {"dropout": 0.1}], ids=str)
+@pytest.mark.parametrize("options", [{"num_layers": 2}, {"pooling": "mean"}, {"zoneout": 0.1}], ids=str)
 def test_a_step_has_as_many_rows_as_the_largest_members_series(
     options: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -128,13 +129,13 @@ def test_one_long_series_is_trained_and_predicted_as_one_row(monkeypatch: pytest
 @needs_native
 def test_whole_steps_are_handed_no_padding(monkeypatch: pytest.MonkeyPatch) -> None:
     widths = []
-    taken = passes.train_steps
+    taken = NativeBackend.train_steps
 
-    def noted(*arguments: Any) -> None:
-        widths.append(arguments[7].shape[1])
-        taken(*arguments)
+    def noted(backend: NativeBackend, *arguments: Any) -> None:
+        widths.append(arguments[5].shape[1])
+        taken(backend, *arguments)
 
-    monkeypatch.setattr(passes, "train_steps", noted)
+    monkeypatch.setattr(NativeBackend, "train_steps", noted)
     SequenceRegressor(**SMALL, batch_size=HUGE).fit(X, Y)
     assert set(widths) == {N}
 
