@@ -264,3 +264,19 @@ def test_arrays_of_something_else_are_refused():
     ):
         with pytest.raises(DataError, match=r"a state needs the arrays of GroupState\.to_arrays, got others"):
             GroupState.from_arrays(damaged)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_state_whose_moments_are_not_whole_is_refused(optimizer):
+    data = Data()
+    members, recipe = [data.member(seed=1, max_epochs=3)], replace(RECIPE, optimizer=optimizer)
+    _, states = run(NET, recipe, data, members)
+    whole = states[0].to_arrays()
+    names = [name for name in whole if name.startswith("optimizer_")]
+    for name in names:
+        short = {other: value for other, value in whole.items() if other != name}
+        wide = whole | {name: whole[name].repeat(2, -1)} if whole[name].ndim > 1 else short
+        cast = whole | {name: whole[name].astype("f2")}
+        for broken in (short, wide, cast):
+            with pytest.raises(ParameterError, match=f"state needs {name.removeprefix('optimizer_')} as {optimizer}"):
+                train(NET, recipe, data.inputs, members, state=GroupState.from_arrays(broken))

@@ -72,7 +72,7 @@ def train(
     digests = cache(partial(digests_of, net, recipe, inputs, members))
     places = range(len(members)) if places is None else places
     if state is not None:
-        _check_state(state, net, digests())
+        _check_state(state, net, recipe, digests())
         state = state.copy(recipe.device)
         for member, place in zip(state.members, places, strict=True):
             member.place = place
@@ -135,7 +135,7 @@ def _first_state(group: Group, digests: Callable[[], Mapping[str, Any]]) -> Grou
     return GroupState(0, layout, weights, {}, members, digests)
 
 
-def _check_state(state: GroupState, net: Net, digests: Mapping[str, Any]) -> None:
+def _check_state(state: GroupState, net: Net, recipe: Recipe, digests: Mapping[str, Any]) -> None:
     """Refuse a state of something else."""
     found, expected = state.digests(), digests["members"]
     if len(state.members) != len(expected):
@@ -151,6 +151,23 @@ def _check_state(state: GroupState, net: Net, digests: Mapping[str, Any]) -> Non
     if others:
         raise ParameterError(
             f"state needs to be of what is trained, got another {others[0]}; train without it to begin anew"
+        )
+    if state.running:
+        _check_tensors(state, recipe)
+
+
+def _check_tensors(state: GroupState, recipe: Recipe) -> None:
+    """Refuse weights or moments that the optimizer's steps could not go on from."""
+    rows = state.weights.shape
+    expected = {"weights": (rows, recipe.dtype), "steps": (rows[:1], torch.float64), "exp_avg": (rows, recipe.dtype)}
+    if recipe.optimizer != "sgd":
+        expected["exp_avg_sq"] = (rows, recipe.dtype)
+    found = {name: (value.shape, value.dtype) for name, value in (state.optimizer | {"weights": state.weights}).items()}
+    if found != expected:
+        name = next(name for name in expected | found if found.get(name) != expected.get(name))
+        raise ParameterError(
+            f"state needs {name} as {recipe.optimizer} keeps it, {expected.get(name, 'none')}, "
+            f"got {found.get(name, 'none')}"
         )
 
 
