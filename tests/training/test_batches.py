@@ -136,6 +136,8 @@ def test_an_epochs_steps_are_filled_up_to_their_rows():
     order = np.array([[4, 0, 2, 1, 3], [1, 0, -1, -1, -1]])
     assert padded_places(order, 3, 3).tolist() == [[4, 0, 2, 1, 3, -1], [1, 0, -1, -1, -1, -1]]
     assert padded_places(order[1:, :2], 8, 2).tolist() == [[1, 0]]
+    assert padded_places(order[1:, :2], 10**12, 2).tolist() == [[1, 0]]  # without memory for so many
+    assert padded_places(order[1:, :2], 10**12, 3).tolist() == [[1, 0, -1]]
 
 
 def test_every_epoch_visits_each_series_once_in_an_order_of_the_members_own():

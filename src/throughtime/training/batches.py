@@ -119,6 +119,7 @@ def row_by_row(net: Net, like: Tensor) -> bool:
 def padded_places(order: Int[ndarray, "member place"], size: int, rows: int) -> Int[ndarray, "member padded_place"]:
     """The positions of an epoch in steps of ``size``, each filled up to ``rows`` with -1, of which it has no more."""
     members, count = order.shape
+    size = min(size, max(count, rows))  # a batch may be said to be of far more series than there are
     filled: ndarray = np.pad(order, ((0, 0), (0, -count % size)), constant_values=-1).reshape(members, -1, size)
     return filled[:, :, :rows].reshape(members, -1)
 
