@@ -62,21 +62,7 @@ def gather_standardized(
     scale: Float[Tensor, "member channel"],
     dtype: torch.dtype | None = None,
 ) -> Float[Tensor, "member time batch channel"]:
-    """Series side by side, ``(x - shift) / scale``, what is missing or beyond a series' end at zero.
-
-    Parameters
-    ----------
-    time
-        Steps of the result.
-    values, static, shift, scale
-        Of one dtype, in which is computed.
-    begins, lengths
-        Where each series begins in ``values``, and its steps: none for padding.
-    series
-        Its row of ``static``, whose columns follow the channels at every step.
-    dtype
-        Of the result: that of the values, or float32 from float64.
-    """
+    """See ``Backend.gather``."""
     source, real = values.dtype, dtype or values.dtype
     columns = 0 if static is None else static.shape[1]
     x = large_tensor(values.new_empty(0, dtype=real), len(begins), time, begins.shape[1], values.shape[1] + columns)
@@ -118,19 +104,9 @@ def train_steps(
     ----------
     kind, hidden
         The layer's, without noise.
-    loss, outputs
-        ``cross_entropy`` of so many classes, or ``squared_error`` of one output.
-    places
-        Where w_ih, w_hh, b_ih, b_hh and the output layer's weight and bias begin in a member's row of weights.
-    order
-        Positions of the samples in the order of the pass, behind those of a smaller sample filled with -1.
-    batch
-        Series per step; a last one may have fewer.
-    steps
-        Which of the pass to take.
-    result
-        Its sums are added to, its norms of these steps written.
-    dropout, norms
+    outputs
+        Classes; 1 with ``squared_error``.
+    loss, places, update, training_data, order, batch, steps, result, dropout, norms
         As ``Backend.train_steps`` has them.
     """
     if loss == "squared_error" and outputs != 1:
