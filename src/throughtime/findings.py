@@ -114,7 +114,7 @@ class Check:
         ----------
         most_work
             A check that would look at more values than so many is not made, and its verdict says so.
-        available
+        **available
             The inputs there are, by name; those that the check does not need are left aside, ``None`` is none.
 
         Raises
@@ -168,7 +168,7 @@ def run_checks(checks: Iterable[Check], *, most_work: float | None = None, **ava
     ----------
     checks
         In the order of their findings.
-    most_work, available
+    most_work, **available
         As `Check.run` takes them.
 
     Returns
