@@ -63,6 +63,7 @@ def test_help_shows_the_parameters():
     shown = pydoc.plain(pydoc.render_doc(SequenceClassifier))
     assert "hidden_size : int of at least 1 and of at most 1,000,000, default=64" in shown
     assert "Units per layer and direction." in shown
+    assert "'peephole_lstm'} or CellSpec, default='gru'" in shown
 
 
 def test_a_subclass_keeps_its_docstring_or_inherits_ours():

@@ -67,6 +67,10 @@ def test_a_perturbation_disturbs_its_own_member_and_no_other() -> None:
     assert plain[2].history_ != disturbed[2].history_
     with pytest.raises(ParameterError, match=r"^fit_members needs perturbations for each of 5 members, got 1$"):
         fit_members(NETS, ragged(), classes(), perturbations=[()])
+    with pytest.raises(
+        ParameterError, match=r"a tuple of them for each member, got Doubled for member 1; a tuple of one"
+    ):
+        fit_members(NETS, ragged(), classes(), perturbations=[(), Doubled(), (), (), ()])
 
 
 def test_classifiers_and_regressors_of_one_data_set_train_in_one_call() -> None:

@@ -230,7 +230,7 @@ def test_an_existing_output_is_refused_at_the_start_and_at_the_end(
     directory = tmp_path / "run"
     make(directory)
     for refuse in (claim, lambda place: write_run(place, FILES, FACTS)):
-        with pytest.raises(StorageError, match=f"^{directory} exists; choose another --out or remove it$"):
+        with pytest.raises(StorageError, match=f"^{directory} exists; choose another directory or remove it$"):
             refuse(directory)
     assert os.listdir(tmp_path) == ["run"]
 
@@ -245,7 +245,7 @@ def test_an_output_that_appears_while_the_run_is_written_is_refused(
         directory.mkdir(exist_ok=True)
 
     monkeypatch.setattr("throughtime.storage.run.write_file", write_and_intrude)
-    with pytest.raises(StorageError, match=r"exists; choose another --out"):
+    with pytest.raises(StorageError, match=r"exists; choose another directory"):
         write_run(directory, FILES, FACTS)
     assert os.listdir(tmp_path) == ["run"]
     assert os.listdir(directory) == []

@@ -246,6 +246,7 @@ MISTAKES: dict[str, tuple[dict[str, Any], type[ThroughtimeError], str]] = {
     "a wrong parameter": ({"estimator": classifier(hidden_size=0)}, ParameterError, "^hidden_size needs"),
     "few weights": ({"sample_weight": [1.0]}, DataError, "^sample_weight needs one value per series"),
     "negative weights": ({"sample_weight": -np.ones(20)}, DataError, "^sample_weight needs finite values of at least"),
+    "baselines by name": ({"baselines": "ridge"}, ParameterError, "^baselines needs True or False, got 'ridge'"),
     "season of classes": ({"season": 3}, ParameterError, "^season"),
 }
 

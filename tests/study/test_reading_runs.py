@@ -16,7 +16,7 @@ from typer.testing import CliRunner
 
 from throughtime import evaluate, read, storage
 from throughtime.cli.app import app
-from throughtime.errors import StorageError
+from throughtime.errors import ParameterError, StorageError
 from throughtime.storage import MANIFEST, read_run
 from throughtime.storage.manifest import manifest_bytes
 from throughtime.study import Run, Study
@@ -109,6 +109,7 @@ def test_a_run_gives_back_what_the_study_held(kind: str, place: Path, tmp_path: 
         name: value for name, value in plain.items() if name != "seconds"
     }
     np.testing.assert_equal(asdict(run.metrics), asdict(study.metrics))  # NaN where there is no score
+    assert run.config["columns"] == study.config["columns"]
     assert run.findings == study.findings
     assert repr(run.scores) == repr(study.scores)
     for fold, held in zip(run.folds, study.folds, strict=True):
@@ -279,5 +280,7 @@ def test_a_save_that_is_refused_or_interrupted_leaves_nothing(
 def test_what_is_no_run_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StorageError, match="needs to be the directory of a run, got nothing"):
         Run.open(tmp_path / "none")
+    with pytest.raises(ParameterError, match=r"^directory needs a path, got 3$"):
+        Run.open(3)  # type: ignore[arg-type]
     with pytest.raises(StorageError, match=r"needs a manifest\.json to be a run, got none"):
         Run.open(tmp_path)

@@ -11,6 +11,7 @@ import pytest
 import torch
 from test_lockstep import CHANNELS, CLASSES, NET, RECIPE, Data, same_bits
 
+from throughtime.errors import ParameterError
 from throughtime.nn import FactoryNetwork
 from throughtime.training import EpochReports, Executor, GroupState, Job, Observer, Trained, shown, train, train_jobs
 
@@ -73,6 +74,15 @@ def test_members_are_counted_through_all_jobs_unless_they_have_places():
     seen.clear()
     list(train_jobs([replace(jobs[0], places=[8, 5]), jobs[1]], observers=[Places()]))
     assert seen == [[8, 5], [2]]
+
+
+@pytest.mark.parametrize(
+    ("executor", "given"), [(3, "3"), (ThreadPoolExecutor, "the class ThreadPoolExecutor"), ("threads", "'threads'")]
+)
+@pytest.mark.usefixtures("types_unchecked")
+def test_what_is_no_executor_is_refused(executor, given):
+    with pytest.raises(ParameterError, match=f"^executor needs an object with map, .* got {given}$"):
+        train_jobs(jobs_of(Data()), executor=executor)
 
 
 def test_a_job_goes_on_from_its_state():

@@ -276,7 +276,16 @@ def giving(**methods: object) -> Perturbation:
 @pytest.mark.parametrize(
     ("methods", "message"),
     [
-        ({"transform": torch.zeros(1)}, "Broken.transform needs to give two tensors, x and lengths, got Tensor"),
+        (
+            {"transform": torch.zeros(1)},
+            "Broken.transform needs to give two tensors, x and lengths, in a tuple, got Tensor",
+        ),
+        ({"transform": (torch.zeros(1), [1])}, "in a tuple, got a tuple of 2: Tensor, list"),
+        (
+            {"transform": (torch.full((3, 16, CHANNELS), torch.nan, dtype=torch.float64), torch.full((16,), 3))},
+            "Broken.transform needs to give finite values up to each series' end, got NaN or inf",
+        ),
+        ({"mask": np.full((16, 6), np.inf)}, "Broken.mask needs to give finite numbers, got NaN or inf"),
         ({"transform": (torch.zeros(3, 2, 1), torch.ones(16, dtype=torch.int64))}, r"got \(3, 2, 1\)"),
         (
             {"transform": (torch.zeros(3, 16, CHANNELS, dtype=torch.float64), torch.ones(16))},
@@ -303,6 +312,14 @@ def test_keys_tell_the_perturbations_of_a_member_apart():
         train(NET, RECIPE, data.inputs, [data.member(perturbations=(Jitter(0.1), Jitter(0.2)))])
     with pytest.raises(ParameterError, match="Perturbation needs a key that is a whole number from 0 up, got None"):
         train(NET, RECIPE, data.inputs, [data.member(perturbations=(Perturbation(),))])
+
+
+@pytest.mark.parametrize("stranger", [Jitter, "jitter", None])
+@pytest.mark.usefixtures("types_unchecked")
+def test_what_is_no_perturbation_is_refused(stranger):
+    data = Data()
+    with pytest.raises(ParameterError, match="perturbations of a member need to be a Perturbation each, got "):
+        train(NET, RECIPE, data.inputs, [data.member(perturbations=(stranger,))])
 
 
 class Last(torch.nn.Module):

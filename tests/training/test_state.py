@@ -1,5 +1,6 @@
 """The state of a run: training goes on from it, bit for bit, after any epoch."""
 
+import pickle
 from dataclasses import replace
 from functools import partial
 
@@ -216,6 +217,27 @@ def test_a_state_of_something_else_is_refused():
     ):
         refused("got another member 1", members=[members[0], replace(members[1], **changed)])
     refused("got another member 0", members=members[::-1])
+
+
+def test_a_state_read_from_arrays_can_be_pickled():
+    data = Data()
+    members = company(data, NET)
+    _, states = run(NET, RECIPE, data, members)
+    read = GroupState.from_arrays(states[0].to_arrays())
+    again = pickle.loads(pickle.dumps(read))
+    assert same(run(NET, RECIPE, data, members, again)[0], run(NET, RECIPE, data, members, read)[0])
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_arguments_that_are_none_of_theirs_are_refused():
+    data = Data()
+    members = [data.member(seed=seed) for seed in (1, 2)]
+    with pytest.raises(ParameterError, match=r"^state needs a GroupState, got dict; GroupState\.from_arrays makes"):
+        train(NET, RECIPE, data.inputs, members, state={})
+    for places in ([], [1], [1, 1]):
+        with pytest.raises(ParameterError, match=r"^places needs a number of its own for each of 2 members, got "):
+            train(NET, RECIPE, data.inputs, members, places=places)
+    assert train(NET, RECIPE, data.inputs, []) == []
 
 
 def test_equal_parts_have_one_digest_and_others_another():

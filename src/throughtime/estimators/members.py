@@ -98,6 +98,12 @@ def fit_members(
     for name, values in by_member.items():
         if values is not None and len(values) != len(estimators):
             raise ParameterError(f"fit_members needs {name} for each of {len(estimators)} members, got {len(values)}")
+    for m, own in enumerate(perturbations or ()):
+        if not isinstance(own, tuple | list):
+            raise ParameterError(
+                f"perturbations needs a tuple of them for each member, got {type(own).__name__} for member {m}; "
+                "a tuple of one is (perturbation,)"
+            )
     problem = Problem(estimators, X, y, sample_weight, groups)
     requests = [
         Fit(estimator, problem, **{name: values[m] for name, values in by_member.items() if values is not None})

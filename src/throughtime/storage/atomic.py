@@ -48,7 +48,7 @@ def claim_file(path: Path) -> None:
         If something is there already, or no file can be made there.
     """
     if os.path.lexists(path):
-        raise StorageError(f"{path} exists; choose another --output or remove it")
+        raise StorageError(f"{path} exists; choose another file or remove it")
     with refusals_named(path):
         probe_file(path)
 

@@ -164,7 +164,7 @@ def _remove_empty(made: Sequence[Path]) -> None:
 
 def _refuse_existing(directory: Path) -> None:
     if os.path.lexists(directory):
-        raise StorageError(f"{directory} exists; choose another --out or remove it")
+        raise StorageError(f"{directory} exists; choose another directory or remove it")
 
 
 def _absent_parents(directory: Path) -> list[Path]:

@@ -96,6 +96,8 @@ def evaluate(
     'GRU'
     """
     _check_estimator(estimator)
+    if not isinstance(baselines, bool | np.bool_):
+        raise ParameterError(f"baselines needs True or False, got {baselines!r}")
     with _in_python_words():
         data = _dataset(X, y, groups, "X", estimator.layout)
         if isinstance(test, tuple):

@@ -153,7 +153,7 @@ def plan(
         "test": None if test is None or fraction is not None else test.source,
         "split": fraction,
         "task": "classification" if is_classifier(model) else "regression",
-        "columns": asdict(train.columns),
+        "columns": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(train.columns).items()},
         "channels": train.X.channel_names,
         "target": train.target,
         "cv": _named(cv),

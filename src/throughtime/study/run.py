@@ -1,12 +1,14 @@
 """A run on disk, read file by file, each checked against the manifest and each value of its type."""
 
 from functools import cached_property
+from os import PathLike
 from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 
 from throughtime import storage
+from throughtime.errors import ParameterError
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, from_plain
 from throughtime.generalization import Finding
 from throughtime.records import Records
@@ -37,14 +39,18 @@ class Run:
         self._code = module, cell
 
     @classmethod
-    def open(cls, directory: str | Path, *, module: Any = None, cell: Any = None) -> Self:
+    def open(cls, directory: str | PathLike[str], *, module: Any = None, cell: Any = None) -> Self:
         """Open a run.
 
         Raises
         ------
         StorageError
             If there is no run, or a file is missing, damaged or not of it.
+        ParameterError
+            For a directory that is no path.
         """
+        if not isinstance(directory, str | PathLike):
+            raise ParameterError(f"directory needs a path, got {directory!r}")
         return cls(storage.read_run(Path(directory)), module, cell)
 
     @property

@@ -6,6 +6,7 @@ from functools import partial
 from itertools import accumulate
 from typing import Protocol, runtime_checkable
 
+from throughtime.errors import ParameterError
 from throughtime.nn import Net
 from throughtime.training.lockstep import train
 from throughtime.training.members import Inputs, Member, Recipe, Trained
@@ -63,7 +64,15 @@ def train_jobs(
     Returns
     -------
     One list per job, as `train` gives it, in order; each can be taken as soon as it and those before it are there.
+
+    Raises
+    ------
+    ParameterError
+        For an executor that is none.
     """
+    if executor is not None and (isinstance(executor, type) or not isinstance(executor, Executor)):
+        given = f"the class {executor.__name__}" if isinstance(executor, type) else repr(executor)
+        raise ParameterError(f"executor needs an object with map, such as a ThreadPoolExecutor(), got {given}")
     firsts = accumulate((len(job.members) for job in jobs), initial=0)
     counted = [
         job if job.places is not None else replace(job, places=range(first, first + len(job.members)))

@@ -68,7 +68,15 @@ def train(
         For a state of other members, or of another network, recipe or inputs; for a perturbation that gives what does
         not fit.
     """
+    if not members:
+        return []
     check_perturbations(members)
+    if state is not None and not isinstance(state, GroupState):
+        raise ParameterError(
+            f"state needs a GroupState, got {type(state).__name__}; GroupState.from_arrays makes one of arrays"
+        )
+    if places is not None and (len(places) != len(members) or len(set(places)) < len(places)):
+        raise ParameterError(f"places needs a number of its own for each of {len(members)} members, got {list(places)}")
     digests = cache(partial(digests_of, net, recipe, inputs, members))
     places = range(len(members)) if places is None else places
     if state is not None:

@@ -30,6 +30,9 @@ def check_perturbations(members: Sequence[Member]) -> None:
     for member in members:
         keys = [getattr(perturbation, "key", None) for perturbation in member.perturbations]
         for key, perturbation in zip(keys, member.perturbations, strict=True):
+            if isinstance(perturbation, type) or not isinstance(perturbation, Perturbation):
+                given = repr(perturbation)
+                raise ParameterError(f"perturbations of a member need to be a Perturbation each, got {given}")
             if not isinstance(key, int) or key < 0:
                 raise ParameterError(
                     f"{type(perturbation).__name__} needs a key that is a whole number from 0 up, got {key!r}"
@@ -163,7 +166,12 @@ def _check_inputs(perturbation: Perturbation, transformed: Any, x: Tensor, lengt
     if not (
         isinstance(transformed, tuple) and len(transformed) == 2 and all(isinstance(t, Tensor) for t in transformed)
     ):
-        raise ParameterError(f"{name} needs to give two tensors, x and lengths, got {type(transformed).__name__}")
+        given = (
+            f"a tuple of {len(transformed)}: {', '.join(type(part).__name__ for part in transformed)}"
+            if isinstance(transformed, tuple)
+            else type(transformed).__name__
+        )
+        raise ParameterError(f"{name} needs to give two tensors, x and lengths, in a tuple, got {given}")
     new_x, new_lengths = transformed
     if new_x.dim() != 3 or new_x.shape[1:] != x.shape[1:] or (new_x.dtype, new_x.device) != (x.dtype, x.device):
         raise ParameterError(
@@ -178,6 +186,9 @@ def _check_inputs(perturbation: Perturbation, transformed: Any, x: Tensor, lengt
     least, most = int(new_lengths.min()), int(new_lengths.max())
     if least < 1 or most > len(new_x):
         raise ParameterError(f"{name} needs lengths from 1 to the {len(new_x)} steps of x, got {least} to {most}")
+    inside = torch.arange(len(new_x), device=x.device)[:, None] < new_lengths
+    if not new_x[inside].isfinite().all():
+        raise ParameterError(f"{name} needs to give finite values up to each series' end, got NaN or inf")
     if by_step and not torch.equal(new_lengths, lengths):
         raise ParameterError(f"{name} needs to leave lengths as they are where each step has a target, got others")
 
@@ -186,3 +197,5 @@ def _check_mask(perturbation: Perturbation, mask: Any, shape: tuple[int, ...]) -
     if not isinstance(mask, np.ndarray) or mask.shape != shape:
         found = mask.shape if isinstance(mask, np.ndarray) else type(mask).__name__
         raise ParameterError(f"{type(perturbation).__name__}.mask needs to give an array of shape {shape}, got {found}")
+    if not np.isfinite(mask).all():
+        raise ParameterError(f"{type(perturbation).__name__}.mask needs to give finite numbers, got NaN or inf")

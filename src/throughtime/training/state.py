@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -168,7 +169,7 @@ class GroupState:
                 name.removeprefix(_OPTIMIZER): value for name, value in tensors.items() if name.startswith(_OPTIMIZER)
             }
             digests: dict[str, Any] = content["digests"]
-            state = cls(content["epoch"], layout, tensors["weights"], optimizer, members, lambda: digests)
+            state = cls(content["epoch"], layout, tensors["weights"], optimizer, members, partial(dict, digests))
             rows = len(state.running)
             if state.weights.shape != (rows, layout.width) or any(len(value) != rows for value in optimizer.values()):
                 raise ValueError(f"a row of {layout.width} weights for each of {rows} running members is missing")
