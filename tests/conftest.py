@@ -8,8 +8,8 @@ import jaxtyping
 import pytest
 from jaxtyping import install_import_hook
 
-#: The rooms that hand tensors on.  Elsewhere signatures use ``Self``, which beartype refuses outside a decorated class.
-ROOMS = (
+#: The packages that hand tensors on.  Elsewhere signatures use ``Self``, which beartype refuses outside a decorated class.
+PACKAGES = (
     "kernels",
     "nn",
     "training",
@@ -18,7 +18,7 @@ ROOMS = (
 )
 
 # Before anything of the package is imported: the hook rewrites modules as they load.
-install_import_hook([f"throughtime.{room}" for room in ROOMS], "type_checking.checked")
+install_import_hook([f"throughtime.{package}" for package in PACKAGES], "type_checking.checked")
 
 # No test fails because the machine is busy.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -18,7 +18,7 @@ from throughtime.data import Sequences
 from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members, predict_members
 from throughtime.kernels import native_available
 
-# Checking shapes triples the time, and the rooms' own tests do it.
+# Checking shapes triples the time, and the packages' own tests do it.
 pytestmark = pytest.mark.usefixtures("types_unchecked")
 
 # The short sample holds cases that fail without padding to the lane, sums in order, streams of a member's own, masks of

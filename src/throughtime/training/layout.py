@@ -17,10 +17,10 @@ class Layout:
     def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
         self.shapes = dict(shapes)
         self.sizes = {name: torch.Size(shape).numel() for name, shape in self.shapes.items()}
-        self.rooms = {name: -(-size // ALIGNMENT) * ALIGNMENT for name, size in self.sizes.items()}
-        self.width = sum(self.rooms.values())
-        ends = accumulate(self.rooms.values())
-        self.places = {name: end - self.rooms[name] for name, end in zip(self.rooms, ends, strict=True)}
+        self.padded = {name: -(-size // ALIGNMENT) * ALIGNMENT for name, size in self.sizes.items()}
+        self.width = sum(self.padded.values())
+        ends = accumulate(self.padded.values())
+        self.places = {name: end - self.padded[name] for name, end in zip(self.padded, ends, strict=True)}
 
     def views(self, flat: Float[Tensor, "member weight"]) -> dict[str, Float[Tensor, "member ..."]]:
         """The named tensors, sharing memory with the rows."""
