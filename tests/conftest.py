@@ -8,7 +8,7 @@ import jaxtyping
 import pytest
 from jaxtyping import install_import_hook
 
-#: The packages that hand tensors on.  Elsewhere signatures use ``Self``, which beartype refuses outside a decorated class.
+#: Where tensors are handed on. Elsewhere signatures use ``Self``, which beartype refuses outside a decorated class.
 PACKAGES = (
     "kernels",
     "nn",
