@@ -1,17 +1,19 @@
-"""Checkpointed BPTT in torch's operations: the states between segments are kept, the segments run forward again.
+"""Checkpointed BPTT in torch's operations: states between segments are kept, the segments run forward again.
 
 Reference: Chen et al. (2016), https://arxiv.org/abs/1604.06174. ``torch.utils.checkpoint`` adds up a weight's gradient
 within each segment and the segments' sums then, which rounds otherwise than one sum over all steps. Here a segment's
-backward pass begins with the sum so far, so that every sum has the order that autograd gives it without segments.
+backward pass begins with the sums so far, so that each has the order that autograd gives it without segments.
 """
 
-from typing import Any, NamedTuple, Protocol
+from collections.abc import Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
 
 from throughtime.kernels.cells import State
 from throughtime.kernels.noise import StepNoise
+from throughtime.kernels.transforms import is_batched_gradient, is_watched
 
 
 class Tensors(NamedTuple):
@@ -26,6 +28,7 @@ class Tensors(NamedTuple):
     noise: StepNoise
 
 
+@runtime_checkable
 class Loop(Protocol):
     """A loop over the steps, in either direction."""
 
@@ -40,7 +43,11 @@ class Loop(Protocol):
 def in_segments(
     loop: Loop, tensors: Tensors, state: State, segment: int, outputs: bool
 ) -> tuple[Tensor, tuple[Tensor, ...]]:
-    """Take all steps, and keep the states where each segment begins; gives h at each step, if wanted, and the last.
+    """Take all steps, and keep the states where each segment begins.
+
+    Returns
+    -------
+    h at each step, without steps unless ``outputs``, and the last states.
 
     Raises
     ------
@@ -49,11 +56,13 @@ def in_segments(
     """
     call = _Call(loop, segment, outputs, len(tensors.per_unit))
     leaves = *tensors[:5], *tensors.per_unit, *state
-    y, *ends = _Segments.apply(call, *tensors.noise, *leaves)  # type: ignore[no-untyped-call]
+    y, *ends = _InSegments.apply(call, *tensors.noise, *leaves)  # type: ignore[no-untyped-call]
     return y, tuple(ends)
 
 
 class _Call(NamedTuple):
+    """What a call is besides its tensors: ``leaves`` are x, w_ih, w_hh, both biases, those per unit, the states."""
+
     loop: Loop
     segment: int
     outputs: bool
@@ -65,135 +74,128 @@ class _Call(NamedTuple):
         return spans[::-1] if self.loop.reverse else spans
 
     def take(
-        self, span: tuple[int, int], x: Tensor, weights: list[Tensor], noise: StepNoise, state: State
-    ) -> tuple[list[Tensor], State]:
-        tensors = Tensors(x, *weights[:4], tuple(weights[4:]), noise)
-        return self.loop.take(*span, tensors, state)
+        self, begin: int, end: int, leaves: Sequence[Tensor], noise: StepNoise
+    ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
+        """Take some steps, of which alone x is."""
+        first_state = 5 + self.per_unit
+        tensors = Tensors(*leaves[:5], tuple(leaves[5:first_state]), noise)
+        return self.loop.take(begin, end, tensors, tuple(leaves[first_state:]))
+
+
+class _Kept(NamedTuple):
+    """What the backward pass starts from."""
+
+    call: _Call
+    noise: StepNoise
+    leaves: Sequence[Tensor]
+    #: which of them a gradient is wanted of
+    needed: Sequence[bool]
+    #: the states before each segment
+    starts: Sequence[Sequence[Tensor]]
 
 
 _NOISE = len(StepNoise._fields)
 
 
-class _Segments(torch.autograd.Function):
+class _InSegments(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, call: _Call, *given: Tensor) -> tuple[Tensor, ...]:
-        noise, (x, *others) = StepNoise(*given[:_NOISE]), [t.detach() for t in given[_NOISE:]]
-        weights, state = others[: 4 + call.per_unit], tuple(others[4 + call.per_unit :])
-        y = torch.empty(*x.shape[:3] if call.outputs else (x.shape[0], 0, x.shape[2]), state[0].shape[-1]).to(x)
+    def forward(ctx: Any, call: _Call, *given: Any) -> tuple[Tensor, ...]:
+        noise, leaves = StepNoise(*given[:_NOISE]), [leaf.detach() for leaf in given[_NOISE:]]
+        first_state = 5 + call.per_unit
+        x, fixed, state = leaves[0], leaves[1:first_state], tuple(leaves[first_state:])
+        members, time, rows, _ = x.shape
+        y = state[0].new_empty(members, time if call.outputs else 0, rows, state[0].shape[-1])
         starts: list[Tensor] = []
-        for span in call.spans(x.shape[1]):
+        for begin, end in call.spans(time):
             starts.extend(state)
-            with torch.enable_grad():  # nothing asks for a gradient, unless the cell has weights of its own
-                steps, state = call.take(span, x[:, slice(*span)], weights, noise, state)
+            with torch.enable_grad():  # nothing here asks for a gradient, unless the cell has weights of its own
+                steps, state = call.take(begin, end, [x[:, begin:end], *fixed, *state], noise)
             if any(part.requires_grad for part in state):
                 raise ValueError(
-                    "segments need a cell whose step reads weights that are handed to it, got one that takes gradients "
-                    "of others; name them in its unit_weights, or leave segment out"
+                    "segments need a cell whose step takes gradients of its unit_weights alone, got one that reads "
+                    "other weights; name them in its unit_weights, or leave segment out"
                 )
             if call.outputs:
-                torch.stack(steps, 1, out=y[:, slice(*span)])
-        ctx.call, ctx.states = call, len(state)
+                torch.stack(steps, 1, out=y[:, begin:end])
+        ctx.call, ctx.count = call, len(given)
         ctx.set_materialize_grads(False)
         ctx.save_for_backward(*given, *starts)
         return y, *state
 
     @staticmethod
     def backward(ctx: Any, *outer: Tensor | None) -> tuple[Tensor | None, ...]:
-        call: _Call = ctx.call
-        count = len(ctx.needs_input_grad) - 1
-        given, starts = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
+        call, (dy, *ends) = ctx.call, outer
+        dy = dy if call.outputs else None
+        if dy is None and all(grad is None for grad in ends):
+            return (None,) * (1 + ctx.count)
+        given, starts = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+        by_segment = [starts[at : at + len(ends)] for at in range(0, len(starts), len(ends))]
         needed = ctx.needs_input_grad[1 + _NOISE :]
-        noise, leaves = StepNoise(*given[:_NOISE]), given[_NOISE:]
-        dy = outer[0] if call.outputs else None
-        backward = _whole if torch.is_grad_enabled() else _by_segment
-        if dy is None and all(grad is None for grad in outer[1:]):
-            return (None,) * (1 + count)
-        grads = backward(call, noise, leaves, needed, starts, dy, outer[1:])
-        return (None, *[None] * _NOISE, *grads)
+        kept = _Kept(call, StepNoise(*given[:_NOISE]), given[_NOISE:], needed, by_segment)
+        whole = torch.is_grad_enabled() or is_watched(*outer) or any(map(is_batched_gradient, outer))
+        grads = (_gradients_of_one_segment if whole else _gradients)(kept, dy, ends)
+        wanted = (grad if need else None for grad, need in zip(grads, needed, strict=True))
+        return (None, *[None] * _NOISE, *wanted)
 
 
-def _whole(
-    call: _Call,
-    noise: StepNoise,
-    leaves: tuple[Tensor, ...],
-    needed: tuple[bool, ...],
-    starts: tuple[Tensor, ...],
-    dy: Tensor | None,
-    ends: tuple[Tensor | None, ...],
-) -> list[Tensor | None]:
-    """Gradients that can be differentiated again, of all steps as one segment."""
-    # Aliases: one input may have been computed from another, and that path is not the loop's.
-    x, *others = [t.view_as(t) if need else t for t, need in zip(leaves, needed, strict=True)]
-    weights, state = others[: 4 + call.per_unit], tuple(others[4 + call.per_unit :])
-    steps, last = call.take((0, x.shape[1]), x, weights, noise, state)
-    results = [(torch.stack(steps, 1), dy), *zip(last, ends, strict=True)]
-    reached = [(result, grad) for result, grad in results if grad is not None]
-    wanted = [t for t, need in zip((x, *others), needed, strict=True) if need]
-    found = iter(
-        torch.autograd.grad(
-            [result for result, _ in reached],
-            wanted,
-            [grad for _, grad in reached],
-            create_graph=True,
-            materialize_grads=True,
-        )
-    )
-    return [next(found) if need else None for need in needed]
-
-
-def _by_segment(
-    call: _Call,
-    noise: StepNoise,
-    leaves: tuple[Tensor, ...],
-    needed: tuple[bool, ...],
-    starts: tuple[Tensor, ...],
-    dy: Tensor | None,
-    ends: tuple[Tensor | None, ...],
-) -> list[Tensor | None]:
-    x, *others = leaves
-    count, per_step = 4 + call.per_unit, len(ends)
-    spans = call.spans(x.shape[1])
-    dx = torch.empty_like(x) if needed[0] else None
-    sums: list[Tensor | None] = [None] * count
+def _gradients(kept: _Kept, dy: Tensor | None, ends: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """Of x, of what is the same at all steps, of the first states: one segment after the other, the last first."""
+    call, reverse = kept.call, kept.call.loop.reverse
+    x, first_state = kept.leaves[0], 5 + call.per_unit
+    dx = torch.empty_like(x) if kept.needed[0] else None
+    sums: list[Tensor | None] = [None] * (first_state - 1)
     of_state = list(ends)
+    spans = call.spans(x.shape[1])
     if dy is not None:
-        of_state[0] = _added(of_state[0], dy[:, spans[-1][0] if call.loop.reverse else -1])
-    for place, span in reversed(list(enumerate(spans))):
-        begin, end = span
+        last = dy[:, 0 if reverse else -1]
+        of_state[0] = last if of_state[0] is None else of_state[0] + last
+    for place in reversed(range(len(spans))):
+        begin, end = spans[place]
         with torch.enable_grad():
-            own = x[:, begin:end].detach().requires_grad_(needed[0])
-            weights = [t.detach().requires_grad_(need) for t, need in zip(others, needed[1 : 1 + count], strict=False)]
-            kept = starts[place * per_step : (place + 1) * per_step]
-            state = tuple(t.detach().requires_grad_() for t in kept)
-            steps, last = call.take(span, own, weights, noise, state)
-        # The sums so far, and what reaches a state beside the next step, go in first: autograd adds in that order.
-        roots: list[tuple[Tensor, Tensor | None]] = [
-            *zip(weights, sums, strict=True),
-            *zip(last, of_state, strict=True),
-        ]
+            fixed = zip(kept.leaves[1:first_state], kept.needed[1:first_state], strict=True)
+            leaves = [x[:, begin:end].detach().requires_grad_(kept.needed[0])]
+            leaves += [leaf.detach().requires_grad_(need) for leaf, need in fixed]
+            leaves += [state.detach().requires_grad_() for state in kept.starts[place]]
+            steps, states = call.take(begin, end, leaves, kept.noise)
+        # Autograd adds to a sum in the order of the steps, the last first. So what there is already goes in as the
+        # gradient of the leaf itself, before any step.
+        roots = [*zip(leaves[1:first_state], sums, strict=True), *zip(states, of_state, strict=True)]
         if dy is not None:
-            inner = range(begin, end)[1:] if call.loop.reverse else range(begin, end)[:-1]
+            inner = range(begin + 1, end) if reverse else range(begin, end - 1)
             roots += [(steps[t - begin], dy[:, t]) for t in inner]
             if place > 0:
-                roots.append((state[0], dy[:, end if call.loop.reverse else begin - 1]))
-        reached = [(result, grad) for result, grad in roots if grad is not None and result.requires_grad]
-        wanted = [t for t in (own, *weights, *state) if t.requires_grad]
-        found = dict(
-            zip(
-                map(id, wanted),
-                torch.autograd.grad(
-                    [result for result, _ in reached], wanted, [grad for _, grad in reached], allow_unused=True
-                ),
-                strict=True,
-            )
+                roots.append((leaves[first_state], dy[:, end if reverse else begin - 1]))
+        of_x, *found = _grad(roots, leaves)
+        if dx is not None and of_x is not None:
+            dx[:, begin:end] = of_x
+        sums, of_state = found[: first_state - 1], found[first_state - 1 :]
+    return [dx, *sums, *of_state]
+
+
+def _gradients_of_one_segment(kept: _Kept, dy: Tensor | None, ends: Sequence[Tensor | None]) -> list[Tensor | None]:
+    """The same where gradients are differentiated again, or stand for many."""
+    again = torch.is_grad_enabled()
+    with torch.enable_grad():
+        # Aliases: one input may have been computed from another, and that path is not the loop's.
+        leaves = [leaf.view_as(leaf) for leaf in kept.leaves]
+        steps, states = kept.call.take(0, leaves[0].shape[1], leaves, kept.noise)
+        roots = [(torch.stack(steps, 1), dy), *zip(states, ends, strict=True)]
+    return _grad(roots, leaves, create_graph=again)
+
+
+def _grad(
+    roots: Sequence[tuple[Tensor, Tensor | None]], leaves: Sequence[Tensor], create_graph: bool = False
+) -> list[Tensor | None]:
+    """Of each leaf, where it has one."""
+    reached = [(root, grad) for root, grad in roots if grad is not None and root.requires_grad]
+    wanted = [leaf for leaf in leaves if leaf.requires_grad]
+    found = iter(
+        torch.autograd.grad(
+            [root for root, _ in reached],
+            wanted,
+            [grad for _, grad in reached],
+            create_graph=create_graph,
+            allow_unused=True,
         )
-        if dx is not None:
-            dx[:, begin:end] = found[id(own)]
-        sums = [found.get(id(t)) for t in weights]
-        of_state = [found[id(t)] for t in state]
-    grads = [dx, *sums, *of_state]
-    return [grad if need else None for grad, need in zip(grads, needed, strict=True)]
-
-
-def _added(one: Tensor | None, other: Tensor) -> Tensor:
-    return other if one is None else one + other
+    )
+    return [next(found) if leaf.requires_grad else None for leaf in leaves]
