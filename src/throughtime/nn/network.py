@@ -181,6 +181,7 @@ def forward(
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output per step.
 
@@ -196,6 +197,9 @@ def forward(
         What acts inside the steps, for each layer and direction.
     deltas
         Take the norms of the gradients at the states, for each layer and direction of the built-in network.
+    segment
+        Checkpointed BPTT of the built-in network: the backward pass runs segments of so many steps forward again, and
+        of each layer and direction are kept its inputs and the states between the segments. Same bits.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -210,6 +214,7 @@ def _(
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
 ) -> Tensor:
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
@@ -226,6 +231,8 @@ def _(
         masks=between,
         noise=noise,
         deltas=deltas,
+        segment=segment,
+        outputs=net.pooling != "last",
     )
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     if masks and (mask := masks[-1]) is not None:
