@@ -57,7 +57,8 @@ def log_ratios(
 
 def mean_log_ratio(logs: Float64[ndarray, "lag series"]) -> Float64[ndarray, "lag"]:
     """Logarithm of the geometric mean over the series that are so long."""
-    return _means(logs, np.ones((1, logs.shape[1])))[0]
+    (mean,) = _means(logs, np.ones((1, logs.shape[1])))
+    return np.asarray(mean)
 
 
 def fit_horizon(

@@ -151,7 +151,7 @@ def _source(places: Sequence[Place], layer: str | None) -> Place:
     names = list(dict.fromkeys(place.module for place in places))
     if layer is not None and layer not in names:
         raise ParameterError(
-            f"layer needs the name of a recurrent layer that is called, {', '.join(names)}, got {layer!r}"
+            f"layer needs the name of a recurrent layer that is called ({', '.join(names)}), got {layer!r}"
         )
     source = [place for place in places if layer in (None, place.module)][-1]
     if int(source.recorded.lengths.max()) < 2:
