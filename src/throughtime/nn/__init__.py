@@ -13,6 +13,9 @@ from throughtime.nn.network import (
     initial_weights,
     is_bias,
     plain_module,
+    pool,
+    read_out,
+    run_recurrence,
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
@@ -43,7 +46,10 @@ __all__ = [
     "layer_directions",
     "misplaced_noise",
     "plain_module",
+    "pool",
+    "read_out",
     "run_layers",
+    "run_recurrence",
     "stack",
     "weight_shapes",
 ]
