@@ -9,6 +9,7 @@ from throughtime.kernels.cells import CELLS, CellSpec, Kind, State, find_cell
 from throughtime.kernels.dispatch import (
     BACKENDS,
     ISA_VARIABLE,
+    SEGMENT,
     backend_for,
     output_layer,
     output_layer_over_time,
@@ -31,6 +32,7 @@ __all__ = [
     "ISA_VARIABLE",
     "LANE",
     "NO_NOISE",
+    "SEGMENT",
     "Backend",
     "CellSpec",
     "DeltaNorms",

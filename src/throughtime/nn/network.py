@@ -184,6 +184,7 @@ def forward(
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output per step.
 
@@ -199,6 +200,9 @@ def forward(
         What acts inside the steps, for each layer and direction.
     deltas
         Take the norms of the gradients at the states, for each layer and direction of the built-in network.
+    segment
+        Checkpointed BPTT of the built-in network: the backward pass runs segments of so many steps forward again, and
+        of each layer and direction are kept its inputs and the states between the segments. Same bits.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -213,6 +217,7 @@ def _(
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
 ) -> Tensor:
     y, (h_n, *_) = run_recurrence(
         net, weights, x, lengths, masks=masks, input_masks=input_masks, noise=noise, deltas=deltas
@@ -253,6 +258,8 @@ def run_recurrence(
         masks=between,
         noise=noise,
         deltas=deltas,
+        segment=segment,
+        outputs=net.pooling != "last",
     )
 
 
