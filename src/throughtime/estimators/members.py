@@ -25,6 +25,7 @@ from throughtime.kernels import keeps_torch_state
 from throughtime.records import EpochProgress
 from throughtime.training import (
     EVALUATION_ROWS,
+    HEAD_STEPS,
     EpochReports,
     Executor,
     Job,
@@ -255,7 +256,8 @@ def _jobs_of(members: Sequence[tuple[int, Prepared]], pool: Pool, budget: float 
     longest = max(int(inputs.lengths[member.train.rows].max()) for member in trained)
     rows = min(recipe.batch_size, max(len(member.train.rows) for member in trained))
     size = rows, longest, recipe.dtype.itemsize
-    bytes_each = bytes_a_member(net, *size, training=True, masks=masks_of(trained))
+    reach = None if recipe.k2 is None else max(recipe.k2, HEAD_STEPS)
+    bytes_each = bytes_a_member(net, *size, training=True, masks=masks_of(trained), reach=reach)
     return [
         Job(net, recipe, inputs, [prepared.member for _, prepared in run], [number for number, _ in run])
         for run in runs(members, bytes_each, budget)

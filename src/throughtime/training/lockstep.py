@@ -70,7 +70,7 @@ def train(
     """
     if not members:
         return []
-    check_perturbations(members)
+    check_perturbations(members, recipe)
     if state is not None and not isinstance(state, GroupState):
         raise ParameterError(
             f"state needs a GroupState, got {type(state).__name__}; GroupState.from_arrays makes one of arrays"
