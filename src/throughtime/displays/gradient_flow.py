@@ -67,7 +67,7 @@ class GradientFlowDisplay:
         top = float(finite.max()) if len(finite) else 0.0
         low = max(float(finite.min()), top - DECADES) if len(finite) else -1.0
         low = min(low, top - 1)  # a flow that is the same everywhere has one color, not noise
-        shown = np.ma.array(np.where(self.norms == -np.inf, low, self.norms), mask=np.isnan(self.norms))
+        shown = np.where(self.norms == -np.inf, low, self.norms)
         self.image_ = self.ax_.imshow(
             shown, aspect="auto", cmap="viridis", vmin=low, vmax=top, interpolation="nearest", origin="upper"
         )
