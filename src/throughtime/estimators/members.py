@@ -34,6 +34,7 @@ from throughtime.training import (
     predict,
     shown,
     train_jobs,
+    watch_of,
 )
 
 E = TypeVar("E", bound=Estimator)
@@ -135,6 +136,7 @@ def fit_requests(
     -------
     The attributes that each fitted estimator has, in order; for a member that failed, its exception.
     """
+    watch_of(observers)
     results: list[Any] = [None] * len(requests)
     together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
     pools = pools_of([(request.problem.X, request.problem.forecast_key) for request in requests])

@@ -5,8 +5,9 @@ from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
 from throughtime.training.lockstep import train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
-from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord
+from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord, watch_of
 from throughtime.training.perturbations import Perturbation
+from throughtime.training.probes import Probe
 from throughtime.training.progress import EpochReports, Report, shown
 from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed, stream
@@ -24,6 +25,7 @@ __all__ = [
     "MemberState",
     "Observer",
     "Perturbation",
+    "Probe",
     "Purpose",
     "Recipe",
     "Report",
@@ -39,4 +41,5 @@ __all__ = [
     "stream",
     "train",
     "train_jobs",
+    "watch_of",
 ]
