@@ -78,7 +78,7 @@ def test_records_name_every_member_once_a_step(drawn):
     weights = torch.zeros(3, group.layout.width, dtype=RECIPE.dtype)
     optimizer = Optimizer("adam", group.decay(), torch.zeros(3, dtype=RECIPE.dtype))
     lr = torch.full((3,), 0.01, dtype=RECIPE.dtype)
-    result, active = passes.run_pass(group, weights, optimizer, 0, lr, Watch((listener,)))
+    result, active, _ = passes.run_pass(group, weights, optimizer, 0, lr, Watch((listener,)))
     seen = {
         (record.step, m): record.gradient_norms[at]
         for record in listener.records

@@ -4,6 +4,7 @@ from throughtime.displays.calibration import CalibrationDisplay
 from throughtime.displays.canvas import axes_for, set_title
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
+from throughtime.displays.flow_monitor import FlowMonitorDisplay
 from throughtime.displays.predictions import PredictionsDisplay
 from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.displays.search import SearchDisplay
@@ -11,6 +12,7 @@ from throughtime.displays.search import SearchDisplay
 __all__ = [
     "CalibrationDisplay",
     "ConfusionMatrixDisplay",
+    "FlowMonitorDisplay",
     "LearningCurveDisplay",
     "PredictionsDisplay",
     "SearchDisplay",

@@ -3,6 +3,7 @@
 from throughtime.training.batches import row_by_row
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
+from throughtime.training.flow_monitor import EveryStepFlowMonitor, FlowMonitor
 from throughtime.training.lockstep import train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
 from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord, watch_of
@@ -15,7 +16,9 @@ from throughtime.training.streams import Purpose, derived_seed, stream
 __all__ = [
     "EVALUATION_ROWS",
     "EpochReports",
+    "EveryStepFlowMonitor",
     "Executor",
+    "FlowMonitor",
     "GroupState",
     "Inputs",
     "Job",

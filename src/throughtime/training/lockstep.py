@@ -167,10 +167,10 @@ def _run_epoch(
     """Take every member through its training series once, then measure."""
     epoch, running = state.epoch, [state.members[m] for m in state.running]
     rates = [member.schedule.lr(epoch) for member in running]
-    result, active = run_pass(group, state.weights, optimizer, epoch, group.tensor(rates), watch)
+    result, active, was_clipped = run_pass(group, state.weights, optimizer, epoch, group.tensor(rates), watch)
     taken = active.sum(0)
     norm_sums = ordered_sum(torch.where(active, result.norms.double(), 0), 0)
-    clip_sums = ordered_sum((active & (result.norms > group.clip_norms)).double(), 0)
+    clip_sums = ordered_sum(was_clipped.double(), 0)
     losses, norms, clipped = result.loss_sums / result.weight_sums, norm_sums / taken, clip_sums / taken
     validation_losses = _losses(group, state.weights, "validation")
     eval_losses = _losses(group, state.weights, "eval")

@@ -155,7 +155,9 @@ class Probes:
         for observer, due in self.due:
             members = np.flatnonzero(due[step]).tolist()
             if members:
-                observer.on_probe(probe_before(self.group, weights, self.epoch, step).take(members))
+                observer.on_probe(
+                    probe_before(self.group, weights, self.epoch, step, observer.probe_every or 1).take(members)
+                )
 
 
 def watch_of(observers: Any) -> Watch:

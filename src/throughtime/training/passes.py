@@ -22,6 +22,7 @@ from throughtime.training.batches import (
     padded_places,
     row_by_row,
 )
+from throughtime.training.clipping import clip_by_value
 from throughtime.training.group import Group
 from throughtime.training.layout import copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
@@ -46,7 +47,7 @@ def run_pass(
     epoch: int,
     lr: Float[Tensor, "member"],
     watch: Watch = NOBODY,
-) -> tuple[Pass, Bool[Tensor, "step member"]]:
+) -> tuple[Pass, Bool[Tensor, "step member"], Bool[Tensor, "step member"]]:
     """Take every member through its training series once, weights and optimizer in place.
 
     Parameters
@@ -57,23 +58,25 @@ def run_pass(
 
     Returns
     -------
-    What came of the steps, and which of them each member took.
+    What came of the steps, which of them each member took, and in which its gradient was clipped.
     """
     active = active_steps(group)
     if len(group.parts) == 1:
-        return _run_part(group, weights, optimizer, epoch, active, lr, watch), active
+        result, clipped = _run_part(group, weights, optimizer, epoch, active, lr, watch)
+        return result, active, clipped
     sums = weights.new_zeros(2, len(group.members), dtype=torch.float64)
-    result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
+    result, clipped = Pass(sums[0], sums[1], weights.new_zeros(active.shape)), torch.zeros_like(active)
     for members, part in group.parts:
         at = torch.tensor(members, device=weights.device)
         own_weights, own_optimizer, own_active = weights[at], optimizer.take(at), active_steps(part)
-        own = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
+        own, own_clipped = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
         weights[at] = own_weights
         for name, value in own_optimizer.state.items():
             optimizer.state[name][at] = value
         result.loss_sums[at], result.weight_sums[at] = own.loss_sums, own.weight_sums
         result.norms[: len(own.norms), at] = own.norms
-    return result, active
+        clipped[: len(own.norms), at] = own_clipped
+    return result, active, clipped
 
 
 def active_steps(group: Group) -> Bool[Tensor, "step member"]:
@@ -90,10 +93,13 @@ def _run_part(
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
     watch: Watch,
-) -> Pass:
-    """The pass of members that all go the same way."""
-    way = fused_pass if group.fusible[0] else autograd_pass
-    return way(group, weights, optimizer, epoch_order(group.members, epoch), epoch, active, lr, watch)
+) -> tuple[Pass, Bool[Tensor, "step member"]]:
+    """The pass of members that all go the same way, and where a gradient was clipped."""
+    given = group, weights, optimizer, epoch_order(group.members, epoch), epoch, active, lr, watch
+    if group.fusible[0]:
+        result = fused_pass(*given)
+        return result, active & (result.norms > group.clip_norms)
+    return autograd_pass(*given)
 
 
 def fused_pass(
@@ -222,8 +228,8 @@ def autograd_pass(
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
     watch: Watch = NOBODY,
-) -> Pass:
-    """The pass of any network, on any device, all members a step at a time."""
+) -> tuple[Pass, Bool[Tensor, "step member"]]:
+    """The pass of any network, on any device, all members a step at a time, and where a gradient was clipped."""
     size, dtype = group.recipe.batch_size, weights.dtype
     backend = backend_for(weights.device, dtype)
     rows = size
@@ -232,7 +238,8 @@ def autograd_pass(
         order = padded_places(order, size, rows)
     loss_sums = torch.zeros(len(group.members), dtype=torch.float64, device=weights.device)
     weight_sums = torch.zeros_like(loss_sums)
-    norms = []
+    norms, clipped = [], []
+    by_value = ~group.clip_values.isinf()
     leaves = {name: view.detach().requires_grad_() for name, view in group.layout.views(weights).items()}
     probes = watch.probes(group, epoch)
     flat = torch.zeros_like(weights)
@@ -259,13 +266,16 @@ def autograd_pass(
         of_tensors = None
         if "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
             of_tensors = backend.tensor_norms(flat, list(group.layout.places.values()))
-        norms.append(optimizer.step(weights, flat, lr, group.clip_norms, active[step]))
+        larger, before = clip_by_value(flat, group.clip_values) if by_value.any() else (by_value, None)
+        of_step = optimizer.step(weights, flat, lr, group.clip_norms, active[step])
+        clipped.append(active[step] & (larger | (of_step > group.clip_norms)))
+        norms.append(of_step if before is None else torch.where(by_value, before, of_step))
 
         loss_sums += weighted_totals(losses.detach(), batch.weights)
         weight_sums += weight
         if watch.listening:
             watch.on_step(_record(group, epoch, step, active[step], batch, norms[-1], of_tensors, deltas))
-    return Pass(loss_sums, weight_sums, torch.stack(norms))
+    return Pass(loss_sums, weight_sums, torch.stack(norms)), torch.stack(clipped)
 
 
 def _delta_norms(group: Group, watch: Watch) -> list[DeltaNorms]:

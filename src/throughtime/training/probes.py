@@ -31,6 +31,8 @@ class Probe:
         Each member's place in the list given to `train`.
     epochs, steps
         What each has behind it: whole epochs, and steps of the optimizer in all.
+    series_between
+        How many series each trains on between two of its probes.
     kept
         Whether these are the weights that the members end with, and not those before a step.
     net
@@ -50,6 +52,7 @@ class Probe:
     members: tuple[int, ...]
     epochs: tuple[int, ...]
     steps: tuple[int, ...]
+    series_between: tuple[int, ...]
     kept: bool
     net: Net
     weights: Mapping[str, Float[Tensor, "member ..."]]
@@ -66,7 +69,7 @@ class Probe:
         at = torch.tensor(members, dtype=torch.long, device=self.shift.device)
         own = {
             name: tuple(getattr(self, name)[m] for m in members)
-            for name in ("members", "epochs", "steps", "seeds", "train_rows")
+            for name in ("members", "epochs", "steps", "series_between", "seeds", "train_rows")
         }
         weights = {name: weight[at] for name, weight in self.weights.items()}
         return replace(self, **own, weights=weights, shift=self.shift[at], scale=self.scale[at])
@@ -88,24 +91,18 @@ class Probe:
 
 def probed_steps(group: Group, epoch: int, every: int) -> Bool[ndarray, "step member"]:
     """Before which steps of an epoch the members are probed, each by its own count of steps."""
-    own = steps_an_epoch(group)
-    in_all = own * np.array([member.max_epochs for member in group.members])
-    interval = np.clip(in_all // LEAST_PROBES, 1, every)
+    own = _steps_an_epoch(group)
     step = np.arange(own.max(initial=0))[:, None]
-    due: ndarray = (step < own) & ((epoch * own + step) % interval == 0)
+    due: ndarray = (step < own) & ((epoch * own + step) % _intervals(group, every) == 0)
     return due
 
 
-def steps_an_epoch(group: Group) -> Int[ndarray, "member"]:
-    """Steps of each member from epoch to epoch."""
-    steps: ndarray = -(-group.samples["train"].sizes // group.recipe.batch_size)
-    return steps
-
-
-def probe_before(group: Group, weights: Float[Tensor, "member weight"], epoch: int, step: int) -> Probe:
-    """All members of a group before a step of an epoch."""
-    counts = epoch * steps_an_epoch(group) + step
-    return _probe(group, group.layout.views(weights), [epoch] * len(counts), counts.tolist(), kept=False)
+def probe_before(group: Group, weights: Float[Tensor, "member weight"], epoch: int, step: int, every: int) -> Probe:
+    """All members of a group before a step of an epoch, as one of an observer who asks for a probe so often."""
+    epochs = np.full(len(group.members), epoch)
+    steps = epochs * _steps_an_epoch(group) + step
+    at = list(range(len(group.members)))
+    return _probe(group, at, group.layout.views(weights), epochs, steps, _intervals(group, every), kept=False)
 
 
 def probe_of_ended(group: Group, states: Sequence[MemberState]) -> Probe | None:
@@ -122,32 +119,45 @@ def probe_of_ended(group: Group, states: Sequence[MemberState]) -> Probe | None:
     results = [own.result for own in states if own.result is not None and own.result.failure is None]
     weights = {name: torch.stack([result.weights[name] for result in results]) for name in group.layout.shapes}
     epochs = [len(result.history) if result.best_epoch is None else result.best_epoch + 1 for result in results]
-    counts = steps_an_epoch(group)[ended] * epochs
-    return _probe(group, weights, epochs, counts.tolist(), kept=True, at=ended)
+    steps = _steps_an_epoch(group)[ended] * epochs
+    return _probe(group, ended, weights, np.array(epochs), steps, steps, kept=True)
+
+
+def _steps_an_epoch(group: Group) -> Int[ndarray, "member"]:
+    steps: ndarray = -(-group.samples["train"].sizes // group.recipe.batch_size)
+    return steps
+
+
+def _intervals(group: Group, every: int) -> Int[ndarray, "member"]:
+    """Steps of each member from probe to probe."""
+    in_all = _steps_an_epoch(group) * np.array([member.max_epochs for member in group.members], dtype=np.int64)
+    return np.clip(in_all // LEAST_PROBES, 1, every)
 
 
 def _probe(
     group: Group,
+    at: list[int],
     weights: Mapping[str, Tensor],
-    epochs: Sequence[int],
-    steps: Sequence[int],
+    epochs: Int[ndarray, "_"],
+    steps: Int[ndarray, "_"],
+    between: Int[ndarray, "_"],
     *,
     kept: bool,
-    at: Sequence[int] | None = None,
 ) -> Probe:
-    """What the weights of some members belong to: of all by default."""
-    at = range(len(group.members)) if at is None else at
+    """Some members of a group with their weights, and the steps behind them and between two probes."""
     members = [group.members[m] for m in at]
+    rows = np.minimum(group.samples["train"].sizes[at], group.recipe.batch_size)
     return Probe(
         tuple(group.places[m] for m in at),
-        tuple(epochs),
-        tuple(steps),
+        tuple(epochs.tolist()),
+        tuple(steps.tolist()),
+        tuple((between * rows).tolist()),
         kept,
         group.net,
         weights,
         tuple(member.seed for member in members),
         tuple(member.train.rows for member in members),
         group.inputs,
-        group.shift[list(at)],
-        group.scale[list(at)],
+        group.shift[at],
+        group.scale[at],
     )
