@@ -41,6 +41,7 @@ def test_purposes_keep_their_numbers_because_results_depend_on_them():
         "INNER_SPLIT": 3,
         "NOISE": 4,
         "PERTURBATION": 5,
+        "PROBE": 6,
     }
 
 

@@ -39,6 +39,8 @@ _ADDED = {
     "bptt": "full",
     "k1": None,
     "k2": None,
+    "clip_value": None,
+    "monitor": None,
 }
 #: Fields of `EpochRecord` by what earlier versions called them.
 _RENAMED = {"watched_loss": "eval_loss"}

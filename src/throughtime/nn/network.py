@@ -249,7 +249,7 @@ def run_recurrence(
 ) -> tuple[Tensor, States]:
     """The last layer's outputs (member, time, batch, feature) and all final states, of the recurrent layers alone.
 
-    ``start`` holds initial states, as they end; without ``outputs`` there are none; the others are those of ``forward``.
+    ``start`` holds initial states, as they end; without ``outputs`` there are none; the others are ``forward``'s.
     """
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])

@@ -7,7 +7,7 @@ from throughtime.study.evaluation import evaluate
 from throughtime.study.files import run_facts, run_files
 from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, plan, set_aside_in_words
-from throughtime.study.results import Fold, StudyMember, Table
+from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
 from throughtime.study.scores import (
     Metrics,
@@ -27,6 +27,7 @@ __all__ = [
     "Assessment",
     "DataFacts",
     "Fold",
+    "MemberFlow",
     "Metrics",
     "ModelScores",
     "Plan",

@@ -1,5 +1,6 @@
 """What the loop trains on: the inputs all members share, and what each member brings of its own."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -77,6 +78,8 @@ class Member:
     perturbations: tuple[Perturbation, ...] = ()
     #: steps that chrono has memories for, in the place of the init's own
     init_lag: float | None = None
+    #: the largest size of an element of the gradient, before `clip_norm`
+    clip_value: float = math.inf
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,9 @@
 The two give the same bits, so each member goes the way that it can, whatever its neighbors do.
 """
 
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -22,11 +23,12 @@ from throughtime.training.batches import (
     padded_places,
     row_by_row,
 )
+from throughtime.training.clipping import clip_by_value
 from throughtime.training.group import Group
 from throughtime.training.layout import copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import Batch
-from throughtime.training.observers import Measurement, StateGradientNorms, StepRecord
+from throughtime.training.observers import StateGradientNorms, StepRecord, Watch
 from throughtime.training.optimizers import Optimizer
 from throughtime.training.perturbed_steps import add_penalties, perturb_batch, perturb_masks
 from throughtime.training.truncation import Drawn, ForwardPass, delta_norms_of, run_tail, run_windows
@@ -36,14 +38,16 @@ from throughtime.training.truncation import Drawn, ForwardPass, delta_norms_of, 
 CALL_WORK = 20_000_000_000
 #: Bytes of norms and masks that one call of the kernels should write or read; one step of all members is the least.
 CALL_BYTES = 64 << 20
+#: Hears nothing.
+NOBODY = Watch()
 
 
-@dataclass(frozen=True)
-class Watch:
-    """Who hears of each step, and what of its record is optional and needed."""
+class PassOfUpdates(NamedTuple):
+    """What came of a pass, which of its updates each member took, and in which of them its gradient was clipped."""
 
-    needs: frozenset[Measurement]
-    on_step: Callable[[StepRecord], None]
+    result: Pass
+    taken: Bool[Tensor, "update member"]
+    clipped: Bool[Tensor, "update member"]
 
 
 def run_pass(
@@ -52,39 +56,36 @@ def run_pass(
     optimizer: Optimizer,
     epoch: int,
     lr: Float[Tensor, "member"],
-    needs: frozenset[Measurement] = frozenset(),
-    on_step: Callable[[StepRecord], None] | None = None,
-) -> tuple[Pass, Bool[Tensor, "update member"]]:
+    watch: Watch = NOBODY,
+) -> PassOfUpdates:
     """Take every member through its training series once, weights and optimizer in place.
 
     Parameters
     ----------
-    needs
-        What of the records that ``on_step`` gets is measured.
-    on_step
-        Called with a record of each step of the members that go the same way; where the backend takes whole steps, some
-        of them behind.
+    watch
+        Who gets a record of each step of the members that go the same way; where the backend takes whole steps, some
+        of them behind. And who looks at members before some of the steps.
 
     Returns
     -------
-    What came of the steps, and which of them each member took: of truncated BPTT one for each window of a batch.
+    What came of the steps; of truncated BPTT with a target each step, of one for each window of a batch.
     """
-    watch = None if on_step is None else Watch(needs, on_step)
     active = active_steps(group)
     if len(group.parts) == 1:
         return _run_part(group, weights, optimizer, epoch, active, lr, watch)
     sums = weights.new_zeros(2, len(group.members), dtype=torch.float64)
-    result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
+    result, clipped = Pass(sums[0], sums[1], weights.new_zeros(active.shape)), torch.zeros_like(active)
     for members, part in group.parts:
         at = torch.tensor(members, device=weights.device)
         own_weights, own_optimizer, own_active = weights[at], optimizer.take(at), active_steps(part)
-        own, _ = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
+        own, _, own_clipped = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
         weights[at] = own_weights
         for name, value in own_optimizer.state.items():
             optimizer.state[name][at] = value
         result.loss_sums[at], result.weight_sums[at] = own.loss_sums, own.weight_sums
         result.norms[: len(own.norms), at] = own.norms
-    return result, active
+        clipped[: len(own.norms), at] = own_clipped
+    return PassOfUpdates(result, active, clipped)
 
 
 def active_steps(group: Group) -> Bool[Tensor, "step member"]:
@@ -100,13 +101,14 @@ def _run_part(
     epoch: int,
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
-    watch: Watch | None,
-) -> tuple[Pass, Bool[Tensor, "update member"]]:
+    watch: Watch,
+) -> PassOfUpdates:
     """The pass of members that all go the same way."""
-    order = epoch_order(group.members, epoch)
+    given = group, weights, optimizer, epoch_order(group.members, epoch), epoch, active, lr, watch
     if group.fusible[0]:
-        return fused_pass(group, weights, optimizer, order, epoch, active, lr, watch), active
-    return autograd_pass(group, weights, optimizer, order, epoch, active, lr, watch)
+        result = fused_pass(*given)
+        return PassOfUpdates(result, active, active & (result.norms > group.clip_norms))
+    return autograd_pass(*given)
 
 
 def fused_pass(
@@ -117,7 +119,7 @@ def fused_pass(
     epoch: int,
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
-    watch: Watch | None = None,
+    watch: Watch = NOBODY,
 ) -> Pass:
     """The pass in the backend's whole steps, in calls between which Ctrl-C is heard."""
     net, layout = group.net, group.layout
@@ -125,7 +127,7 @@ def fused_pass(
     backend = backend_for(weights.device, weights.dtype)
     steps, members, size = len(active), len(group.members), min(group.recipe.batch_size, order.shape[1])
     time = int(group.inputs.lengths[group.samples["train"].rows].max())
-    needs = frozenset[Measurement]() if watch is None else watch.needs
+    needs, probes = watch.needs, watch.probes(group, epoch)
     with_c = "c" in net.spec.states
     sums = weights.new_zeros(2, members, dtype=torch.float64)
     result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
@@ -135,8 +137,8 @@ def fused_pass(
 
     step_bytes = members * size * 8 * max(net.hidden_size, 2 * time * ("state_gradient_norms" in needs))
     at_once = max(1, min(CALL_WORK // (6 * weights.numel() * size * time), CALL_BYTES // step_bytes))
-    for first in range(0, steps, at_once):
-        call = range(first, min(first + at_once, steps))
+    for call in _calls(steps, at_once, probes.steps):
+        probes.before(call.start, weights)
         of_states: list[Tensor | None] = [None, None]
         if "state_gradient_norms" in needs:
             of_states = [sums.new_zeros(len(call), members, time, size) for _ in range(1 + with_c)] + [None]
@@ -154,10 +156,17 @@ def fused_pass(
             _feature_masks(group, epoch, call, size, weights),
             norms,
         )
-        if watch is not None:
+        if watch.listening:
             for record in _fused_records(group, order, epoch, call, active, result, norms):
                 watch.on_step(record)
     return result
+
+
+def _calls(steps: int, at_once: int, stops: Sequence[int]) -> Iterator[range]:
+    """The steps of a pass in calls of so many at most, none of which goes on past a stop."""
+    for begin, end in pairwise([*sorted({0, *stops}), steps]):
+        for first in range(begin, end, at_once):
+            yield range(first, min(first + at_once, end))
 
 
 def _feature_masks(group: Group, epoch: int, steps: range, rows: int, like: Tensor) -> FeatureMasks | None:
@@ -227,11 +236,11 @@ def autograd_pass(
     epoch: int,
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
-    watch: Watch | None = None,
-) -> tuple[Pass, Bool[Tensor, "update member"]]:
+    watch: Watch = NOBODY,
+) -> PassOfUpdates:
     """The pass of any network, on any device, all members a step at a time; of truncated BPTT one window at a time.
 
-    ``active`` says which of the batches each member has; what is given back, which of the updates it took.
+    ``active`` says which of the batches each member has.
     """
     size, dtype = group.recipe.batch_size, weights.dtype
     backend = backend_for(weights.device, dtype)
@@ -243,11 +252,15 @@ def autograd_pass(
     weight_sums = torch.zeros_like(loss_sums)
     norms: list[Tensor] = []
     taken: list[Tensor] = []
+    clipped: list[Tensor] = []
+    by_value = ~group.clip_values.isinf()
     leaves = {name: view.detach().requires_grad_() for name, view in group.layout.views(weights).items()}
+    probes = watch.probes(group, epoch)
     flat = torch.zeros_like(weights)
     places = list(group.layout.views(flat).values())
     batches = load_batches(group.inputs, group.samples["train"], order, rows, group.shift, group.scale, dtype)
     for step, loaded in enumerate(batches):
+        probes.before(step, weights)
         batch = perturb_batch(group.net, group.members, loaded, epoch, step)
         for run in _forward_passes(group, leaves, batch, epoch, step, watch):
             losses = elementwise(group.recipe.loss, run.outputs, run.targets)
@@ -260,25 +273,28 @@ def autograd_pass(
             taken.append(active[step] & run.active)
             add_penalties(group.members, leaves, places, taken[-1])
             of_tensors = None
-            if watch is not None and "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
+            if "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
                 of_tensors = backend.tensor_norms(flat, list(group.layout.places.values()))
-            norms.append(optimizer.step(weights, flat, lr, group.clip_norms, taken[-1]))
+            larger, before = clip_by_value(flat, group.clip_values) if by_value.any() else (by_value, None)
+            of_step = optimizer.step(weights, flat, lr, group.clip_norms, taken[-1])
+            clipped.append(taken[-1] & (larger | (of_step > group.clip_norms)))
+            norms.append(of_step if before is None else torch.where(by_value, before, of_step))
 
             loss_sums += weighted_totals(losses.detach(), run.weights)
             weight_sums += weight
-            if watch is not None:
+            if watch.listening:
                 place = epoch, len(norms) - 1, taken[-1], batch
                 watch.on_step(_record(group, *place, run, norms[-1], of_tensors))
-    return Pass(loss_sums, weight_sums, torch.stack(norms)), torch.stack(taken)
+    return PassOfUpdates(Pass(loss_sums, weight_sums, torch.stack(norms)), torch.stack(taken), torch.stack(clipped))
 
 
 def _forward_passes(
-    group: Group, leaves: Mapping[str, Tensor], batch: Batch, epoch: int, step: int, watch: Watch | None
+    group: Group, leaves: Mapping[str, Tensor], batch: Batch, epoch: int, step: int, watch: Watch
 ) -> Iterator[ForwardPass]:
     """What the updates of one batch are made of: one, or with truncated BPTT and a target each step one per window."""
     net, recipe, members = group.net, group.recipe, group.members
     like = group.clip_norms
-    measured = watch is not None and "state_gradient_norms" in watch.needs
+    measured = "state_gradient_norms" in watch.needs
 
     def draw(time: int, window: int) -> Drawn:
         drawn = epoch, step, time, recipe.batch_size, like, batch.x.shape[2], window
