@@ -1,3 +1,23 @@
 """How recurrent networks keep gradients alive through time: flow, spectra, BPTT, audits, the unrolled graph."""
 
-__all__: list[str] = []
+from throughtime.stability.graphs import (
+    ComputationGraph,
+    Edge,
+    Lane,
+    Node,
+    SerialDepth,
+    SharedParameter,
+    layer_graph,
+    unroll,
+)
+
+__all__ = [
+    "ComputationGraph",
+    "Edge",
+    "Lane",
+    "Node",
+    "SerialDepth",
+    "SharedParameter",
+    "layer_graph",
+    "unroll",
+]
