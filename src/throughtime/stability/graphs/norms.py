@@ -1,5 +1,6 @@
 """Gradients of one number at many tensors, and their norms in float64: squares in float32 halve its range."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -38,5 +39,7 @@ class Gradients:
 
     @staticmethod
     def norm_of(gradient: Tensor) -> float:
-        """The L2 norm, in float64."""
-        return float(gradient.detach().double().square().sum().sqrt())
+        """The L2 norm, in float64; its squares may overflow, so the largest number is taken out of them."""
+        values = gradient.detach().double()
+        largest = float(values.abs().max())
+        return largest * float((values / largest).norm()) if 0 < largest < math.inf else largest

@@ -18,9 +18,9 @@ from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.kernels import NO_NOISE, CellSpec, State, StepNoise, find_cell, keep_share
-from throughtime.nn import GRU, LSTM, RNN, CellRNN
+from throughtime.nn import RecurrentLayer
 
-_BASES = (nn.RNN, nn.GRU, nn.LSTM, RNN, GRU, LSTM, CellRNN)
+_BASES = (nn.RNN, nn.GRU, nn.LSTM, RecurrentLayer)
 
 
 @dataclass(eq=False)
@@ -68,6 +68,8 @@ class Call:
         Of the layer in the model.
     x, start, outputs
         What the layer was given and what it gave: (time, batch, channel), and initial states or none.
+    linears
+        Name, layer and outputs of the linear layers that were called before it, after the recurrent one before.
     """
 
     name: str
@@ -77,6 +79,7 @@ class Call:
     lengths: Int[Tensor, "batch"]
     directions: list[Direction]
     outputs: Tensor
+    linears: list[tuple[str, nn.Linear, Tensor]] = field(default_factory=list)
 
 
 @dataclass(eq=False)
@@ -86,7 +89,7 @@ class Trace:
     Attributes
     ----------
     linears
-        Name, layer and outputs of the linear layers that were called after the last recurrent one.
+        Those after the last recurrent layer.
     output
         What the model gave.
     """
@@ -203,8 +206,8 @@ def _replay(found: Trace, name: str, layer: Any, args: tuple[Any, ...], kwargs: 
     lengths = torch.full((batch,), time) if lengths is None else torch.as_tensor(lengths).reshape(-1)
     start = () if hx is None else tuple(hx) if isinstance(hx, tuple) else (hx,)
     call = run(name, layer, padded, lengths.to(padded.device), tuple(s.unsqueeze(1) if alone else s for s in start))
+    call.linears, found.linears = found.linears, []
     found.calls.append(call)
-    found.linears.clear()  # only those after the last recurrent layer
 
     ends = tuple(torch.stack(states) for states in zip(*(d.ends for d in call.directions), strict=True))
     y: Any = call.outputs
@@ -225,7 +228,7 @@ def run(
     name: str, layer: Any, x: Float[Tensor, "time batch channel"], lengths: Tensor, start: Sequence[Tensor]
 ) -> Call:
     """Run a recurrent layer step by step; the arguments are in torch's order of axes."""
-    spec: CellSpec = layer.spec if hasattr(layer, "spec") else find_cell(layer.mode.lower())
+    spec = layer.spec if isinstance(layer, RecurrentLayer) else find_cell(layer.mode.lower())
     taken = x = x if x.requires_grad else x.detach().requires_grad_()
     directions: list[Direction] = []
     for depth in range(layer.num_layers):
@@ -242,8 +245,7 @@ def run(
 
 
 def _weights_of(layer: Any, ending: str) -> dict[str, nn.Parameter]:
-    names = [name for name, _ in layer.named_parameters()]
-    names = layer._flat_weights_names if hasattr(layer, "_flat_weights_names") else names
+    names = layer.weight_names if isinstance(layer, RecurrentLayer) else layer._flat_weights_names
     return {name: getattr(layer, name) for name in names if name.endswith(ending)}
 
 

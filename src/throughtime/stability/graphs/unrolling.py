@@ -184,19 +184,22 @@ class _Drawing:
         return [place for place in self.places if place.call is call]
 
     def _inputs(self, number: int, below: int | None) -> None:
-        """What a call's first layer takes: the inputs, a lane of their own, or the outputs of a call below."""
+        """What a call's first layer takes, in a lane of its own, and the layers on it; from a call below or from x."""
         call = self.traced.calls[number]
-        if below is None:
-            name = "x" if number == 0 else f"x of {call.name}"
-            self.lanes.append(Lane(name, _shape_in_words(call.x.shape[1:]), "input"))
-            for t in range(len(call.x)):
-                self._node(f"x{number}.{t + 1}", "input", f"x_{t + 1}", call.x[t], None, t, (call.x, t))
-        bottom = [place for place in self._of(call) if place.direction.layer == 0]
-        for place in bottom:
-            self._feed(place, [] if below is None else self._top(below), f"x{number}")
-        for upper in [place for place in self._of(call) if place.direction.layer > 0]:
-            sources = [p for p in self._of(call) if p.direction.layer == upper.direction.layer - 1]
-            self._feed(upper, sources, "")
+        self.lanes.append(Lane("x" if number == 0 else f"x of {call.name}", _shape_in_words(call.x.shape[1:]), "input"))
+        sources = [] if below is None else self._top(below)
+        # a linear layer between the two is one more to wait for
+        between = 0 if below is None else sum(_depends([call.x], [output]) for _, _, output in call.linears)
+        for t in range(len(call.x)):
+            kind: Any = "value" if sources else "input"
+            self._node(f"x{number}.{t + 1}", kind, f"x_{t + 1}", call.x[t], None, t, (call.x, t))
+            for source in sources:
+                above = source.direction.steps[t].above
+                names = f"{source.key}.h.{t + 1}", f"x{number}.{t + 1}"
+                self._edge(*names, "value", above, (above, None), (), between)
+        for place in self._of(call):
+            layer = place.direction.layer
+            self._feed(place, [p for p in self._of(call) if p.direction.layer == layer - 1], f"x{number}")
 
     def _top(self, number: int) -> list[Place]:
         own = self._of(self.traced.calls[number])
@@ -345,7 +348,7 @@ class _Drawing:
         target: str,
         kind: Any,
         tensor: Tensor,
-        wanted: tuple[Tensor, slice],
+        wanted: tuple[Tensor, slice | None],
         parameters: tuple[str, ...],
         cost: int,
     ) -> None:
