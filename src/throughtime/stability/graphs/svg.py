@@ -11,17 +11,22 @@ from throughtime.stability.graphs.colors import BROKEN, COLORS, UNKNOWN, ZERO, S
 from throughtime.stability.graphs.graph import ComputationGraph, Edge, Node
 
 _INK, _FAINT = "#1b1f24", "#5f6b76"
-_STYLE = (
-    "text{font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:" + _INK + "}"
-    ".s{font-size:9.5px;fill:" + _FAINT + "}.b{font-weight:600}.m{text-anchor:middle}.e{text-anchor:end}"
-    ".t{font-size:15px;font-weight:600}"
-    ".n{stroke:"
-    + _INK
-    + ";stroke-width:.8}.z{stroke-dasharray:2 2}.box{stroke-width:2.4}"
-    + "".join(f".f{k}{{fill:{c}}}.k{k}{{stroke:{c}}}" for k, c in enumerate((*COLORS, ZERO, BROKEN, UNKNOWN)))
-    # white cannot be seen as a line, nor the palest color as a thin one
-    + f".k{len(COLORS)}{{stroke:#c9ced3;stroke-dasharray:2 3}}"
-)
+_RULES = {
+    "text": f"font:12px system-ui,-apple-system,'Segoe UI',Helvetica,Arial,sans-serif;fill:{_INK}",
+    ".s": f"font-size:9.5px;fill:{_FAINT}",
+    ".b": "font-weight:600",
+    ".m": "text-anchor:middle",
+    ".e": "text-anchor:end",
+    ".t": "font-size:15px;font-weight:600",
+    ".n": f"stroke:{_INK};stroke-width:.8",
+    ".z": "stroke-dasharray:2 2",
+    ".box": "stroke-width:2.4",
+    **{f".f{k}": f"fill:{color}" for k, color in enumerate((*COLORS, ZERO, BROKEN, UNKNOWN))},
+    **{f".k{k}": f"stroke:{color}" for k, color in enumerate((*COLORS, ZERO, BROKEN, UNKNOWN))},
+    f".k{len(COLORS)}": "stroke:#c9ced3;stroke-dasharray:2 3",  # white cannot be seen as a line
+}
+#: For this picture alone: in a notebook its rules would else hold for the whole page.
+_STYLE = "".join(f".throughtime-graph {selector}{{{rule}}}" for selector, rule in _RULES.items())
 _PALETTE = {color: k for k, color in enumerate((*COLORS, ZERO, BROKEN, UNKNOWN))}
 
 
@@ -38,7 +43,7 @@ class _Sheet:
 
 
 _SHEETS = {
-    "time": _Sheet(37, 56, 226, 78, 24, 46),
+    "time": _Sheet(37, 56, 226, 92, 24, 46),
     "step": _Sheet(118, 66, 70, 92, 70, 30),
     "layers": _Sheet(150, 86, 70, 92, 70, 30),
 }
@@ -58,7 +63,9 @@ class _Picture:
         lowest = min(node.lane for node in graph.nodes)
         self.lanes = max(node.lane for node in graph.nodes) - lowest
         self.columns = max(node.column for node in graph.nodes)
-        self.width = max(self.sheet.left + self.columns * self.sheet.column + self.sheet.right, 640)
+        self.width = max(
+            self.sheet.left + self.columns * self.sheet.column + self.sheet.right, 640, 32 + 9 * len(graph.title)
+        )
         self.footer = wrap(str(graph.depth), round(self.width / 5.6))
         if any(node.first != node.last for node in graph.nodes):
             self.footer.append("several steps in a column: norms are geometric means over those that are not zero")
@@ -70,8 +77,9 @@ class _Picture:
         width, height = round(self.width), round(self.height)
         yield (
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height}" width="{width}" height="{height}" '
-            f'style="max-width:100%;height:auto" role="img" aria-labelledby="title desc">'
-            f'<title id="title">{escape(self.graph.title)}</title><desc id="desc">{escape(self._description())}</desc>'
+            f'class="throughtime-graph" style="max-width:100%;height:auto" role="img" '
+            f'aria-label="{escape(self.graph.title)}">'
+            f"<title>{escape(self.graph.title)}</title><desc>{escape(self._description())}</desc>"
             f"<style>{_STYLE}</style>"
             f'<rect width="{width}" height="{height}" rx="6" fill="#fff"/>'
             f'<text class="t" x="16" y="26">{escape(self.graph.title)}</text>'
@@ -169,7 +177,7 @@ class _Picture:
         tone = self._tone(node.gradient)
         known = "" if node.gradient is None else f": {node.gradient:.1e}"
         told = f"<title>{escape(self._where(node))}{known}</title>"
-        if self.graph.subject == "time" and node.kind in ("input", "h", "c"):
+        if self._small(node):
             dashed = " z" if tone == len(COLORS) else ""
             if node.kind == "c":
                 return f'<circle class="n{dashed} f{tone}" cx="{x:g}" cy="{y:g}" r="7">{told}</circle>'
@@ -204,9 +212,13 @@ class _Picture:
         shape = " x ".join(map(str, node.shape))
         return f"{node.label}{f' ({shape})' if shape else ''}"
 
+    def _small(self, node: Node) -> bool:
+        """Whether it is one of many along time, without words in it."""
+        return self.graph.subject == "time" and node.kind in ("input", "value", "h", "c")
+
     def _half(self, node: Node) -> tuple[float, float]:
         """Half the width and height of a node."""
-        if self.graph.subject == "time" and node.kind in ("input", "h", "c"):
+        if self._small(node):
             return (8, 8) if node.kind == "h" else (7, 7) if node.kind == "c" else (5, 5)
         if node.kind == "operation":
             return max(13, 4 + 3.6 * len(node.label)), 13
@@ -233,7 +245,7 @@ class _Picture:
     ) -> tuple[str, str]:
         """An edge's line, from border to border, and its arrow's head."""
         (w0, h0), (w1, h1) = self._half(source), self._half(target)
-        if self.graph.subject == "time" and edge.kind in ("x", "state") and x0 == x1:
+        if self.graph.subject == "time" and edge.kind in ("x", "state", "value") and x0 == x1 and target.first:
             up = -1 if y1 < y0 else 1
             y0, y1 = y0 + up * h0, y1 - up * h1
             far = abs(target.lane - source.lane)
