@@ -72,6 +72,8 @@ def test_activations_in_place_and_nested_parts_are_drawn_as_any() -> None:
     assert [node.name for node in graph.nodes if node.lane == 2] == ["x", "z1", "h1", "z2", "L"]
     assert [p.name for p in graph.parameters] == ["W1", "b1", "W2"]
     assert inner[2].training
+    inner.act = nn.ReLU()
+    assert layer_graph(model, x, loss=loss).nodes == graph.nodes
     assert all(parameter.grad is None for parameter in model.parameters())
 
 

@@ -83,6 +83,7 @@ class Translator(nn.Module):
 def test_a_states_norm_is_that_of_its_total_derivative(layer: nn.Module) -> None:
     """The kernels' deltas, which are taken on their way back through the fused op."""
     x, lengths = series(9, 4), torch.tensor([9, 4, 7, 1])
+    x[1, 4:] = math.nan  # beyond its end
     ours = tt.convert(layer)
 
     class Ragged(nn.Module):
@@ -171,6 +172,28 @@ def test_series_that_end_earlier_hand_on_where_they_end() -> None:
     assert close(outputs["l0r.h.0"], float(end[1].norm()))
 
 
+def test_what_flows_back_to_a_state_is_its_steps_alone_though_others_have_ended() -> None:
+    layer = tt.GRU(2, 4, **SMALL)
+    x, lengths = series(5, 2), torch.tensor([5, 2])
+
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = layer
+
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            return self.rnn(x, lengths=lengths)[1]
+
+    def loss(end: Tensor) -> Tensor:
+        return end.square().sum()
+
+    both = unroll(Last(), (x, lengths), loss=loss)
+    longer = unroll(Last(), (x[:1], lengths[:1]), loss=loss)
+    for t in (2, 3, 4):
+        edge = f"l0.h.{t - 1}", f"l0.h.{t}"
+        assert close(between(both, *edge).gradient, between(longer, *edge).gradient or 0.0)
+
+
 @given(time=st.integers(1, 12), layers=st.integers(1, 4), both=st.booleans(), cell=st.sampled_from([nn.GRU, nn.LSTM]))
 def test_cells_wait_for_each_other_step_by_step_and_layer_by_layer(
     time: int, layers: int, both: bool, cell: Callable[..., nn.Module]
@@ -205,6 +228,33 @@ def test_a_weight_is_one_parameter_at_all_steps() -> None:
     assert {edge.parameters for edge in along} == {("weight_hh_l1", "bias_hh_l1")}
     assert len(along) == 6
     assert all(edge.parameters == () and edge.cost == 0 for edge in graph.edges if edge.kind == "c")
+
+
+def test_a_layer_that_is_called_twice_uses_its_weights_at_the_steps_of_both_calls() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.GRU(2, 2, **SMALL)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.rnn(self.rnn(x)[0])[0]
+
+    graph = unroll(Twice(), series(7), loss=lambda output: output[:, -1].sum())
+    assert {p.uses for p in graph.parameters} == {14}
+    assert graph.depth.forward == 8
+
+
+def test_the_graph_is_that_of_evaluation() -> None:
+    class Dropped(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.drop, self.rnn = nn.Dropout(0.5), nn.GRU(2, 4, **SMALL)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.rnn(self.drop(x))
+
+    model = Dropped()
+    assert unroll(model.train(), series(), loss=last).nodes == unroll(model.eval(), series(), loss=last).nodes
 
 
 def test_layers_of_several_modules_stand_on_each_other() -> None:
@@ -329,10 +379,11 @@ def test_what_cannot_be_unrolled_is_refused(model: nn.Module, x: Tensor, given: 
 
 
 def test_derivatives_that_are_not_finite_are_seen() -> None:
-    layer = tt.LinearRNN(1, 1, bias=False, **SMALL)
+    layer = tt.LinearRNN(1, 4, bias=False, **SMALL)
     with torch.no_grad():
-        layer.weight_hh_l0.fill_(1e200)
+        layer.weight_hh_l0.copy_(1e200 * torch.eye(4, dtype=torch.float64))
         layer.weight_ih_l0.fill_(0)
     graph = unroll(layer, torch.ones(1, 4, 1, dtype=torch.float64), loss=lambda out: out[0][:, -1].sum())
-    assert [by_name(graph)[f"l0.h.{t}"].gradient for t in (3, 2, 1)] == [1, 1e200, math.inf]
+    # 1e200 is finite though its square is not
+    assert [by_name(graph)[f"l0.h.{t}"].gradient for t in (3, 2, 1)] == [2, pytest.approx(2e200), math.inf]
     assert "not finite" in graph.to_svg()

@@ -267,8 +267,8 @@ def _run_direction(
     steps: list[Step | None] = [None] * time
     for t in reversed(range(time)) if own.reverse else range(time):
         now = running[t]
-        x_t = torch.where(now, x[t], 0)
-        taken, before = x_t.view_as(x_t), tuple(s.view_as(s) for s in state)
+        taken = torch.where(now, x[t], 0)
+        before = tuple(s.view_as(s) for s in state)  # a series that has ended takes the state itself
         from_x = linear(taken, w_ih, by_kind.get("bias_ih"))[None]
         from_h = linear(before[0], w_hh, by_kind.get("bias_hh"))[None]
         # as the cell gives them, whose h is made of its c: a view of that c would not see what comes through h
@@ -280,7 +280,7 @@ def _run_direction(
         steps[t] = Step(taken, before, computed, h, onward[1] if c else None, h.view_as(h))
         state = tuple(torch.where(now, new, old) for new, old in zip((h, *c), state, strict=True))
     own.steps = [step for step in steps if step is not None]
-    own.ends = tuple(s.view_as(s) for s in state)
+    own.ends = state
     return torch.where(running, torch.stack([step.above for step in own.steps]), 0)
 
 

@@ -258,7 +258,6 @@ class _Drawing:
             ends = [end for direction in calls[earlier].directions for end in direction.ends]
             if not _depends(start, [*ends, calls[earlier].outputs]):
                 continue
-            self.fed[earlier] = 1
             pairs = zip(self._top(earlier), self._of(calls[number]), strict=False)
             for source, target in pairs:
                 last = 0 if source.direction.reverse else len(source.direction.steps) - 1
