@@ -2,8 +2,10 @@
 
 import copy
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cell_loop import run_loop
@@ -75,6 +77,20 @@ def test_deltas_are_those_of_a_loop_of_cells(cell: CellSpec, dtype: torch.dtype,
     flow = gradient_flow(layer, X.to(dtype), read_all, lengths=LENGTHS)
     assert flow.training == training
     assert_like_the_loop(flow, layer, cell, dtype, rtol)
+
+
+def test_in_float32_they_hold_down_to_1e_30() -> None:
+    torch.manual_seed(1)
+    layer = CellRNN("rnn_tanh", 4, 16, 3, batch_first=True, bidirectional=True)
+    x = torch.randn(1, 120, 4)
+    flow = gradient_flow(layer, x, lambda found: found[1].sum())
+    weights = {name: w.detach().double() for name, w in layer.named_parameters()}
+    loop = run_loop(layer.spec, weights, x[0].double(), 3, True)
+    torch.stack([end[0] for end in loop.ends]).sum().backward()
+    found, expected = torch.tensor(np.array([own.h[:, 0] for own in flow.layers])), loop.totals()
+    seen = expected > 1e-30
+    assert float(expected[seen].min()) < 1e-28
+    torch.testing.assert_close(found[seen], expected[seen], rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("training", [True, False])
@@ -171,6 +187,16 @@ class Tagger(nn.Module):
         return h
 
 
+class Logger:
+    """A hook that holds what cannot be copied, as one that writes to a file or a server does."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen, self.lock = seen, Lock()
+
+    def __call__(self, *_: Any) -> None:
+        self.seen.append("hook")
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_left_as_it_was(training: bool) -> None:
     torch.manual_seed(0)
@@ -178,13 +204,13 @@ def test_the_model_is_left_as_it_was(training: bool) -> None:
     model.layers[0].weight_hh_l0.requires_grad_(False)
     model.layers[1].bias_hh_l0.grad = torch.full((9,), 2.0)
     seen: list[str] = []
-    model.layers[1].register_forward_hook(lambda *_: seen.append("hook"))
+    model.layers[1].register_forward_hook(Logger(seen))
     for weight in model.parameters():
         if weight.requires_grad:
             weight.register_hook(lambda _: seen.append("gradient"))  # type: ignore[no-untyped-call]
     kept, vars_before = copy.deepcopy(model.state_dict()), set(vars(model.layers[0]))
     state = torch.get_rng_state()
-    with torch.no_grad():
+    with torch.no_grad() if training else torch.inference_mode():
         flow = gradient_flow(model, X.float(), lambda y: y.square().mean())
         assert not torch.is_grad_enabled()
     assert [layer.label for layer in flow.layers] == ["layers.0 layer 0", "layers.0 layer 1", "layers.1 layer 0"]

@@ -87,11 +87,8 @@ def recorded_run(model: nn.Module, x: Any, lengths: Tensor | None, dtype: torch.
         For NaN or infinity in what a recurrent layer reads.
     """
     devices = {tensor.device for tensor in model.parameters() if tensor.is_cuda} if isinstance(model, nn.Module) else ()
-    with (
-        torch.random.fork_rng(devices=list(devices)),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-    ):
+    # within inference_mode(False) gradients are recorded, whatever holds outside
+    with torch.random.fork_rng(devices=list(devices)), torch.inference_mode(False):
         copied = _copied(model, dtype)
         layers = {
             name or type(part).__name__: part
