@@ -325,6 +325,48 @@ def _predict(
     predict(run, source, output, decimal)
 
 
+def _flow(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="RUN|SOURCE", help="directory that fit wrote; or data, for a network at initialization"),
+    ],
+    source: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[SOURCE]", help="data to measure a run's network on [default: the run's]", show_default=False
+        ),
+    ] = None,
+    lag: Annotated[
+        int | None, typer.Option("--lag", metavar="STEPS", help="steps back that the task needs", show_default=False)
+    ] = None,
+    task: TaskName = None,
+    id: IdColumn = None,  # noqa: A002
+    time: TimeColumn = None,
+    target: TargetColumn = None,
+    group: GroupColumn = None,
+    static: StaticColumns = None,
+    channels: ChannelColumns = None,
+    target_kind: TargetKind = None,
+    decimal: Decimal = None,
+    targets: Untargeted = None,
+    config: Config = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="new directory of pictures: lag curve, flow, graph", show_default=False),
+    ] = None,
+    **given: Any,
+) -> None:
+    """Measure how far back gradients reach, in a run's network or in one at initialization: table, curve, pictures."""
+    from throughtime.cli.flow import flow
+
+    data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
+    data |= {"static": _words(static), "channels": _words(channels), "decimal": decimal, "targets": targets}
+    flow(what, source, data, given, lag=lag, task=task, config=config, out=out)
+
+
+app.command("flow")(report_errors(with_model_flags(_flow)))
+
+
 @app.command("data")
 @report_errors
 def _data(

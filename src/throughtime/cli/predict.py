@@ -31,7 +31,7 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     storage.claim_file(output)
     opened = Run.open(run)
     model, settings = opened.estimator, opened.config
-    data = _with_names(read_alike(source, settings, model.layout, decimal), model, settings)
+    data = with_names(read_alike(source, settings, model.layout, decimal), model, settings)
     if model.horizon_:
         refuse_uneven(model, None, data, model.clock_)
     (outputs,) = predict_members([model], data.X, [np.arange(len(data.X))])
@@ -54,7 +54,7 @@ def read_alike(source: str, settings: dict[str, Any], layout: Any = "ntc", decim
     return read(source, **columns, require_target=False)
 
 
-def _with_names(data: Dataset, model: SequenceEstimator, settings: dict[str, Any]) -> Dataset:
+def with_names(data: Dataset, model: SequenceEstimator, settings: dict[str, Any]) -> Dataset:
     """The data as `match_names` gives them; the networks of earlier versions keep no names, their runs do."""
     named = {"feature_names_in_": settings["channels"], "static_names_in_": settings["columns"]["static"]} | vars(model)
     channels, static = (None if named[name] is None else list(named[name]) for name in NAMES)

@@ -5,6 +5,7 @@ from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
 from throughtime.study.contents import DataFacts
 from throughtime.study.evaluation import evaluate
 from throughtime.study.files import run_facts, run_files
+from throughtime.study.flow import FlowReport, flow_files, flow_in_words, report_flow
 from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
@@ -26,6 +27,7 @@ from throughtime.study.training import score_baselines, train
 __all__ = [
     "Assessment",
     "DataFacts",
+    "FlowReport",
     "Fold",
     "MemberFlow",
     "Metrics",
@@ -44,6 +46,8 @@ __all__ = [
     "check_search",
     "chosen_plan",
     "evaluate",
+    "flow_files",
+    "flow_in_words",
     "fold_sizes",
     "interval_of",
     "match_names",
@@ -53,6 +57,7 @@ __all__ = [
     "prediction_table",
     "refuse_missing",
     "refuse_uneven",
+    "report_flow",
     "run_facts",
     "run_files",
     "score_baselines",
