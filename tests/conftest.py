@@ -13,6 +13,7 @@ ROOMS = (
     "kernels",
     "nn",
     "training",
+    "stability",
     "data.moments",
     *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
 )

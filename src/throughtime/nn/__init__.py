@@ -16,7 +16,7 @@ from throughtime.nn.network import (
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
-from throughtime.nn.recurrence import layer_directions, run_layers
+from throughtime.nn.recurrence import Run, layer_directions, run_layers, trace_layers
 from throughtime.nn.stacking import Stack, stack
 
 __all__ = [
@@ -32,6 +32,7 @@ __all__ = [
     "Net",
     "NoiseRates",
     "PeepholeLSTM",
+    "Run",
     "SequenceNetwork",
     "Stack",
     "convert",
@@ -45,5 +46,6 @@ __all__ = [
     "plain_module",
     "run_layers",
     "stack",
+    "trace_layers",
     "weight_shapes",
 ]
