@@ -33,7 +33,7 @@ def test_a_forget_bias_is_so_many_steps_of_memory(cls: type[nn.Module], bias: fl
 
 def test_memory_is_that_of_the_product_of_all_gates() -> None:
     made, x, lengths = layer("torch lstm"), series(), [6, 2, 4, 1]
-    (found,) = gate_memory(made, x, lengths)
+    (found,) = gate_memory(made, x, lengths=lengths)
     logs = []
     for s, length in enumerate(lengths):
         state = (torch.zeros(1, 3, dtype=torch.float64),) * 2

@@ -74,9 +74,9 @@ def test_gates_alone_give_their_logarithms() -> None:
 def test_exponents_are_those_of_the_product_of_jacobians() -> None:
     made, x, lengths = layer("torch lstm", 2, bidirectional=True), series(12), [12, 7, 9, 12]
     begin = start(made)
-    found = lyapunov_exponents(made, (x, begin), lengths)
-    for one, steps in zip(found, jacobians(made, (x, begin), lengths), strict=True):
-        assert one.layer == steps.layer
+    found = lyapunov_exponents(made, (x, begin), lengths=lengths)
+    for one, steps in zip(found, jacobians(made, (x, begin), lengths=lengths), strict=True):
+        assert one.label == steps.label
         for s, length in enumerate(lengths):
             values = steps.values[:length, s][::-1] if steps.reverse else steps.values[:length, s]
             # volumes are products of determinants whatever Q starts with
@@ -123,7 +123,7 @@ def test_few_exponents_are_the_first_of_all() -> None:
 
 def test_a_series_has_the_exponents_it_has_alone() -> None:
     made, x, lengths = layer("lstm"), series(), [6, 3, 5, 4]
-    (found,) = lyapunov_exponents(made, x, lengths, burn_in=2)
+    (found,) = lyapunov_exponents(made, x, lengths=lengths, burn_in=2)
     for s, length in enumerate(lengths):
         (alone,) = lyapunov_exponents(made, x[:length, s : s + 1], burn_in=2)
         np.testing.assert_allclose(found.exponents[:, s], alone.exponents[:, 0], rtol=1e-9)
@@ -148,7 +148,7 @@ def test_chaos_and_forgetting_are_findings() -> None:
 def test_what_cannot_be_measured_is_refused() -> None:
     made, x = layer("gru"), series()
     with pytest.raises(DataError, match="burn_in needs fewer steps than the shortest series has, got 3 of 2"):
-        lyapunov_exponents(made, x, [6, 2, 6, 6], burn_in=3)
+        lyapunov_exponents(made, x, lengths=[6, 2, 6, 6], burn_in=3)
     with pytest.raises(ParameterError, match="burn_in needs 0 steps or more, got -1"):
         lyapunov_exponents(made, x, burn_in=-1)
     with pytest.raises(ParameterError, match="n_exponents needs at least 1, got 0"):
@@ -158,4 +158,4 @@ def test_what_cannot_be_measured_is_refused() -> None:
 def test_a_spectrum_prints_its_numbers() -> None:
     (found,) = lyapunov_exponents(linear(torch.eye(2, dtype=torch.float64)), still(3))
     assert isinstance(found, LyapunovSpectrum)
-    assert repr(found).startswith("LyapunovSpectrum(layer=l0, cell=linear, burn_in=0, steps=[3]")
+    assert repr(found).startswith("LyapunovSpectrum(label=LinearRNN layer 0, cell=linear, burn_in=0, steps=[3]")

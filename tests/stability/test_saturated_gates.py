@@ -18,7 +18,7 @@ from throughtime.stability.traces import trace
 @pytest.mark.parametrize("name", ["torch lstm", "projected lstm", "peephole lstm", "torch gru", "rnn"])
 def test_the_gates_make_the_step(name: str) -> None:
     made = layer(name, 2, bidirectional=True)
-    for place in trace(made, (series(), start(made)), [6, 2, 1, 4]):
+    for place in trace(made, (series(), start(made)), lengths=[6, 2, 1, 4]):
         values = gate_values(place)
         assert values is not None
         if place.cell.name == "gru":
@@ -71,12 +71,12 @@ def test_a_fraction_is_over_the_units_and_series_that_have_the_step() -> None:
     with torch.no_grad():
         made.weight_ih_l0.copy_(torch.tensor([[10.0], [10.0], [10.0], [0.1]]))
     x = torch.tensor([[1.0, -1.0, 0.0], [1.0, 9.0, 0.0], [0.0, 9.0, -1.0]])[..., None]
-    (found,) = saturation(made, x, [3, 1, 3])
+    (found,) = saturation(made, x, lengths=[3, 1, 3])
     np.testing.assert_allclose(found.high, np.array([3 / 12, 3 / 8, 0]))
     np.testing.assert_allclose(found.low, np.array([3 / 12, 0, 3 / 8]))
     assert found.share_high == pytest.approx(6 / 28)
     assert found.share_low == pytest.approx(6 / 28)
-    (late,) = saturation(made, torch.cat([x, x]), [3, 1, 3])
+    (late,) = saturation(made, torch.cat([x, x]), lengths=[3, 1, 3])
     assert np.isnan(late.high[3:]).all()
     assert late.share_high == pytest.approx(6 / 28)
 
@@ -105,5 +105,5 @@ def test_the_finding_names_the_gate() -> None:
     made = held(ours.LSTM, [0.0, 0.0, 0.0, -math.log(200)])
     (finding,) = run_checks([SATURATED_GATES], saturation=saturation(made, torch.zeros(5, 2, 1)))
     assert (finding.code, finding.verdict, finding.measured) == ("STA013", "found", 1.0)
-    assert finding.detail == "gate o of l0: 100% at the low end, 0% at the high end"
+    assert finding.detail == "gate o of LSTM layer 0: 100% at the low end, 0% at the high end"
     assert "try" in finding.remedy

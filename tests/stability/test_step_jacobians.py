@@ -111,9 +111,11 @@ def flipped(x: Tensor, lengths: list[int]) -> Tensor:
 def test_a_layer_inside_a_stack_has_the_jacobians_it_has_alone(name: str) -> None:
     lengths = [6, 1, 4, 2]
     made, x = layer(name, 2, bidirectional=True), series()
-    found = jacobians(made, x, lengths)
-    assert [(one.layer, one.reverse) for one in found] == [
-        ("l0", False), ("l0_reverse", True), ("l1", False), ("l1_reverse", True)
+    found = jacobians(made, x, lengths=lengths)
+    own_name = type(made).__name__
+    assert [(one.label, one.reverse) for one in found] == [
+        (f"{own_name} layer 0", False), (f"{own_name} layer 0 reverse", True),
+        (f"{own_name} layer 1", False), (f"{own_name} layer 1 reverse", True),
     ]  # fmt: skip
     for number in range(2):
         outputs = []
@@ -128,7 +130,7 @@ def test_a_layer_inside_a_stack_has_the_jacobians_it_has_alone(name: str) -> Non
                 }
             )
             given = flipped(x, lengths) if reverse else x
-            (expected,) = jacobians(alone, given, lengths)
+            (expected,) = jacobians(alone, given, lengths=lengths)
             own = found[2 * number + reverse]
             values = torch.from_numpy(expected.values)
             np.testing.assert_allclose(own.values, flipped(values, lengths) if reverse else values, **EXACT)
@@ -162,7 +164,7 @@ def test_a_layer_in_a_model_is_measured_on_what_it_is_really_given() -> None:
     state = torch.get_rng_state()
     (found,) = jacobians(whole, x)
     (expected,) = jacobians(recurrent, whole.embed(x))
-    assert found.layer == "recurrent.l0"
+    assert found.label == "recurrent layer 0"
     np.testing.assert_array_equal(found.values, expected.values)
     # and the model is as it was
     assert whole.training
@@ -176,11 +178,11 @@ def test_a_layer_in_a_model_is_measured_on_what_it_is_really_given() -> None:
 @pytest.mark.parametrize("name", ["torch lstm", "lstm"])
 def test_packed_padded_and_lone_series_are_one(name: str) -> None:
     made, x, lengths = layer(name), series(), [2, 6, 1, 4]
-    (padded,) = jacobians(made, x, lengths)
+    (padded,) = jacobians(made, x, lengths=lengths)
     (packed,) = jacobians(made, pack_padded_sequence(x, torch.tensor(lengths), enforce_sorted=False))
     np.testing.assert_array_equal(padded.values, packed.values)
     first = layer(name, batch_first=True)
-    (turned,) = jacobians(first, x.transpose(0, 1), lengths)
+    (turned,) = jacobians(first, x.transpose(0, 1), lengths=lengths)
     np.testing.assert_array_equal(padded.values, turned.values)
     for s, length in enumerate(lengths):
         (lone,) = jacobians(made, x[:length, s])
@@ -209,7 +211,7 @@ def test_a_layer_called_twice_is_measured_twice() -> None:
             return self.recurrent(x[:2], end)[0]
 
     first, second = jacobians(Twice(), series())
-    assert (first.layer, second.layer) == ("recurrent.l0", "recurrent (call 2).l0")
+    assert (first.label, second.label) == ("recurrent layer 0", "recurrent layer 0 (call 2)")
     end = recurrent(series())[1].detach()
     np.testing.assert_array_equal(second.values, jacobians(recurrent, (series()[:2], end))[0].values)
 
@@ -225,7 +227,7 @@ def test_inference_mode_and_frozen_weights_do_not_matter() -> None:
 @pytest.mark.parametrize("name", ["rnn", "torch lstm"])
 def test_singular_values_of_a_window_are_those_of_the_states_derivative_over_it(name: str, bidirectional: bool) -> None:
     made, x, lengths = layer(name, bidirectional=bidirectional), series(), [6, 3, 2, 5]
-    for found in jacobians(made, x, lengths):
+    for found in jacobians(made, x, lengths=lengths):
         for window in (1, 3):
             spectrum = singular_values(found, window)
             assert spectrum.window == window
@@ -296,14 +298,14 @@ def test_what_cannot_be_measured_is_refused() -> None:
     bad[3, 2, 1] = torch.nan
     with pytest.raises(DataError, match=r"input of layer recurrent needs finite values, .* at step 3 of series 2"):
         jacobians(model(layer("gru")), bad)
-    jacobians(layer("gru"), bad, [6, 6, 3, 6])  # beyond its end it is not read
+    jacobians(layer("gru"), bad, lengths=[6, 6, 3, 6])  # beyond its end it is not read
     relu = layer("relu")
     with torch.no_grad():
         relu.weight_hh_l0.copy_(torch.eye(3, dtype=torch.float64) * 1e200)
         relu.bias_hh_l0.fill_(1.0)
-    with pytest.raises(DataError, match=r"layer l0 needs finite states, got one that is not at step 2 of series 0"):
+    with pytest.raises(DataError, match=r"RNN layer 0 needs finite states, got one that is not at step 2 of series 0"):
         jacobians(relu, x * 0)
-    (found,) = jacobians(layer("gru"), x, [3, 2, 1, 3])
+    (found,) = jacobians(layer("gru"), x, lengths=[3, 2, 1, 3])
     for window in (0, 4):
         with pytest.raises(ParameterError, match=rf"window needs 1 to 3 steps, .* got {window}"):
             singular_values(found, window)

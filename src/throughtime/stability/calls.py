@@ -32,7 +32,9 @@ class RecurrentCall:
     Parameters
     ----------
     name
-        Where the model has the layer; empty for the model itself. A layer called again has the call's number behind.
+        Where the model has the layer; its class for the model itself.
+    number
+        Which call of the layer, from 0.
     layer
         torch's or ours.
     x
@@ -46,6 +48,7 @@ class RecurrentCall:
     """
 
     name: str
+    number: int
     layer: Any
     x: Float64[Tensor, "time series channel"]
     lengths: Int[Tensor, "series"]
@@ -93,7 +96,7 @@ def cell_of(layer: Any) -> CellSpec:
 
 
 def recurrent_calls(
-    model: nn.Module, x: ModelInput, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
+    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
 ) -> list[RecurrentCall]:
     """Call a model in evaluation mode, without gradients, and catch every call of its recurrent layers.
 
@@ -104,7 +107,7 @@ def recurrent_calls(
     x
         What the model is called with: its input, or a sequence of all its arguments, an initial state among them.
     lengths
-        Steps of each series, handed to the model as its second argument, to a recurrent layer as it takes them.
+        Steps of each series, handed on by that name; to torch's layers as packed series.
 
     Raises
     ------
@@ -114,11 +117,11 @@ def recurrent_calls(
         When a layer is given a value that is not finite; the layer, series and step are named.
     """
     with torch.inference_mode(False), torch.no_grad():
-        return call_model(model, x, lengths)[1]
+        return call_model(model, x, lengths=lengths)[1]
 
 
 def call_model(
-    model: nn.Module, x: ModelInput, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
+    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
 ) -> tuple[Any, list[RecurrentCall]]:
     """``recurrent_calls`` with gradients as they are, and what the model gave."""
     layers = recurrent_layers(model)
@@ -162,12 +165,10 @@ def _call(model: nn.Module, x: ModelInput, lengths: Any) -> Any:
     if lengths is None:
         return model(first, *others)
     lengths = torch.as_tensor(lengths)
-    if isinstance(model, RNN | GRU | LSTM | CellRNN):
-        return model(first, *others, lengths=lengths)
     if isinstance(model, nn.RNNBase):
         packed = pack_padded_sequence(first, lengths.cpu(), model.batch_first, enforce_sorted=False)
         return model(packed, *others)
-    return model(first, lengths, *others)
+    return model(first, *others, lengths=lengths)
 
 
 def _catch(
@@ -186,10 +187,10 @@ def _catch(
     time, series, _ = x.shape
     steps = torch.full((series,), time) if lengths is None else torch.as_tensor(lengths).reshape(-1).long().cpu()
     running = torch.arange(time)[:, None] < steps
-    number = 1 + sum(call.layer is layer for call in calls)
     calls.append(
         RecurrentCall(
-            name if number == 1 else f"{name} (call {number})".strip(),
+            name or type(layer).__name__,
+            sum(call.layer is layer for call in calls),
             layer,
             torch.where(running[..., None], as_float64(x), 0),
             steps,
@@ -204,7 +205,7 @@ def _check_finite(call: RecurrentCall) -> None:
     if wrong.any():
         step, series = wrong.nonzero()[0].tolist()
         raise DataError(
-            f"the input of layer {call.name or type(call.layer).__name__} needs finite values, got "
+            f"the input of layer {call.name} needs finite values, got "
             f"{call.x[step, series].tolist()[0] if call.x.shape[-1] == 1 else 'one that is not'} at step {step} of "
             f"series {series}"
         )

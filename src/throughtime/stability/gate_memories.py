@@ -30,8 +30,8 @@ class GateMemory(Record):
 
     Attributes
     ----------
-    layer
-        Its name in the model.
+    label
+        The layer and direction in words.
     cell
         Its cell's.
     gate
@@ -42,7 +42,7 @@ class GateMemory(Record):
         Quantiles of the units, and the most.
     """
 
-    layer: str
+    label: str
     cell: str
     gate: str
     steps: Float64[ndarray, "unit"]
@@ -53,7 +53,7 @@ class GateMemory(Record):
 
 
 def gate_memory(
-    model: nn.Module, x: ModelInput, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
+    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
 ) -> Records[GateMemory]:
     """For how many steps each unit's gate keeps its state, as the gates are on these series.
 
@@ -89,7 +89,9 @@ def gate_memory(
     >>> round(found.q50, 2)
     3.19
     """
-    return Records(_of_place(place, gate) for place in trace(model, x, lengths) if (gate := keeping_gate(place.cell)))
+    return Records(
+        _of_place(place, gate) for place in trace(model, x, lengths=lengths) if (gate := keeping_gate(place.cell))
+    )
 
 
 def _of_place(place: StepTrace, gate: str) -> GateMemory:
@@ -99,7 +101,7 @@ def _of_place(place: StepTrace, gate: str) -> GateMemory:
     logs = torch.where(running, values.sigmoid[gate].log(), 0).sum((0, 1)) / running.sum()
     steps = (1 / logs).abs().numpy()  # logs are never positive; 0 gives inf
     q10, q50, q90 = (float(q) for q in np.quantile(steps, QUANTILES, method="inverted_cdf"))
-    return GateMemory(place.layer, place.cell.name, gate, steps, q10, q50, q90, float(steps.max()))
+    return GateMemory(place.label, place.cell.name, gate, steps, q10, q50, q90, float(steps.max()))
 
 
 def _lacking_steps(memories: Sequence[GateMemory], lag: float) -> Measured | NotApplicable:
@@ -108,7 +110,7 @@ def _lacking_steps(memories: Sequence[GateMemory], lag: float) -> Measured | Not
     best = max(memories, key=lambda found: found.longest)
     shown = f"{best.longest:.3g} steps at most, {best.q50:.3g} in the median unit"
     return Measured(
-        lag / best.longest, f"gate {best.gate} of {best.layer} keeps a state for {shown}; the task needs {lag}"
+        lag / best.longest, f"gate {best.gate} of {best.label} keeps a state for {shown}; the task needs {lag}"
     )
 
 

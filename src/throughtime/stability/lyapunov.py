@@ -35,8 +35,8 @@ class LyapunovSpectrum(Record):
 
     Attributes
     ----------
-    layer
-        Its name in the model.
+    label
+        The layer and direction in words.
     cell
         Its cell's.
     burn_in
@@ -47,7 +47,7 @@ class LyapunovSpectrum(Record):
         Natural logarithms of the growth per step, the largest first; ``-inf`` in a direction that a step erases.
     """
 
-    layer: str
+    label: str
     cell: str
     burn_in: int
     steps: Int[ndarray, "series"]
@@ -57,8 +57,8 @@ class LyapunovSpectrum(Record):
 def lyapunov_exponents(
     model: nn.Module,
     x: ModelInput,
-    lengths: Int[Tensor, "series"] | Sequence[int] | None = None,
     *,
+    lengths: Int[Tensor, "series"] | Sequence[int] | None = None,
     n_exponents: int | None = None,
     burn_in: int = 0,
     seed: int = 0,
@@ -108,7 +108,7 @@ def lyapunov_exponents(
         raise ParameterError(f"n_exponents needs at least 1, got {n_exponents}")
     if burn_in < 0:
         raise ParameterError(f"burn_in needs 0 steps or more, got {burn_in}")
-    places = trace(model, x, lengths)
+    places = trace(model, x, lengths=lengths)
     for place in places:
         if (shortest := int(place.lengths.min())) <= burn_in:
             raise DataError(f"burn_in needs fewer steps than the shortest series has, got {burn_in} of {shortest}")
@@ -135,7 +135,7 @@ def _spectrum(place: StepTrace, n_exponents: int | None, burn_in: int, seed: int
         q = torch.where(now[:, None, None], fresh, q)
     steps = place.lengths - burn_in
     exponents = (sums / steps[:, None]).sort(1, descending=True).values
-    return LyapunovSpectrum(place.layer, place.cell.name, burn_in, steps.numpy(), exponents.mT.numpy())
+    return LyapunovSpectrum(place.label, place.cell.name, burn_in, steps.numpy(), exponents.mT.numpy())
 
 
 def _largest(spectra: Sequence[LyapunovSpectrum]) -> tuple[LyapunovSpectrum, float]:
@@ -148,7 +148,7 @@ def _chaos(spectra: Sequence[LyapunovSpectrum]) -> Measured:
     found, rate = _largest(spectra)
     above = int((found.exponents[0] > 0).sum())
     detail = (
-        f"the largest exponent of {found.layer} is {rate:.3g} per step, above 0 in {above} of {len(found.steps)} series"
+        f"the largest exponent of {found.label} is {rate:.3g} per step, above 0 in {above} of {len(found.steps)} series"
     )
     return Measured(rate, detail)
 
@@ -156,8 +156,8 @@ def _chaos(spectra: Sequence[LyapunovSpectrum]) -> Measured:
 def _forgetting(spectra: Sequence[LyapunovSpectrum], lag: int) -> Measured:
     found, rate = _largest(spectra)
     if rate >= 0:
-        return Measured(0.0, f"{found.layer} does not forget: its largest exponent is {rate:.3g} per step")
-    detail = f"{found.layer}, the slowest to forget, falls by e in {-1 / rate:.3g} steps; the task needs {lag}"
+        return Measured(0.0, f"{found.label} does not forget: its largest exponent is {rate:.3g} per step")
+    detail = f"{found.label}, the slowest to forget, falls by e in {-1 / rate:.3g} steps; the task needs {lag}"
     return Measured(-rate * lag, detail)
 
 

@@ -32,8 +32,8 @@ class FlushedDeltas(Record):
 
     Attributes
     ----------
-    layer
-        Its name in the model.
+    label
+        The layer and direction in words.
     dtype
         The format of its weights.
     smallest
@@ -46,7 +46,7 @@ class FlushedDeltas(Record):
         The same over all steps.
     """
 
-    layer: str
+    label: str
     dtype: str
     smallest: float
     by_step: Float64[ndarray, "time"]
@@ -57,6 +57,7 @@ def flushed_deltas(
     model: nn.Module,
     x: ModelInput,
     loss: Callable[[Any], Tensor],
+    *,
     lengths: Int[Tensor, "series"] | Sequence[int] | None = None,
 ) -> Records[FlushedDeltas]:
     """Which fraction of the deltas is too small for the format that the layer's weights are in.
@@ -92,7 +93,7 @@ def flushed_deltas(
     0.0
     """
     with torch.inference_mode(False), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
-        output, calls = call_model(model, _differentiable(x), lengths)
+        output, calls = call_model(model, _differentiable(x), lengths=lengths)
         value = loss(output)
         if not isinstance(value, Tensor) or value.numel() != 1:
             got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
@@ -207,14 +208,14 @@ def _of_place(
         deltas = tuple(torch.where(now[:, None], new, old) for new, old in zip(pulled, deltas, strict=True))
     share = float(small.sum() / seen.sum()) if seen.any() else math.nan
     name = str(dtype).removeprefix("torch.")
-    return FlushedDeltas(place.layer, name, smallest, (small / seen).numpy(), share)
+    return FlushedDeltas(place.label, name, smallest, (small / seen).numpy(), share)
 
 
 def _check_finite(deltas: Float64[Tensor, "series state"], place: StepTrace, step: int) -> None:
     wrong = (~deltas.isfinite()).any(1).nonzero()
     if len(wrong):
         raise DataError(
-            f"deltas of layer {place.layer} need finite values, got one that is not at step {step} of series "
+            f"deltas of {place.label} need finite values, got one that is not at step {step} of series "
             f"{int(wrong[0])}, the first on the way back from the loss"
         )
 
@@ -225,7 +226,7 @@ def _most_flushed(found: Sequence[FlushedDeltas]) -> Measured | NotApplicable:
         return NotApplicable("the loss depends on no state")
     worst = max(reached, key=lambda flushed: flushed.share)
     return Measured(
-        worst.share, f"{worst.share:.1%} of the deltas of {worst.layer} are below {worst.smallest:.2g} ({worst.dtype})"
+        worst.share, f"{worst.share:.1%} of the deltas of {worst.label} are below {worst.smallest:.2g} ({worst.dtype})"
     )
 
 

@@ -31,8 +31,8 @@ class Saturation(Record):
 
     Attributes
     ----------
-    layer
-        Its name in the model.
+    label
+        The layer and direction in words.
     cell
         Its cell's.
     gate
@@ -46,7 +46,7 @@ class Saturation(Record):
         The same over all steps.
     """
 
-    layer: str
+    label: str
     cell: str
     gate: str
     keeps: bool
@@ -57,7 +57,7 @@ class Saturation(Record):
 
 
 def saturation(
-    model: nn.Module, x: ModelInput, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
+    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
 ) -> Records[Saturation]:
     """Which fraction of each gate is saturated, at each step.
 
@@ -87,7 +87,7 @@ def saturation(
     >>> found.share_low + found.share_high
     1.0
     """
-    return Records(found for place in trace(model, x, lengths) for found in _of_place(place))
+    return Records(found for place in trace(model, x, lengths=lengths) for found in _of_place(place))
 
 
 def _of_place(place: StepTrace) -> list[Saturation]:
@@ -105,7 +105,7 @@ def _of_gate(place: StepTrace, gate: str, low: Tensor, high: Tensor) -> Saturati
     by_step = [(part.double().mean(-1) * running).sum(1) / series for part in (low, high)]
     whole = [float(torch.nansum(part * series) / series.sum()) for part in by_step]
     keeps = keeping_gate(place.cell) == gate
-    return Saturation(place.layer, place.cell.name, gate, keeps, by_step[0].numpy(), by_step[1].numpy(), *whole)
+    return Saturation(place.label, place.cell.name, gate, keeps, by_step[0].numpy(), by_step[1].numpy(), *whole)
 
 
 def _worst(saturation: Sequence[Saturation]) -> Measured | NotApplicable:
@@ -115,7 +115,7 @@ def _worst(saturation: Sequence[Saturation]) -> Measured | NotApplicable:
     worst = int(np.argmax(shares))
     found = saturation[worst]
     sides = f"{found.share_low:.0%} at the low end, {found.share_high:.0%} at the high end"
-    return Measured(shares[worst], f"gate {found.gate} of {found.layer}: {sides}")
+    return Measured(shares[worst], f"gate {found.gate} of {found.label}: {sides}")
 
 
 SATURATED_GATES = Check(

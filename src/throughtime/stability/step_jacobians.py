@@ -31,8 +31,8 @@ class Jacobians(Record):
 
     Attributes
     ----------
-    layer
-        Its name in the model.
+    label
+        The layer and direction in words.
     cell
         Its cell's.
     states
@@ -45,7 +45,7 @@ class Jacobians(Record):
         J at each step, NaN beyond a series' end. The first of a run is with regard to the initial state.
     """
 
-    layer: str
+    label: str
     cell: str
     states: tuple[int, ...]
     reverse: bool
@@ -59,8 +59,8 @@ class SingularValues(Record):
 
     Attributes
     ----------
-    layer
-        Its name in the model.
+    label
+        The layer and direction in words.
     window
         Steps that a product goes over.
     values
@@ -68,13 +68,13 @@ class SingularValues(Record):
         below 1e-16 of the largest are rounding.
     """
 
-    layer: str
+    label: str
     window: int
     values: Float64[ndarray, "time series value"]
 
 
 def jacobians(
-    model: nn.Module, x: ModelInput, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
+    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
 ) -> Records[Jacobians]:
     """Derivatives of each state with regard to the one before, at each step, layer and direction.
 
@@ -109,7 +109,7 @@ def jacobians(
     >>> found.values.shape
     (7, 5, 6, 6)
     """
-    return Records(_jacobians(place) for place in trace(model, x, lengths))
+    return Records(_jacobians(place) for place in trace(model, x, lengths=lengths))
 
 
 def singular_values(found: Jacobians, window: int = 1) -> SingularValues:
@@ -138,7 +138,7 @@ def singular_values(found: Jacobians, window: int = 1) -> SingularValues:
     values = np.full((time, series, size), np.nan)
     whole = ~np.isnan(product).any((-2, -1))
     values[window - 1 :][whole] = np.linalg.svd(product[whole], compute_uv=False)
-    return SingularValues(found.layer, window, values[::-1].copy() if found.reverse else values)
+    return SingularValues(found.label, window, values[::-1].copy() if found.reverse else values)
 
 
 def _jacobians(place: StepTrace) -> Jacobians:
@@ -146,7 +146,7 @@ def _jacobians(place: StepTrace) -> Jacobians:
     size = sum(place.widths)
     whole = torch.cat([block.expand(*block.shape[:-2], -1, size) for block in blocks], -2)
     values = torch.where(place.running[..., None, None], whole, torch.nan).numpy()
-    return Jacobians(place.layer, place.cell.name, tuple(place.widths), place.reverse, place.lengths.numpy(), values)
+    return Jacobians(place.label, place.cell.name, tuple(place.widths), place.reverse, place.lengths.numpy(), values)
 
 
 def _lost(spectra: Sequence[SingularValues], lag: int) -> Measured | NotApplicable:
@@ -157,7 +157,7 @@ def _lost(spectra: Sequence[SingularValues], lag: int) -> Measured | NotApplicab
     worst = int(np.argmin(largest))
     lost = -math.log10(largest[worst]) if largest[worst] > 0 else math.inf
     detail = (
-        f"over {lag} steps no direction keeps more than {largest[worst]:.2g} of its gradient in {over[worst].layer}"
+        f"over {lag} steps no direction keeps more than {largest[worst]:.2g} of its gradient in {over[worst].label}"
     )
     return Measured(lost, detail)
 

@@ -19,8 +19,8 @@ class StepTrace:
 
     Parameters
     ----------
-    layer
-        The layer's name in the model, and torch's of its place: ``recurrent.l0_reverse``.
+    label
+        The layer and direction in words.
     cell
         What steps.
     reverse
@@ -39,7 +39,7 @@ class StepTrace:
         Which part of each state stays as it was.
     """
 
-    layer: str
+    label: str
     cell: CellSpec
     reverse: bool
     lengths: Int[Tensor, "series"]
@@ -70,7 +70,7 @@ class StepTrace:
 
 
 def trace(
-    model: nn.Module, x: ModelInput, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
+    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
 ) -> list[StepTrace]:
     """Run the recurrent layers of a model on what they are really given, in float64 and evaluation mode.
 
@@ -89,7 +89,7 @@ def trace(
         As ``recurrent_calls``; and when a state stops being finite, the layer, series and step named.
     """
     with torch.inference_mode(False):  # or autograd refuses what is computed from it
-        return [place for call in recurrent_calls(model, x, lengths) for place in trace_call(call)]
+        return [place for call in recurrent_calls(model, x, lengths=lengths) for place in trace_call(call)]
 
 
 def trace_call(call: RecurrentCall) -> list[StepTrace]:
@@ -106,9 +106,11 @@ def trace_call(call: RecurrentCall) -> list[StepTrace]:
             after = tuple(state[0] for state in run.steps[place])
             above.append(after[0])
             start = tuple(state[place] for state in call.start)
-            ending = f"l{number}" + ("_reverse" if reverse else "")
-            own = {name: weight[0] for name, weight in weights.items() if name.endswith(f"_{ending}")}
-            found.append(_at_place(call, ending, reverse, x, start, after, own))
+            ending = f"_l{number}" + ("_reverse" if reverse else "")
+            own = {name.removesuffix(ending): weight[0] for name, weight in weights.items() if name.endswith(ending)}
+            label = f"{call.name} layer {number}" + (" reverse" if reverse else "")
+            label += f" (call {call.number + 1})" if call.number else ""
+            found.append(_at_place(call, label, reverse, x, start, after, own))
     return found
 
 
@@ -146,29 +148,28 @@ def _zoneout(call: RecurrentCall) -> list[StepNoise]:
 
 def _at_place(
     call: RecurrentCall,
-    ending: str,
+    label: str,
     reverse: bool,
     x: Float64[Tensor, "time series channel"],
     start: State,
     after: State,
     weights: dict[str, Tensor],
 ) -> StepTrace:
-    name, cell, lengths = f"{call.name}.{ending}".lstrip("."), call.cell, call.lengths
+    cell, lengths = call.cell, call.lengths
     for state in after:
         wrong = (~state.isfinite().all(-1)).nonzero()
         if len(wrong):
             step, series = wrong[-1 if reverse else 0].tolist()
             raise DataError(
-                f"a trace of layer {name} needs finite states, got one that is not at step {step} of series {series}: "
+                f"a trace of {label} needs finite states, got one that is not at step {step} of series {series}: "
                 "the network diverges; try smaller weights"
             )
     before = tuple(_shifted(state, start[k] if start else None, lengths, reverse) for k, state in enumerate(after))
-    short = {key.removesuffix("_reverse").rpartition("_l")[0]: weight for key, weight in weights.items()}
-    from_x, from_h = x @ short["weight_ih"].mT, before[0] @ short["weight_hh"].mT
-    if "bias_ih" in short:
-        from_x, from_h = from_x + short["bias_ih"], from_h + short["bias_hh"]
+    from_x, from_h = x @ weights["weight_ih"].mT, before[0] @ weights["weight_hh"].mT
+    if "bias_ih" in weights:
+        from_x, from_h = from_x + weights["bias_ih"], from_h + weights["bias_hh"]
     return StepTrace(
-        name,
+        label,
         cell,
         reverse,
         lengths,
@@ -176,9 +177,9 @@ def _at_place(
         from_h,
         before,
         after,
-        short["weight_hh"],
-        short.get("weight_hr"),
-        tuple(short[unit] for unit in cell.unit_weights),
+        weights["weight_hh"],
+        weights.get("weight_hr"),
+        tuple(weights[unit] for unit in cell.unit_weights),
         _rates(call),
     )
 
