@@ -13,7 +13,6 @@ ROOMS = (
     "kernels",
     "nn",
     "training",
-    "stability",
     "data.moments",
     *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
 )

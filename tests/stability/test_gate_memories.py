@@ -10,7 +10,8 @@ from torch import nn
 
 from throughtime import nn as ours
 from throughtime.findings import run_checks
-from throughtime.stability import SHORT_MEMORY, gate_memory
+from throughtime.stability import gate_memory
+from throughtime.stability.gate_memories import SHORT_MEMORY
 
 
 def held(bias: float, cls: type[nn.Module] = nn.LSTM) -> nn.Module:

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 from throughtime import nn as ours
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Finding, run_checks
-from throughtime.stability import CHAOS, FORGETTING, LyapunovSpectrum, jacobians, lyapunov_exponents
+from throughtime.stability import LyapunovSpectrum, jacobians, lyapunov_exponents
+from throughtime.stability.lyapunov import CHAOS, FORGETTING
 
 SOAK = "THROUGHTIME_SOAK" in os.environ
 #: of a closed form

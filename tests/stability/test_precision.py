@@ -14,8 +14,9 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from throughtime import nn as ours
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import run_checks
-from throughtime.stability import COARSE_GATES, FLUSHED, flushed_deltas, longest_memory
+from throughtime.stability import flushed_deltas, longest_memory
 from throughtime.stability.linearization import linearize
+from throughtime.stability.precision import COARSE_GATES, FLUSHED
 from throughtime.stability.traces import trace
 
 

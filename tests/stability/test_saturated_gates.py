@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from throughtime import nn as ours
 from throughtime.findings import run_checks
-from throughtime.stability import SATURATED_GATES, Saturation, saturation
+from throughtime.stability import Saturation, saturation
 from throughtime.stability.gate_values import gate_values
+from throughtime.stability.saturated_gates import SATURATED_GATES
 from throughtime.stability.traces import trace
 
 

@@ -14,7 +14,8 @@ from torch.nn.utils.rnn import pack_padded_sequence
 from throughtime import nn as ours
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import run_checks
-from throughtime.stability import LOST_DIRECTIONS, jacobians, singular_values
+from throughtime.stability import jacobians, singular_values
+from throughtime.stability.step_jacobians import LOST_DIRECTIONS
 
 #: sums of a few dozen terms of order 1 in float64
 EXACT = {"rtol": 1e-12, "atol": 1e-13}

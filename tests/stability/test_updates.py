@@ -8,8 +8,9 @@ from recurrent_models import layer, series
 from torch import nn
 
 from throughtime.errors import ParameterError
-from throughtime.findings import run_checks
-from throughtime.stability import UPDATE_SIZE, UpdateRatio, update_ratio
+from throughtime.findings import Finding, run_checks
+from throughtime.stability import update_ratio
+from throughtime.stability.updates import UPDATE_SIZE
 
 
 def net() -> nn.Module:
@@ -56,7 +57,7 @@ def test_weights_of_zero_have_no_ratio() -> None:
     assert math.isnan(ratios["z"])
 
 
-def moved(by: float, gate: int = 1) -> UpdateRatio:
+def moved(by: float, gate: int = 1) -> Finding:
     made = nn.GRU(2, 3)
     before = {name: weight.detach().clone() for name, weight in made.named_parameters()}
     with torch.no_grad():

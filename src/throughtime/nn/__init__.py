@@ -4,7 +4,7 @@ from throughtime.nn.arguments import misplaced_noise
 from throughtime.nn.conversion import convert
 from throughtime.nn.factory import FactoryModule, FactoryNetwork
 from throughtime.nn.initialization import initialize
-from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM
+from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM, RecurrentLayer
 from throughtime.nn.mean_field import MeanField, critical_weight_scale, solve_mean_field
 from throughtime.nn.network import (
     Architecture,
@@ -17,6 +17,7 @@ from throughtime.nn.network import (
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
+from throughtime.nn.recorded_calls import RecordedCall
 from throughtime.nn.recurrence import Run, layer_directions, run_layers, trace_layers
 from throughtime.nn.schemes import SCHEMES, Init, Scheme, misplaced_init, recommended_init, scheme_of
 from throughtime.nn.stacking import Stack, stack
@@ -36,6 +37,8 @@ __all__ = [
     "Net",
     "NoiseRates",
     "PeepholeLSTM",
+    "RecordedCall",
+    "RecurrentLayer",
     "Run",
     "Scheme",
     "SequenceNetwork",

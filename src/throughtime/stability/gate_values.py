@@ -12,8 +12,6 @@ from torch import Tensor
 from throughtime.kernels import CELLS, CellSpec
 from throughtime.stability.traces import StepTrace
 
-_KEEPING = {"gru": "z", "lstm": "f", "peephole_lstm": "f"}
-
 
 class GateValues(NamedTuple):
     """Of one layer and direction.
@@ -32,7 +30,7 @@ class GateValues(NamedTuple):
 
 def keeping_gate(cell: CellSpec) -> str | None:
     """The gate that the old state is multiplied with: in torch's GRU z, in an LSTM f."""
-    return _KEEPING.get(cell.name) if CELLS.get(cell.name) == cell else None
+    return cell.memory_gates[0] if cell.memory_gates and _is_known(cell) else None
 
 
 def gate_values(trace: StepTrace) -> GateValues | None:
@@ -42,7 +40,7 @@ def gate_values(trace: StepTrace) -> GateValues | None:
     there is no zoneout.
     """
     cell = trace.cell
-    if CELLS.get(cell.name) != cell:
+    if not _is_known(cell):
         return None
     x, h = (
         dict(zip(cell.gates, part.chunk(len(cell.gates), -1), strict=True)) for part in (trace.from_x, trace.from_h)
@@ -64,3 +62,7 @@ def gate_values(trace: StepTrace) -> GateValues | None:
         o = torch.sigmoid(x["o"] + h["o"] + into_o * fresh)
         return GateValues({"i": i, "f": f, "o": o}, {"g": g, "tanh(c)": torch.tanh(fresh)})
     return None
+
+
+def _is_known(cell: CellSpec) -> bool:
+    return CELLS.get(cell.name) == cell
