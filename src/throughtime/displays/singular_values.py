@@ -24,7 +24,7 @@ class SingularValuesDisplay:
     Attributes
     ----------
     ax_, figure_, lines_
-        What ``plot`` drew; lines by name.
+        What ``plot`` drew; lines by name, those above rounding.
     """
 
     #: Inches, of a new figure.
@@ -50,6 +50,8 @@ class SingularValuesDisplay:
             ("smallest", size - 1, FURTHER[0]),
         ):
             shown = np.where(middle[:, place] > least, middle[:, place], np.nan)
+            if np.isnan(shown).all():
+                continue
             (self.lines_[name],) = self.ax_.plot(steps, shown, color=color, lw=1.5, label=name)
         self.ax_.set_yscale("log")
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
