@@ -8,6 +8,8 @@ from matplotlib.ticker import LogFormatter
 TRAINING, VALIDATION = "#1f6f8b", "#d1495b"
 #: For what else comes into the same axes.
 FURTHER = ("#edae49", "#66419c", "#57a773", "#8c6a4f")
+#: Of the first layer and direction, then of the others.
+LAYER_COLORS = (TRAINING, VALIDATION, *FURTHER)
 #: Inches, from which on a title and a legend stand side by side.
 WIDE = 4.5
 OBSERVED, PREDICTED = "#333333", "#d1495b"

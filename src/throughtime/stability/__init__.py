@@ -1,5 +1,10 @@
 """How recurrent networks keep gradients alive through time: flow, spectra, BPTT, audits, the unrolled graph."""
 
+from throughtime.stability.audit import (
+    InitializationAudit,
+    LayerAudit,
+    audit_initialization,
+)
 from throughtime.stability.decay import (
     FRACTION,
     Horizon,
@@ -28,6 +33,10 @@ from throughtime.stability.flow_record import (
     log_norms_at,
     recorded_lags,
 )
+from throughtime.stability.gate_memories import (
+    GateMemory,
+    gate_memory,
+)
 from throughtime.stability.graphs import (
     ComputationGraph,
     Edge,
@@ -43,43 +52,92 @@ from throughtime.stability.lag_curves import (
     LayerLagCurve,
     lag_curve,
 )
+from throughtime.stability.lyapunov import (
+    LyapunovSpectrum,
+    lyapunov_exponents,
+)
+from throughtime.stability.precision import (
+    FlushedDeltas,
+    flushed_deltas,
+    longest_memory,
+)
 from throughtime.stability.pulling_back import (
     StateNorms,
     pulled_back_norms,
+)
+from throughtime.stability.recurrence_checks import (
+    RECURRENCE_CHECKS,
+)
+from throughtime.stability.saturated_gates import (
+    Saturation,
+    saturation,
+)
+from throughtime.stability.step_jacobians import (
+    Jacobians,
+    SingularValues,
+    jacobians,
+    singular_values,
+)
+from throughtime.stability.updates import (
+    UpdateRatio,
+    update_ratio,
+)
+from throughtime.stability.weight_patterns import (
+    GateWeights,
 )
 
 __all__ = [
     "EXPLODED",
     "FLOW_CHECKS",
     "FRACTION",
+    "RECURRENCE_CHECKS",
     "ComputationGraph",
     "Edge",
     "FlowRecord",
+    "FlushedDeltas",
+    "GateMemory",
+    "GateWeights",
     "GradientFlow",
     "Horizon",
+    "InitializationAudit",
+    "Jacobians",
     "Kind",
     "LagCurve",
     "Lane",
+    "LayerAudit",
     "LayerFlow",
     "LayerLagCurve",
+    "LyapunovSpectrum",
     "Node",
+    "Saturation",
     "SerialDepth",
     "SharedParameter",
+    "SingularValues",
     "StateNorms",
+    "UpdateRatio",
+    "audit_initialization",
     "fit_horizon",
     "flow_findings",
     "flow_from_arrays",
     "flow_to_arrays",
+    "flushed_deltas",
+    "gate_memory",
     "gradient_flow",
     "growth_per_step",
     "horizons_of",
+    "jacobians",
     "lag_curve",
     "layer_graph",
     "layer_names",
     "log_norms_at",
     "log_ratios",
+    "longest_memory",
+    "lyapunov_exponents",
     "mean_log_ratio",
     "pulled_back_norms",
     "recorded_lags",
+    "saturation",
+    "singular_values",
     "unroll",
+    "update_ratio",
 ]
