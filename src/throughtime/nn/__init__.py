@@ -4,7 +4,7 @@ from throughtime.nn.arguments import misplaced_noise
 from throughtime.nn.conversion import convert
 from throughtime.nn.factory import FactoryModule, FactoryNetwork
 from throughtime.nn.initializers import Init, initialize_, initialize_bias_
-from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM
+from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM, RecurrentLayer
 from throughtime.nn.network import (
     Architecture,
     Net,
@@ -35,6 +35,7 @@ __all__ = [
     "Net",
     "NoiseRates",
     "PeepholeLSTM",
+    "RecurrentLayer",
     "SequenceNetwork",
     "Stack",
     "convert",

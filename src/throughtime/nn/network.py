@@ -220,7 +220,7 @@ def _(
     segment: int | None = None,
 ) -> Tensor:
     y, (h_n, *_) = run_recurrence(
-        net, weights, x, lengths, masks=masks, input_masks=input_masks, noise=noise, deltas=deltas
+        net, weights, x, lengths, masks=masks, input_masks=input_masks, noise=noise, deltas=deltas, segment=segment
     )
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     return read_out(net, weights, features, masks)
@@ -237,10 +237,11 @@ def run_recurrence(
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
-) -> tuple[Float[Tensor, "member time batch feature"], States]:
-    """The last layer's outputs at every step and all final states, of the recurrent layers alone.
+    segment: int | None = None,
+) -> tuple[Float[Tensor, "member _ batch feature"], States]:
+    """The last layer's outputs at every step, none where only the last state is read, and all final states.
 
-    ``start`` holds initial states, as they end; the others are those of ``forward``.
+    ``start`` holds initial states, in the form of the final ones; the others are those of ``forward``.
     """
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
