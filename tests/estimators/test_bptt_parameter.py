@@ -107,7 +107,7 @@ def test_what_contradicts_itself_is_refused(parameters: dict[str, Any], message:
 
 
 def test_a_module_of_the_users_own_decides_itself() -> None:
-    with pytest.raises(ParameterError, match="module brings .* and needs bptt at its default, got 'checkpointed'"):
+    with pytest.raises(ParameterError, match=r"module brings .* and needs bptt at its default, got 'checkpointed'"):
         SequenceRegressor(bptt="checkpointed", module=torch.nn.Linear).fit(ragged(), by_step())
 
 

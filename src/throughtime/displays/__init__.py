@@ -7,6 +7,7 @@ from throughtime.displays.curves import TrainingCurvesDisplay
 from throughtime.displays.predictions import PredictionsDisplay
 from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.displays.search import SearchDisplay
+from throughtime.displays.truncation_bias import TruncationBiasDisplay
 
 __all__ = [
     "CalibrationDisplay",
@@ -15,6 +16,7 @@ __all__ = [
     "PredictionsDisplay",
     "SearchDisplay",
     "TrainingCurvesDisplay",
+    "TruncationBiasDisplay",
     "ValidationCurveDisplay",
     "axes_for",
     "set_title",

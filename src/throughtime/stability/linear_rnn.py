@@ -1,9 +1,9 @@
 """The linear recurrent network by hand: outputs and gradients of full and of truncated BPTT in closed form.
 
-``h_t = W_xh x_t + W_hh h_{t-1}``, ``o_t = W_qh h_t``, ``L = (1/T) sum_t (o_t - y_t)^2 / 2``, the mean over series.  With
-``g_t = dL/do_t`` the total gradient at a state is ``delta_t = W_qh^T g_t + W_hh^T delta_{t+1}``, ``delta_{T+1} = 0``, and
-``dL/dW_qh = sum_t g_t h_t^T``, ``dL/dW_xh = sum_t delta_t x_t^T``, ``dL/dW_hh = sum_t delta_t h_{t-1}^T`` (Werbos 1990,
-https://doi.org/10.1109/5.58337).
+``h_t = W_xh x_t + W_hh h_{t-1}``, ``o_t = W_qh h_t``, ``L = (1/T) sum_t (o_t - y_t)^2 / 2``, the mean over series.
+With ``g_t = dL/do_t`` the total gradient at a state is ``delta_t = W_qh^T g_t + W_hh^T delta_{t+1}``, ``delta_{T+1} =
+0``, and ``dL/dW_qh = sum_t g_t h_t^T``, ``dL/dW_xh = sum_t delta_t x_t^T``, ``dL/dW_hh = sum_t delta_t h_{t-1}^T``
+(Werbos 1990, https://doi.org/10.1109/5.58337).
 """
 
 from dataclasses import dataclass
@@ -119,6 +119,6 @@ def _check_shapes(x: ndarray, y: ndarray, w_xh: ndarray, w_hh: ndarray, w_qh: nd
     found = w_xh.shape, w_hh.shape, w_qh.shape
     if found != expected:
         raise ParameterError(
-            f"w_xh, w_hh and w_qh need to be (unit, channel), (unit, unit) and (output, unit), for {x.shape[2]} channels "
-            f"and {y.shape[2]} outputs, got {', '.join(map(str, found))}"
+            f"w_xh, w_hh and w_qh need to be (unit, channel), (unit, unit) and (output, unit), for {x.shape[2]} "
+            f"channels and {y.shape[2]} outputs, got {', '.join(map(str, found))}"
         )

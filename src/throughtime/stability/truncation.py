@@ -1,11 +1,11 @@
 """How far a truncated gradient is from the full one, and whether it still leads down.
 
-Reference: Aicher, Foti & Fox (2019), https://arxiv.org/abs/1905.07473: with a relative bias below 1, stochastic gradient
-descent on truncated gradients still converges.
+Reference: Aicher, Foti & Fox (2019), https://arxiv.org/abs/1905.07473: with a relative bias below 1, stochastic
+gradient descent on truncated gradients still converges.
 """
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -95,10 +95,10 @@ def truncation_bias(
 def _checked(k: Sequence[int] | int | None, longest: int) -> list[int]:
     if k is None:
         return sorted({*(2**power for power in range(longest.bit_length())), longest})
-    wanted = sorted({k} if isinstance(k, int) else {*k})
-    if not wanted or not all(isinstance(steps, int) and 1 <= steps <= longest for steps in wanted):
+    several = list(k) if isinstance(k, Iterable) else [k]
+    if not several or not all(hasattr(steps, "__index__") and 1 <= steps <= longest for steps in several):
         raise ParameterError(f"k needs to be from 1 to the {longest} steps of the longest series, got {k}")
-    return wanted
+    return sorted({int(steps) for steps in several})
 
 
 def _joint(grads: Mapping[str, Tensor]) -> Tensor:
@@ -125,11 +125,11 @@ TRUNCATION_CHECKS = (
         "warning",
         ("truncation_bias", "k2"),
         _bias_at,
-        source="relative bias, below 1 for convergence (Aicher et al. 2019); that half of the gradient may be lost is a "
-        "convention",
+        source="relative bias, below 1 for convergence (Aicher et al. 2019); that half of the gradient may be lost is "
+        "a convention",
         remedy="try a larger k2, or bptt='checkpointed', whose gradient is the full one",
         threshold=0.5,
-        docs="guide/bptt",
+        docs="docs/guide/bptt.md#sta030",
         lacking="training is not truncated: nothing is cut",
     ),
 )
