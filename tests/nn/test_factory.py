@@ -10,7 +10,7 @@ from torch import nn
 from throughtime import SequenceClassifier, SequenceRegressor, fit_members
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
-from throughtime.nn import GRU
+from throughtime.nn import GRU, FactoryNetwork, forward
 from throughtime.training import Purpose, derived_seed
 
 #: float64 through 15 steps of Adam, which divides by the root of squares as small as 1e-8: half the digits
@@ -171,3 +171,10 @@ def test_what_cannot_train_is_refused_in_words(data, options, told):
     X, y = data
     with pytest.raises(ParameterError, match=told):
         SequenceRegressor(**options, random_state=0, max_epochs=1).fit(X, y)
+
+
+def test_segments_are_refused_for_a_module():
+    net = FactoryNetwork(Net, 3, 1, "last")
+    x, lengths = torch.randn(1, 4, 2, 3), torch.tensor([[4, 2]])
+    with pytest.raises(ParameterError, match="segment=2 needs the built-in network, got a module"):
+        forward(net, {}, x, lengths, segment=2)

@@ -19,6 +19,7 @@ from throughtime.nn import (
     weight_shapes,
 )
 from throughtime.nn.noise import draw_mask
+from throughtime.nn.recurrence import trace_layers
 
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 #: float64 keeps 16 digits; two layers and 9 steps of sums of 10 terms of order 1 lose three of them
@@ -266,3 +267,43 @@ def test_with_torchs_layers_the_network_computes_the_same(net, lengths):
     expected_grads = torch.autograd.grad(again.sin().sum(), list(network.parameters()))
     for one, other in zip(grads, expected_grads, strict=True):
         torch.testing.assert_close(one, other, **EXACT)
+
+
+@each_net
+def test_segments_change_no_bit_of_outputs_and_gradients(net):
+    shapes = weight_shapes(net).items()
+    weights = {name: torch.randn(2, *shape, dtype=torch.float64, requires_grad=True) / 2 for name, shape in shapes}
+    x = torch.randn(2, 9, 5, 3, dtype=torch.float64, requires_grad=True)
+    lengths = LENGTHS.expand(2, -1)
+    places = net.num_layers * (1 + net.bidirectional)
+    width = net.hidden_size * (1 + net.bidirectional)
+    masks = [*(draw_mask(x.detach(), (2, 1, 5, width), 0.5) for _ in range(net.num_layers - 1)), None]
+    noise = [StepNoise(recurrent=torch.rand(2, 5, net.hidden_size, dtype=torch.float64)) for _ in range(places)]
+    found = []
+    for segment in (None, 1, 4, 9):
+        outputs = forward(net, weights, x, lengths, masks, noise=noise, segment=segment)
+        found.append((outputs, *torch.autograd.grad(outputs.sin().sum(), [x, *weights.values()])))
+    for others in found[1:]:
+        assert all(map(torch.equal, others, found[0]))
+
+
+def test_segments_are_of_layers_that_the_recurrent_op_runs():
+    weights = {f"{name}_l0": torch.randn(1, *shape) for name, shape in (("weight_ih", (8, 3)), ("weight_hh", (8, 2)))}
+    call = {"num_layers": 1, "bidirectional": False, "segment": 4}
+    arguments = "lstm", weights, torch.randn(1, 9, 5, 3), LENGTHS[None]
+    with pytest.raises(ValueError, match=r"segments need layers that the recurrent op runs, got cells=True"):
+        trace_layers(*arguments, cells=True, **call)
+    projected = {"weight_hr_l0": torch.randn(1, 1, 2), "weight_hh_l0": torch.randn(1, 8, 1)}
+    with pytest.raises(ValueError, match=r"segments need layers that the recurrent op runs, got a projected state"):
+        trace_layers("lstm", weights | projected, *arguments[2:], **call)
+
+
+def test_outputs_that_nobody_wants_have_no_steps():
+    net = Architecture("gru", 3, 5, 2, True, "last", 2)
+    shapes = weight_shapes(net).items()
+    weights = {name.removeprefix("recurrent."): torch.randn(2, *shape) for name, shape in shapes}
+    arguments = "gru", weights, torch.randn(2, 9, 5, 3), LENGTHS.expand(2, -1)
+    whole = trace_layers(*arguments, num_layers=2, bidirectional=True)
+    ends = trace_layers(*arguments, num_layers=2, bidirectional=True, outputs=False)
+    assert ends.outputs.shape == (2, 0, 5, 10)
+    assert torch.equal(ends.ends[0], whole.ends[0])
