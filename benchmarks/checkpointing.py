@@ -39,22 +39,21 @@ def forward_of(side: str, steps: int, segment: int | None) -> tuple[Forward, lis
     torch.manual_seed(0)
     x = torch.randn(steps, BATCH, CHANNELS)
     lstm = nn.LSTM(CHANNELS, UNITS)
-    weights = list(lstm.parameters())
+    weights: list[Tensor] = list(lstm.parameters())
     if side == "ours":
         lengths = torch.full((1, BATCH), steps)
 
         def ours() -> Tensor:
-            given = [w[None] for w in weights]
-            return recurrent("lstm", x[None], lengths, *given, segment=segment, outputs=False)[1][0]
+            w_ih, w_hh, b_ih, b_hh = (w[None] for w in weights)
+            _, h_n, _ = recurrent("lstm", x[None], lengths, w_ih, w_hh, b_ih, b_hh, segment=segment, outputs=False)
+            return h_n[0]
 
         return ours, weights
 
     def theirs() -> Tensor:
         state = torch.zeros(1, BATCH, UNITS), torch.zeros(1, BATCH, UNITS)
-        if segment is None:
-            return lstm(x, state)[1][0][0]
-        for part in x.split(segment):
-            _, state = checkpoint(lstm, part, state, use_reentrant=False)
+        for part in torch.split(x, segment or steps):
+            _, state = lstm(part, state) if segment is None else checkpoint(lstm, part, state, use_reentrant=False)
         return state[0][0]
 
     return theirs, weights

@@ -1,55 +1,22 @@
 """Pictures of results, in scikit-learn's style: made from estimators, predictions or records, drawn by ``plot``."""
 
-from throughtime.displays.calibration import (
-    CalibrationDisplay,
-)
-from throughtime.displays.canvas import (
-    axes_for,
-    set_title,
-)
-from throughtime.displays.confusion import (
-    ConfusionMatrixDisplay,
-)
-from throughtime.displays.curves import (
-    TrainingCurvesDisplay,
-)
-from throughtime.displays.flow_monitor import (
-    FlowMonitorDisplay,
-)
-from throughtime.displays.flushed_deltas import (
-    FlushedDeltasDisplay,
-)
-from throughtime.displays.gate_memory import (
-    GateMemoryDisplay,
-)
-from throughtime.displays.gradient_flow import (
-    GradientFlowDisplay,
-)
-from throughtime.displays.lag_curve import (
-    LagCurveDisplay,
-)
-from throughtime.displays.lyapunov import (
-    LyapunovDisplay,
-)
-from throughtime.displays.predictions import (
-    PredictionsDisplay,
-)
-from throughtime.displays.saturation import (
-    SaturationDisplay,
-)
-from throughtime.displays.score_curves import (
-    LearningCurveDisplay,
-    ValidationCurveDisplay,
-)
-from throughtime.displays.search import (
-    SearchDisplay,
-)
-from throughtime.displays.singular_values import (
-    SingularValuesDisplay,
-)
-from throughtime.displays.update_ratio import (
-    UpdateRatioDisplay,
-)
+from throughtime.displays.calibration import CalibrationDisplay
+from throughtime.displays.canvas import axes_for, set_title
+from throughtime.displays.confusion import ConfusionMatrixDisplay
+from throughtime.displays.curves import TrainingCurvesDisplay
+from throughtime.displays.flow_monitor import FlowMonitorDisplay
+from throughtime.displays.flushed_deltas import FlushedDeltasDisplay
+from throughtime.displays.gate_memory import GateMemoryDisplay
+from throughtime.displays.gradient_flow import GradientFlowDisplay
+from throughtime.displays.lag_curve import LagCurveDisplay
+from throughtime.displays.lyapunov import LyapunovDisplay
+from throughtime.displays.predictions import PredictionsDisplay
+from throughtime.displays.saturation import SaturationDisplay
+from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
+from throughtime.displays.search import SearchDisplay
+from throughtime.displays.singular_values import SingularValuesDisplay
+from throughtime.displays.truncation_bias import TruncationBiasDisplay
+from throughtime.displays.update_ratio import UpdateRatioDisplay
 
 __all__ = [
     "CalibrationDisplay",
@@ -66,6 +33,7 @@ __all__ = [
     "SearchDisplay",
     "SingularValuesDisplay",
     "TrainingCurvesDisplay",
+    "TruncationBiasDisplay",
     "UpdateRatioDisplay",
     "ValidationCurveDisplay",
     "axes_for",

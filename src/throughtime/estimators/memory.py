@@ -39,7 +39,7 @@ def bytes_a_member(
     masks
         How many numbers of noise are drawn for a unit and step: `masks_of`.
     reach
-        Steps at a time whose gates and states are kept, all by default.
+        Steps at a time whose gates and states are kept, all by default; of the others an output at the most.
     """
     shapes = weight_shapes(net).values()
     weights = sum(_size(shape) for shape in shapes)
@@ -51,7 +51,9 @@ def bytes_a_member(
         kept += _POOLED
     directions = 1 + net.bidirectional
     units = net.hidden_size * net.num_layers * directions
-    activations = rows * (3 * time * net.n_inputs + (time if reach is None else min(reach, time)) * kept * units)
+    activations = rows * (3 * time * net.n_inputs + min(time, reach or time) * kept * units)
+    if reach is not None:
+        activations += rows * time * (1 + _MASK_COPIES * masks) * units
     return itemsize * ((_WEIGHT_COPIES if training else 2) * weights + activations)
 
 

@@ -110,8 +110,8 @@ def recurrent(
     if segment is not None and keeps_segments and not is_watched(*given, *noise):
         y, state = in_segments(loop, tensors, state, -(-segment // CHUNK) * CHUNK, outputs)
     else:
-        steps, state = loop.take(0, time, tensors, state)
-        y = torch.stack(steps, 1) if outputs else x.new_empty(members, 0, rows, width)
+        at_steps, state = loop.take(0, time, tensors, state)
+        y = torch.stack(at_steps, 1) if outputs else x.new_empty(members, 0, rows, width)
     if outputs and shortest < time:
         y = torch.where(running, y, 0)
     return (y[:, :, :batch, :units], *(end[:, :batch, :units] for end in state))

@@ -77,9 +77,9 @@ class _Call(NamedTuple):
         self, begin: int, end: int, leaves: Sequence[Tensor], noise: StepNoise
     ) -> tuple[list[Tensor], tuple[Tensor, ...]]:
         """Take some steps, of which alone x is."""
-        first_state = 5 + self.per_unit
-        tensors = Tensors(*leaves[:5], tuple(leaves[5:first_state]), noise)
-        return self.loop.take(begin, end, tensors, tuple(leaves[first_state:]))
+        x, w_ih, w_hh, bias_x, bias_h, *others = leaves
+        tensors = Tensors(x, w_ih, w_hh, bias_x, bias_h, tuple(others[: self.per_unit]), noise)
+        return self.loop.take(begin, end, tensors, tuple(others[self.per_unit :]))
 
 
 class _Kept(NamedTuple):
@@ -125,10 +125,11 @@ class _InSegments(torch.autograd.Function):
     @staticmethod
     def backward(ctx: Any, *outer: Tensor | None) -> tuple[Tensor | None, ...]:
         call, (dy, *ends) = ctx.call, outer
+        count: int = ctx.count
         dy = dy if call.outputs else None
         if dy is None and all(grad is None for grad in ends):
-            return (None,) * (1 + ctx.count)
-        given, starts = ctx.saved_tensors[: ctx.count], ctx.saved_tensors[ctx.count :]
+            return (None,) * (1 + count)
+        given, starts = ctx.saved_tensors[:count], ctx.saved_tensors[count:]
         by_segment = [starts[at : at + len(ends)] for at in range(0, len(starts), len(ends))]
         needed = ctx.needs_input_grad[1 + _NOISE :]
         kept = _Kept(call, StepNoise(*given[:_NOISE]), given[_NOISE:], needed, by_segment)

@@ -1,32 +1,11 @@
 """Recurrent layers and their conversion, stacks, initializers, and the network that the estimators train."""
 
-from throughtime.nn.arguments import (
-    misplaced_noise,
-)
-from throughtime.nn.conversion import (
-    convert,
-)
-from throughtime.nn.factory import (
-    FactoryModule,
-    FactoryNetwork,
-)
-from throughtime.nn.initialization import (
-    initialize,
-)
-from throughtime.nn.layers import (
-    GRU,
-    LSTM,
-    RNN,
-    CellRNN,
-    LinearRNN,
-    PeepholeLSTM,
-    RecurrentLayer,
-)
-from throughtime.nn.mean_field import (
-    MeanField,
-    critical_weight_scale,
-    solve_mean_field,
-)
+from throughtime.nn.arguments import misplaced_noise
+from throughtime.nn.conversion import convert
+from throughtime.nn.factory import FactoryModule, FactoryNetwork
+from throughtime.nn.initialization import initialize
+from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM, RecurrentLayer
+from throughtime.nn.mean_field import MeanField, critical_weight_scale, solve_mean_field
 from throughtime.nn.network import (
     Architecture,
     Net,
@@ -40,30 +19,11 @@ from throughtime.nn.network import (
     run_recurrence,
     weight_shapes,
 )
-from throughtime.nn.noise import (
-    NoiseRates,
-)
-from throughtime.nn.recorded_calls import (
-    RecordedCall,
-)
-from throughtime.nn.recurrence import (
-    Run,
-    layer_directions,
-    run_layers,
-    trace_layers,
-)
-from throughtime.nn.schemes import (
-    SCHEMES,
-    Init,
-    Scheme,
-    misplaced_init,
-    recommended_init,
-    scheme_of,
-)
-from throughtime.nn.stacking import (
-    Stack,
-    stack,
-)
+from throughtime.nn.noise import NoiseRates
+from throughtime.nn.recorded_calls import RecordedCall
+from throughtime.nn.recurrence import Run, layer_directions, run_layers, trace_layers
+from throughtime.nn.schemes import SCHEMES, Init, Scheme, misplaced_init, recommended_init, scheme_of
+from throughtime.nn.stacking import Stack, stack
 
 __all__ = [
     "GRU",

@@ -218,16 +218,7 @@ def _(
     segment: int | None = None,
 ) -> Tensor:
     y, (h_n, *_) = run_recurrence(
-        net,
-        weights,
-        x,
-        lengths,
-        masks=masks,
-        input_masks=input_masks,
-        noise=noise,
-        deltas=deltas,
-        segment=segment,
-        outputs=net.pooling != "last",
+        net, weights, x, lengths, masks=masks, input_masks=input_masks, noise=noise, deltas=deltas, segment=segment
     )
     features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
     return read_out(net, weights, features, masks)
@@ -245,11 +236,10 @@ def run_recurrence(
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
     segment: int | None = None,
-    outputs: bool = True,
-) -> tuple[Tensor, States]:
-    """The last layer's outputs (member, time, batch, feature) and all final states, of the recurrent layers alone.
+) -> tuple[Float[Tensor, "member _ batch feature"], States]:
+    """The last layer's outputs at every step, none where only the last state is read, and all final states.
 
-    ``start`` holds initial states, as they end; without ``outputs`` there are none; the others are ``forward``'s.
+    ``start`` holds initial states, in the form of the final ones; the others are those of ``forward``.
     """
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
@@ -268,7 +258,7 @@ def run_recurrence(
         noise=noise,
         deltas=deltas,
         segment=segment,
-        outputs=outputs,
+        outputs=net.pooling != "last",
     )
 
 

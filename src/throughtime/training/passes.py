@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import FeatureMasks, Pass, RecurrentNet, StepNorms, backend_for
+from throughtime.kernels import SEGMENT, FeatureMasks, Pass, RecurrentNet, StepNorms, backend_for
 from throughtime.nn import Architecture, forward, layer_directions
 from throughtime.training.batches import (
     dropout_masks,
@@ -311,7 +311,8 @@ def _forward_passes(
     drawn = draw(batch.x.shape[1], 0)
     masks = perturb_masks(net, members, batch, drawn.masks, epoch, step)
     deltas = delta_norms_of(net) if measured and isinstance(net, Architecture) else []
-    outputs = forward(net, leaves, batch.x, batch.lengths, masks, drawn.input_masks, drawn.noise, deltas)
+    segment = SEGMENT if recipe.bptt == "checkpointed" else None
+    outputs = forward(net, leaves, batch.x, batch.lengths, masks, drawn.input_masks, drawn.noise, deltas, segment)
     everybody = torch.ones_like(like, dtype=torch.bool)
     yield ForwardPass(outputs, batch.targets, batch.weights, batch.lengths, everybody, deltas)
 

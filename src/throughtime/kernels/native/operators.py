@@ -250,12 +250,11 @@ def _differentiate(
         grads = differentiable_gradients(ctx.kind, inputs[:_DIFFERENTIABLE], ctx.reverse, needed, outer, noise)
     else:
         norms = deltas is not None
+        backward: Callable[..., Any] = partial(_backward, segment=ctx.segment)
         if is_watched(*outer) or any(map(is_batched_gradient, outer)):
             # which knows no segments: it runs the whole forward again
             kept = kept if ctx.segment is None else kept.new_empty(0)
             backward = torch.ops.throughtime.recurrent_backward
-        else:
-            backward = partial(_backward, segment=ctx.segment)
         dx, *others, of_h, of_c = backward(ctx.kind, *outer, *inputs, kept, ctx.reverse, needed[0], norms)
         if deltas is not None:
             deltas.h, deltas.c = of_h, of_c if _has_c(ctx.kind) else None
