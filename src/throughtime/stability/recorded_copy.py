@@ -137,7 +137,8 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
     """The model with parameters of its own on the same memory, and torch's recurrent layers converted."""
     if not isinstance(model, nn.Module):
         raise ParameterError(
-            f"model needs a torch.nn.Module, got a {type(model).__name__}; of an estimator its module_"
+            f"model needs a torch.nn.Module, got a {type(model).__name__}; throughtime.estimators has gradient_flow_of "
+            "and lag_curve_of for fitted estimators"
         )
     memo: dict[int, Any] = {}
     for name, part in model.named_modules():
