@@ -1,6 +1,6 @@
 """How recurrent networks keep gradients alive through time: flow, spectra, BPTT, audits, the unrolled graph."""
 
-from throughtime.stability.decay import Horizon, fit_horizon, growth_per_step, log_ratios, mean_log_ratio
+from throughtime.stability.decay import FRACTION, Horizon, fit_horizon, growth_per_step, log_ratios, mean_log_ratio
 from throughtime.stability.flow import GradientFlow, LayerFlow, gradient_flow
 from throughtime.stability.flow_checks import FLOW_CHECKS, flow_findings
 from throughtime.stability.flow_record import (
@@ -14,12 +14,13 @@ from throughtime.stability.flow_record import (
     log_norms_at,
     recorded_lags,
 )
-from throughtime.stability.lag_curve import LagCurve, LayerLagCurve, lag_curve
+from throughtime.stability.lag_curves import LagCurve, LayerLagCurve, lag_curve
 from throughtime.stability.pulling_back import StateNorms, pulled_back_norms
 
 __all__ = [
     "EXPLODED",
     "FLOW_CHECKS",
+    "FRACTION",
     "FlowRecord",
     "GradientFlow",
     "Horizon",
