@@ -97,7 +97,7 @@ def test_each_member_is_clipped_to_its_own_value_as_by_torch():
 def test_a_step_clips_by_value_and_then_by_norm_as_a_loop_in_torch(cell):
     data, net = Data(), replace(NET, cell=cell)
     recipe = replace(RECIPE, optimizer="sgd", batch_size=64)
-    member = data.member(seed=1, max_epochs=1, momentum=0.0, lr=0.1, clip_value=0.02, clip_norm=0.1)
+    member = data.member(seed=1, max_epochs=1, momentum=0.0, lr=0.1, clip_value=0.02, clip_norm=0.05)
     (trained,) = train(net, recipe, data.inputs, [member])
     loop = PlainLoop(data, net, recipe, member)
     _, objective = loop.objective(np.arange(41))
@@ -107,9 +107,9 @@ def test_a_step_clips_by_value_and_then_by_norm_as_a_loop_in_torch(cell):
     assert max(weight.grad.abs().max() for weight in weights) > 0.02
     torch.nn.utils.clip_grad_value_(weights, 0.02)
     limited = torch.cat([weight.grad.flatten() for weight in weights]).norm().item()
-    assert limited > 0.1
+    assert limited > 0.05
     for name, weight in loop.named.items():
-        expected = weight - 0.1 * weight.grad * (0.1 / limited)
+        expected = weight - 0.1 * weight.grad * (0.05 / limited)
         # float64; the sums of a batch are taken in another order
         torch.testing.assert_close(trained.weights[name], expected.detach(), rtol=1e-10, atol=1e-13)
     (record,) = trained.history

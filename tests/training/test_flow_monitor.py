@@ -68,7 +68,7 @@ def test_a_probe_pulls_back_from_eight_series_of_the_members_own():
     data = Data()
     net = replace(NET, cell="lstm", num_layers=2, bidirectional=True)
     member = data.member(seed=5, max_epochs=40, shift=np.full(CHANNELS, 0.5), scale=np.full(CHANNELS, 2.0))
-    monitor = FlowMonitor()
+    monitor = FlowMonitor(warn=False)
     train(net, RECIPE, data.inputs, [member], observers=[monitor])
     first = monitor.records(0)[0]
     chosen = stream(5, Purpose.PROBE).permutation(41)[:8]
@@ -100,7 +100,7 @@ class Steps(Observer):
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 @pytest.mark.parametrize("layers", [1, 2])
 def test_every_step_has_the_norms_of_its_own_gradients(cell, layers):
-    net, steps, monitor = replace(NET, cell=cell, num_layers=layers), Steps(), EveryStepFlowMonitor()
+    net, steps, monitor = replace(NET, cell=cell, num_layers=layers), Steps(), EveryStepFlowMonitor(warn=False)
     inputs, member = long_series(steps=6)
     other = replace(member, seed=1, max_epochs=7, train=Sample(np.arange(9), np.zeros(9, int), np.ones(9)))
     train(net, RECIPE, inputs, [member, other], observers=[monitor, steps])
