@@ -166,10 +166,13 @@ def flow_from_arrays(arrays: Mapping[str, ndarray], source: str) -> Records[Flow
         for name, (found, expected) in shapes.items():
             if found != expected:
                 raise ValueError(f"{name} of shape {expected}, got {found}")
-        if any(array.dtype.kind not in "iu" for array in (kind, epoch, step, reverse, lags)):
-            raise ValueError("whole numbers of epochs, steps and lags, got others")
-        if not (np.diff(lags) > 0).all() or (lags < 0).any():
-            raise ValueError("lags from 0 up, each larger than the one before, got others")
+        for array in (kind, epoch, step, reverse, lags):
+            if array.ndim != 1 or array.dtype.kind not in "iu" or (array < 0).any():
+                raise ValueError("rows of whole numbers from 0 up, got others")
+        if any(array.dtype.kind != "f" for array in (log_norms, horizons)):
+            raise ValueError("floats, got others")
+        if not (np.diff(lags) > 0).all():
+            raise ValueError("lags each larger than the one before, got others")
         layers = layer_names(reverse.astype(bool))
         kinds = get_args(Kind)
         at = zip((kinds[one] for one in kind), epoch.tolist(), step.tolist(), strict=True)

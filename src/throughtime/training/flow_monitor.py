@@ -87,7 +87,9 @@ class FlowMonitor(Observer):
         self._warns = warn
         self._members = None if members is None else frozenset(members)
         self._measured: list[_Measured] = []
-        self._lags: dict[int, Int[ndarray, lag]] = {}
+        #: where the series that each is probed on lie in the inputs, and the lags of its records
+        self._chosen: dict[int, ndarray] = {}
+        self._lags: dict[int, ndarray] = {}
         #: those of the same members as before, filled up
         self._stacked: tuple[tuple[int, ...], Int[ndarray, "member lag"]] | None = None
         #: steps that each has taken
@@ -122,15 +124,15 @@ class FlowMonitor(Observer):
         """The series that the members are probed on, each by its own seed."""
         if self._loaded is not None and self._loaded[0] == probe.members:
             return self._loaded[1]
-        chosen = []
         for m, (place, rows) in enumerate(zip(probe.members, probe.train_rows, strict=True)):
+            if place in self._chosen:
+                continue
             most = KEPT_SERIES
             if self.probe_every is not None:
                 most = min(PROBE_SERIES, max(1, probe.series_between[m] // ONE_IN))
-            chosen.append(rows[stream(probe.seeds[m], Purpose.PROBE).permutation(len(rows))[:most]])
-            if place not in self._lags:
-                self._lags[place] = recorded_lags(int(np.median(probe.inputs.lengths[rows])))
-        batch = probe.load(chosen)
+            self._chosen[place] = rows[stream(probe.seeds[m], Purpose.PROBE).permutation(len(rows))[:most]]
+            self._lags[place] = recorded_lags(int(np.median(probe.inputs.lengths[rows])))
+        batch = probe.load([self._chosen[place] for place in probe.members])
         self._loaded = probe.members, batch
         return batch
 
@@ -169,7 +171,7 @@ class FlowMonitor(Observer):
             "explodes": ((growth >= EXPLODED).any((1, 2)), _exploding),
         }
         for what, (found, in_words) in faults.items():
-            new = [m for m in np.flatnonzero(found) if (what, measured.members[m]) not in self._warned]
+            new = [m for m in np.flatnonzero(found).tolist() if (what, measured.members[m]) not in self._warned]
             if new:
                 self._warned.update((what, measured.members[m]) for m in new)
                 named = [
