@@ -13,7 +13,7 @@ from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
 from throughtime.cli.screen import console, print_folds, print_meaning, print_scores
 from throughtime.data import Dataset
-from throughtime.estimators import DEFAULT_BUDGET
+from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.generalization import observed_targets
 
 
@@ -63,8 +63,17 @@ def print_study(finished: study.Study) -> None:
                 which = f"fold {fold + 1}" + (f", seed {seed + 1}" if len(assessment.folds) > 1 else "")
                 console().print(f"[red]{which} failed: {escape(str(member))}[/red]", soft_wrap=True)
     print_meaning(models, finished.metrics.intervals[network.name])
+    print_reach(finished.estimator)
     if {"AUROC", "AUPRC"} & set(metrics):
         _print_prevalence(data, test)
+
+
+def print_reach(model: SequenceEstimator) -> None:
+    """How far back the gradient of the trained network reaches, by the record that was made of it after training."""
+    records = getattr(model, "flow_", ())
+    if records:
+        reach = study.reach_in_words(records[-1].gradient_horizon, int(records[-1].lags[-1]))
+        console().print(f"Gradient of the last state: {reach}; throughtime flow says more.", soft_wrap=True)
 
 
 def print_written(out: Path) -> None:

@@ -5,13 +5,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from jaxtyping import Float64
-from numpy import ndarray
 from rich.markup import escape
 from rich.table import Table
 
 from throughtime import storage
+from throughtime.cli.lag_plot import letters_of, plot_lines
 from throughtime.cli.model import estimator_for
 from throughtime.cli.options import OWN_DEFAULTS, Task, given, read_config
 from throughtime.cli.predict import read_alike, with_names
@@ -19,13 +17,13 @@ from throughtime.cli.screen import console, print_description
 from throughtime.data import Dataset, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator, check_device
-from throughtime.stability import LagCurve, LayerLagCurve
+from throughtime.stability import LayerLagCurve
 from throughtime.study import FlowReport, Run, flow_files, report_flow
 
 #: Lags of the table, as far as the series go.
 SHOWN_LAGS = (1, 10, 50, 100, 500, 1000, 5000)
-#: The curve on the screen: letters of a layer each, rows, columns, and powers of ten at most.
-LETTERS, ROWS, COLUMNS, DECADES = "ox+*#@%&", 14, 72, 14
+#: Says how far the gradient reaches even where nobody knows how far it needs to.
+VANISHING = "STA001"
 
 
 def flow(
@@ -106,15 +104,16 @@ def _print_report(report: FlowReport) -> None:
     curve = report.curve
     state = "at initialization" if report.initial else "as trained"
     console().print(
-        f"What is left of the last state's gradient so many steps back, {state}: norm over that at lag 0, geometric\n"
-        f"mean of {curve.n_series} series; the horizon is where 1 % is left, with its 95 % interval.\n"
+        f"What is left of the last state's gradient so many steps back, {state}; geometric mean of {curve.n_series} "
+        "series.\nThe horizon is the lag at which 1 % is left, with its 95 % interval.\n",
+        soft_wrap=True,
     )
     lags = [lag for lag in SHOWN_LAGS if lag < curve.longest]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("layer")
     for heading in ("horizon", *(f"lag {lag}" for lag in lags)):
         table.add_column(heading, justify="right", no_wrap=True)
-    for letter, layer in zip(_letters(curve), curve.layers, strict=True):
+    for letter, layer in zip(letters_of(curve), curve.layers, strict=True):
         table.add_row(f"{letter} {escape(layer.label)}", _horizon(layer), *(_left(layer.mean[lag]) for lag in lags))
     console().print(table)
     console().print()
@@ -125,16 +124,16 @@ def _print_report(report: FlowReport) -> None:
 
 
 def _print_findings(report: FlowReport) -> None:
+    """What was found and what to try, then what could not be judged, then the rest in a line."""
     for finding in report.findings:
-        words = f"{finding.title}: {finding.detail}"
+        words = f"{finding.title} ({finding.code}): {finding.detail}"
         if finding.verdict == "found":
-            console().print(escape(f"{words} ({finding.code}); {finding.remedy}."), style="yellow", soft_wrap=True)
-        elif not finding.detail.startswith(("no loss", "it needs")):
-            console().print(escape(f"{words} ({finding.code})."), soft_wrap=True)
-
-
-def _letters(curve: LagCurve) -> list[str]:
-    return [LETTERS[number % len(LETTERS)] for number in range(len(curve.layers))]
+            console().print(escape(f"{words}; {finding.remedy}."), style="yellow", soft_wrap=True)
+        elif finding.verdict == "not applicable" and finding.code == VANISHING:
+            console().print(escape(f"{words}."), soft_wrap=True)
+    clear = [f"{finding.title} ({finding.code})" for finding in report.findings if finding.verdict == "clear"]
+    if clear:
+        console().print(escape(f"not found: {', '.join(clear)}."), style="dim", soft_wrap=True)
 
 
 def _horizon(layer: LayerLagCurve) -> str:
@@ -150,36 +149,3 @@ def _left(norm: float) -> str:
     if math.isnan(norm):
         return "-"
     return f"{norm:.2f}" if 0.01 <= norm < 100 else f"{norm:.0e}"
-
-
-def plot_lines(curve: LagCurve) -> list[str]:
-    """The lag curve in letters, a layer each: powers of ten upwards, lags to the right, 1 % as a line."""
-    means = [_logs(layer.mean) for layer in curve.layers]
-    known = np.concatenate([logs[np.isfinite(logs)] for logs in means])
-    top = math.ceil(max(float(known.max()), 0.0)) if len(known) else 0
-    bottom = max(math.floor(min(float(known.min()), -2.0)), top - DECADES) if len(known) else -2
-    longest = max(len(logs) for logs in means)
-    columns = min(COLUMNS, longest)
-    grid = [[" "] * columns for _ in range(ROWS)]
-    percent = _row(-2.0, bottom, top)
-    grid[percent] = ["-"] * columns
-    for letter, logs in list(zip(_letters(curve), means, strict=True))[::-1]:  # the first layer on top
-        for column in range(columns):
-            lag = round(column * (longest - 1) / max(columns - 1, 1))
-            if lag < len(logs) and np.isfinite(logs[lag]) and logs[lag] >= bottom:
-                grid[_row(min(float(logs[lag]), top), bottom, top)][column] = letter
-    labels = {_row(float(power), bottom, top): f"1e{power}" for power in (top, bottom)} | {percent: "1 %"}
-    lines = [f"{labels.get(number, ''):>6} |{''.join(row).rstrip()}" for number, row in enumerate(grid)]
-    last = str(longest - 1)
-    axis = f"{'':>6} +{'-' * columns}"
-    return [*lines, axis, f"{'lag':>6}  0{last:>{max(columns - 1, len(last) + 1)}}"]
-
-
-def _logs(means: Float64[ndarray, "lag"]) -> Float64[ndarray, "lag"]:
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs: ndarray = np.log10(means)
-    return logs
-
-
-def _row(power: float, bottom: int, top: int) -> int:
-    return round((top - power) / (top - bottom) * (ROWS - 1))

@@ -5,7 +5,7 @@ from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
 from throughtime.study.contents import DataFacts
 from throughtime.study.evaluation import evaluate
 from throughtime.study.files import run_facts, run_files
-from throughtime.study.flow import FlowReport, flow_files, flow_in_words, report_flow
+from throughtime.study.flow import FlowReport, flow_files, reach_in_words, report_flow
 from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
@@ -47,7 +47,6 @@ __all__ = [
     "chosen_plan",
     "evaluate",
     "flow_files",
-    "flow_in_words",
     "fold_sizes",
     "interval_of",
     "match_names",
@@ -55,6 +54,7 @@ __all__ = [
     "number_of_settings",
     "plan",
     "prediction_table",
+    "reach_in_words",
     "refuse_missing",
     "refuse_uneven",
     "report_flow",

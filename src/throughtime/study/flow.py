@@ -1,11 +1,13 @@
 """How far back gradients reach in an estimator's network, on its data: measured, judged, and drawn."""
 
 import io
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from matplotlib import rc_context
 from matplotlib.figure import Figure
 from numpy import ndarray
 
@@ -81,7 +83,10 @@ def report_flow(model: SequenceEstimator, data: Dataset, *, lag: int | None = No
             raise DataError(f"{data.source} needs a target to start a network for; --target names its column")
         model = at_initialization(model, data.X, data.y)
     if lag is not None and not 0 < lag < data.X.lengths.max():
-        raise ParameterError(f"lag needs to be below the {data.X.lengths.max()} steps of the longest series, got {lag}")
+        longest = data.X.lengths.max()
+        raise ParameterError(
+            f"lag needs to be 1 to {longest - 1}, as the longest series has {longest} steps, got {lag}"
+        )
     X, y = _some(data, _most_series(model, data.X))
     call = module_call(model, X, y)
     curve = lag_curve(call.module, call.x, lengths=call.lengths)
@@ -100,12 +105,11 @@ def flow_files(report: FlowReport) -> Mapping[str, bytes]:
     return files
 
 
-def flow_in_words(curve: LagCurve) -> str:
-    """How far a gradient reaches, in a line."""
-    horizon = curve.gradient_horizon
-    if np.isinf(horizon):
-        return f"more than 1 % of the gradient is left over all {curve.longest} steps"
-    return f"1 % of the gradient is left {horizon:.3g} steps back, of {curve.longest - 1}"
+def reach_in_words(horizon: float, longest_lag: int) -> str:
+    """How far a gradient reaches, by the lag at which 1 % is left, in a line."""
+    if math.isinf(horizon):
+        return f"more than 1 % of it is left {longest_lag} steps back, as far as the series go"
+    return f"1 % of it is left {horizon:.3g} steps back, where the series go back {longest_lag}"
 
 
 def _most_series(model: SequenceEstimator, X: Sequences) -> int:
@@ -132,5 +136,6 @@ def _svg(display: Any) -> bytes:
     buffer = io.BytesIO()
     figure = Figure(figsize=display.figsize, layout="constrained")
     display.plot(figure.subplots())
-    figure.savefig(buffer, format="svg", metadata={"Date": None})
+    with rc_context({"svg.hashsalt": "throughtime"}):  # else every picture has names of its own for its parts
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
     return buffer.getvalue()
