@@ -50,7 +50,12 @@ class SaturationDisplay:
         self.ax_ = axes_for(ax, (width, height + 0.22 * len(self.labels)))
         self.figure_: Any = self.ax_.figure
         self.image_ = self.ax_.imshow(
-            np.ma.masked_invalid(self.fractions), cmap="magma_r", vmin=0, vmax=1, aspect="auto", interpolation="none"
+            np.ma.MaskedArray(self.fractions, np.isnan(self.fractions)),
+            cmap="magma_r",
+            vmin=0,
+            vmax=1,
+            aspect="auto",
+            interpolation="none",
         )
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, label="fraction saturated", pad=0.02)
         self.ax_.set_yticks(range(len(self.labels)), self.labels, fontsize=8)
