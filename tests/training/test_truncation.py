@@ -163,6 +163,26 @@ def test_one_loss_per_series_reaches_its_last_steps_alone(cell, pooling, monkeyp
 NOISE = {"dropout": 0.3, "noise": {"variational_dropout": 0.2, "recurrent_dropout": 0.2, "zoneout": 0.2}}
 
 
+@pytest.mark.parametrize("pooling", ["steps", "mean"])
+def test_however_long_a_series_no_run_takes_more_steps_than_k2_or_a_piece_of_its_head(pooling, monkeypatch):
+    from throughtime.training import truncation
+
+    seen: list[tuple[int, bool]] = []
+    run = truncation.run_recurrence
+
+    def noted(net, weights, x, *rest, **options):
+        seen.append((x.shape[1], torch.is_grad_enabled()))
+        return run(net, weights, x, *rest, **options)
+
+    monkeypatch.setattr(truncation, "run_recurrence", noted)
+    data, by_step = Data(np.array([3000])), pooling == "steps"
+    recipe = replace(BY_STEP, k1=50 if by_step else None, k2=60)
+    train(replace(NET, pooling=pooling), recipe, data.inputs, [data.member(by_step, max_epochs=1)])
+    assert max(steps for steps, differentiated in seen if differentiated) == 60
+    assert max(steps for steps, _ in seen) <= truncation.HEAD_STEPS
+    assert sum(differentiated for _, differentiated in seen) == (60 if by_step else 1)
+
+
 @pytest.mark.usefixtures("either_path")
 @pytest.mark.parametrize("drawn", [{}, NOISE], ids=["plain", "noisy"])
 @pytest.mark.parametrize("pooling", ["steps", "last", "mean", "max"])

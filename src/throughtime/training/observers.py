@@ -53,7 +53,8 @@ class StepRecord:
     series
         The batch: where each series lies in the inputs; -1 for padding.
     lengths
-        Steps of each series; 1 for padding, which the kernels ask for.
+        Steps of each series, with truncated BPTT those that the gradient reaches; 1 for padding, which the kernels ask
+        for.
     gradient_norms
         L2 norm of each member's whole gradient before clipping, in the network's precision.
     tensor_gradient_norms

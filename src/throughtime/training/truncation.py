@@ -24,9 +24,9 @@ HEAD_STEPS = 512
 class Drawn(NamedTuple):
     """Noise of some steps of one batch, as `throughtime.nn.forward` takes it."""
 
-    masks: Sequence[Tensor | None]
-    input_masks: Sequence[Tensor]
-    noise: Sequence[StepNoise]
+    masks: list[Tensor | None]
+    input_masks: list[Tensor]
+    noise: list[StepNoise]
 
 
 #: Draws noise: of so many steps, of which window. Of window 0 that of a pass that is not truncated.
