@@ -16,7 +16,7 @@ from throughtime.nn.network import (
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
-from throughtime.nn.recurrence import layer_directions, run_layers
+from throughtime.nn.recurrence import layer_directions, run_layers, trace_layers
 from throughtime.nn.stacking import Stack, stack
 
 __all__ = [
@@ -45,5 +45,6 @@ __all__ = [
     "plain_module",
     "run_layers",
     "stack",
+    "trace_layers",
     "weight_shapes",
 ]

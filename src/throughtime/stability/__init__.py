@@ -1,3 +1,5 @@
 """How recurrent networks keep gradients alive through time: flow, spectra, BPTT, audits, the unrolled graph."""
 
-__all__: list[str] = []
+from throughtime.stability.pulling_back import StateNorms, pulled_back_norms
+
+__all__ = ["StateNorms", "pulled_back_norms"]
