@@ -1,4 +1,4 @@
-"""Does the lag curve at initialization tell which networks will learn a long lag, and where does it not?
+"""The lag curve at initialization predicts which networks learn a long lag; where it does, and where it does not.
 
 ``python benchmarks/prediction.py`` trains the 96 networks of each experiment, those of one cell and size in lockstep,
 and writes ``results/prediction.csv`` (a row per network), ``results/prediction_auc.csv`` and
