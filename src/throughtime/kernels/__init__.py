@@ -6,6 +6,7 @@ the CPU: on CUDA cuBLAS picks a product's way by how many there are.
 
 from throughtime.kernels.backend import Backend, RecurrentNet
 from throughtime.kernels.cells import CELLS, CellSpec, Kind, State, find_cell
+from throughtime.kernels.delta_hooks import watch_states
 from throughtime.kernels.dispatch import (
     BACKENDS,
     ISA_VARIABLE,
@@ -64,4 +65,5 @@ __all__ = [
     "recurrent",
     "standardize",
     "takes_alone",
+    "watch_states",
 ]

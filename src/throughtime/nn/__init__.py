@@ -4,7 +4,7 @@ from throughtime.nn.arguments import misplaced_noise
 from throughtime.nn.conversion import convert
 from throughtime.nn.factory import FactoryModule, FactoryNetwork
 from throughtime.nn.initializers import Init, initialize_, initialize_bias_
-from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM
+from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, LinearRNN, PeepholeLSTM, RecurrentLayer
 from throughtime.nn.network import (
     Architecture,
     Net,
@@ -16,6 +16,7 @@ from throughtime.nn.network import (
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
+from throughtime.nn.recorded_calls import RecordedCall
 from throughtime.nn.recurrence import layer_directions, run_layers, trace_layers
 from throughtime.nn.stacking import Stack, stack
 
@@ -32,6 +33,8 @@ __all__ = [
     "Net",
     "NoiseRates",
     "PeepholeLSTM",
+    "RecordedCall",
+    "RecurrentLayer",
     "SequenceNetwork",
     "Stack",
     "convert",

@@ -14,7 +14,17 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.kernels import CELLS, CellSpec, StepNoise, find_cell, forward_alone, is_tracing, recurrent, takes_alone
+from throughtime.kernels import (
+    CELLS,
+    CellSpec,
+    DeltaNorms,
+    StepNoise,
+    find_cell,
+    forward_alone,
+    is_tracing,
+    recurrent,
+    takes_alone,
+)
 from throughtime.nn.arguments import (
     as_lengths,
     as_states,
@@ -29,6 +39,7 @@ from throughtime.nn.arguments import (
 )
 from throughtime.nn.autocast import autocast_dtypes
 from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
+from throughtime.nn.recorded_calls import RecordedCall
 from throughtime.nn.recording import find_proxy, record_call, record_op
 from throughtime.nn.recurrence import ending, layer_directions, trace_layers
 from throughtime.nn.unrolled import States
@@ -77,6 +88,8 @@ class RecurrentLayer(nn.Module):
     cell_zoneout: float
     weight_ih_l0: nn.Parameter
     _spec: CellSpec
+    #: where each call leaves what its backward pass will know of the gradients at the states; ``None``: nowhere
+    recorded: list[RecordedCall] | None = None
 
     #: What torch's layers say of themselves, and ours too.
     __constants__ = nn.RNNBase.__constants__
@@ -220,6 +233,8 @@ class RecurrentLayer(nn.Module):
             check_start(start, self._start_sizes(x.shape[1]), input.data)
             start = _reorder(start, 1, input.sorted_indices)
         y, end, steps = self._run(x, start, lengths.to(x.device), every, input.batch_sizes)
+        if self.recorded is not None:
+            self.recorded[-1].order = input.unsorted_indices
         packed = pack_padded_sequence(y, lengths)
         return (
             PackedSequence(packed.data, input.batch_sizes, input.sorted_indices, input.unsorted_indices),
@@ -242,7 +257,8 @@ class RecurrentLayer(nn.Module):
         names = self.weight_names
         parameters = self._parameters  # past Module.__getattr__, which takes as long as all that is checked here
         own: list[Any] = [parameters[name] if name in parameters else getattr(self, name) for name in names]
-        one_layer = self.num_layers == 1 and not (self.bidirectional or self.proj_size or every) and batch > 0
+        further = self.bidirectional or self.proj_size or every or self.recorded is not None
+        one_layer = self.num_layers == 1 and not further and batch > 0
         if one_layer and lengths is None and time > 0 and not self._noisy():
             spec = self.spec
             given = own if start is None else [*own, *start]
@@ -255,6 +271,7 @@ class RecurrentLayer(nn.Module):
         check_time(x, time, own[0])
         weights = [weight.unsqueeze(0) for weight in own]
         lengths = as_lengths(lengths, time, batch, x)
+        read = x
         x, masks = self._drop_inputs(x, batch_sizes)
         noise = self._noise(x)
         if one_layer and not noise:
@@ -275,6 +292,9 @@ class RecurrentLayer(nn.Module):
                 unit_weights=weights[matrices:],
             )
             return y.squeeze(0).contiguous(), tuple(state.contiguous() for state in end), ()
+        deltas = []
+        if self.recorded is not None:
+            deltas = [DeltaNorms() for _ in layer_directions(self.num_layers, self.bidirectional)]
         run = trace_layers(
             self.spec,
             dict(zip(names, weights, strict=True)),
@@ -285,8 +305,11 @@ class RecurrentLayer(nn.Module):
             start=None if start is None else [state.unsqueeze(0) for state in start],
             masks=masks,
             noise=noise,
+            deltas=deltas,
             cells=every and "c" in self.spec.states,
         )
+        if self.recorded is not None:
+            self.recorded.append(RecordedCall(read.detach(), lengths, run.ends, deltas))
         steps = tuple(torch.stack([s[0] for s in states]) for states in zip(*run.steps, strict=True)) if every else ()
         return run.outputs[0].contiguous(), tuple(state[0].contiguous() for state in run.ends), steps
 

@@ -99,6 +99,7 @@ def trace_layers(
             initial = () if start is None else tuple(state[:, place] for state in start)
             h0, c0 = (*initial, None, None)[:2]
             inside = noise[place] if noise else NO_NOISE
+            norms = deltas[place] if deltas else None
             # The op has no room for a projection inside its steps, keeps no c, and refuses an empty batch.
             if w_hr is not None or cells or x.shape[2] == 0:
                 states, end = unrolled(
@@ -114,10 +115,10 @@ def trace_layers(
                     reverse=reverse,
                     noise=inside,
                     unit_weights=per_unit,
+                    deltas=norms,
                 )
             else:
                 tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
-                norms = deltas[place] if deltas else None
                 y, *op_end = recurrent(cell, *tensors, reverse, inside, per_unit, norms)
                 states, end = (y,), tuple(op_end)
             outputs.append(states[0])

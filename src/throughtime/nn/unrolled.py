@@ -9,7 +9,18 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from throughtime.kernels import CHUNK, NO_NOISE, CellSpec, StepNoise, find_cell, keep_share, linear, linear_over_time
+from throughtime.kernels import (
+    CHUNK,
+    NO_NOISE,
+    CellSpec,
+    DeltaNorms,
+    StepNoise,
+    find_cell,
+    keep_share,
+    linear,
+    linear_over_time,
+    watch_states,
+)
 
 States = tuple[Tensor, ...]
 
@@ -28,6 +39,7 @@ def unrolled(
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
     unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
+    deltas: DeltaNorms | None = None,
 ) -> tuple[States, States]:
     """``throughtime.kernels.recurrent`` in plain steps.
 
@@ -37,6 +49,8 @@ def unrolled(
         Projects h to what is handed on and enters the next step.
     start
         ``(h0,)`` or ``(h0, c0)``; zeros by default.
+    deltas
+        Takes the norms of the gradients at the states; of a projected h, as it is handed on.
 
     Returns
     -------
@@ -55,6 +69,7 @@ def unrolled(
     x = torch.where(running, x, 0)  # a NaN there would stay out of the outputs, but 0 * NaN is no gradient
     from_x = linear_over_time(x, w_ih, b_ih, CHUNK)
 
+    watch = None if deltas is None else watch_states(deltas, running[..., 0])
     found: list[States] = [state] * time
     for t in reversed(range(time)) if reverse else range(time):
         h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
@@ -63,9 +78,12 @@ def unrolled(
         new = cell.step(from_x[:, t], from_h, state, per_unit, candidate)
         if w_hr is not None:
             new = (linear(new[0], w_hr, w_hr.new_zeros(w_hr.shape[:2])), *new[1:])
+        fresh_c = new[1:]
         new = keep_share(noise, t, state, new)
         state = tuple(torch.where(running[:, t], fresh, old) for fresh, old in zip(new, state, strict=True))
         found[t] = state
+        if watch is not None:
+            watch(t, state[0], *fresh_c)
     every = tuple(torch.where(running, torch.stack(states, 1), 0) for states in zip(*found, strict=True))
     return every, state
 

@@ -99,8 +99,10 @@ def pulled_back_norms(
             deltas=deltas,
         )
         directions = unit_directions(batch, 1 + net.bidirectional, net.hidden_size, seed).to(x.device)
-        norms = pull_back(run.ends[0], directions.expand(members, -1, -1, -1), h0, deltas)
-    return [StateNorms(*place, total) for place, total in zip(places, norms, strict=True)]
+        reverse = [place[1] for place in places]
+        norms = pull_back(run.ends[0], directions.expand(members, -1, -1, -1), [h0], deltas, reverse)
+    none = x.new_zeros(x.shape[:3], dtype=torch.float64)
+    return [StateNorms(*place, none if total is None else total) for place, total in zip(places, norms, strict=True)]
 
 
 def unit_directions(batch: int, ends: int, width: int, seed: int) -> Float64[Tensor, "end batch unit"]:
@@ -112,35 +114,41 @@ def unit_directions(batch: int, ends: int, width: int, seed: int) -> Float64[Ten
 def pull_back(
     h_n: Float[Tensor, "member layer_direction batch unit"],
     directions: Float64[Tensor, "member end batch unit"],
-    source: Tensor,
+    sources: Sequence[Tensor],
     deltas: Sequence[DeltaNorms],
-) -> list[Float64[Tensor, "member time batch"]]:
-    """Norms at all states, for each layer and direction, of directions at the last layer's ends.
+    reverse: Sequence[bool],
+) -> list[Float64[Tensor, "member time batch"] | None]:
+    """Norms at all states of directions at the last layer's ends; ``None`` where nothing got.
 
     Parameters
     ----------
     h_n
         Final states with their graph.
     directions
-        One end per direction of the layers.
-    source
-        A leaf that all states depend on, so that the backward pass goes through all of them.
-    deltas
-        Of the run that gave ``h_n``.
+        One end per direction of the last layer.
+    sources
+        Leaves that all states depend on, so that the backward pass goes through all of them.
+    deltas, reverse
+        Of every layer and direction that leads there, and whether it is a reverse one: it is measured from the reverse
+        end, if there is one.
     """
     ends, places = directions.shape[1], h_n.shape[1]
     scale = SEED_SCALES.get(h_n.dtype, 1.0)
-    totals: list[Tensor] = [h_n] * places
+    totals: list[Tensor | None] = [None] * len(deltas)
     for end in range(ends):
+        for own in deltas:
+            _reset(own)
         seeds = torch.zeros_like(h_n)
         seeds[:, places - ends + end] = (directions[:, end] * scale).to(h_n.dtype)
-        torch.autograd.grad(h_n, source, seeds, retain_graph=end + 1 < ends)
-        for place in range(end, places, ends):
-            totals[place] = total_norm(deltas[place]) / scale
+        torch.autograd.grad(h_n, sources, seeds, retain_graph=end + 1 < ends, allow_unused=True)
+        for place, own in enumerate(deltas):
+            if own.h is not None and (ends == 1 or reverse[place] == bool(end)):
+                totals[place] = (own.h if own.c is None else own.h + own.c).sqrt() / scale
     return totals
 
 
-def total_norm(deltas: DeltaNorms) -> Float64[Tensor, "member time batch"]:
-    """``sqrt(|dh_t|^2 + |dc_t|^2)`` after a backward pass that went through the states."""
-    assert deltas.h is not None
-    return (deltas.h if deltas.c is None else deltas.h + deltas.c).sqrt()
+def _reset(deltas: DeltaNorms) -> None:
+    """Forget the backward pass before: the next may not go everywhere."""
+    for norms in (deltas.h, deltas.c):
+        if norms is not None:
+            norms.zero_()

@@ -1,0 +1,130 @@
+"""How fast a norm falls or grows with the lag: per step, over series, and the lag at which 1 % is left."""
+
+from typing import NamedTuple
+
+import numpy as np
+from jaxtyping import Float64, Int
+from numpy import ndarray
+
+#: The gradient horizon is the lag at which this fraction of the gradient is left: a convention.
+FRACTION = 0.01
+#: Percent of the resamples that a horizon's interval holds.
+LEVEL = 95
+
+
+class Horizon(NamedTuple):
+    """The lag at which 1 % of the gradient is left; ``inf`` where it never falls so far.
+
+    Attributes
+    ----------
+    lag
+        Of the geometric mean over the series, between two lags by the logarithm.
+    low, high
+        What 95 % of the bootstraps over the series give; both NaN with a single series.
+    """
+
+    lag: float
+    low: float
+    high: float
+
+
+def log_ratios(
+    norms: Float64[ndarray, "time series"], lengths: Int[ndarray, "series"], *, reverse: bool = False
+) -> Float64[ndarray, "lag series"]:
+    """``ln(G(lag) / G(0))`` of each series: NaN beyond its other end, ``-inf`` where nothing is left.
+
+    All of a series without a gradient at lag 0 is NaN.
+
+    Parameters
+    ----------
+    norms
+        At every step.
+    lengths
+        Steps of each series.
+    reverse
+        Whether the loss is at the first step, as a reverse direction's end is, and not at the series' last.
+    """
+    time = len(norms)
+    lags = np.arange(time)[:, None]
+    at = lags if reverse else lengths - 1 - lags
+    own = np.take_along_axis(norms, np.clip(at, 0, time - 1), 0)
+    # Beyond an overflow all is NaN (0 * inf), though the net, not the data, is at fault.
+    over = np.maximum.accumulate(np.isinf(own), 0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: ndarray = np.where(over, np.inf, np.log(own) - np.log(own[:1]))
+    return np.where((lags < lengths) & (own[:1] > 0), found, np.nan)
+
+
+def mean_log_ratio(logs: Float64[ndarray, "lag series"]) -> Float64[ndarray, "lag"]:
+    """Logarithm of the geometric mean over the series that are so long."""
+    return _means(logs, np.ones((1, logs.shape[1])))[0]
+
+
+def fit_horizon(
+    logs: Float64[ndarray, "lag series"], *, fraction: float = FRACTION, n_resamples: int = 500, seed: int = 0
+) -> Horizon:
+    """Find the gradient horizon, and its uncertainty by a bootstrap over the series.
+
+    Parameters
+    ----------
+    logs
+        As ``log_ratios`` gives them.
+    fraction
+        Of the gradient that is left at the horizon.
+    """
+    series = logs.shape[1]
+    lag = float(_crossings(_means(logs, np.ones((1, series))), fraction)[0])
+    if series < 2:
+        return Horizon(lag, float("nan"), float("nan"))
+    counts = np.random.default_rng(seed).multinomial(series, np.full(series, 1 / series), n_resamples)
+    found = _crossings(_means(logs, counts), fraction)
+    tail = (100 - LEVEL) / 2
+    # an order statistic: between a number and infinity nothing can be interpolated
+    low, high = np.percentile(found, [tail, 100 - tail], method="inverted_cdf")
+    return Horizon(lag, float(low), float(high))
+
+
+def growth_per_step(
+    norms: Float64[ndarray, "time series"], lengths: Int[ndarray, "series"], *, reverse: bool = False
+) -> float:
+    """By what a norm is multiplied per step back: least squares on its logarithm, each series with a level of its own.
+
+    Steps at which nothing is left do not count. ``inf`` where a norm overflows; NaN where no two steps have one.
+    """
+    steps = np.arange(len(norms))[:, None]
+    inside = steps < lengths
+    if np.isinf(norms[inside.nonzero()]).any():
+        return float("inf")
+    there = inside & (norms > 0)  # never true of NaN
+    count = np.maximum(there.sum(0), 1)
+    logs = np.log(norms, where=there, out=np.zeros_like(norms))
+    back = np.where(there, steps if reverse else -steps, 0).astype(np.float64)
+    back = np.where(there, back - back.sum(0) / count, 0)
+    squares = (back**2).sum()
+    return float(np.exp((back * logs).sum() / squares)) if squares > 0 else float("nan")
+
+
+def _means(logs: ndarray, counts: ndarray) -> Float64[ndarray, "draw lag"]:
+    """Of each draw, a count per series, the mean over the series that are there; NaN where none is."""
+    there = ~np.isnan(logs)
+    weights = counts.astype(np.float64)
+    total = weights @ there.T
+    finite = np.where(np.isfinite(logs), logs, 0)
+    ends = {sign: weights @ (logs == sign * np.inf).T > 0 for sign in (-1, 1)}
+    with np.errstate(invalid="ignore", divide="ignore"):
+        means: ndarray = weights @ finite.T / total
+    means[ends[-1]] = -np.inf
+    means[ends[1]] = np.inf
+    return means
+
+
+def _crossings(means: Float64[ndarray, "draw lag"], fraction: float) -> Float64[ndarray, "draw"]:
+    """The first lag at which each curve is down to the fraction."""
+    level = np.log(fraction)
+    below = means <= level  # never true of NaN
+    first = below.argmax(1)
+    draws = np.arange(len(means))
+    after, before = means[draws, first], means[draws, np.maximum(first - 1, 0)]
+    with np.errstate(invalid="ignore"):
+        part = np.where(np.isfinite(after), (before - level) / (before - after), 1)
+    return np.where(below.any(1), np.where(first > 0, first - 1 + part, 0), np.inf)

@@ -1,0 +1,132 @@
+"""What a gradient's way through time shows: findings whose remedies are things to try, for nothing was retrained."""
+
+import math
+
+import numpy as np
+
+from throughtime.errors import ParameterError
+from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
+from throughtime.records import Records
+from throughtime.stability.decay import FRACTION
+from throughtime.stability.flow import GradientFlow
+from throughtime.stability.lag_curve import LagCurve
+
+_DOCS = "docs/guide/gradients.md"
+
+
+def _measure_vanishing(curve: LagCurve, lag: float) -> Measured | NotApplicable:
+    horizon = curve.gradient_horizon
+    if math.isinf(horizon):
+        reach = f"more than 1 % of the gradient is left over all {curve.longest} steps"
+    else:
+        reach = f"1 % of the gradient is left at lag {horizon:.3g} of {curve.longest - 1}"
+    if math.isnan(lag):
+        shorter = "" if math.isinf(horizon) else ", shorter than the series: no fault, unless the task needs more"
+        return NotApplicable(f"{reach}{shorter}; which lag the task needs is not known")
+    return Measured(lag / horizon, f"{reach}, the task needs {lag:g}")
+
+
+def _measure_exploding(curve: LagCurve) -> Measured:
+    largest = [np.nanmax(layer.mean) for layer in curve.layers]
+    worst = int(np.argmax(largest))
+    layer, most = curve.layers[worst], float(largest[worst])
+    lag = int(np.nanargmax(layer.mean))
+    step = lag if layer.reverse else curve.longest - 1 - lag
+    if math.isinf(most):
+        return Measured(most, f"{layer.label}: overflows at lag {lag}, step {step} of the longest series")
+    times = f"{most:.3g} times the last state's at lag {lag}, step {step} of the longest series"
+    return Measured(most, f"{layer.label}: {times}; {layer.growth:.4g} times per step back")
+
+
+def _measure_unreached(flow: GradientFlow) -> Measured:
+    unreached = [layer.label for layer in flow.layers if not layer.total.any()]
+    detail = f"no gradient reaches {', '.join(unreached)}" if unreached else "the gradient reaches every layer"
+    return Measured(float(len(unreached)), detail)
+
+
+def _measure_nonfinite(flow: GradientFlow) -> Measured:
+    broken = [layer for layer in flow.layers if layer.first_nonfinite is not None]
+    if not broken:
+        return Measured(0.0, "all gradients at the states are finite")
+    first = broken[-1]  # the way back begins at the last layer
+    assert first.first_nonfinite is not None
+    step, series = first.first_nonfinite
+    what = "NaN" if np.isnan(first.total[step, series]) else "infinity"
+    return Measured(float(len(broken)), f"{what} first in {first.label}, at step {step} of series {series}")
+
+
+VANISHING = Check(
+    "STA001",
+    "vanishing gradient",
+    "warning",
+    needs=("curve", "lag"),
+    lacking="there is no lag curve",
+    measure=_measure_vanishing,
+    threshold=1.0,
+    source="the lag that the task needs, over the lag at which 1 % of the gradient is left: 1 % is a convention",
+    remedy="try init='chrono' with that lag, per-gate orthogonal weights, or a forget bias; it says little about a "
+    "task that shorter lags help to solve, or about large learning rates",
+    docs=_DOCS,
+)
+EXPLODING = Check(
+    "STA002",
+    "exploding gradient",
+    "warning",
+    needs=("curve",),
+    lacking="there is no lag curve",
+    measure=_measure_exploding,
+    threshold=1 / FRACTION,
+    source="a convention: as far above the last state's gradient as 1 % is below it; Pascanu, Mikolov & Bengio (2013)",
+    remedy="try clipping (clip_norm), per-gate orthogonal weights, or recurrent weights of a smaller spectral radius",
+    docs=_DOCS,
+)
+UNREACHED = Check(
+    "STA003",
+    "layer without gradient",
+    "warning",
+    needs=("flow",),
+    lacking="no loss was followed back",
+    measure=_measure_unreached,
+    source="a layer that the loss does not depend on learns nothing",
+    remedy="try what the loss reads: an output that is detached, or left out",
+    docs=_DOCS,
+)
+NONFINITE = Check(
+    "STA004",
+    "gradient not finite",
+    "warning",
+    needs=("flow",),
+    lacking="no loss was followed back",
+    measure=_measure_nonfinite,
+    source="a step with such a gradient destroys the weights",
+    remedy="try clipping, a smaller learning rate, dtype='float64', or look at the inputs and the loss of that series",
+    docs=_DOCS,
+)
+#: In the order of their findings.
+FLOW_CHECKS = (VANISHING, EXPLODING, UNREACHED, NONFINITE)
+
+
+def flow_findings(
+    *, flow: GradientFlow | None = None, curve: LagCurve | None = None, lag: float | None = None
+) -> Records[Finding]:
+    """Judge what ``gradient_flow`` and ``lag_curve`` measured.
+
+    Parameters
+    ----------
+    lag
+        Steps back that the task needs, where they are known, such as by a probe that cuts the history.
+
+    Returns
+    -------
+    One finding per check; not applicable where its measurement is missing.
+
+    Raises
+    ------
+    ParameterError
+        For a lag that is none, or that no series has.
+    """
+    if lag is not None and not lag > 0:
+        raise ParameterError(f"lag needs a number of steps above 0, got {lag!r}")
+    if lag is not None and curve is not None and lag >= curve.longest:
+        raise ParameterError(f"lag needs to be below the {curve.longest} steps of the longest series, got {lag:g}")
+    return run_checks(FLOW_CHECKS, flow=flow, curve=curve, lag=float("nan") if lag is None else float(lag))
