@@ -104,14 +104,14 @@ def measure(experiment: Experiment, cell: CellName, hidden_size: int) -> Iterato
 
 
 def log_gradients(setting: Setting, weights: Mapping[str, torch.Tensor]) -> Float64[ndarray, "member"]:
-    """log10 of what is left at the first step of a unit direction at the last: the geometric mean of the series."""
+    """log10 of G(time - 1) / G(0): of a direction at the last step what is left at the first, geometric mean."""
     x, _ = TASKS[setting.task].draw(np.random.default_rng(PROBE_SEED), PROBED, setting.time)
     members = len(next(iter(weights.values())))
     by_step = torch.from_numpy(x).transpose(0, 1).expand(members, -1, -1, -1)
     lengths = torch.full((members, PROBED), setting.time)
     (norms,) = pulled_back_norms(setting.net(), weights, by_step, lengths, seed=0, dtype=torch.float64)
-    of_first: ndarray = norms.total[:, 0].log10().mean(1).numpy()
-    return of_first
+    left: ndarray = (norms.total[:, 0] / norms.total[:, -1]).log10().mean(1).numpy()
+    return left
 
 
 def aucs(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
