@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float32, Shaped
 from numpy import ndarray
+from sklearn.datasets import load_digits
 
 from throughtime.nn import Architecture
 from throughtime.parameters import CellName
@@ -57,6 +58,13 @@ def order(rng: np.random.Generator, count: int, time: int) -> Series:
     shown[series, rng.integers(tenth, 2 * tenth, size=count)] = symbols[:, 0]
     shown[series, rng.integers(5 * tenth, 6 * tenth, size=count)] = symbols[:, 1]
     return np.eye(6, dtype=np.float32)[shown], 2 * symbols[:, 0] + symbols[:, 1]
+
+
+def digits(rng: np.random.Generator) -> Series:
+    """Name the digits of scikit-learn's 1,797 images, 8 by 8 pixels read one after the other; the images shuffled."""
+    images, names = load_digits(return_X_y=True)
+    shuffled = rng.permutation(len(names))
+    return (images[shuffled, :, None] / 16).astype(np.float32), names[shuffled]
 
 
 @dataclass(frozen=True)
