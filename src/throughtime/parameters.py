@@ -30,6 +30,18 @@ from throughtime.errors import ParameterError
 
 CellName = Literal["rnn", "gru", "lstm", "linear", "peephole_lstm"]
 Nonlinearity = Literal["tanh", "relu"]
+InitName = Literal[
+    "torch",
+    "keras",
+    "xavier_uniform",
+    "xavier_normal",
+    "he_uniform",
+    "he_normal",
+    "orthogonal",
+    "identity",
+    "critical",
+    "chrono",
+]
 
 
 @runtime_checkable
@@ -120,9 +132,20 @@ class NetworkParameters(TypedDict, total=False):
                "training size; with adamw, torch's decoupled value as it is", at_least=0),
     ]  # fmt: skip
     init: Annotated[
-        Literal["torch", "xavier_uniform", "xavier_normal", "he_uniform", "he_normal", "orthogonal"],
-        Option("torch", "how the weights start; fans and orthogonality are taken gate by gate, and he is for relu"),
-    ]
+        InitName,
+        Option("torch", "how the weights start, gate by gate: he is for relu, identity and critical for an rnn; chrono "
+               "is orthogonal with memories of up to init_lag steps, for a gru or lstm; torch and keras are theirs"),
+    ]  # fmt: skip
+    init_lag: Annotated[
+        int | None,
+        Option(None, "steps that init=chrono has memories for; none: those of the longest series trained on",
+               at_least=2, at_most=1_000_000_000),
+    ]  # fmt: skip
+    forget_bias: Annotated[
+        float | None,
+        Option(None, "what the biases of the gate that keeps the state sum to, an lstm's f or a gru's z; none: as init "
+               "says"),
+    ]  # fmt: skip
     optimizer: Annotated[Literal["adam", "adamw", "sgd"], Option("adam", "optimizer")]
     momentum: Annotated[float, Option(0.9, "momentum of sgd", at_least=0, below=1)]
     lr: Annotated[float, Option(0.01, "learning rate", above=0)]
@@ -225,7 +248,7 @@ class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
 #: What a module of the user's own decides itself.
 BUILT_IN_ONLY = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout",
                  "variational_dropout", "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout",
-                 "init")  # fmt: skip
+                 "init", "init_lag", "forget_bias")  # fmt: skip
 
 
 #: Names of earlier versions, which still work for one, and those that took their places.

@@ -1,6 +1,6 @@
 """A member made ready to train: its own series scaled and encoded, its network and recipe chosen."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 import numpy as np
@@ -17,7 +17,16 @@ from throughtime.estimators.interface import parameters_of
 from throughtime.estimators.pool import Pool
 from throughtime.estimators.problem import Indices, as_indices
 from throughtime.estimators.requests import Fit
-from throughtime.nn import Architecture, FactoryNetwork, Net, NoiseRates, misplaced_noise
+from throughtime.nn import (
+    Architecture,
+    FactoryNetwork,
+    Init,
+    Net,
+    NoiseRates,
+    misplaced_init,
+    misplaced_noise,
+    scheme_of,
+)
 from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, declared
 from throughtime.training import Member, Purpose, Recipe, Sample, derived_seed, observed, row_by_row
 
@@ -99,7 +108,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
     batch_size = int(p["batch_size"])
     recipe = Recipe(
         loss=estimator.task.loss,
-        init=p["init"],
+        init=_init(p, net),
         optimizer=p["optimizer"],
         lr_schedule=p["lr_schedule"],
         batch_size=batch_size,
@@ -127,6 +136,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         eval=None if evaluated is None else sample_of(evaluated),
         noise=_noise(p, net),
         perturbations=tuple(request.perturbations),
+        init_lag=_init_lag(p, pool.X.lengths[places[train]]),
     )
     learned = {
         "random_state_": int(seed),
@@ -194,6 +204,31 @@ def _net(p: dict[str, Any], n_inputs: int, n_outputs: int, by_step: bool) -> Net
         n_outputs=n_outputs,
         nonlinearity=p["nonlinearity"],
     )
+
+
+def _init(p: dict[str, Any], net: Net) -> Init:
+    """How the weights start; a name where nothing was asked beside it."""
+    if not isinstance(net, Architecture):
+        return cast(Init, p["init"])
+    try:
+        scheme = scheme_of(p["init"])
+        if p["forget_bias"] is not None:
+            scheme = replace(scheme, forget_bias=float(p["forget_bias"]))
+    except ValueError as error:
+        raise ParameterError(f"{error}, with init={p['init']!r}") from error
+    if rule := misplaced_init(scheme, net.spec):
+        raise ParameterError(f"{rule}, got cell={p['cell']!r} with init={p['init']!r}")
+    return cast(Init, p["init"]) if p["forget_bias"] is None else scheme
+
+
+def _init_lag(p: dict[str, Any], lengths: Int[ndarray, "series"]) -> float | None:
+    """Steps that chrono has memories for: as given, or those of the longest of a member's own series."""
+    if p["init"] != "chrono":
+        return None
+    lag = int(lengths.max()) if p["init_lag"] is None else int(p["init_lag"])
+    if lag < 2:
+        raise DataError(f"init='chrono' needs a training series of at least 2 steps, got {lag}; init_lag gives a lag")
+    return lag
 
 
 def _noise(p: dict[str, Any], net: Net) -> NoiseRates:

@@ -38,10 +38,12 @@ from throughtime.nn.arguments import (
     check_weights,
 )
 from throughtime.nn.autocast import autocast_dtypes
+from throughtime.nn.initializers import draw_layers
 from throughtime.nn.noise import Draw, NoiseRates, draw_kept, draw_mask
 from throughtime.nn.recorded_calls import RecordedCall
 from throughtime.nn.recording import find_proxy, record_call, record_op
-from throughtime.nn.recurrence import ending, layer_directions, trace_layers
+from throughtime.nn.recurrence import by_place, ending, layer_directions, trace_layers
+from throughtime.nn.schemes import SCHEMES, Init, scheme_of
 from throughtime.nn.unrolled import States
 
 #: torch's own classes: a program may put ours in their place later (``torch.nn.GRU = throughtime.nn.GRU``).
@@ -87,6 +89,8 @@ class RecurrentLayer(nn.Module):
     zoneout: float
     cell_zoneout: float
     weight_ih_l0: nn.Parameter
+    #: how the weights start, a name or a ``Scheme``
+    init: Init = "torch"
     _spec: CellSpec
     #: where each call leaves what its backward pass will know of the gradients at the states; ``None``: nowhere
     recorded: list[RecordedCall] | None = None
@@ -106,9 +110,11 @@ class RecurrentLayer(nn.Module):
         device: torch.device | str | int | None,
         dtype: torch.dtype | None,
         rates: NoiseRates,
+        init: Init,
         spec: CellSpec | None = None,
     ) -> None:
         super().__init__()
+        self.init = init
         check_directions(twin.bidirectional)
         # torch's own layer, without memory: it has refused what torch refuses, and names its weights
         for name in self.__constants__:
@@ -171,10 +177,19 @@ class RecurrentLayer(nn.Module):
 
     @torch.no_grad()
     def reset_parameters(self) -> None:
-        """Fill the weights as torch does, from torch's global generator."""
-        bound = 1 / math.sqrt(self.hidden_size)
-        for weight in self.parameters():
-            nn.init.uniform_(weight, -bound, bound)
+        """Fill the weights by the layer's ``init``, with ``torch`` as torch does, from torch's global generator."""
+        scheme = scheme_of(self.init)
+        if scheme == SCHEMES["torch"]:
+            bound = 1 / math.sqrt(self.hidden_size)
+            for weight in self.parameters():
+                nn.init.uniform_(weight, -bound, bound)
+            return
+        sizes = dict(zip(self.weight_names, self._weight_sizes(), strict=True))
+        places = by_place(sizes, self.num_layers, self.bidirectional)
+        drawn = draw_layers(self.spec, places, 1 + self.bidirectional, scheme)
+        for names, values in zip(self._all_weights, drawn, strict=True):
+            for name, value in zip(names, values.values(), strict=True):
+                getattr(self, name).copy_(value)
 
     def forward(
         self,
@@ -429,7 +444,10 @@ class RecurrentLayer(nn.Module):
 
 
 class RNN(RecurrentLayer):
-    """Elman network: ``torch.nn.RNN``, with what ``RecurrentLayer`` adds; ``noise`` is of ``NoiseRates``."""
+    """Elman network: ``torch.nn.RNN``, with what ``RecurrentLayer`` adds.
+
+    ``noise`` is of ``NoiseRates``; ``init`` is a ``Scheme``, or the name of one, by which the weights start.
+    """
 
     def __init__(
         self,
@@ -444,17 +462,18 @@ class RNN(RecurrentLayer):
         *,
         device: torch.device | str | int | None = None,
         dtype: torch.dtype | None = None,
+        init: Init = "torch",
         **noise: Unpack[NoiseRates],
     ) -> None:
         twin = TorchRNN(
             input_size, hidden_size, num_layers, nonlinearity, bias, batch_first, dropout, bidirectional, device="meta"
         )
-        super().__init__(twin, device, dtype, noise)
+        super().__init__(twin, device, dtype, noise, init)
         self.nonlinearity = nonlinearity
 
 
 class GRU(RecurrentLayer):
-    """Gated recurrent unit: ``torch.nn.GRU``, with what ``RecurrentLayer`` adds; ``noise`` is of ``NoiseRates``."""
+    """Gated recurrent unit: ``torch.nn.GRU``, with what ``RecurrentLayer`` adds; for the options see ``RNN``."""
 
     def __init__(
         self,
@@ -468,14 +487,15 @@ class GRU(RecurrentLayer):
         *,
         device: torch.device | str | int | None = None,
         dtype: torch.dtype | None = None,
+        init: Init = "torch",
         **noise: Unpack[NoiseRates],
     ) -> None:
         twin = TorchGRU(input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, device="meta")
-        super().__init__(twin, device, dtype, noise)
+        super().__init__(twin, device, dtype, noise, init)
 
 
 class LSTM(RecurrentLayer):
-    """Long short-term memory: ``torch.nn.LSTM``, with what ``RecurrentLayer`` adds; ``noise`` is of ``NoiseRates``."""
+    """Long short-term memory: ``torch.nn.LSTM``, with what ``RecurrentLayer`` adds; for the options see ``RNN``."""
 
     check_forward_args = nn.LSTM.check_forward_args  # type: ignore[assignment]
     get_expected_cell_size = nn.LSTM.get_expected_cell_size
@@ -493,16 +513,18 @@ class LSTM(RecurrentLayer):
         proj_size: int = 0,
         device: torch.device | str | int | None = None,
         dtype: torch.dtype | None = None,
+        *,
+        init: Init = "torch",
         **noise: Unpack[NoiseRates],
     ) -> None:
         twin = TorchLSTM(
             input_size, hidden_size, num_layers, bias, batch_first, dropout, bidirectional, proj_size, device="meta"
         )
-        super().__init__(twin, device, dtype, noise)
+        super().__init__(twin, device, dtype, noise, init)
 
 
 class CellRNN(RecurrentLayer):
-    """Layers of any cell, as ``RecurrentLayer`` has it; ``noise`` is of ``NoiseRates``.
+    """Layers of any cell, as ``RecurrentLayer`` has it; for the options see ``RNN``.
 
     Parameters
     ----------
@@ -523,10 +545,11 @@ class CellRNN(RecurrentLayer):
         *,
         device: torch.device | str | int | None = None,
         dtype: torch.dtype | None = None,
+        init: Init = "torch",
         **noise: Unpack[NoiseRates],
     ) -> None:
         sizes = input_size, hidden_size, num_layers, "tanh", bias, batch_first, dropout, bidirectional
-        super().__init__(TorchRNN(*sizes, device="meta"), device, dtype, noise, find_cell(cell))
+        super().__init__(TorchRNN(*sizes, device="meta"), device, dtype, noise, init, find_cell(cell))
 
     @property
     def spec(self) -> CellSpec:

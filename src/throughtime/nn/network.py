@@ -27,10 +27,11 @@ from throughtime.kernels import (
     output_layer_over_time,
     standardize,
 )
-from throughtime.nn.initializers import Init, generator_of, initialize_, initialize_bias_
+from throughtime.nn.initializers import draw_bias, draw_layers, draw_matrix, generator_of
 from throughtime.nn.layers import RecurrentLayer, layer_of
 from throughtime.nn.noise import NoiseRates
-from throughtime.nn.recurrence import ending, run_layers, weight_names
+from throughtime.nn.recurrence import by_place, ending, layer_directions, run_layers, weight_names
+from throughtime.nn.schemes import Init, scheme_of
 from throughtime.parameters import CellName, Nonlinearity
 
 Pooling = Literal["last", "mean", "max", "steps"]
@@ -127,32 +128,29 @@ def is_bias(name: str) -> bool:
 
 
 @singledispatch
-def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
+def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype, lag: float | None = None) -> dict[str, Tensor]:
     """One member's weights as they start, from its own seed.
 
-    Two biases add up, so that any init but torch's starts both at zero; and a cell's weights per unit, so that a
-    peephole LSTM starts as an LSTM. The output layer is torch's ``Linear`` with ``torch``, else as the recurrent
-    weights with zero bias.
+    The output layer starts as the layers' input weights do, with a bias of zero, or torch's with torch's. A ``lag``
+    is chrono's, in the place of the scheme's own.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
 
 @initial_weights.register(Architecture)
-def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
-    generator = generator_of(seed)
-    gates = len(net.spec.gates)
-    weights = {}
-    for name, shape in weight_shapes(net).items():
-        # drawn in float64, so that float32 and float64 networks start at the same place
-        weight = torch.empty(shape, dtype=torch.float64)
-        recurrent = name.startswith("recurrent.")
-        units = net.hidden_size if recurrent else net.hidden_size * (1 + net.bidirectional)
-        if len(shape) == 1:  # biases, and a cell's weights per unit
-            initialize_bias_(weight, init, units, generator)
-        else:
-            initialize_(weight, init, gates if recurrent else 1, units, generator)
-        weights[name] = weight.to(dtype)
-    return weights
+def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype, lag: float | None = None) -> dict[str, Tensor]:
+    scheme, generator = scheme_of(init), generator_of(seed)
+    shapes = {name.removeprefix("recurrent."): shape for name, shape in weight_shapes(net).items()}
+    places = by_place(shapes, net.num_layers, net.bidirectional)
+    drawn = draw_layers(net.spec, places, 1 + net.bidirectional, scheme, generator, lag=lag)
+    ends = [ending(*place) for place in layer_directions(net.num_layers, net.bidirectional)]
+    weights = {
+        f"recurrent.{name}{end}": weight for end, part in zip(ends, drawn, strict=True) for name, weight in part.items()
+    }
+    last = shapes["readout.weight"]
+    weights["readout.weight"] = draw_matrix(scheme.input, last, last[1], generator)
+    weights["readout.bias"] = draw_bias(scheme.biases, last[1], last[0], generator)
+    return {name: weight.to(dtype) for name, weight in weights.items()}
 
 
 def pool(

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -10,6 +10,8 @@ from torch import Tensor
 
 from throughtime.kernels import NO_NOISE, CellSpec, DeltaNorms, StepNoise, find_cell, recurrent
 from throughtime.nn.unrolled import States, unrolled
+
+V = TypeVar("V")
 
 #: h is narrower than c where it is projected
 Start = Sequence[Float[Tensor, "member layer_direction batch _"]]
@@ -49,6 +51,12 @@ def ending(layer: int, reverse: bool) -> str:
 def layer_directions(num_layers: int, bidirectional: bool) -> Iterator[tuple[int, bool]]:
     """Every layer and direction (is it the reverse one?), in torch's order."""
     return product(range(num_layers), (False, True)[: 1 + bidirectional])
+
+
+def by_place(named: Mapping[str, V], num_layers: int, bidirectional: bool) -> list[dict[str, V]]:
+    """What is named as torch names weights, for each layer and direction by the names without their endings."""
+    ends = [ending(*place) for place in layer_directions(num_layers, bidirectional)]
+    return [{name.removesuffix(end): value for name, value in named.items() if name.endswith(end)} for end in ends]
 
 
 def trace_layers(

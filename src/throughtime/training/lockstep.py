@@ -124,7 +124,9 @@ def _first_state(group: Group, digests: Callable[[], Mapping[str, Any]]) -> Grou
     """Where the members stand before the first epoch."""
     net, recipe, layout = group.net, group.recipe, group.layout
     starts = [
-        initial_weights(net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
+        initial_weights(
+            net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype, member.init_lag
+        )
         for member in group.members
     ]
     weights = layout.flatten(

@@ -74,6 +74,8 @@ class Member:
     #: only the rates above zero
     noise: NoiseRates = field(default_factory=NoiseRates)
     perturbations: tuple[Perturbation, ...] = ()
+    #: steps that chrono has memories for, in the place of the init's own
+    init_lag: float | None = None
 
 
 @dataclass(frozen=True)

@@ -22,6 +22,7 @@ GRU = CellSpec(
     "gru",
     gates=("r", "z", "n"),
     step=step,
+    memory_gates=("z",),
     noise=("recurrent", "candidate", "zoneout_h"),
     kept=10,
     passing=6,

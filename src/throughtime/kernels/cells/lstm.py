@@ -23,6 +23,7 @@ LSTM = CellSpec(
     gates=("i", "f", "g", "o"),
     step=step,
     states=("h", "c"),
+    memory_gates=("f", "i"),
     noise=("recurrent", "candidate", "zoneout_h", "zoneout_c"),
     kept=12,
     passing=7,

@@ -30,6 +30,7 @@ PEEPHOLE_LSTM = CellSpec(
     step=step,
     states=("h", "c"),
     unit_weights=("weight_ci", "weight_cf", "weight_co"),
+    memory_gates=("f", "i"),
     noise=("recurrent", "candidate", "zoneout_h", "zoneout_c"),
     kept=30,
     passing=10,

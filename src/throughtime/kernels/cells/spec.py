@@ -45,6 +45,9 @@ class CellSpec:
     unit_weights
         Names of further weights, one number per unit each.  They start as biases do: as torch's with ``init="torch"``,
         else at zero.
+    memory_gates
+        Of ``gates`` the one that keeps the state, with which it is multiplied, and where another one writes to it, that
+        one too: what forget biases and chrono set.
     noise
         Fields of ``StepNoise`` that it has a place for.  ``recurrent`` and ``zoneout_h`` act outside of the step, and
         so does ``zoneout_c`` on a cell with c.
@@ -77,6 +80,7 @@ class CellSpec:
     step: Step = field(repr=False)
     states: tuple[str, ...] = field(default=("h",), repr=False)
     unit_weights: tuple[str, ...] = field(default=(), repr=False)
+    memory_gates: tuple[str, ...] = field(default=(), repr=False)
     noise: tuple[str, ...] = field(default=("recurrent", "zoneout_h"), repr=False)
     inputs: tuple[str, ...] = field(default=("value",), repr=False)
     kept: int = field(default=0, repr=False)
@@ -93,7 +97,7 @@ class CellSpec:
     def _check_names(self) -> None:
         if not (isinstance(self.name, str) and self.name.isidentifier()):
             raise ParameterError(f"a cell's name needs letters, digits and underscores, got {self.name!r}")
-        for part in ("gates", "states", "unit_weights", "noise", "inputs"):
+        for part in ("gates", "states", "unit_weights", "memory_gates", "noise", "inputs"):
             value = getattr(self, part)
             if not (isinstance(value, tuple) and all(isinstance(word, str) for word in value)):
                 raise ParameterError(f"{part} of cell {self.name} needs a tuple of words, got {value!r}")
@@ -103,8 +107,10 @@ class CellSpec:
             raise ParameterError(f"gates of cell {self.name} needs at least one, got none")
         if self.states not in (("h",), ("h", "c")):
             raise ParameterError(f"states of cell {self.name} needs ('h',) or ('h', 'c'), got {self.states!r}")
+        if len(self.memory_gates) > 2:
+            raise ParameterError(f"memory_gates of cell {self.name} needs at most two, got {self.memory_gates!r}")
         places = [place for place in StepNoise._fields if place != "zoneout_c" or "c" in self.states]
-        for part, allowed in (("noise", places), ("inputs", INPUTS)):
+        for part, allowed in (("memory_gates", self.gates), ("noise", places), ("inputs", INPUTS)):
             if strangers := [word for word in getattr(self, part) if word not in allowed]:
                 raise ParameterError(
                     f"{part} of cell {self.name} needs words of {', '.join(allowed)}, got {strangers[0]!r}"
