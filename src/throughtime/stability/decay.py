@@ -57,7 +57,8 @@ def log_ratios(
 
 def mean_log_ratio(logs: Float64[ndarray, "lag series"]) -> Float64[ndarray, "lag"]:
     """Logarithm of the geometric mean over the series that are so long."""
-    return _means(logs, np.ones((1, logs.shape[1])))[0]
+    (mean,) = _means(logs, np.ones((1, logs.shape[1])))
+    return np.asarray(mean)
 
 
 def fit_horizon(
@@ -125,6 +126,6 @@ def _crossings(means: Float64[ndarray, "draw lag"], fraction: float) -> Float64[
     first = below.argmax(1)
     draws = np.arange(len(means))
     after, before = means[draws, first], means[draws, np.maximum(first - 1, 0)]
-    with np.errstate(invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore"):  # of curves that never get there
         part = np.where(np.isfinite(after), (before - level) / (before - after), 1)
     return np.where(below.any(1), np.where(first > 0, first - 1 + part, 0), np.inf)
