@@ -63,8 +63,8 @@ class Experiment:
         return Setting(self.task, self.time, cell, self.lr, 2000, hidden_size)
 
 
-#: The claim, and beside it where it fails: each differs from it in one thing, but for adding's length.  The claim again,
-#: with other weights and series, came after the first run: ``alive`` was thought of when its results were seen.
+#: The claim, and beside it where it fails: each differs from it in one thing, but for adding's length.  The claim on
+#: other weights and series came after the first run, whose results made us think of the score ``alive``.
 EXPERIMENTS = (
     Experiment("copy", "copy", 101, 1e-3, 0.9),
     Experiment("copy, lr 1e-2", "copy", 101, 1e-2),

@@ -108,3 +108,5 @@ SEPARATING = (
     Setting("copy", 101, "lstm", 3e-3, 1500),
     Setting("adding", 200, "lstm", 1e-2, 1000),
 )
+#: The same in seconds.
+SHORT = Setting("copy", 61, "gru", 3e-3, 500)
