@@ -4,6 +4,8 @@ from throughtime.displays.calibration import CalibrationDisplay
 from throughtime.displays.canvas import axes_for, set_title
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
+from throughtime.displays.gradient_flow import GradientFlowDisplay
+from throughtime.displays.lag_curve import LagCurveDisplay
 from throughtime.displays.predictions import PredictionsDisplay
 from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.displays.search import SearchDisplay
@@ -11,6 +13,8 @@ from throughtime.displays.search import SearchDisplay
 __all__ = [
     "CalibrationDisplay",
     "ConfusionMatrixDisplay",
+    "GradientFlowDisplay",
+    "LagCurveDisplay",
     "LearningCurveDisplay",
     "PredictionsDisplay",
     "SearchDisplay",

@@ -18,7 +18,7 @@ from throughtime.nn.network import (
 )
 from throughtime.nn.noise import NoiseRates
 from throughtime.nn.recorded_calls import RecordedCall
-from throughtime.nn.recurrence import layer_directions, run_layers, trace_layers
+from throughtime.nn.recurrence import Run, layer_directions, run_layers, trace_layers
 from throughtime.nn.schemes import SCHEMES, Init, Scheme, misplaced_init, recommended_init, scheme_of
 from throughtime.nn.stacking import Stack, stack
 
@@ -39,6 +39,7 @@ __all__ = [
     "PeepholeLSTM",
     "RecordedCall",
     "RecurrentLayer",
+    "Run",
     "Scheme",
     "SequenceNetwork",
     "Stack",

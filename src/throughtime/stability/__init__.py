@@ -3,23 +3,46 @@
 from throughtime.stability.decay import Horizon, fit_horizon, growth_per_step, log_ratios, mean_log_ratio
 from throughtime.stability.flow import GradientFlow, LayerFlow, gradient_flow
 from throughtime.stability.flow_checks import FLOW_CHECKS, flow_findings
+from throughtime.stability.gate_memories import GateMemory, gate_memory
 from throughtime.stability.lag_curve import LagCurve, LayerLagCurve, lag_curve
+from throughtime.stability.lyapunov import LyapunovSpectrum, lyapunov_exponents
+from throughtime.stability.precision import FlushedDeltas, flushed_deltas, longest_memory
 from throughtime.stability.pulling_back import StateNorms, pulled_back_norms
+from throughtime.stability.recurrence_checks import RECURRENCE_CHECKS
+from throughtime.stability.saturated_gates import Saturation, saturation
+from throughtime.stability.step_jacobians import Jacobians, SingularValues, jacobians, singular_values
+from throughtime.stability.updates import UpdateRatio, update_ratio
 
 __all__ = [
     "FLOW_CHECKS",
+    "RECURRENCE_CHECKS",
+    "FlushedDeltas",
+    "GateMemory",
     "GradientFlow",
     "Horizon",
+    "Jacobians",
     "LagCurve",
     "LayerFlow",
     "LayerLagCurve",
+    "LyapunovSpectrum",
+    "Saturation",
+    "SingularValues",
     "StateNorms",
+    "UpdateRatio",
     "fit_horizon",
     "flow_findings",
+    "flushed_deltas",
+    "gate_memory",
     "gradient_flow",
     "growth_per_step",
+    "jacobians",
     "lag_curve",
     "log_ratios",
+    "longest_memory",
+    "lyapunov_exponents",
     "mean_log_ratio",
     "pulled_back_norms",
+    "saturation",
+    "singular_values",
+    "update_ratio",
 ]

@@ -11,7 +11,7 @@ from throughtime.stability.decay import FRACTION
 from throughtime.stability.flow import GradientFlow
 from throughtime.stability.lag_curve import LagCurve
 
-_DOCS = "docs/guide/gradients.md"
+_DOCS = "docs/guide/gradients.md#"
 
 
 def _measure_vanishing(curve: LagCurve, lag: float) -> Measured | NotApplicable:
@@ -66,7 +66,7 @@ VANISHING = Check(
     source="the lag that the task needs, over the lag at which 1 % of the gradient is left: 1 % is a convention",
     remedy="try init='chrono' with that lag, per-gate orthogonal weights, or a forget bias; it says little about a "
     "task that shorter lags help to solve, or about large learning rates",
-    docs=_DOCS,
+    docs=_DOCS + "sta001",
 )
 EXPLODING = Check(
     "STA002",
@@ -78,7 +78,7 @@ EXPLODING = Check(
     threshold=1 / FRACTION,
     source="a convention: as far above the last state's gradient as 1 % is below it; Pascanu, Mikolov & Bengio (2013)",
     remedy="try clipping (clip_norm), per-gate orthogonal weights, or recurrent weights of a smaller spectral radius",
-    docs=_DOCS,
+    docs=_DOCS + "sta002",
 )
 UNREACHED = Check(
     "STA003",
@@ -89,7 +89,7 @@ UNREACHED = Check(
     measure=_measure_unreached,
     source="a layer that the loss does not depend on learns nothing",
     remedy="try what the loss reads: an output that is detached, or left out",
-    docs=_DOCS,
+    docs=_DOCS + "sta003",
 )
 NONFINITE = Check(
     "STA004",
@@ -100,7 +100,7 @@ NONFINITE = Check(
     measure=_measure_nonfinite,
     source="a step with such a gradient destroys the weights",
     remedy="try clipping, a smaller learning rate, dtype='float64', or look at the inputs and the loss of that series",
-    docs=_DOCS,
+    docs=_DOCS + "sta004",
 )
 #: In the order of their findings.
 FLOW_CHECKS = (VANISHING, EXPLODING, UNREACHED, NONFINITE)

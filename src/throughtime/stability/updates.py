@@ -1,0 +1,122 @@
+"""How far a step moves the weights: ``|step| / |w|``, gate by gate, for a gate may stand still while another runs."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+
+from throughtime.errors import ParameterError
+from throughtime.findings import Check, Measured, NotApplicable
+from throughtime.records import Record, Records
+from throughtime.stability.calls import as_float64, cell_of, recurrent_layers
+
+#: The ratio that steps are compared with, and by how many decades they may differ.
+_USUAL, _DECADES = 1e-3, 1.0
+
+
+@dataclass(frozen=True, repr=False)
+class UpdateRatio(Record):
+    """Of one gate's block of rows in one tensor; of a whole tensor outside the recurrent layers.
+
+    Attributes
+    ----------
+    tensor
+        The parameter's name in the model.
+    gate
+        Empty where the tensor has none.
+    step_norm, weight_norm
+        L2 norms of the change, and of the weights before it.
+    ratio
+        ``inf`` where the weights were zero and moved, NaN where they were zero and did not.
+    """
+
+    tensor: str
+    gate: str
+    step_norm: float
+    weight_norm: float
+    ratio: float
+
+
+def update_ratio(model: nn.Module, before: Mapping[str, Tensor] | torch.optim.Optimizer) -> Records[UpdateRatio]:
+    """How far the weights of a model with recurrent layers have moved, or move in one step of an optimizer.
+
+    Parameters
+    ----------
+    model
+        With its weights after the step.
+    before
+        The weights before, by name: copies, such as ``{name: w.detach().clone() for name, w in
+        model.named_parameters()}``. Or an optimizer of this model, whose ``step`` is then called, with the gradients
+        that are there.
+
+    Returns
+    -------
+    One per gate of each weight of a recurrent layer, and one per other parameter, in the model's order.
+
+    Raises
+    ------
+    ParameterError
+        For a model without recurrent layers, and weights that lack one of its parameters or have another shape.
+
+    Examples
+    --------
+    >>> import torch
+    >>> from throughtime.stability import update_ratio
+    >>> layer = torch.nn.GRU(2, 4)
+    >>> layer(torch.randn(5, 3, 2))[0].square().sum().backward()
+    >>> found = update_ratio(layer, torch.optim.SGD(layer.parameters(), lr=0.1))
+    >>> [ratio.gate for ratio in found[:3]]
+    ['r', 'z', 'n']
+    """
+    layers = recurrent_layers(model)
+    if isinstance(before, torch.optim.Optimizer):
+        kept = {name: as_float64(weight) for name, weight in model.named_parameters()}
+        before.step()
+        before = kept
+    found = []
+    for name, weight in model.named_parameters():
+        if name not in before or before[name].shape != weight.shape:
+            got = "none" if name not in before else f"one of {tuple(before[name].shape)}"
+            raise ParameterError(f"before needs a weight {name} of {tuple(weight.shape)}, got {got}")
+        owner, _, own = name.rpartition(".")
+        gates: Sequence[str] = ("",)
+        if owner in layers and own.startswith(("weight_ih", "weight_hh", "bias_ih", "bias_hh")):
+            gates = cell_of(layers[owner]).gates
+        old, new = as_float64(before[name]), as_float64(weight)
+        blocks = zip(gates, old.chunk(len(gates)), new.chunk(len(gates)), strict=True)
+        found += [_ratio(name, gate, one, other) for gate, one, other in blocks]
+    return Records(found)
+
+
+def _ratio(tensor: str, gate: str, old: Tensor, new: Tensor) -> UpdateRatio:
+    step, weight = float((new - old).norm()), float(old.norm())
+    ratio = step / weight if weight else math.inf if step else math.nan
+    return UpdateRatio(tensor, gate, step, weight, ratio)
+
+
+def _decades(ratios: Sequence[UpdateRatio]) -> Measured | NotApplicable:
+    """Matrices only: a bias starts at zero, so that its ratio says nothing."""
+    away = {found: _distance(found.ratio) for found in ratios if "weight" in found.tensor and found.weight_norm > 0}
+    if not away:
+        return NotApplicable("no weights that are not zero")
+    worst = max(away, key=lambda found: away[found])
+    where = f"gate {worst.gate} of {worst.tensor}" if worst.gate else worst.tensor
+    return Measured(away[worst], f"{where} moves by {worst.ratio:.2g} of its norm in a step")
+
+
+def _distance(ratio: float) -> float:
+    return abs(math.log10(ratio / _USUAL)) if ratio > 0 else math.inf
+
+
+UPDATE_SIZE = Check(
+    "STA015",
+    "size of the steps",
+    "warning",
+    ("update_ratio",),
+    lambda update_ratio: _decades(update_ratio),
+    "convention: within a decade of 1e-3 (Karpathy, CS231n, https://cs231n.github.io/neural-networks-3/)",
+    "try a smaller learning rate where it is larger, a larger one where it is smaller",
+    threshold=_DECADES,
+)
