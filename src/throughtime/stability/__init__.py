@@ -4,6 +4,16 @@ from throughtime.stability.decay import Horizon, fit_horizon, growth_per_step, l
 from throughtime.stability.flow import GradientFlow, LayerFlow, gradient_flow
 from throughtime.stability.flow_checks import FLOW_CHECKS, flow_findings
 from throughtime.stability.gate_memories import GateMemory, gate_memory
+from throughtime.stability.graphs import (
+    ComputationGraph,
+    Edge,
+    Lane,
+    Node,
+    SerialDepth,
+    SharedParameter,
+    layer_graph,
+    unroll,
+)
 from throughtime.stability.lag_curve import LagCurve, LayerLagCurve, lag_curve
 from throughtime.stability.lyapunov import LyapunovSpectrum, lyapunov_exponents
 from throughtime.stability.precision import FlushedDeltas, flushed_deltas, longest_memory
@@ -16,16 +26,22 @@ from throughtime.stability.updates import UpdateRatio, update_ratio
 __all__ = [
     "FLOW_CHECKS",
     "RECURRENCE_CHECKS",
+    "ComputationGraph",
+    "Edge",
     "FlushedDeltas",
     "GateMemory",
     "GradientFlow",
     "Horizon",
     "Jacobians",
     "LagCurve",
+    "Lane",
     "LayerFlow",
     "LayerLagCurve",
     "LyapunovSpectrum",
+    "Node",
     "Saturation",
+    "SerialDepth",
+    "SharedParameter",
     "SingularValues",
     "StateNorms",
     "UpdateRatio",
@@ -37,6 +53,7 @@ __all__ = [
     "growth_per_step",
     "jacobians",
     "lag_curve",
+    "layer_graph",
     "log_ratios",
     "longest_memory",
     "lyapunov_exponents",
@@ -44,5 +61,6 @@ __all__ = [
     "pulled_back_norms",
     "saturation",
     "singular_values",
+    "unroll",
     "update_ratio",
 ]

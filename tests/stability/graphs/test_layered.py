@@ -1,0 +1,92 @@
+"""The graph of an MLP: its derivatives are autograd's, and its serial depth is its layers, each way."""
+
+from collections import OrderedDict
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from throughtime.errors import DataError, ParameterError
+from throughtime.stability import layer_graph
+
+
+def mlp(layers: int) -> nn.Sequential:
+    parts = [part for _ in range(layers) for part in (nn.Linear(3, 3), nn.Tanh())]
+    return nn.Sequential(*parts[:-1])
+
+
+def loss(output: Tensor) -> Tensor:
+    return output.square().mean()
+
+
+@given(layers=st.integers(1, 8), batch=st.integers(1, 50))
+def test_the_serial_depth_is_the_layers_in_each_direction_whatever_the_batch(layers: int, batch: int) -> None:
+    depth = layer_graph(mlp(layers), torch.randn(batch, 3), loss=loss).depth
+    assert (depth.forward, depth.backward, depth.operations) == (layers, layers, layers)
+    assert "whatever the number of examples" in str(depth)
+
+
+def test_the_drawn_backward_pass_has_the_depth_that_is_told() -> None:
+    from throughtime.stability.graphs.depth import longest_path
+
+    graph = layer_graph(mlp(4), torch.randn(5, 3), loss=loss)
+    assert longest_path([edge for edge in graph.edges if edge.kind == "delta"]) == graph.depth.backward == 4
+    assert longest_path([edge for edge in graph.edges if edge.kind in ("x", "value")]) == graph.depth.forward == 4
+
+
+def test_derivatives_are_autograds() -> None:
+    model, x = mlp(3).double(), torch.randn(5, 3, dtype=torch.float64)
+    values = [x]
+    for part in model:
+        values.append(part(values[-1]))
+        values[-1].retain_grad()
+    loss(values[-1]).backward()
+    found = {node.name: node.gradient for node in layer_graph(model, x, loss=loss).nodes}
+    for name, value in zip(("z1", "h1", "z2", "h2", "z3"), values[1:], strict=True):
+        assert found[f"d {name}"] == pytest.approx(float(value.grad.norm()), rel=1e-12)
+    for number, part in enumerate((model[0], model[2], model[4]), 1):
+        assert found[f"d W{number}"] == pytest.approx(float(part.weight.grad.norm()), rel=1e-12)
+        assert found[f"d b{number}"] == pytest.approx(float(part.bias.grad.norm()), rel=1e-12)
+    assert "d x" not in found  # nobody needs the inputs' derivative
+
+
+def test_what_a_weights_gradient_takes_of_the_forward_pass_is_its_layers_input() -> None:
+    graph = layer_graph(mlp(2), torch.randn(5, 3), loss=loss)
+    assert [(e.source, e.target) for e in graph.edges if e.kind == "saved"] == [("x", "d W1"), ("h1", "d W2")]
+
+
+def test_a_perceptron_is_one_layer() -> None:
+    graph = layer_graph(nn.Linear(3, 1), torch.randn(5, 3))
+    assert [node.name for node in graph.nodes if node.lane == 2] == ["x", "z1", "output"]
+    assert graph.depth.forward == graph.depth.backward == 1
+    assert graph.gradients == []
+
+
+def test_activations_in_place_and_nested_parts_are_drawn_as_any() -> None:
+    inner = nn.Sequential(OrderedDict(one=nn.Linear(3, 4), act=nn.ReLU(inplace=True), drop=nn.Dropout(0.5)))
+    model, x = nn.Sequential(inner, nn.Linear(4, 1, bias=False)).train(), torch.randn(5, 3)
+    graph = layer_graph(model, x, loss=loss)
+    assert [node.name for node in graph.nodes if node.lane == 2] == ["x", "z1", "h1", "z2", "L"]
+    assert [p.name for p in graph.parameters] == ["W1", "b1", "W2"]
+    assert inner[2].training
+    assert all(parameter.grad is None for parameter in model.parameters())
+
+
+@pytest.mark.parametrize(
+    ("model", "x", "loss", "error", "words"),
+    [
+        (nn.Sequential(nn.GRU(3, 3)), torch.randn(5, 3), loss, ParameterError, "got GRU; unroll draws"),
+        (nn.Tanh(), torch.randn(5, 3), loss, ParameterError, "with a Linear layer, got Tanh"),
+        (mlp(1), torch.randn(5, 2), loss, DataError, r"x needs to be \(batch, 3\).*got \(5, 2\)"),
+        (mlp(1), torch.randn(0, 3), loss, DataError, "with a row"),
+        (nn.Sequential(nn.Linear(3, 2), nn.Linear(3, 2)), torch.randn(5, 3), loss, DataError, "fit the model's layers"),
+        (mlp(1), torch.randn(5, 3), lambda out: out, ParameterError, r"one number.*got a tensor of shape \(5, 3\)"),
+        (mlp(1), torch.randn(5, 3), lambda _: torch.ones(()), ParameterError, "depends on the outputs"),
+    ],
+)
+def test_what_is_no_mlp_is_refused(model: nn.Module, x: Tensor, loss: Any, error: type[Exception], words: str) -> None:
+    with pytest.raises(error, match=words):
+        layer_graph(model, x, loss=loss)
