@@ -39,17 +39,17 @@ def test_what_leaves_a_step_backwards_is_what_the_edges_through_time_carry(layer
     for number in range(layer.num_layers):
         inside = unroll(layer, x, loss=loss, inside=True, layer=number, step=step)
         nodes = of(inside)
-        into = [e for e in whole.edges if e.target == f"l{number}.h.{step + 1}" and e.kind == "x"]
+        into = [e for e in whole.edges if e.target == f"l{number}.h.{step}" and e.kind == "x"]
         assert math.isclose(nodes["x"], math.hypot(*(e.gradient or 0.0 for e in into)), rel_tol=1e-12)
         if getattr(layer, "zoneout", 0):
             continue  # a part of h goes round the cell
         for state, name in (("h", "h"), ("c", "c")):
-            before = [e for e in whole.edges if e.target == f"l{number}.{state}.{step + 1}" and e.kind == state]
+            before = [e for e in whole.edges if e.target == f"l{number}.{state}.{step}" and e.kind == state]
             for edge in before:
                 assert math.isclose(nodes[name], edge.gradient or 0.0, rel_tol=1e-12)
-        assert math.isclose(nodes["h'"], of(whole)[f"l{number}.h.{step + 1}"], rel_tol=1e-12)
+        assert math.isclose(nodes["h'"], of(whole)[f"l{number}.h.{step}"], rel_tol=1e-12)
         if "c" in nodes:
-            assert math.isclose(nodes["sum"], of(whole)[f"l{number}.c.{step + 1}"], rel_tol=1e-12)
+            assert math.isclose(nodes["sum"], of(whole)[f"l{number}.c.{step}"], rel_tol=1e-12)
 
 
 @pytest.mark.parametrize("name", _INSIDES)

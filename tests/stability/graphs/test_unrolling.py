@@ -105,7 +105,7 @@ def test_a_states_norm_is_that_of_its_total_derivative(layer: nn.Module) -> None
         key = f"l{of_layer.layer}{'r' if of_layer.reverse else ''}"
         for state, norms in (("h", of_layer.h), ("c", of_layer.c)):
             for t in range(9 if norms is not None else 0):
-                found = nodes[f"{key}.{state}.{t + 1}"].gradient
+                found = nodes[f"{key}.{state}.{t}"].gradient
                 assert close(found, float((norms[t] ** 2).sum() ** 0.5)), (key, state, t, found)
 
 
@@ -129,14 +129,14 @@ def test_an_edges_norm_is_the_vector_jacobian_product_of_its_step() -> None:
         rows = inputs[0] @ cell.weight_ih[12:].T + inputs[1] @ cell.weight_hh[12:].T
         o = torch.sigmoid(rows + cell.bias_ih[12:] + cell.bias_hh[12:]).detach()
         through = dh * o * (1 - c.tanh() ** 2)
-        assert close(between(graph, f"l0.c.{t + 1}", f"l0.h.{t + 1}").gradient, float(through.norm()))
-        assert close(by_name(graph)[f"l0.c.{t + 1}"].gradient, float((dc + through).norm()))
+        assert close(between(graph, f"l0.c.{t}", f"l0.h.{t}").gradient, float(through.norm()))
+        assert close(by_name(graph)[f"l0.c.{t}"].gradient, float((dc + through).norm()))
         dx, dh, dc = torch.autograd.grad(after, inputs, (dh, dc))
-        assert close(between(graph, f"x0.{t + 1}", f"l0.h.{t + 1}").gradient, float(dx.norm()))
-        assert close(by_name(graph)[f"x0.{t + 1}"].gradient, float(dx.norm()))
+        assert close(between(graph, f"x0.{t}", f"l0.h.{t}").gradient, float(dx.norm()))
+        assert close(by_name(graph)[f"x0.{t}"].gradient, float(dx.norm()))
         if t:
-            assert close(between(graph, f"l0.h.{t}", f"l0.h.{t + 1}").gradient, float(dh.norm()))
-            assert close(between(graph, f"l0.c.{t}", f"l0.c.{t + 1}").gradient, float(dc.norm()))
+            assert close(between(graph, f"l0.h.{t - 1}", f"l0.h.{t}").gradient, float(dh.norm()))
+            assert close(between(graph, f"l0.c.{t - 1}", f"l0.c.{t}").gradient, float(dc.norm()))
 
 
 def test_a_linear_recurrence_has_the_closed_forms_norms() -> None:
@@ -146,7 +146,7 @@ def test_a_linear_recurrence_has_the_closed_forms_norms() -> None:
         layer.weight_ih_l0.fill_(1)
         layer.weight_hh_l0.fill_(0.5)
     graph = unroll(layer, torch.ones(1, 3, 1, dtype=torch.float64), loss=lambda out: out[0][:, -1].square().sum() / 2)
-    assert [by_name(graph)[f"l0.h.{t}"].gradient for t in (1, 2, 3)] == [0.4375, 0.875, 1.75]
+    assert [by_name(graph)[f"l0.h.{t}"].gradient for t in (0, 1, 2)] == [0.4375, 0.875, 1.75]
     assert [edge.gradient for edge in graph.edges if edge.kind == "h"] == [0.4375, 0.875]
 
 
@@ -165,10 +165,10 @@ def test_series_that_end_earlier_hand_on_where_they_end() -> None:
     graph = unroll(Ends(), x, loss=lambda end: end.square().sum())
     outputs = {edge.source: edge.gradient for edge in graph.edges if edge.kind == "output"}
     end = layer(x, lengths=lengths)[1].detach() * 2
-    assert set(outputs) == {"l0.h.5", "l0.h.2", "l0r.h.1"}
-    assert close(outputs["l0.h.5"], float(end[0, 0].norm()))
-    assert close(outputs["l0.h.2"], float(end[0, 1].norm()))
-    assert close(outputs["l0r.h.1"], float(end[1].norm()))
+    assert set(outputs) == {"l0.h.4", "l0.h.1", "l0r.h.0"}
+    assert close(outputs["l0.h.4"], float(end[0, 0].norm()))
+    assert close(outputs["l0.h.1"], float(end[0, 1].norm()))
+    assert close(outputs["l0r.h.0"], float(end[1].norm()))
 
 
 @given(time=st.integers(1, 12), layers=st.integers(1, 4), both=st.booleans(), cell=st.sampled_from([nn.GRU, nn.LSTM]))
@@ -211,18 +211,18 @@ def test_layers_of_several_modules_stand_on_each_other() -> None:
     model = Tagger()
     graph = unroll(model, series(), loss=lambda output: output.square().sum())
     assert [lane.label for lane in graph.lanes] == [
-        "x", "layer 1 → h", "layer 1 → c", "layer 1 ← h", "layer 1 ← c", "x of above", "layer 2 → h",
+        "x", "layer 0 → h", "layer 0 → c", "layer 0 ← h", "layer 0 ← c", "x of above", "layer 1 → h",
     ]  # fmt: skip
-    assert between(graph, "l0r.h.3", "x1.3").cost == 1
-    assert between(graph, "x1.3", "l1.h.3").parameters == ("above.weight_ih_l0", "above.bias_ih_l0")
+    assert between(graph, "l0r.h.2", "x1.2").cost == 1
+    assert between(graph, "x1.2", "l1.h.2").parameters == ("above.weight_ih_l0", "above.bias_ih_l0")
     x = series().requires_grad_()
     y = model.below(x)[0]
     (dy,) = torch.autograd.grad(model.head(model.above(model.between(y).tanh())[0][:, -1]).square().sum(), y)
-    assert close(between(graph, "l0.h.3", "x1.3").gradient, float(dy[:, 2, :4].norm()))
-    assert close(between(graph, "l0r.h.3", "x1.3").gradient, float(dy[:, 2, 4:].norm()))
-    assert between(graph, "l1.h.7", "head").cost == 1
+    assert close(between(graph, "l0.h.2", "x1.2").gradient, float(dy[:, 2, :4].norm()))
+    assert close(between(graph, "l0r.h.2", "x1.2").gradient, float(dy[:, 2, 4:].norm()))
+    assert between(graph, "l1.h.6", "head").cost == 1
     assert between(graph, "head", "L").cost == 0
-    assert [edge.source for edge in graph.edges if edge.target == "head"] == ["l1.h.7"]
+    assert [edge.source for edge in graph.edges if edge.target == "head"] == ["l1.h.6"]
     assert graph.depth.forward == 7 + 1 + 7 + 1  # the reverse direction, between, the layer on it, the output layer
     uses = {p.name: p.uses for p in graph.parameters}
     assert (uses["above.weight_ih_l0"], uses["below.weight_hh_l0_reverse"], uses["head.weight"]) == (7, 7, 1)
@@ -230,9 +230,9 @@ def test_layers_of_several_modules_stand_on_each_other() -> None:
 
 def test_a_decoder_starts_from_its_encoder() -> None:
     graph = unroll(Translator(), (series(4), series(3)), loss=lambda output: output[:, -1].square().sum())
-    assert between(graph, "l0.h.4", "l1.h.1").kind == "h"
-    assert [edge.source for edge in graph.edges if edge.target == "L"] == ["l1.h.3"]
-    assert by_name(graph)["l0.h.1"].gradient != 0
+    assert between(graph, "l0.h.3", "l1.h.0").kind == "h"
+    assert [edge.source for edge in graph.edges if edge.target == "L"] == ["l1.h.2"]
+    assert by_name(graph)["l0.h.0"].gradient != 0
     assert graph.depth.forward == 4 + 3
 
 
@@ -334,5 +334,5 @@ def test_derivatives_that_are_not_finite_are_seen() -> None:
         layer.weight_hh_l0.fill_(1e200)
         layer.weight_ih_l0.fill_(0)
     graph = unroll(layer, torch.ones(1, 4, 1, dtype=torch.float64), loss=lambda out: out[0][:, -1].sum())
-    assert [by_name(graph)[f"l0.h.{t}"].gradient for t in (4, 3, 2)] == [1, 1e200, math.inf]
+    assert [by_name(graph)[f"l0.h.{t}"].gradient for t in (3, 2, 1)] == [1, 1e200, math.inf]
     assert "not finite" in graph.to_svg()

@@ -27,7 +27,7 @@ def bin_steps(graph: ComputationGraph, columns: int) -> ComputationGraph:
     name_of: dict[str, str] = {}
     for node in graph.nodes:
         lane = node.name.rpartition(".")[0]
-        name = node.name if not node.first else f"{lane}.{(node.first - 1) // width + 1}"
+        name = node.name if node.first is None else f"{lane}.{node.first // width}"
         name_of[node.name] = name
         bins.setdefault(name, []).append(node)
     joined: dict[tuple[str, str, str], list[Edge]] = {}
@@ -47,7 +47,7 @@ def _bin(name: str, nodes: list[Node], width: int) -> Node:
     first, last = nodes[0], nodes[-1]
     label = first.label if len(nodes) == 1 else f"{first.label}...{last.last}"
     gradient = mean_of(node.gradient for node in nodes)
-    column = float((first.first - 1) // width) if first.first else first.column / width
+    column = first.column / width if first.first is None else float(first.first // width)
     return replace(first, name=name, label=label, last=last.last, gradient=gradient, column=column)
 
 

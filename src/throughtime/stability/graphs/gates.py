@@ -119,7 +119,7 @@ def step_graph(
     upstream
         The loss's derivative at h as computed, and at c but for what comes through this step's h.
     layer, number
-        The layer, from 0, and the step, from 1.
+        The layer and the step, from 0.
     known
         Whether the derivatives are a loss's, to be shown.
 
@@ -157,9 +157,9 @@ def step_graph(
     places_of = dict(places) | {operation.name: operation.at for operation in operations}
     kinds: dict[str, NodeKind] = {"x": "input", "h": "h", "c": "c"}
     kinds |= {operation.name: operation.kind for operation in operations}
-    labels = {name: f"{name}_{number if name == 'x' else number - 1}" for name in begins}
+    labels = {name: "x_t" if name == "x" else f"{name}_t-1" for name in begins}
     for operation in operations:
-        labels[operation.name] = f"{operation.label}_{number}" if operation.kind in ("h", "c") else operation.label
+        labels[operation.name] = f"{operation.label}_t" if operation.kind in ("h", "c") else operation.label
     nodes = tuple(
         Node(name, kinds[name], labels[name], tuple(v.shape), layer, False, number, number, norm(v), *places_of[name])
         for name, v in values.items()
@@ -178,7 +178,7 @@ def step_graph(
         for source, target, view, names in taken
     )
     return ComputationGraph(
-        f"{spec.name}, layer {layer + 1}, step {number}",
+        f"{spec.name}, layer {layer}, step t = {number}",
         "step",
         1,
         nodes,

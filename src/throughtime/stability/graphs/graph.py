@@ -30,7 +30,7 @@ class Node(Record):
     layer, reverse
         The recurrent layer, counted from 0 through all of the model's, and its direction; ``None`` for other nodes.
     first, last
-        Steps, counted from 1; 0 for what no step has.
+        Steps, counted from 0; ``None`` for what no step has.
     gradient
         L2 norm of the total derivative of the loss, over all series and units; of several steps the geometric mean of
         those that are not zero. ``None`` without a loss.
@@ -44,8 +44,8 @@ class Node(Record):
     shape: tuple[int, ...]
     layer: int | None
     reverse: bool
-    first: int
-    last: int
+    first: int | None
+    last: int | None
     gradient: float | None
     column: float
     lane: float

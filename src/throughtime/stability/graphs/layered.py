@@ -68,7 +68,7 @@ def layer_graph(model: nn.Module, x: Tensor, *, loss: Callable[[Tensor], Tensor]
     shapes = {name: tuple(tensor.shape) for name, tensor in (values | weights).items()} | {end: ()}
 
     def node(name: str, kind: NodeKind, label: str, own: str, lane: float, gradient: float | None) -> Node:
-        return Node(name, kind, label, shapes[own], None, False, 0, 0, gradient, columns[own], lane)
+        return Node(name, kind, label, shapes[own], None, False, None, None, gradient, columns[own], lane)
 
     def norm(name: str) -> float | None:
         return None if loss is None else 1.0 if name == end else gradients.norm((values | weights)[name])

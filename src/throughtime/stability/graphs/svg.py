@@ -155,7 +155,7 @@ class _Picture:
         y = self.ground + self.sheet.lane / 2 + 10
         seen: dict[float, Node] = {}
         for node in self.graph.nodes:
-            if node.first:
+            if node.first is not None:
                 seen.setdefault(node.column, node)
         yield f'<text class="s e" x="{self.sheet.left - 24}" y="{y:g}">step</text>'
         labels = {
@@ -245,7 +245,12 @@ class _Picture:
     ) -> tuple[str, str]:
         """An edge's line, from border to border, and its arrow's head."""
         (w0, h0), (w1, h1) = self._half(source), self._half(target)
-        if self.graph.subject == "time" and edge.kind in ("x", "state", "value") and x0 == x1 and target.first:
+        if (
+            self.graph.subject == "time"
+            and edge.kind in ("x", "state", "value")
+            and x0 == x1
+            and target.first is not None
+        ):
             up = -1 if y1 < y0 else 1
             y0, y1 = y0 + up * h0, y1 - up * h1
             far = abs(target.lane - source.lane)

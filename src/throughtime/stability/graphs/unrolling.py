@@ -138,7 +138,7 @@ def _inside(places: list[Place], gradients: Gradients, layer: int, step: int, kn
     own = steps[step]
     upstream = (gradients.of(own.computed[0])[0], None if own.c is None else gradients.of(own.c))
     return step_graph(
-        place.call.spec, place.direction.weights, own, upstream, place.layer, range(len(steps))[step] + 1, known
+        place.call.spec, place.direction.weights, own, upstream, place.layer, range(len(steps))[step], known
     )
 
 
@@ -192,10 +192,10 @@ class _Drawing:
         between = 0 if below is None else sum(_depends([call.x], [output]) for _, _, output in call.linears)
         for t in range(len(call.x)):
             kind: Any = "value" if sources else "input"
-            self._node(f"x{number}.{t + 1}", kind, f"x_{t + 1}", call.x[t], None, t, (call.x, t))
+            self._node(f"x{number}.{t}", kind, f"x_{t}", call.x[t], None, t, (call.x, t))
             for source in sources:
                 above = source.direction.steps[t].above
-                names = f"{source.key}.h.{t + 1}", f"x{number}.{t + 1}"
+                names = f"{source.key}.h.{t}", f"x{number}.{t}"
                 self._edge(*names, "value", above, (above, None), (), between)
         for place in self._of(call):
             layer = place.direction.layer
@@ -210,17 +210,15 @@ class _Drawing:
         """Edges into every step of a layer from the outputs below it, a part for each direction there."""
         names = tuple(name for name in place.direction.weights if "weight_ih" in name or "bias_ih" in name)
         for t, step in enumerate(place.direction.steps):
-            target = f"{place.key}.h.{t + 1}"
+            target = f"{place.key}.h.{t}"
             begin = 0
             for source in sources:
                 width = source.direction.steps[t].h.shape[-1]
                 part = slice(begin, begin + width)
                 begin += width
-                self._edge(
-                    f"{source.key}.h.{t + 1}", target, "x", source.direction.steps[t].h, (step.x, part), names, 1
-                )
+                self._edge(f"{source.key}.h.{t}", target, "x", source.direction.steps[t].h, (step.x, part), names, 1)
             if not sources:
-                self._edge(f"{x}.{t + 1}", target, "x", step.x, (step.x, slice(None)), names, 1)
+                self._edge(f"{x}.{t}", target, "x", step.x, (step.x, slice(None)), names, 1)
 
     def _lanes(self, place: Place) -> None:
         weights, spec = place.direction.weights, place.call.spec
@@ -228,24 +226,24 @@ class _Drawing:
         count = len(place.direction.steps)
         hidden = [f"{name} {_shape_in_words(w.shape)}" for name, w in weights.items() if "weight" in name]
         detail = "; ".join(hidden) + f"; the same at all {count} steps"
-        self.lanes.append(Lane(f"layer {place.layer + 1} {arrow} h", detail, "h"))
+        self.lanes.append(Lane(f"layer {place.layer} {arrow} h", detail, "h"))
         if "c" in spec.states:
-            self.lanes.append(Lane(f"layer {place.layer + 1} {arrow} c", "", "c"))
+            self.lanes.append(Lane(f"layer {place.layer} {arrow} c", "", "c"))
 
     def _steps(self, place: Place) -> None:
         steps, reverse = place.direction.steps, place.direction.reverse
         recurrent = tuple(name for name in place.direction.weights if "weight_hh" in name or "bias_hh" in name)
         h_lane = len(self.lanes) - (2 if steps[0].c is not None else 1)
         for t, step in enumerate(steps):
-            h, c = f"{place.key}.h.{t + 1}", f"{place.key}.c.{t + 1}"
-            before = t + 2 if reverse else t
-            self._node(h, "h", f"h_{t + 1}", step.h, place, t, (step.h, None), h_lane)
-            if 0 < before <= len(steps):
+            h, c = f"{place.key}.h.{t}", f"{place.key}.c.{t}"
+            before = t + 1 if reverse else t - 1
+            self._node(h, "h", f"h_{t}", step.h, place, t, (step.h, None), h_lane)
+            if 0 <= before < len(steps):
                 self._edge(f"{place.key}.h.{before}", h, "h", step.h, (step.before[0], slice(None)), recurrent, 1)
             if step.c is None:
                 continue
-            self._node(c, "c", f"c_{t + 1}", step.c, place, t, (step.computed[1], None), h_lane + 1)
-            if 0 < before <= len(steps):
+            self._node(c, "c", f"c_{t}", step.c, place, t, (step.computed[1], None), h_lane + 1)
+            if 0 <= before < len(steps):
                 self._edge(f"{place.key}.c.{before}", c, "c", step.c, (step.before[1], slice(None)), (), 0)
             through = self.gradients.difference(step.computed[1], step.c) if self.known else None
             self.edges.append(Edge(c, h, "state", tuple(step.c.shape), (), 0, through))
@@ -263,9 +261,9 @@ class _Drawing:
             self.fed[earlier] = 1
             pairs = zip(self._top(earlier), self._of(calls[number]), strict=False)
             for source, target in pairs:
-                last = 1 if source.direction.reverse else len(source.direction.steps)
-                first = len(target.direction.steps) if target.direction.reverse else 1
-                step = target.direction.steps[first - 1]
+                last = 0 if source.direction.reverse else len(source.direction.steps) - 1
+                first = len(target.direction.steps) - 1 if target.direction.reverse else 0
+                step = target.direction.steps[first]
                 for state, kind, tensor in zip("hc", ("h", "c"), step.before, strict=False):
                     ends_at = (f"{source.key}.{state}.{last}", f"{target.key}.{state}.{first}")
                     cost = 1 if kind == "h" else 0
@@ -298,13 +296,13 @@ class _Drawing:
             for m in takers[n]:
                 ends_at = linears[m][0] or "linear", name
                 self._edge(*ends_at, "value", linears[m][2], (linears[m][2], slice(None)), _names_of(name, layer), 1)
-            self._node(name or "linear", "linear", name or "linear", output, None, -1, (output, None), lane, middle)
+            self._node(name or "linear", "linear", name or "linear", output, None, None, (output, None), lane, middle)
             lane += 1
         for n in last:
             output = linears[n][2]
             self._edge(linears[n][0] or "linear", self.end, "value", output, (output, slice(None)), (), 0)
         one = 1.0 if self.known else None
-        self.nodes.append(Node(self.end, "loss", self.end, (), None, False, 0, 0, one, middle, lane))
+        self.nodes.append(Node(self.end, "loss", self.end, (), None, False, None, None, one, middle, lane))
 
     def _handed_on(self) -> Iterable[tuple[str, Tensor, float]]:
         """States that the loss or the linear layers take, with the gradients that come from there."""
@@ -322,7 +320,7 @@ class _Drawing:
                     for state, found in (("h", parts), ("c", [at_end[1].get(t)])):
                         known = [part for part in found if part is not None]
                         if known and bool((total := torch.stack(known).sum(0)).ne(0).any()):
-                            yield f"{place.key}.{state}.{t + 1}", total, float(t)
+                            yield f"{place.key}.{state}.{t}", total, float(t)
 
     def _node(
         self,
@@ -331,7 +329,7 @@ class _Drawing:
         label: str,
         tensor: Tensor,
         place: Place | None,
-        t: int,
+        t: int | None,
         wanted: tuple[Tensor, int | None],
         lane: float | None = None,
         column: float | None = None,
@@ -339,8 +337,8 @@ class _Drawing:
         norm = self.gradients.norm(*wanted) if self.known else None
         layer, reverse = (None, False) if place is None else (place.layer, place.direction.reverse)
         where = float(len(self.lanes) - 1 if lane is None else lane)
-        at = float(t) if column is None else column
-        self.nodes.append(Node(name, kind, label, tuple(tensor.shape), layer, reverse, t + 1, t + 1, norm, at, where))
+        at = float(t or 0) if column is None else column
+        self.nodes.append(Node(name, kind, label, tuple(tensor.shape), layer, reverse, t, t, norm, at, where))
 
     def _edge(
         self,
