@@ -5,6 +5,7 @@ import pytest
 import torch
 from torch import nn
 
+from throughtime import SequenceClassifier
 from throughtime.displays import GradientFlowDisplay, LagCurveDisplay
 from throughtime.errors import ParameterError
 from throughtime.nn import LinearRNN
@@ -94,3 +95,9 @@ def test_one_series_has_no_band_and_no_interval() -> None:
     display = LagCurveDisplay(lag_curve(nn.RNN(2, 6, batch_first=True), X[:1])).plot()
     assert display.bands_ == {}
     assert not display.horizons_["RNN layer 0"].has_xerr
+
+
+def test_a_fitted_estimator_is_followed_and_drawn() -> None:
+    fitted = SequenceClassifier(cell="lstm", hidden_size=4, max_epochs=1, random_state=0).fit(X, [0, 1, 0, 1, 1])
+    assert GradientFlowDisplay.from_estimator(fitted, X, [0, 1, 0, 1, 1], state="c").labels == ["recurrent layer 0"]
+    assert LagCurveDisplay.from_estimator(fitted, X).curve.source == "recurrent"

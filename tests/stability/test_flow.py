@@ -4,6 +4,7 @@ import copy
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from cell_loop import run_loop
@@ -75,6 +76,20 @@ def test_deltas_are_those_of_a_loop_of_cells(cell: CellSpec, dtype: torch.dtype,
     flow = gradient_flow(layer, X.to(dtype), read_all, lengths=LENGTHS)
     assert flow.training == training
     assert_like_the_loop(flow, layer, cell, dtype, rtol)
+
+
+def test_in_float32_they_hold_down_to_1e_30() -> None:
+    torch.manual_seed(1)
+    layer = CellRNN("rnn_tanh", 4, 16, 3, batch_first=True, bidirectional=True)
+    x = torch.randn(1, 120, 4)
+    flow = gradient_flow(layer, x, lambda found: found[1].sum())
+    weights = {name: w.detach().double() for name, w in layer.named_parameters()}
+    loop = run_loop(layer.spec, weights, x[0].double(), 3, True)
+    torch.stack([end[0] for end in loop.ends]).sum().backward()
+    found, expected = torch.tensor(np.array([own.h[:, 0] for own in flow.layers])), loop.totals()
+    seen = expected > 1e-30
+    assert float(expected[seen].min()) < 1e-28
+    torch.testing.assert_close(found[seen], expected[seen], rtol=1e-5, atol=0)
 
 
 @pytest.mark.parametrize("training", [True, False])

@@ -10,6 +10,7 @@ from numpy import ndarray
 
 from throughtime.displays.canvas import axes_for, set_title
 from throughtime.errors import ParameterError
+from throughtime.estimators import gradient_flow_of
 from throughtime.stability import GradientFlow, LayerFlow
 
 #: Powers of ten below the largest norm that have a color; what is below has the last.
@@ -50,6 +51,13 @@ class GradientFlowDisplay:
         for row, layer in zip(self.norms, layers, strict=True):
             row[: len(layer.h)] = _mean_log(layer, getattr(layer, state))
 
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, state: Literal["total", "h", "c"] = "total", ax: Axes | None = None
+    ) -> Self:
+        """Follow a fitted estimator's own loss on some series back to all its states, and draw."""
+        return cls(gradient_flow_of(estimator, X, y), state=state).plot(ax)
+
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
         width, height = self.figsize
@@ -59,7 +67,7 @@ class GradientFlowDisplay:
         top = float(finite.max()) if len(finite) else 0.0
         low = max(float(finite.min()), top - DECADES) if len(finite) else -1.0
         low = min(low, top - 1)  # a flow that is the same everywhere has one color, not noise
-        shown = np.ma.masked_invalid(np.where(self.norms == -np.inf, low, self.norms))
+        shown = np.where(self.norms == -np.inf, low, self.norms)
         self.image_ = self.ax_.imshow(
             shown, aspect="auto", cmap="viridis", vmin=low, vmax=top, interpolation="nearest", origin="upper"
         )
@@ -71,8 +79,7 @@ class GradientFlowDisplay:
         below = bool((self.norms < low).any())
         what = {"total": "gradient", "h": "gradient of h", "c": "gradient of c"}[self.state]
         self.colorbar_ = self.figure_.colorbar(self.image_, ax=self.ax_, extend="min" if below else "neither")
-        ticks = MaxNLocator(4, integer=top - low > 3).tick_values(low, top)
-        self.colorbar_.set_ticks(ticks[(ticks >= low) & (ticks <= top)])
+        self.colorbar_.set_ticks(MaxNLocator(4, integer=top - low > 3))
         self.colorbar_.ax.yaxis.set_major_formatter(lambda power, _: f"{10.0**power:.{int(power % 1 > 0)}e}")
         set_title(self.ax_, f"norm of the {what} at each state, geometric mean of the series", legend=False)
         return self

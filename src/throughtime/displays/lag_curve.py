@@ -7,9 +7,10 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from throughtime.displays.canvas import FURTHER, TRAINING, VALIDATION, axes_for, set_title
-from throughtime.stability import LagCurve
+from throughtime.estimators import lag_curve_of
+from throughtime.stability import FRACTION, LagCurve
 
-#: Powers of ten that are drawn below the largest of a curve.
+#: Powers of ten that are drawn below lag 0.
 DECADES = 12
 #: Of the first layer, then of the others.
 COLORS = (TRAINING, VALIDATION, *FURTHER)
@@ -37,6 +38,11 @@ class LagCurveDisplay:
     def __init__(self, curve: LagCurve) -> None:
         self.curve = curve
 
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, *, seed: int = 0, ax: Axes | None = None) -> Self:
+        """Pull the last states of a fitted estimator's network back on some series, and draw."""
+        return cls(lag_curve_of(estimator, X, seed=seed)).plot(ax)
+
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
         self.ax_ = axes_for(ax, self.figsize)
@@ -44,7 +50,7 @@ class LagCurveDisplay:
         self.lines_: dict[str, Any] = {}
         self.bands_: dict[str, Any] = {}
         self.horizons_: dict[str, Any] = {}
-        self.ax_.axhline(0.01, color="#777777", lw=0.8, ls="--")
+        self.ax_.axhline(FRACTION, color="#777777", lw=0.8, ls="--")
         for number, layer in enumerate(self.curve.layers):
             color, lags = COLORS[number % len(COLORS)], np.arange(len(layer.mean))
             mean, low, high = (_drawable(values) for values in (layer.mean, layer.low, layer.high))
@@ -56,28 +62,30 @@ class LagCurveDisplay:
                 error = None if np.isnan(low_end) else [[layer.gradient_horizon - low_end],
                                                         [max(high_end - layer.gradient_horizon, 0)]]  # fmt: skip
                 self.horizons_[layer.label] = self.ax_.errorbar(
-                    layer.gradient_horizon, 0.01, xerr=error, color=color, marker="o", ms=5, capsize=3, zorder=4
+                    layer.gradient_horizon, FRACTION, xerr=error, color=color, marker="o", ms=5, capsize=3, zorder=4
                 )
         self.ax_.set_yscale("log")
         drawn = np.concatenate([_drawable(layer.mean) for layer in self.curve.layers])
-        top = max(float(np.nanmax(drawn)), 1.0)
-        self.ax_.set_ylim(max(float(np.nanmin(drawn)) / 2, top * 10.0**-DECADES, 1e-300), top * 3)
+        self.ax_.set_ylim(max(float(np.nanmin(drawn)) / 2, 10.0**-DECADES), float(np.nanmax(drawn)) * 3)
         self.ax_.yaxis.set_major_locator(LogLocator(numticks=8))
         self.ax_.yaxis.set_minor_formatter(NullFormatter())
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set(xlabel="lag (steps back from the loss)", ylabel="gradient left", xlim=(0, self.curve.longest - 1))
         several = len(self.curve.layers) > 1
-        set_title(self.ax_, f"{self.curve.n_series} series, {_horizon(self.curve)}", legend=False)
+        set_title(self.ax_, f"{self.curve.n_series} series, {_summary(self.curve)}", legend=False)
         if several:
             self.ax_.legend(frameon=False, fontsize=8, loc="best")
         return self
 
 
-def _horizon(curve: LagCurve) -> str:
-    horizon = curve.gradient_horizon
-    return (
-        f"1 % left at lag {horizon:.3g}" if np.isfinite(horizon) else f"more than 1 % left at lag {curve.longest - 1}"
-    )
+def _summary(curve: LagCurve) -> str:
+    """What the first layer shows."""
+    layer = curve.layers[0]
+    if np.isfinite(layer.gradient_horizon):
+        return f"1 % left at lag {layer.gradient_horizon:.3g}"
+    if np.nanmax(layer.mean) > 1 / FRACTION:
+        return f"{layer.growth:.3g} times per step back"
+    return f"more than 1 % left at lag {curve.longest - 1}"
 
 
 def _drawable(values: Any) -> Any:

@@ -7,9 +7,11 @@ from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import execute, intercept
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known_channels
+from throughtime.estimators.initialization import at_initialization
 from throughtime.estimators.loading import from_plain, load_estimator
 from throughtime.estimators.members import fit_members, fit_requests, predict_members, predict_requests
 from throughtime.estimators.memory import DEFAULT_BUDGET
+from throughtime.estimators.module_calls import ModuleCall, gradient_flow_of, lag_curve_of, module_call
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
 from throughtime.estimators.preparation import check_device
@@ -25,12 +27,14 @@ __all__ = [
     "NAMES",
     "WEIGHTS",
     "Fit",
+    "ModuleCall",
     "Outputs",
     "Request",
     "SequenceClassifier",
     "SequenceEstimator",
     "SequenceRegressor",
     "Task",
+    "at_initialization",
     "at_own_steps",
     "check_device",
     "checked_weights",
@@ -39,9 +43,12 @@ __all__ = [
     "fit_requests",
     "forecast_inputs",
     "from_plain",
+    "gradient_flow_of",
     "intercept",
     "known_channels",
+    "lag_curve_of",
     "load_estimator",
+    "module_call",
     "predict_members",
     "predict_requests",
     "sequences_like",

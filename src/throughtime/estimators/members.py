@@ -107,7 +107,7 @@ def fit_members(
         requests, on_epoch=on_epoch, memory_budget=memory_budget, observers=observers, executor=executor
     )
     return [
-        result if isinstance(result, Exception) else _fitted(estimator, result)
+        result if isinstance(result, Exception) else fitted_as(estimator, result)
         for estimator, result in zip(estimators, results, strict=True)
     ]
 
@@ -154,7 +154,7 @@ def fit_requests(
         for job, all_trained in zip(jobs, finished, strict=True):
             assert job.places is not None
             for number, trained in zip(job.places, all_trained, strict=True):
-                results[number] = trained.failure or _learned(ready[number], trained)
+                results[number] = trained.failure or learned_by(ready[number], trained)
     return results
 
 
@@ -201,7 +201,7 @@ def predict_requests(
     sound = []
     for number, request in enumerate(requests):
         try:
-            _check_shape(request)
+            check_shape(request)
         except Exception as error:
             results[number] = error
         else:
@@ -213,7 +213,7 @@ def predict_requests(
         estimator, X, indices = requests[number].estimator, requests[number].X, requests[number].indices
         own = places if indices is None else places[indices]
         try:
-            _check_values(requests[number], pool, own)
+            check_values(requests[number], pool, own)
         except Exception as error:
             results[number] = error
             continue
@@ -256,7 +256,7 @@ def _jobs_of(members: Sequence[tuple[int, Prepared]], pool: Pool, budget: float 
     ]
 
 
-def _check_shape(request: Outputs) -> None:
+def check_shape(request: Outputs) -> None:
     """Refuse series of another kind than those in ``fit``."""
     estimator, X = request.estimator, request.X
     check_device(estimator.device)  # it may have been trained elsewhere
@@ -275,7 +275,7 @@ def _check_shape(request: Outputs) -> None:
         check_even(own, f"horizon={estimator.horizon_}", estimator.clock_)
 
 
-def _check_values(request: Outputs, pool: Pool, indices: Indices) -> None:
+def check_values(request: Outputs, pool: Pool, indices: Indices) -> None:
     """Refuse values that the network cannot be fed."""
     estimator = request.estimator
     if estimator.missing == "error" and pool.missing[indices].any():
@@ -290,7 +290,7 @@ def _forecast_key(estimator: FittedEstimator) -> ForecastKey:
     return estimator.horizon_, tuple(estimator.known_)
 
 
-def _learned(prepared: Prepared, trained: Trained) -> dict[str, Any]:
+def learned_by(prepared: Prepared, trained: Trained) -> dict[str, Any]:
     """The attributes of a fitted estimator."""
     recipe, member = prepared.recipe, prepared.member
     state = trained.weights | {"shift": torch.from_numpy(member.shift), "scale": torch.from_numpy(member.scale)}
@@ -302,7 +302,8 @@ def _learned(prepared: Prepared, trained: Trained) -> dict[str, Any]:
     }
 
 
-def _fitted(estimator: E, learned: dict[str, Any]) -> E:
+def fitted_as(estimator: E, learned: dict[str, Any]) -> E:
+    """Copy an estimator, with what was learned."""
     fitted: E = clone(estimator)
     vars(fitted).update(learned)
     return fitted

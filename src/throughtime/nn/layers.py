@@ -51,28 +51,7 @@ TorchRNN, TorchGRU, TorchLSTM = nn.RNN, nn.GRU, nn.LSTM
 
 
 class RecurrentLayer(nn.Module):
-    """What the layers share.
-
-    Called with ``(input, hx=None, lengths=None, return_states=False)``.
-
-    Parameters
-    ----------
-    input
-        (time, batch, channel), with ``batch_first`` (batch, time, channel); (time, channel); or a ``PackedSequence``.
-    hx
-        Initial state (layer * direction, batch, unit); for a cell with c, the LSTM, the two of them.
-    lengths
-        Steps of each series, from 1 to ``time``, in any order; the reverse direction starts at each series' own end,
-        what lies beyond it is not read, and the output there is zero.  Under ``vmap`` and in a compiled graph their
-        values cannot be looked at and go unchecked.
-    return_states
-        Whether to give, third, the states of every layer at every step: h, with a c ``(h, c)``, (layer * direction,
-        time, batch, unit), with ``batch_first`` (layer * direction, batch, time, unit).
-
-    Returns
-    -------
-    Outputs and final state, as torch's layers.
-    """
+    """What the layers share: see ``forward`` for what they are called with."""
 
     mode: str
     input_size: int
@@ -198,7 +177,27 @@ class RecurrentLayer(nn.Module):
         lengths: Tensor | None = None,
         return_states: bool = False,
     ) -> Any:
-        """Outputs and final state, and every step's states on request; see the class."""
+        """Run the layers over a batch of series.
+
+        Parameters
+        ----------
+        input
+            (time, batch, channel), with ``batch_first`` (batch, time, channel); (time, channel); or a
+            ``PackedSequence``.
+        hx
+            Initial state (layer * direction, batch, unit); for a cell with c, the LSTM, the two of them.
+        lengths
+            Steps of each series, from 1 to ``time``, in any order; the reverse direction starts at each series' own
+            end, what lies beyond it is not read, and the output there is zero.  Under ``vmap`` and in a compiled graph
+            their values cannot be looked at and go unchecked.
+        return_states
+            Whether to give, third, the states of every layer at every step: h, with a c ``(h, c)``, (layer * direction,
+            time, batch, unit), with ``batch_first`` (layer * direction, batch, time, unit).
+
+        Returns
+        -------
+        Outputs and final state, as torch's layers.
+        """
         if is_tracing():
             return record_op(self, input, hx, lengths, plain=not (return_states or self._noisy()))
         proxy = find_proxy(input, hx, lengths)

@@ -1,6 +1,6 @@
 """How recurrent networks keep gradients alive through time: flow, spectra, BPTT, audits, the unrolled graph."""
 
-from throughtime.stability.decay import Horizon, fit_horizon, growth_per_step, log_ratios, mean_log_ratio
+from throughtime.stability.decay import FRACTION, Horizon, fit_horizon, growth_per_step, log_ratios, mean_log_ratio
 from throughtime.stability.flow import GradientFlow, LayerFlow, gradient_flow
 from throughtime.stability.flow_checks import FLOW_CHECKS, flow_findings
 from throughtime.stability.gate_memories import GateMemory, gate_memory
@@ -14,7 +14,7 @@ from throughtime.stability.graphs import (
     layer_graph,
     unroll,
 )
-from throughtime.stability.lag_curve import LagCurve, LayerLagCurve, lag_curve
+from throughtime.stability.lag_curves import LagCurve, LayerLagCurve, lag_curve
 from throughtime.stability.lyapunov import LyapunovSpectrum, lyapunov_exponents
 from throughtime.stability.precision import FlushedDeltas, flushed_deltas, longest_memory
 from throughtime.stability.pulling_back import StateNorms, pulled_back_norms
@@ -25,6 +25,7 @@ from throughtime.stability.updates import UpdateRatio, update_ratio
 
 __all__ = [
     "FLOW_CHECKS",
+    "FRACTION",
     "RECURRENCE_CHECKS",
     "ComputationGraph",
     "Edge",

@@ -9,7 +9,7 @@ from throughtime.findings import Check, Finding, Measured, NotApplicable, run_ch
 from throughtime.records import Records
 from throughtime.stability.decay import FRACTION
 from throughtime.stability.flow import GradientFlow
-from throughtime.stability.lag_curve import LagCurve
+from throughtime.stability.lag_curves import LagCurve
 
 _DOCS = "docs/guide/gradients.md#"
 

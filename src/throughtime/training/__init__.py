@@ -3,7 +3,7 @@
 from throughtime.training.batches import row_by_row
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
-from throughtime.training.lockstep import train
+from throughtime.training.lockstep import starting_weights, train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
 from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord
 from throughtime.training.perturbations import Perturbation
@@ -36,6 +36,7 @@ __all__ = [
     "predict",
     "row_by_row",
     "shown",
+    "starting_weights",
     "stream",
     "train",
     "train_jobs",

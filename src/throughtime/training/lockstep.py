@@ -123,18 +123,19 @@ def _asked(
 def _first_state(group: Group, digests: Callable[[], Mapping[str, Any]]) -> GroupState:
     """Where the members stand before the first epoch."""
     net, recipe, layout = group.net, group.recipe, group.layout
-    starts = [
-        initial_weights(
-            net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype, member.init_lag
-        )
-        for member in group.members
-    ]
+    starts = [starting_weights(net, recipe, member) for member in group.members]
     weights = layout.flatten(
         [torch.stack([start[name] for start in starts]).to(recipe.device) for name in layout.shapes]
     )
     schedules = [Schedule(recipe.lr_schedule, member.lr, member.max_epochs) for member in group.members]
     members = [MemberState(place, schedule) for place, schedule in zip(group.places, schedules, strict=True)]
     return GroupState(0, layout, weights, {}, members, digests)
+
+
+def starting_weights(net: Net, recipe: Recipe, member: Member) -> dict[str, Tensor]:
+    """One member's weights before its first step."""
+    seed = derived_seed(member.seed, Purpose.INITIAL_WEIGHTS)
+    return initial_weights(net, recipe.init, seed, recipe.dtype, member.init_lag)
 
 
 def _check_state(state: GroupState, net: Net, recipe: Recipe, digests: Mapping[str, Any]) -> None:
