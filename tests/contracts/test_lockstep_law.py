@@ -101,6 +101,9 @@ def draw(number: int) -> Case:
     members, train, test = [], [], []
     of_noise = np.random.default_rng([number, 3])  # apart, so that the cases stay what they were without
     noisy = of_noise.random() < 0.5
+    of_start = np.random.default_rng([number, 4])
+    chrono = shared["cell"] != "rnn" and of_start.random() < 0.3
+    shared |= {"init": "chrono"} if chrono else {}
     for _ in range(one(rng, 1, 2, 10)):
         own = {
             "hidden_size": int(sizes[int(rng.random() < 0.2)]),
@@ -120,6 +123,7 @@ def draw(number: int) -> Case:
         elif not by_step:
             own["class_weight"] = one(rng, None, "balanced", {"a": 2.0, "b": 0.25})
         own |= noise_rates(of_noise, shared["cell"]) if noisy else {}
+        own |= {"init_lag": one(of_start, None, 2, 30)} if chrono else {}
         members.append((SequenceRegressor if regression else SequenceClassifier)(**shared, **own))
         order = rng.permutation(n)
         size = int(rng.integers(max(6, n // 4), n))

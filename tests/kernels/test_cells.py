@@ -228,6 +228,8 @@ def test_a_cell_of_ones_own_runs_from_its_spec_alone() -> None:
         ({"states": ("h", "m")}, r"states of cell leaky needs \('h',\) or \('h', 'c'\), got \('h', 'm'\)"),
         ({"unit_weights": ("weight_hh",)}, "needs names other than those of its matrices, got 'weight_hh'"),
         ({"unit_weights": ("a", "a")}, "needs each word once"),
+        ({"memory_gates": ("f",)}, "memory_gates of cell leaky needs words of n, got 'f'"),
+        ({"gates": ("a", "b", "n"), "memory_gates": ("a", "b", "n")}, "memory_gates of cell leaky needs at most two"),
         (
             {"noise": ("zoneout_c",)},
             "noise of cell leaky needs words of recurrent, candidate, zoneout_h, got 'zoneout_c'",

@@ -96,7 +96,7 @@ def _drawn(
     return [(place[name], values[name]) for place, values in zip(weights, drawn, strict=True) for name in wanted]
 
 
-def _places(part: Any) -> tuple[CellSpec, list[dict[str, Tensor]], int]:
+def _places(part: Any) -> tuple[CellSpec, list[dict[str, nn.Parameter | None]], int]:
     """A layer's cell, its weights for each layer and direction by their names without endings, and its directions."""
     if isinstance(part, nn.RNNCellBase):  # one step of a layer, whose weights' names have no endings
         names = {nn.GRUCell: "gru", nn.LSTMCell: "lstm"}

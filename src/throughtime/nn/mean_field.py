@@ -61,8 +61,9 @@ def solve_mean_field(weight_scale: float, bias_variance: float, activation: Acti
 
     Examples
     --------
-    >>> solve_mean_field(2, 0)
-    MeanField(q=2.1214..., chi=1.3626...)
+    >>> found = solve_mean_field(2, 0)
+    >>> round(found.q, 4), round(found.chi, 4)
+    (2.1215, 1.3627)
     """
     _check(weight_scale=weight_scale, bias_variance=bias_variance)
     square = weight_scale**2
