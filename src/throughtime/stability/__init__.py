@@ -1,5 +1,6 @@
 """How recurrent networks keep gradients alive through time: flow, spectra, BPTT, audits, the unrolled graph."""
 
+from throughtime.stability.audit import InitializationAudit, LayerAudit, audit_initialization
 from throughtime.stability.decay import FRACTION, Horizon, fit_horizon, growth_per_step, log_ratios, mean_log_ratio
 from throughtime.stability.flow import GradientFlow, LayerFlow, gradient_flow
 from throughtime.stability.flow_checks import FLOW_CHECKS, flow_findings
@@ -22,6 +23,7 @@ from throughtime.stability.recurrence_checks import RECURRENCE_CHECKS
 from throughtime.stability.saturated_gates import Saturation, saturation
 from throughtime.stability.step_jacobians import Jacobians, SingularValues, jacobians, singular_values
 from throughtime.stability.updates import UpdateRatio, update_ratio
+from throughtime.stability.weight_patterns import GateWeights
 
 __all__ = [
     "FLOW_CHECKS",
@@ -31,11 +33,14 @@ __all__ = [
     "Edge",
     "FlushedDeltas",
     "GateMemory",
+    "GateWeights",
     "GradientFlow",
     "Horizon",
+    "InitializationAudit",
     "Jacobians",
     "LagCurve",
     "Lane",
+    "LayerAudit",
     "LayerFlow",
     "LayerLagCurve",
     "LyapunovSpectrum",
@@ -46,6 +51,7 @@ __all__ = [
     "SingularValues",
     "StateNorms",
     "UpdateRatio",
+    "audit_initialization",
     "fit_horizon",
     "flow_findings",
     "flushed_deltas",

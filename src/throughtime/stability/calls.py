@@ -15,6 +15,9 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.kernels import CELLS, CellSpec
 from throughtime.nn import GRU, LSTM, RNN, CellRNN
 
+#: The page that explains what is measured of recurrent layers, and its checks.
+DOCS = "docs/guide/gradients.md"
+
 #: Of torch and of the package; whoever overrides ``forward`` computes something else.
 _CLASSES = (nn.RNN, nn.GRU, nn.LSTM, RNN, GRU, LSTM, CellRNN)
 _FORWARDS = {cls.forward for cls in _CLASSES}

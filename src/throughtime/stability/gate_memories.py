@@ -5,7 +5,7 @@ all f; ``z`` has that part in torch's GRU.  Tallec & Ollivier (2018), https://ar
 needs units of about T steps, biases of about ln T.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
-from throughtime.stability.calls import ModelInput
+from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
 from throughtime.stability.traces import StepTrace, trace
 
@@ -89,9 +89,12 @@ def gate_memory(
     >>> round(found.q50, 2)
     3.19
     """
-    return Records(
-        _of_place(place, gate) for place in trace(model, x, lengths=lengths) if (gate := keeping_gate(place.cell))
-    )
+    return memories_of(trace(model, x, lengths=lengths))
+
+
+def memories_of(places: Iterable[StepTrace]) -> Records[GateMemory]:
+    """``gate_memory`` of what has been traced."""
+    return Records(_of_place(place, gate) for place in places if (gate := keeping_gate(place.cell)))
 
 
 def _of_place(place: StepTrace, gate: str) -> GateMemory:
@@ -110,7 +113,7 @@ def _lacking_steps(memories: Sequence[GateMemory], lag: float) -> Measured | Not
     best = max(memories, key=lambda found: found.longest)
     shown = f"{best.longest:.3g} steps at most, {best.q50:.3g} in the median unit"
     return Measured(
-        lag / best.longest, f"gate {best.gate} of {best.label} keeps a state for {shown}; the task needs {lag}"
+        lag / best.longest, f"gate {best.gate} of {best.label} keeps a state for {shown}; the task needs {lag:g}"
     )
 
 
@@ -123,5 +126,6 @@ SHORT_MEMORY = Check(
     "the longest memory of a unit >= the lag: Tallec & Ollivier (2018)",
     "try init='chrono' with the lag, or a forget bias of about its logarithm",
     threshold=1.0,
+    docs=DOCS,
     lacking="it needs gate memories, and the lag that the task needs",
 )

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured
 from throughtime.records import Record, Records
-from throughtime.stability.calls import ModelInput
+from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import linearize
 from throughtime.stability.traces import StepTrace, trace
 
@@ -157,7 +157,7 @@ def _forgetting(spectra: Sequence[LyapunovSpectrum], lag: int) -> Measured:
     found, rate = _largest(spectra)
     if rate >= 0:
         return Measured(0.0, f"{found.label} does not forget: its largest exponent is {rate:.3g} per step")
-    detail = f"{found.label}, the slowest to forget, falls by e in {-1 / rate:.3g} steps; the task needs {lag}"
+    detail = f"{found.label}, the slowest to forget, falls by e in {-1 / rate:.3g} steps; the task needs {lag:g}"
     return Measured(-rate * lag, detail)
 
 
@@ -169,6 +169,7 @@ CHAOS = Check(
     lambda lyapunov: _chaos(lyapunov),
     "lambda_1 > 0 is chaos: Engelken, Wolf & Abbott (2023); gradients grow by e^lambda per step",
     "try smaller recurrent weights (critical or orthogonal), and clipping",
+    docs=DOCS,
 )
 
 FORGETTING = Check(
@@ -180,5 +181,6 @@ FORGETTING = Check(
     "forgets in 1/|lambda| steps: Vogt et al. (2020); 4.6 of them leave 1 %, as the gradient horizon has it",
     "try orthogonal weights per gate, a larger forget bias, or init='chrono' with the lag",
     threshold=_TO_ONE_PERCENT,
+    docs=DOCS,
     lacking="it needs Lyapunov exponents, and the lag that the task needs",
 )

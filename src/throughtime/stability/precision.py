@@ -19,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
-from throughtime.stability.calls import ModelInput, RecurrentCall, as_float64, call_model
+from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model
 from throughtime.stability.linearization import linearize
 from throughtime.stability.traces import StepTrace, run_call, trace_call
 
@@ -233,7 +233,9 @@ def _most_flushed(found: Sequence[FlushedDeltas]) -> Measured | NotApplicable:
 def _coarse(dtype: torch.dtype, lag: float) -> Measured:
     steps = longest_memory(dtype)
     name = str(dtype).removeprefix("torch.")
-    return Measured(lag / steps, f"a gate in {name} keeps a state for {steps:.4g} steps at most; the task needs {lag}")
+    return Measured(
+        lag / steps, f"a gate in {name} keeps a state for {steps:.4g} steps at most; the task needs {lag:g}"
+    )
 
 
 FLUSHED = Check(
@@ -245,6 +247,7 @@ FLUSHED = Check(
     "convention: 1 % below the format's smallest normal number",
     "try orthogonal weights per gate, a larger forget bias or init='chrono'; for a diagnostic dtype='float64'",
     threshold=_MOST,
+    docs=DOCS,
 )
 
 COARSE_GATES = Check(
@@ -256,5 +259,6 @@ COARSE_GATES = Check(
     "the largest number below 1: 256 steps in bfloat16, 2,048 in float16",
     "try gates and states in float32",
     threshold=1.0,
+    docs=DOCS,
     lacking="it needs the format of the gates, and the lag that the task needs",
 )

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
-from throughtime.stability.calls import ModelInput
+from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
 from throughtime.stability.traces import StepTrace, trace
 
@@ -127,4 +127,5 @@ SATURATED_GATES = Check(
     "convention: half of a gate beyond .99 of its range; a forget gate near 1 is memory and does not count",
     "try smaller weights, standardized inputs, or layer normalization",
     threshold=_MOST,
+    docs=DOCS,
 )

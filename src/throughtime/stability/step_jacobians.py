@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
-from throughtime.stability.calls import ModelInput
+from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import identity, linearize
 from throughtime.stability.traces import StepTrace, trace
 
@@ -171,5 +171,6 @@ LOST_DIRECTIONS = Check(
     "convention: 2 decades, the 1 % of the gradient horizon; a product's largest singular value bounds every gradient",
     "try orthogonal weights per gate, a larger forget bias, or init='chrono' with the lag",
     threshold=_LOST,
+    docs=DOCS,
     lacking="it needs singular values, and the lag that the task needs",
 )

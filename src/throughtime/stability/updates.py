@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
-from throughtime.stability.calls import as_float64, cell_of, recurrent_layers
+from throughtime.stability.calls import DOCS, as_float64, cell_of, recurrent_layers
 
 #: The ratio that steps are compared with, and by how many decades they may differ.
 _USUAL, _DECADES = 1e-3, 1.0
@@ -119,4 +119,5 @@ UPDATE_SIZE = Check(
     "convention: within a decade of 1e-3 (Karpathy, CS231n, https://cs231n.github.io/neural-networks-3/)",
     "try a smaller learning rate where it is larger, a larger one where it is smaller",
     threshold=_DECADES,
+    docs=DOCS,
 )
