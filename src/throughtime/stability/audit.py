@@ -20,7 +20,7 @@ from throughtime.records import Record, Records
 from throughtime.stability.calls import ModelInput, evaluation, recurrent_calls, recurrent_layers
 from throughtime.stability.flow_checks import EXPLODING, VANISHING
 from throughtime.stability.gate_memories import SHORT_MEMORY, GateMemory, memories_of
-from throughtime.stability.lag_curve import LagCurve, LayerLagCurve, lag_curve
+from throughtime.stability.lag_curves import LagCurve, LayerLagCurve, lag_curve
 from throughtime.stability.traces import StepTrace, trace_call
 from throughtime.stability.weight_patterns import DOCS, STACKED_FAN, STACKED_ORTHOGONAL, GateWeights, gate_weights
 
