@@ -57,22 +57,30 @@ Problem<Real> problem(const std::string& kind, bool reverse, const Strides& shap
   return p;
 }
 
+// Where the forward pass keeps what the backward pass reads: of every step, or where segments begin. 0: nowhere.
 template <class Real>
-void forward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
-             const Addresses& weights, uintptr_t lengths, const Addresses& out, int threads, bool of_torch) {
+void keep_in(Problem<Real>& p, int64_t segment, uintptr_t kept) {
+  p.segment = segment;
+  (segment ? p.checkpoints : p.reserve) = pointer<Real>(kept);
+}
+
+template <class Real>
+void forward(const std::string& kind, bool reverse, int64_t segment, const Strides& shape, uintptr_t x,
+             const Strides& x_strides, const Addresses& weights, uintptr_t lengths, const Addresses& out, int threads,
+             bool of_torch) {
   Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
   p.y = pointer<Real>(out.at(0)), p.h_n = pointer<Real>(out.at(1)), p.c_n = pointer<Real>(out.at(2));
-  p.reserve = pointer<Real>(out.at(3));
+  keep_in(p, segment, out.at(3));
   nb::gil_scoped_release released;
   recurrent_forward(p, pointer<const int64_t>(lengths), {threads, of_torch}, isa_wanted());
 }
 
 template <class Real>
-void backward(const std::string& kind, bool reverse, const Strides& shape, uintptr_t x, const Strides& x_strides,
-              const Addresses& weights, uintptr_t lengths, uintptr_t reserve, const Addresses& grads,
-              const Strides& dy_strides, const Addresses& out, int threads, bool of_torch) {
+void backward(const std::string& kind, bool reverse, int64_t segment, const Strides& shape, uintptr_t x,
+              const Strides& x_strides, const Addresses& weights, uintptr_t lengths, uintptr_t kept,
+              const Addresses& grads, const Strides& dy_strides, const Addresses& out, int threads, bool of_torch) {
   Problem<Real> p = problem<Real>(kind, reverse, shape, x, x_strides, weights);
-  p.reserve = pointer<Real>(reserve);
+  keep_in(p, segment, kept);
   p.dy = pointer<const Real>(grads.at(0)), p.dh_n = pointer<const Real>(grads.at(1));
   p.dc_n = pointer<const Real>(grads.at(2));
   p.dy_member = dy_strides.at(0), p.dy_time = dy_strides.at(1), p.dy_batch = dy_strides.at(2);

@@ -263,18 +263,33 @@ TT_INLINE void gather_state(const Problem<Real>& p, const Block& b, const Real* 
   }
 }
 
-// The block's part of the reserve: h [cells][stride], then c, then the gates [cells][gate_slots * stride]. Rows of
-// the running series only, step by step.
+// What some steps of a block keep: h [cells][stride], then c, then the gates [cells][gate_slots * stride]. Rows of the
+// running series only, step by step. All null: nothing is kept.
 template <class Real, Kind kind>
 struct Reserve {
   static constexpr int gate_slots = is_rnn<kind> ? 1 : 4;
-  Real *h, *c, *gates;
-  Reserve(const Problem<Real>& p, const Block& b, int64_t stride) {
-    h = p.reserve + (b.member * p.batch + b.first) * p.time * reserve_slots(kind, p.zoneout_h) * stride;
-    c = kind == Kind::lstm ? h + b.cells * stride : nullptr;
-    gates = is_rnn<kind> && !p.zoneout_h ? nullptr : h + (kind == Kind::lstm ? 2 : 1) * b.cells * stride;
+  Real *h = nullptr, *c = nullptr, *gates = nullptr;
+  Reserve(const Problem<Real>& p, Real* memory, int64_t cells, int64_t stride) {
+    if (!memory) return;
+    h = memory;
+    if (kind == Kind::lstm) c = h + cells * stride;
+    if (!is_rnn<kind> || p.zoneout_h) gates = h + state_count(kind) * cells * stride;
   }
 };
+
+// The block's part of the reserve; null if there is none.
+template <class Real, Kind kind>
+TT_INLINE Real* reserve_of(const Problem<Real>& p, const Block& b, int64_t stride) {
+  if (!p.reserve) return nullptr;
+  return p.reserve + (b.member * p.batch + b.first) * p.time * reserve_slots(kind, p.zoneout_h) * stride;
+}
+
+// h, then c, of the block where its segment `index` begins, [rows][stride]; of the running series.
+template <class Real, Kind kind>
+TT_INLINE Real* checkpoint(const Problem<Real>& p, const Block& b, int64_t index, int64_t stride) {
+  const int64_t before = (b.member * p.batch + b.first) * checkpoints_of(p.time, p.segment) + (index - 1) * b.rows;
+  return p.checkpoints + before * state_count(kind) * stride;
+}
 
 // The noise of a block, gathered step by step into scratch memory.
 template <class Real>
@@ -334,27 +349,31 @@ int64_t forward_scratch(const Problem<Real>& p, int rows) {
   return rows * (p.channels + 5 * stride) + BlockNoise<Real>::scratch(p, rows, stride) + 64;
 }
 
+// Steps begin..end, from the states before them, [rows][stride].
 template <class Real, Kind kind>
-void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* scratch) {
+void forward_steps(const Problem<Real>& p, const Block& b, int64_t begin, int64_t end, const Real* h_first,
+                   const Real* c_first, const Reserve<Real, kind>& kept, const Real* packed, Real* scratch) {
   using Tile = ForwardTile<kind>;
   constexpr bool has_c = kind == Kind::lstm;
   const int64_t H = p.hidden, stride = reserve_stride(H, sizeof(Real)), states = b.rows * stride;
   const int64_t panels = forward_panels<Real, kind>(p), panel_size = forward_panel_size<Real, kind>(p);
-  Real* const h_first = scratch;
-  Real* const c_first = h_first + states;
-  Real* const ring = c_first + states;  // two steps of h, then c in place: when nothing is kept
+  Real* const ring = scratch;  // two steps of h, then c in place: when nothing is kept
   Real* const x = ring + 3 * states;
-  gather_state(p, b, p.h0, h_first, stride);
-  if (has_c) gather_state(p, b, p.c0, c_first, stride);
   const BlockNoise<Real> noise(p, b, stride, x + b.rows * p.channels);
 
   Step<Real> at{x, p.channels, nullptr, h_first, c_first, nullptr, nullptr, nullptr, stride, {}};
-  const Reserve<Real, kind> kept(p, b, stride);
   int64_t running = b.rows, done = 0;
-  for (int64_t step = 0; step < b.steps; ++step) {
+  for (int64_t step = begin; step < end; ++step) {
     while (b.length[running - 1] <= step) --running;
+    if (p.checkpoints && step > begin && step % p.segment == 0) {
+      Real* const h = checkpoint<Real, kind>(p, b, step / p.segment, stride);
+      for (int64_t r = 0; r < running; ++r) {
+        copy_row(at.h_before + r * stride, h + r * stride, H);
+        if (has_c) copy_row(at.c_before + r * stride, h + states + r * stride, H);
+      }
+    }
     gather_x(p, b, step, running, x, p.channels);
-    if (p.reserve) {
+    if (kept.h) {
       at.h = kept.h + done * stride;
       if (has_c) at.c = kept.c + done * stride;
       if (kept.gates) at.gates = kept.gates + done * kept.gate_slots * stride;
@@ -377,7 +396,7 @@ void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* s
       const int64_t t = p.reverse ? b.length[r] - 1 - step : step, series = b.series[r];
       const Real* h = at.h + r * stride;
       if (p.y) copy_row(h, p.y + ((b.member * p.time + t) * p.batch + series) * H, H);
-      if (b.length[r] == step + 1) {
+      if (p.h_n && b.length[r] == step + 1) {
         copy_row(h, p.h_n + (b.member * p.batch + series) * H, H);
         if (has_c) copy_row(at.c + r * stride, p.c_n + (b.member * p.batch + series) * H, H);
       }
@@ -386,6 +405,17 @@ void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* s
     at.c_before = at.c;
     done += running;
   }
+}
+
+template <class Real, Kind kind>
+void forward(const Problem<Real>& p, const Block& b, const Real* packed, Real* scratch) {
+  const int64_t H = p.hidden, stride = reserve_stride(H, sizeof(Real)), states = b.rows * stride;
+  Real* const h_first = scratch;
+  Real* const c_first = h_first + states;
+  gather_state(p, b, p.h0, h_first, stride);
+  if (kind == Kind::lstm) gather_state(p, b, p.c0, c_first, stride);
+  const Reserve<Real, kind> kept(p, reserve_of<Real, kind>(p, b, stride), b.cells, stride);
+  forward_steps<Real, kind>(p, b, 0, b.steps, h_first, c_first, kept, packed, c_first + states);
   for (int64_t r = 0; p.y && r < b.rows; ++r) {
     for (int64_t t = b.length[r]; t < p.time; ++t) {
       fill(p.y + ((b.member * p.time + t) * p.batch + b.series[r]) * H, H);

@@ -77,8 +77,8 @@ Kernels<Real> table() {
   k.pack_backward = [](P p, int64_t member, int64_t panel, Real* packed) {
     TT_BY_KIND((pack_backward<Real, kind>(p, member, panel, packed)))
   };
-  k.backward = [](P p, const Block& b, const Real* packed, Real* part, Real* scratch) {
-    TT_BY_KIND((backward<Real, kind>(p, b, packed, part, scratch)))
+  k.backward = [](P p, const Block& b, const Real* packed, const Real* forward_packed, Real* part, Real* scratch) {
+    TT_BY_KIND((backward<Real, kind>(p, b, packed, forward_packed, part, scratch)))
   };
   k.reduce_pieces = [](P p) -> int64_t { TT_BY_KIND((reduce_pieces<Real, kind>(p))) };
   k.reduce = [](P p, int64_t member, int64_t piece, const Real* partials, int64_t blocks) {

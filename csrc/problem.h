@@ -21,12 +21,21 @@ inline int64_t reserve_slots(Kind kind, bool kept) {
   return kind == Kind::lstm ? 6 : kind == Kind::gru ? 5 : kept ? 2 : 1;
 }
 
+// Rounded up to cache lines.
+inline int64_t whole_lines(int64_t count, size_t real_bytes) {
+  const int64_t line = static_cast<int64_t>(64 / real_bytes);
+  return (count + line - 1) / line * line;
+}
+
 // Rows of the reserve start on cache lines, whatever the instruction set, so that a forward pass on one level can
 // be followed by a backward pass on another.
-inline int64_t reserve_stride(int64_t hidden, size_t real_bytes) {
-  const int64_t line = static_cast<int64_t>(64 / real_bytes);
-  return (hidden + line - 1) / line * line;
-}
+inline int64_t reserve_stride(int64_t hidden, size_t real_bytes) { return whole_lines(hidden, real_bytes); }
+
+// The states that a step hands to the next.
+inline int64_t state_count(Kind kind) { return kind == Kind::lstm ? 2 : 1; }
+
+// Segments that begin behind the first step: each has its checkpoint.
+inline int64_t checkpoints_of(int64_t time, int64_t segment) { return (time - 1) / segment; }
 
 // The most series a block may hold.
 constexpr int max_block_rows = 64;
@@ -48,6 +57,10 @@ struct Problem {
 
   Real *y, *h_n, *c_n;  // written by the forward pass; y, which may be null, is read by nobody
   Real* reserve;        // written forward, read backward
+  // In place of the reserve: the states where each segment of so many steps but the first begins, from which the
+  // backward pass runs the segment forward again. 0: none.
+  int64_t segment;
+  Real* checkpoints;
 
   const Real* dy;  // member time batch unit, unit stride 1
   int64_t dy_member, dy_time, dy_batch;
@@ -66,6 +79,13 @@ struct Block {
   const int64_t* length;  // [rows]
   int64_t steps;
   int64_t cells;  // sum of the lengths
+
+  // Of the steps begin..end.
+  int64_t cells_between(int64_t begin, int64_t end) const {
+    int64_t sum = 0;
+    for (int r = 0; r < rows && length[r] > begin; ++r) sum += (length[r] < end ? length[r] : end) - begin;
+    return sum;
+  }
 };
 
 // One instruction set's kernels. Sizes count elements of Real.
@@ -82,7 +102,9 @@ struct Kernels {
   int64_t (*backward_scratch)(const Problem<Real>&, int rows);
   int64_t (*partial)(const Problem<Real>&);
   void (*pack_backward)(const Problem<Real>&, int64_t member, int64_t panel, Real* packed);
-  void (*backward)(const Problem<Real>&, const Block&, const Real* packed, Real* partial, Real* scratch);
+  // `forward_packed` is read where there are segments.
+  void (*backward)(const Problem<Real>&, const Block&, const Real* packed, const Real* forward_packed, Real* partial,
+                   Real* scratch);
   int64_t (*reduce_pieces)(const Problem<Real>&);
   void (*reduce)(const Problem<Real>&, int64_t member, int64_t piece, const Real* partials, int64_t blocks);
 

@@ -98,8 +98,6 @@ int64_t cell_products(const Problem<Real>& p) {
   return weight_gates(p.kind) * p.hidden * (p.channels + p.hidden + 30);
 }
 
-int64_t whole_lines(int64_t count) { return (count + 15) / 16 * 16; }
-
 }  // namespace
 
 int block_rows(Kind kind, int64_t channels, int64_t hidden, size_t real_bytes) {
@@ -114,8 +112,8 @@ void recurrent_forward(const Problem<Real>& p, const int64_t* lengths, const Thr
   const Kernels<Real>& k = kernels<Real>(isa);
   const Plan plan(p, lengths);
   const int64_t rows = block_rows(p.kind, p.channels, p.hidden, sizeof(Real));
-  const int64_t panels = k.forward_panels(p), packed_size = whole_lines(k.forward_packed(p));
-  const int64_t scratch_size = whole_lines(k.forward_scratch(p, static_cast<int>(rows)));
+  const int64_t panels = k.forward_panels(p), packed_size = whole_lines(k.forward_packed(p), sizeof(Real));
+  const int64_t scratch_size = whole_lines(k.forward_scratch(p, static_cast<int>(rows)), sizeof(Real));
   Real* const packed =
       static_cast<Real*>(workspace.ensure((p.members * packed_size + team.threads * scratch_size) * sizeof(Real)));
   Real* const scratch = packed + p.members * packed_size;
@@ -138,8 +136,11 @@ void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Th
   const Kernels<Real>& k = kernels<Real>(isa);
   const Plan plan(p, lengths);
   const int64_t rows = block_rows(p.kind, p.channels, p.hidden, sizeof(Real));
-  const int64_t panels = k.backward_panels(p), packed_size = whole_lines(k.backward_packed(p));
-  const int64_t scratch_size = whole_lines(k.backward_scratch(p, static_cast<int>(rows)));
+  // Segments are run forward again: those weights follow the backward pass's.
+  const int64_t backward_panels = k.backward_panels(p), backward_size = whole_lines(k.backward_packed(p), sizeof(Real));
+  const int64_t panels = backward_panels + (p.segment ? k.forward_panels(p) : 0);
+  const int64_t packed_size = backward_size + (p.segment ? whole_lines(k.forward_packed(p), sizeof(Real)) : 0);
+  const int64_t scratch_size = whole_lines(k.backward_scratch(p, static_cast<int>(rows)), sizeof(Real));
   const int64_t partial_size = k.partial(p), per_member = plan.blocks_per_member, pieces = k.reduce_pieces(p);
   const int64_t member_bytes = (per_member * partial_size + packed_size) * static_cast<int64_t>(sizeof(Real));
   const int64_t at_once = std::clamp(partial_budget / member_bytes, int64_t{1}, p.members);
@@ -150,15 +151,21 @@ void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Th
   for (int64_t first = 0; first < p.members; first += at_once) {
     const int64_t members = std::min(at_once, p.members - first);
     parallel_for(members * panels, of_worth(team, members * packed_size), [&](int64_t task, int) {
-      const int64_t member = task / panels;
-      k.pack_backward(p, first + member, task % panels, packed + member * packed_size);
+      const int64_t member = task / panels, panel = task % panels;
+      Real* const to = packed + member * packed_size;
+      if (panel < backward_panels) {
+        k.pack_backward(p, first + member, panel, to);
+      } else {
+        k.pack_forward(p, first + member, panel - backward_panels, to + backward_size);
+      }
     });
     const std::vector<int64_t> order = plan.order(first * per_member, (first + members) * per_member);
     parallel_for(static_cast<int64_t>(order.size()), of_products(team, plan.cells * cell_products(p)),
                  [&](int64_t task, int worker) {
                    const int64_t index = order[task];
                    const Block& block = plan.blocks[index];
-                   k.backward(p, block, packed + (block.member - first) * packed_size,
+                   const Real* const weights = packed + (block.member - first) * packed_size;
+                   k.backward(p, block, weights, weights + backward_size,
                               partials + (index - first * per_member) * partial_size, scratch + worker * scratch_size);
                  });
     parallel_for(members * pieces, of_worth(team, members * per_member * partial_size), [&](int64_t task, int) {

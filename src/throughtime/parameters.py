@@ -155,6 +155,16 @@ class NetworkParameters(TypedDict, total=False):
                "when 5 epochs bring no gain"),
     ]  # fmt: skip
     batch_size: Annotated[int, Option(32, "series per step of the optimizer", at_least=1, at_most=1_000_000_000)]
+    bptt: Annotated[
+        Literal["full", "checkpointed", "truncated"],
+        Option("full", "backpropagation through time: full; checkpointed, the same weights in less memory and more "
+               "time; or truncated, whose gradient reaches k2 steps back"),
+    ]  # fmt: skip
+    k1: Annotated[
+        int | None,
+        Option(None, "steps between updates of truncated bptt with a target each step; none is k2", at_least=1),
+    ]
+    k2: Annotated[int | None, Option(None, "steps that the gradient of truncated bptt reaches back", at_least=1)]
     max_epochs: Annotated[int, Option(40, "passes over the training series", at_least=1)]
     clip_norm: Annotated[float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)]
     early_stopping: Annotated[
@@ -248,7 +258,7 @@ class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
 #: What a module of the user's own decides itself.
 BUILT_IN_ONLY = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout",
                  "variational_dropout", "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout",
-                 "init", "init_lag", "forget_bias")  # fmt: skip
+                 "init", "init_lag", "forget_bias", "bptt", "k1", "k2")  # fmt: skip
 
 
 #: Names of earlier versions, which still work for one, and those that took their places.

@@ -215,6 +215,17 @@ def test_a_member_of_another_cell_trains_the_same_alone_or_in_company(number, th
     )
 
 
+@pytest.mark.filterwarnings("ignore:X misses values")
+@pytest.mark.parametrize("number", CASES[:: 1 if len(CASES) > 40 else 8])
+def test_a_member_of_less_than_full_bptt_trains_the_same_alone_or_in_company(number, threads, monkeypatch):
+    monkeypatch.setenv("THROUGHTIME_ISA", "reference" if number % 3 == 0 else "")
+    case, k1 = draw(number), 1 + number % 3
+    own = {"k1": k1, "k2": k1 + number % 2} if isinstance(case.y, list) else {"k2": k1}
+    ways = ({"bptt": "truncated", "bidirectional": False} | own, {"bptt": "checkpointed"}, {})
+    members = [clone(member).set_params(**ways[m % 3]) for m, member in enumerate(case.members)]
+    hold_to_the_law(replace(case, members=members), number, threads)
+
+
 def hold_to_the_law(case: Case, number: int, threads: Callable[[int], None]) -> None:
     rng = np.random.default_rng([number, 1])
     threads(1 + number % 2)

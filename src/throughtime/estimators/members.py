@@ -21,10 +21,11 @@ from throughtime.estimators.problem import Indices, Problem
 from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.trained import TrainedNetwork
 from throughtime.estimators.unseen_gaps import Reading, warn_of_unseen_gaps
-from throughtime.kernels import keeps_torch_state
+from throughtime.kernels import SEGMENT, keeps_torch_state
 from throughtime.records import EpochProgress
 from throughtime.training import (
     EVALUATION_ROWS,
+    HEAD_STEPS,
     EpochReports,
     Executor,
     Job,
@@ -249,7 +250,8 @@ def _jobs_of(members: Sequence[tuple[int, Prepared]], pool: Pool, budget: float 
     longest = max(int(inputs.lengths[member.train.rows].max()) for member in trained)
     rows = min(recipe.batch_size, max(len(member.train.rows) for member in trained))
     size = rows, longest, recipe.dtype.itemsize
-    bytes_each = bytes_a_member(net, *size, training=True, masks=masks_of(trained))
+    reach = SEGMENT if recipe.bptt == "checkpointed" else None if recipe.k2 is None else max(recipe.k2, HEAD_STEPS)
+    bytes_each = bytes_a_member(net, *size, training=True, masks=masks_of(trained), reach=reach)
     return [
         Job(net, recipe, inputs, [prepared.member for _, prepared in run], [number for number, _ in run])
         for run in runs(members, bytes_each, budget)

@@ -21,7 +21,9 @@ _POOLED = 4
 _MASK_COPIES = 3
 
 
-def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: bool, masks: int = 0) -> int:
+def bytes_a_member(
+    net: Net, rows: int, time: int, itemsize: int, *, training: bool, masks: int = 0, reach: int | None = None
+) -> int:
     """An estimate of what one more member adds where all take a step together.
 
     Where the kernels take whole steps, a member at a time, it is less: little more than the weights.
@@ -36,6 +38,8 @@ def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: b
         Whether it trains or only runs forward.
     masks
         How many numbers of noise are drawn for a unit and step: `masks_of`.
+    reach
+        Steps at a time whose gates and states are kept, all by default; of the others an output at the most.
     """
     shapes = weight_shapes(net).values()
     weights = sum(_size(shape) for shape in shapes)
@@ -46,7 +50,10 @@ def bytes_a_member(net: Net, rows: int, time: int, itemsize: int, *, training: b
     if net.pooling != "last":
         kept += _POOLED
     directions = 1 + net.bidirectional
-    activations = time * rows * (3 * net.n_inputs + kept * net.hidden_size * net.num_layers * directions)
+    units = net.hidden_size * net.num_layers * directions
+    activations = rows * (3 * time * net.n_inputs + min(time, reach or time) * kept * units)
+    if reach is not None:
+        activations += rows * time * (1 + _MASK_COPIES * masks) * units
     return itemsize * ((_WEIGHT_COPIES if training else 2) * weights + activations)
 
 

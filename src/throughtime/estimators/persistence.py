@@ -36,6 +36,9 @@ _ADDED = {
     "nonlinearity": "tanh",
     "init_lag": None,
     "forget_bias": None,
+    "bptt": "full",
+    "k1": None,
+    "k2": None,
 }
 #: Fields of `EpochRecord` by what earlier versions called them.
 _RENAMED = {"watched_loss": "eval_loss"}

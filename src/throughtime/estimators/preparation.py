@@ -17,6 +17,7 @@ from throughtime.estimators.interface import parameters_of
 from throughtime.estimators.pool import Pool
 from throughtime.estimators.problem import Indices, as_indices
 from throughtime.estimators.requests import Fit
+from throughtime.estimators.truncation import truncation_steps
 from throughtime.nn import (
     Architecture,
     FactoryNetwork,
@@ -106,6 +107,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
 
     net = _net(p, features.n_inputs, coding.n_outputs, targets.by_step)
     batch_size = int(p["batch_size"])
+    k1, k2 = truncation_steps(p, int(pool.X.lengths[places[train]].max()), targets.by_step)
     recipe = Recipe(
         loss=estimator.task.loss,
         init=_init(p, net),
@@ -119,6 +121,9 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         padded_rows=None
         if row_by_row(net, torch.empty(0, dtype=dtype, device=p["device"]))
         else min(batch_size, len(train)),
+        bptt=p["bptt"],
+        k1=k1,
+        k2=k2,
     )
     member = Member(
         seed=int(seed),

@@ -10,6 +10,7 @@ from throughtime.kernels.delta_hooks import watch_states
 from throughtime.kernels.dispatch import (
     BACKENDS,
     ISA_VARIABLE,
+    SEGMENT,
     backend_for,
     output_layer,
     output_layer_over_time,
@@ -32,6 +33,7 @@ __all__ = [
     "ISA_VARIABLE",
     "LANE",
     "NO_NOISE",
+    "SEGMENT",
     "Backend",
     "CellSpec",
     "DeltaNorms",

@@ -22,6 +22,7 @@ def check_arguments(
     c0: Tensor | None,
     noise: StepNoise = NO_NOISE,
     unit_weights: Sequence[Tensor] = (),
+    segment: int | None = None,
 ) -> None:
     """Refuse what the kernels would read wrongly: they see addresses, not tensors."""
     refuse_tracing("the recurrent op")
@@ -66,3 +67,5 @@ def check_arguments(
         raise RuntimeError(f"lengths needs shape {(members, batch)}, got {tuple(lengths.shape)}")
     if lengths.dtype != torch.int64 or lengths.device != x.device:
         raise RuntimeError(f"lengths needs int64 on {x.device}, got {lengths.dtype} on {lengths.device}")
+    if segment is not None and (isinstance(segment, bool) or not isinstance(segment, int) or segment < 1):
+        raise ValueError(f"segment needs a whole number of steps, at least 1, or None to keep all, got {segment!r}")

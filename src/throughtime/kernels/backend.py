@@ -87,6 +87,8 @@ class Backend(ABC):
         noise: StepNoise = NO_NOISE,
         unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
         deltas: DeltaNorms | None = None,
+        segment: int | None = None,
+        outputs: bool = True,
     ) -> tuple[Tensor, ...]:
         """One layer in one direction; see ``throughtime.kernels.recurrent``."""
 

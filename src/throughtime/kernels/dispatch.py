@@ -19,6 +19,9 @@ from throughtime.kernels.transforms import is_watched
 #: for tests and for comparing.
 ISA_VARIABLE = "THROUGHTIME_ISA"
 
+#: Steps of a segment that cost little time and little memory: see ``benchmarks/checkpointing.py``.
+SEGMENT = 64
+
 _NATIVE, _TORCH = NativeBackend(), TorchBackend()
 
 #: The first that takes a device and dtype serves it; plain torch, the last, takes all.
@@ -49,6 +52,8 @@ def recurrent(
     noise: StepNoise = NO_NOISE,
     unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
     deltas: DeltaNorms | None = None,
+    segment: int | None = None,
+    outputs: bool = True,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -72,6 +77,14 @@ def recurrent(
         The cell's further weights, in its order.
     deltas
         Takes the norms of the gradients at the states from the backward pass.
+    segment
+        Checkpointed BPTT: keep for the backward pass, besides the arguments, only the states at every so many steps,
+        and run each segment forward again in it. The gradients have the bits that they have without, those of the
+        weights too; ``SEGMENT`` is a good length. By default all is kept. A second derivative, and a call that a
+        transform, a compiler or a tensor subclass watches, keeps all too. In plain torch a segment is rounded up to
+        a multiple of ``CHUNK``.
+    outputs
+        Whether y is wanted, which may be larger than all that is kept; if not, it has no steps.
 
     Returns
     -------
@@ -83,10 +96,12 @@ def recurrent(
     RuntimeError
         Shapes, dtypes or devices that do not fit; under ``torch.jit.trace``.
     ValueError
-        A cell or a length out of range.
+        A cell, a length or a segment out of range; with segments, a cell that takes gradients of what is not handed
+        to it.
     """
+    tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
     return backend_for(x.device, x.dtype).recurrent(
-        find_cell(cell), x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, reverse, noise, unit_weights, deltas
+        find_cell(cell), *tensors, reverse, noise, unit_weights, deltas, segment, outputs
     )
 
 

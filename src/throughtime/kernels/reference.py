@@ -1,9 +1,10 @@
 """The recurrent op in plain torch: the oracle of the kernels, and the path wherever they do not run."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
 
 import torch
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import pad
 
@@ -11,8 +12,9 @@ from throughtime.kernels.cells import CellSpec, State, find_cell
 from throughtime.kernels.delta_hooks import watch_states
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, pad_to_lane
+from throughtime.kernels.segments import Tensors, in_segments
 from throughtime.kernels.steps import DeltaNorms
-from throughtime.kernels.transforms import is_hidden
+from throughtime.kernels.transforms import is_hidden, is_watched
 
 #: Steps whose input products are taken together.  Fixed: a product over all steps would change its bits with the
 #: longest series of the batch.
@@ -33,6 +35,8 @@ def recurrent(
     noise: StepNoise = NO_NOISE,
     unit_weights: Sequence[Float[Tensor, "member unit"]] = (),
     deltas: DeltaNorms | None = None,
+    segment: int | None = None,
+    outputs: bool = True,
 ) -> tuple[Tensor, ...]:
     """Run one layer in one direction over ragged series, each member with its own weights.
 
@@ -56,6 +60,8 @@ def recurrent(
         The cell's further weights, in its order.
     deltas
         Takes the norms of the gradients at the states.
+    segment, outputs
+        As in ``throughtime.kernels.recurrent``.
 
     Returns
     -------
@@ -97,33 +103,61 @@ def recurrent(
 
     watch = None if deltas is None else watch_states(deltas, running[:, :, :batch, 0])
 
-    outputs: list[Tensor] = [x] * time
-    for start in reversed(range(0, time, CHUNK)) if reverse else range(0, time, CHUNK):
-        stop = min(start + CHUNK, time)
-        chunk = x[:, start:stop]
-        if stop - start < CHUNK:  # the last product has as many rows as the others, for the same reason
-            chunk = pad(chunk, (0, 0, 0, 0, 0, CHUNK - (stop - start)))
-        product = torch.baddbmm(bias_x[:, None], chunk.reshape(members, CHUNK * rows, -1), w_ih)
-        from_x = product.view(members, CHUNK, rows, -1).unbind(1)
-        for t in reversed(range(start, stop)) if reverse else range(start, stop):
-            h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
-            from_h = torch.baddbmm(bias_h[:, None], h, w_hh)
-            mask = None if noise.candidate is None else noise.candidate[:, t]
-            new = cell.step(from_x[t - start], from_h, state, per_unit, mask)
-            fresh_c = new[1:]
-            new = keep_share(noise, t, state, new)
-            if t < shortest:
-                state = new
-            else:
-                now = running[:, t]
-                state = tuple(torch.where(now, after, before) for after, before in zip(new, state, strict=True))
-            outputs[t] = state[0]
-            if watch is not None:
-                watch(t, state[0], *fresh_c)
-    y = torch.stack(outputs, 1)
-    if shortest < time:
+    loop = _Loop(cell, reverse, running, shortest, watch)
+    tensors = Tensors(x, w_ih, w_hh, bias_x, bias_h, per_unit, noise)
+    given = x, w_ih, w_hh, bias_x, bias_h, *per_unit, *state
+    keeps_segments = segment is not None and torch.is_grad_enabled() and any(t.requires_grad for t in given)
+    if segment is not None and keeps_segments and not is_watched(*given, *noise):
+        y, state = in_segments(loop, tensors, state, -(-segment // CHUNK) * CHUNK, outputs)
+    else:
+        steps, state = loop.take(0, time, tensors, state)
+        y = torch.stack(steps, 1) if outputs else x.new_empty(members, 0, rows, width)
+    if outputs and shortest < time:
         y = torch.where(running, y, 0)
     return (y[:, :, :batch, :units], *(end[:, :batch, :units] for end in state))
+
+
+class _Loop(NamedTuple):
+    """The loop over the steps: what in it carries no gradient."""
+
+    cell: CellSpec
+    reverse: bool
+    running: Bool[Tensor, "member time batch 1"]
+    #: steps that all series have
+    shortest: int
+    watch: Callable[..., None] | None
+
+    def take(self, begin: int, end: int, tensors: Tensors, state: State) -> tuple[list[Tensor], State]:
+        """Take the steps begin..end, of which alone ``tensors.x`` is; gives h at each, and the last states.
+
+        ``begin`` is a multiple of ``CHUNK``.
+        """
+        x, w_ih, w_hh, bias_x, bias_h, per_unit, noise = tensors
+        members, _, rows, _ = x.shape
+        outputs: list[Tensor] = [x] * (end - begin)
+        for start in reversed(range(begin, end, CHUNK)) if self.reverse else range(begin, end, CHUNK):
+            stop = min(start + CHUNK, end)
+            chunk = x[:, start - begin : stop - begin]
+            if stop - start < CHUNK:  # the last product has as many rows as the others, for the same reason
+                chunk = pad(chunk, (0, 0, 0, 0, 0, CHUNK - (stop - start)))
+            product = torch.baddbmm(bias_x[:, None], chunk.reshape(members, CHUNK * rows, -1), w_ih)
+            from_x = product.view(members, CHUNK, rows, -1).unbind(1)
+            for t in reversed(range(start, stop)) if self.reverse else range(start, stop):
+                h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
+                from_h = torch.baddbmm(bias_h[:, None], h, w_hh)
+                mask = None if noise.candidate is None else noise.candidate[:, t]
+                new = self.cell.step(from_x[t - start], from_h, state, per_unit, mask)
+                fresh_c = new[1:]
+                new = keep_share(noise, t, state, new)
+                if t < self.shortest:
+                    state = new
+                else:
+                    now = self.running[:, t]
+                    state = tuple(torch.where(now, after, before) for after, before in zip(new, state, strict=True))
+                outputs[t - begin] = state[0]
+                if self.watch is not None:
+                    self.watch(t, state[0], *fresh_c)
+        return outputs, state
 
 
 def keep_share(noise: StepNoise, t: int, before: State, fresh: State) -> State:

@@ -14,6 +14,9 @@ from throughtime.nn.network import (
     initial_weights,
     is_bias,
     plain_module,
+    pool,
+    read_out,
+    run_recurrence,
     weight_shapes,
 )
 from throughtime.nn.noise import NoiseRates
@@ -53,8 +56,11 @@ __all__ = [
     "misplaced_init",
     "misplaced_noise",
     "plain_module",
+    "pool",
+    "read_out",
     "recommended_init",
     "run_layers",
+    "run_recurrence",
     "scheme_of",
     "solve_mean_field",
     "stack",

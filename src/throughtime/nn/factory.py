@@ -106,8 +106,11 @@ def _(
     lengths: Int[Tensor, "member batch"],
     masks: Sequence[Tensor | None] = (),
     *_noise: Sequence[Tensor | StepNoise],
+    segment: int | None = None,
 ) -> Tensor:
     """All members' outputs; the one mask, while training, holds the members' keys."""
+    if segment is not None:
+        raise ParameterError(f"segment={segment} needs the built-in network, got a module, whose steps are its own")
     members, time, batch, _ = x.shape
     keys = next(iter(masks), None)
     template = net.template.to(x.device, x.dtype).train(keys is not None)

@@ -30,8 +30,9 @@ from throughtime.kernels import (
 from throughtime.nn.initializers import draw_bias, draw_layers, draw_matrix, generator_of
 from throughtime.nn.layers import RecurrentLayer, layer_of
 from throughtime.nn.noise import NoiseRates
-from throughtime.nn.recurrence import by_place, ending, layer_directions, run_layers, weight_names
+from throughtime.nn.recurrence import Start, by_place, ending, layer_directions, run_layers, weight_names
 from throughtime.nn.schemes import Init, scheme_of
+from throughtime.nn.unrolled import States
 from throughtime.parameters import CellName, Nonlinearity
 
 Pooling = Literal["last", "mean", "max", "steps"]
@@ -181,6 +182,7 @@ def forward(
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
 ) -> Tensor:
     """All members' outputs, (member, batch, output), or (member, time, batch, output) with an output per step.
 
@@ -196,6 +198,9 @@ def forward(
         What acts inside the steps, for each layer and direction.
     deltas
         Take the norms of the gradients at the states, for each layer and direction of the built-in network.
+    segment
+        Checkpointed BPTT of the built-in network: the backward pass runs segments of so many steps forward again, and
+        of each layer and direction are kept its inputs and the states between the segments. Same bits.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
@@ -210,24 +215,60 @@ def _(
     input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
 ) -> Tensor:
+    y, (h_n, *_) = run_recurrence(
+        net, weights, x, lengths, masks=masks, input_masks=input_masks, noise=noise, deltas=deltas, segment=segment
+    )
+    features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
+    return read_out(net, weights, features, masks)
+
+
+def run_recurrence(
+    net: Architecture,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    x: Float[Tensor, "member time batch channel"],
+    lengths: Int[Tensor, "member batch"],
+    *,
+    start: Start | None = None,
+    masks: Sequence[Tensor | None] = (),
+    input_masks: Sequence[Float[Tensor, "member 1 batch _"]] = (),
+    noise: Sequence[StepNoise] = (),
+    deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
+) -> tuple[Float[Tensor, "member _ batch feature"], States]:
+    """The last layer's outputs at every step, none where only the last state is read, and all final states.
+
+    ``start`` holds initial states, in the form of the final ones; the others are those of ``forward``.
+    """
     layers = {name.removeprefix("recurrent."): w for name, w in weights.items() if name.startswith("recurrent.")}
     between = list(masks[: net.num_layers - 1])
     if input_masks:
         x = x * input_masks[0]
         between = [own if mask is None else mask * own for mask, own in zip_longest(between, input_masks[1:])]
-    y, (h_n, *_) = run_layers(
+    return run_layers(
         net.spec,
         layers,
         x,
         lengths,
         num_layers=net.num_layers,
         bidirectional=net.bidirectional,
+        start=start,
         masks=between,
         noise=noise,
         deltas=deltas,
+        segment=segment,
+        outputs=net.pooling != "last",
     )
-    features = pool(net.pooling, y, h_n, lengths, 1 + net.bidirectional)
+
+
+def read_out(
+    net: Architecture,
+    weights: Mapping[str, Float[Tensor, "member ..."]],
+    features: Float[Tensor, "member ... feature"],
+    masks: Sequence[Tensor | None] = (),
+) -> Float[Tensor, "member ... output"]:
+    """The outputs of what `pool` gives; the last of the masks is that of the features."""
     if masks and (mask := masks[-1]) is not None:
         features = features * mask
     last = weights["readout.weight"], weights["readout.bias"]

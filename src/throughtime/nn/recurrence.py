@@ -72,6 +72,8 @@ def trace_layers(
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
     cells: bool = False,
+    segment: int | None = None,
+    outputs: bool = True,
 ) -> Run:
     """Run the layers one on the other, each in its directions.
 
@@ -90,12 +92,23 @@ def trace_layers(
         Take the norms of the gradients at the states, for each layer and direction.
     cells
         Whether the c of a cell that has one is wanted at every step.
+    segment
+        Checkpointed BPTT: the backward pass runs segments of so many steps forward again. Of each layer and direction
+        are kept its inputs and the states between the segments.
+    outputs
+        Whether the last layer's outputs are wanted; if not, they have no steps.
+
+    Raises
+    ------
+    ValueError
+        Segments of what the recurrent op does not run: a projected state, or ``cells``.
     """
     cell = find_cell(cell)
     ends: list[States] = []
     steps: list[States] = []
     for layer in range(num_layers):
-        outputs = []
+        of_directions = []
+        wanted = outputs or layer < num_layers - 1
         for reverse in (False, True)[: 1 + bidirectional]:
             place = len(ends)
             w_ih, w_hh, b_ih, b_hh = (weights.get(name) for name in weight_names(layer, reverse))
@@ -110,6 +123,9 @@ def trace_layers(
             norms = deltas[place] if deltas else None
             # The op has no room for a projection inside its steps, keeps no c, and refuses an empty batch.
             if w_hr is not None or cells or x.shape[2] == 0:
+                if segment is not None and x.shape[2] > 0:
+                    what = "a projected state" if w_hr is not None else "cells=True"
+                    raise ValueError(f"segments need layers that the recurrent op runs, got {what}; leave segment out")
                 states, end = unrolled(
                     cell,
                     x,
@@ -127,12 +143,12 @@ def trace_layers(
                 )
             else:
                 tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
-                y, *op_end = recurrent(cell, *tensors, reverse, inside, per_unit, norms)
+                y, *op_end = recurrent(cell, *tensors, reverse, inside, per_unit, norms, segment, wanted)
                 states, end = (y,), tuple(op_end)
-            outputs.append(states[0])
+            of_directions.append(states[0])
             ends.append(end)
             steps.append(states)
-        x = torch.cat(outputs, -1) if bidirectional else outputs[0]
+        x = torch.cat(of_directions, -1) if bidirectional else of_directions[0]
         if layer < len(masks) and (mask := masks[layer]) is not None:
             x = x * mask
     if len(ends) == 1:
@@ -152,6 +168,8 @@ def run_layers(
     masks: Sequence[Float[Tensor, "member #time batch feature"] | None] = (),
     noise: Sequence[StepNoise] = (),
     deltas: Sequence[DeltaNorms] = (),
+    segment: int | None = None,
+    outputs: bool = True,
 ) -> tuple[Tensor, States]:
     """Outputs and final states of ``trace_layers``, which see."""
     run = trace_layers(
@@ -165,5 +183,7 @@ def run_layers(
         masks=masks,
         noise=noise,
         deltas=deltas,
+        segment=segment,
+        outputs=outputs,
     )
     return run.outputs, run.ends

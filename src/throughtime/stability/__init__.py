@@ -16,12 +16,15 @@ from throughtime.stability.graphs import (
     unroll,
 )
 from throughtime.stability.lag_curves import LagCurve, LayerLagCurve, lag_curve
+from throughtime.stability.lag_decomposition import LagDecomposition, lag_decomposition
+from throughtime.stability.linear_rnn import LinearRNNGradients, linear_rnn_gradients
 from throughtime.stability.lyapunov import LyapunovSpectrum, lyapunov_exponents
 from throughtime.stability.precision import FlushedDeltas, flushed_deltas, longest_memory
 from throughtime.stability.pulling_back import StateNorms, pulled_back_norms
 from throughtime.stability.recurrence_checks import RECURRENCE_CHECKS
 from throughtime.stability.saturated_gates import Saturation, saturation
 from throughtime.stability.step_jacobians import Jacobians, SingularValues, jacobians, singular_values
+from throughtime.stability.truncation_bias import TRUNCATION_CHECKS, TruncationBias, truncation_bias
 from throughtime.stability.updates import UpdateRatio, update_ratio
 from throughtime.stability.weight_patterns import GateWeights
 
@@ -29,6 +32,7 @@ __all__ = [
     "FLOW_CHECKS",
     "FRACTION",
     "RECURRENCE_CHECKS",
+    "TRUNCATION_CHECKS",
     "ComputationGraph",
     "Edge",
     "FlushedDeltas",
@@ -39,10 +43,12 @@ __all__ = [
     "InitializationAudit",
     "Jacobians",
     "LagCurve",
+    "LagDecomposition",
     "Lane",
     "LayerAudit",
     "LayerFlow",
     "LayerLagCurve",
+    "LinearRNNGradients",
     "LyapunovSpectrum",
     "Node",
     "Saturation",
@@ -50,6 +56,7 @@ __all__ = [
     "SharedParameter",
     "SingularValues",
     "StateNorms",
+    "TruncationBias",
     "UpdateRatio",
     "audit_initialization",
     "fit_horizon",
@@ -60,7 +67,9 @@ __all__ = [
     "growth_per_step",
     "jacobians",
     "lag_curve",
+    "lag_decomposition",
     "layer_graph",
+    "linear_rnn_gradients",
     "log_ratios",
     "longest_memory",
     "lyapunov_exponents",
@@ -68,6 +77,7 @@ __all__ = [
     "pulled_back_norms",
     "saturation",
     "singular_values",
+    "truncation_bias",
     "unroll",
     "update_ratio",
 ]

@@ -10,9 +10,11 @@ from throughtime.training.perturbations import Perturbation
 from throughtime.training.progress import EpochReports, Report, shown
 from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed, stream
+from throughtime.training.truncation import HEAD_STEPS
 
 __all__ = [
     "EVALUATION_ROWS",
+    "HEAD_STEPS",
     "EpochReports",
     "Executor",
     "GroupState",

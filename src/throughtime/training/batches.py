@@ -17,6 +17,8 @@ from throughtime.training.streams import Purpose, first_rows, stream
 
 #: Each kind's part of the key of its draws; the numbers are part of the result and never change.
 _KINDS = {"variational_dropout": 0, "recurrent_dropout": 1, "candidate_dropout": 2, "zoneout": 3, "cell_zoneout": 4}
+#: Those that are drawn anew at each step.
+_BY_STEP = frozenset({"candidate_dropout", "zoneout", "cell_zoneout"})
 
 
 def load_batches(
@@ -133,11 +135,12 @@ def dropout_masks(
     batch: int,
     like: Tensor,
     rows: int | None = None,
+    window: int = 0,
 ) -> list[Tensor | None]:
     """One mask per layer, each member's from its own stream: 0 or 1/(1-p), the last on what the output layer is handed.
 
     A mask is drawn time first, so that padding to a longer series leaves what is drawn for the earlier steps; and for
-    a whole batch, of which a step may have only the first ``rows``.
+    a whole batch, of which a step may have only the first ``rows``. Each ``window`` of a batch has its own.
     """
     if not isinstance(net, Architecture):  # draws its own, from a key of each member
         keys = [int(stream(member.seed, Purpose.DROPOUT, epoch, step).integers(2**62)) for member in members]
@@ -150,7 +153,7 @@ def dropout_masks(
     for layer in range(net.num_layers):
         by_step = layer < net.num_layers - 1 or net.pooling == "steps"
         shape = (time, batch, width) if by_step else (batch, width)
-        masks.append(_masks(members, rates, like, shape, rows, Purpose.DROPOUT, epoch, step, layer))
+        masks.append(_masks(members, rates, like, shape, rows, Purpose.DROPOUT, epoch, step, layer, *_part(window)))
     return masks
 
 
@@ -163,10 +166,12 @@ def noise_masks(
     batch: int,
     like: Tensor,
     rows: int | None = None,
+    window: int = 0,
 ) -> tuple[list[Tensor], list[StepNoise]]:
     """What each layer's inputs are multiplied with, and what acts inside the steps of each layer and direction.
 
-    As ``dropout_masks``, each member's from its own stream and time first. Without noise two empty lists.
+    As ``dropout_masks``, each member's from its own stream and time first; what is the same at every step is so in all
+    windows. Without noise two empty lists.
     """
     if not isinstance(net, Architecture) or not any(member.noise for member in members):
         return [], []
@@ -175,7 +180,8 @@ def noise_masks(
         rates = _rates([member.noise for member in members], name)
         if not any(rates):
             return None
-        return _masks(members, rates, like, shape, rows, Purpose.NOISE, epoch, step, _KINDS[name], place)
+        part = _part(window) if name in _BY_STEP else ()
+        return _masks(members, rates, like, shape, rows, Purpose.NOISE, epoch, step, _KINDS[name], place, *part)
 
     def kept(name: str, place: int) -> Tensor | None:
         mask = drawn(name, place, time, batch, units)
@@ -237,6 +243,11 @@ def _masks(
             draws = first_rows(stream(member.seed, purpose, *key), (math.prod(outer), batch, width), kept)
             mask[m] = np.where(draws.reshape(mask.shape[1:]) >= rate, 1 / (1 - rate), 0)
     return torch.from_numpy(mask).to(like)
+
+
+def _part(window: int) -> tuple[int, ...]:
+    """A window's part of the key of a draw; the first draws what a pass without windows would."""
+    return (window,) if window else ()
 
 
 def epoch_order(members: Sequence[Member], epoch: int) -> Int[ndarray, "member position"]:

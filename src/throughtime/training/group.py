@@ -49,9 +49,10 @@ class Group:
 
     @cached_property
     def fusible(self) -> list[bool]:
-        """Which members' steps the backend can take whole."""
+        """Which members' steps the backend can take whole: of full BPTT alone."""
         backend = backend_for(torch.device(self.recipe.device), self.recipe.dtype)
-        return [backend.can_fuse(self.net, self.recipe, member) for member in self.members]
+        full = self.recipe.bptt == "full"
+        return [full and backend.can_fuse(self.net, self.recipe, member) for member in self.members]
 
     @cached_property
     def parts(self) -> list[tuple[list[int], "Group"]]:

@@ -68,7 +68,7 @@ def train(
         For a state of other members, or of another network, recipe or inputs; for a perturbation that gives what does
         not fit.
     """
-    check_perturbations(members)
+    check_perturbations(members, recipe)
     digests = cache(partial(digests_of, net, recipe, inputs, members))
     places = range(len(members)) if places is None else places
     if state is not None:

@@ -17,6 +17,7 @@ from throughtime.training.perturbations import Perturbation
 from throughtime.training.schedules import ScheduleName
 
 Loss = Literal["cross_entropy", "squared_error"]
+Bptt = Literal["full", "checkpointed", "truncated"]
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,10 @@ class Recipe:
     masks_state: bool = False
     #: the rows that a step is filled up to where sums depend on their number, if not ``batch_size``
     padded_rows: int | None = None
+    bptt: Bptt = "full"
+    #: of truncated BPTT: the steps between updates, none with one target per series, and those that a gradient reaches
+    k1: int | None = None
+    k2: int | None = None
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 The two give the same bits, so each member goes the way that it can, whatever its neighbors do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import DeltaNorms, FeatureMasks, Pass, RecurrentNet, StepNorms, backend_for
+from throughtime.kernels import SEGMENT, FeatureMasks, Pass, RecurrentNet, StepNorms, backend_for
 from throughtime.nn import Architecture, forward, layer_directions
 from throughtime.training.batches import (
     dropout_masks,
@@ -29,6 +29,7 @@ from throughtime.training.members import Batch
 from throughtime.training.observers import Measurement, StateGradientNorms, StepRecord
 from throughtime.training.optimizers import Optimizer
 from throughtime.training.perturbed_steps import add_penalties, perturb_batch, perturb_masks
+from throughtime.training.truncation import Drawn, ForwardPass, delta_norms_of, run_tail, run_windows
 
 #: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
 #: members is the least.
@@ -53,7 +54,7 @@ def run_pass(
     lr: Float[Tensor, "member"],
     needs: frozenset[Measurement] = frozenset(),
     on_step: Callable[[StepRecord], None] | None = None,
-) -> tuple[Pass, Bool[Tensor, "step member"]]:
+) -> tuple[Pass, Bool[Tensor, "update member"]]:
     """Take every member through its training series once, weights and optimizer in place.
 
     Parameters
@@ -66,18 +67,18 @@ def run_pass(
 
     Returns
     -------
-    What came of the steps, and which of them each member took.
+    What came of the steps, and which of them each member took: of truncated BPTT one for each window of a batch.
     """
     watch = None if on_step is None else Watch(needs, on_step)
     active = active_steps(group)
     if len(group.parts) == 1:
-        return _run_part(group, weights, optimizer, epoch, active, lr, watch), active
+        return _run_part(group, weights, optimizer, epoch, active, lr, watch)
     sums = weights.new_zeros(2, len(group.members), dtype=torch.float64)
     result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
     for members, part in group.parts:
         at = torch.tensor(members, device=weights.device)
         own_weights, own_optimizer, own_active = weights[at], optimizer.take(at), active_steps(part)
-        own = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
+        own, _ = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
         weights[at] = own_weights
         for name, value in own_optimizer.state.items():
             optimizer.state[name][at] = value
@@ -100,10 +101,12 @@ def _run_part(
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
     watch: Watch | None,
-) -> Pass:
+) -> tuple[Pass, Bool[Tensor, "update member"]]:
     """The pass of members that all go the same way."""
-    way = fused_pass if group.fusible[0] else autograd_pass
-    return way(group, weights, optimizer, epoch_order(group.members, epoch), epoch, active, lr, watch)
+    order = epoch_order(group.members, epoch)
+    if group.fusible[0]:
+        return fused_pass(group, weights, optimizer, order, epoch, active, lr, watch), active
+    return autograd_pass(group, weights, optimizer, order, epoch, active, lr, watch)
 
 
 def fused_pass(
@@ -225,8 +228,11 @@ def autograd_pass(
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
     watch: Watch | None = None,
-) -> Pass:
-    """The pass of any network, on any device, all members a step at a time."""
+) -> tuple[Pass, Bool[Tensor, "update member"]]:
+    """The pass of any network, on any device, all members a step at a time; of truncated BPTT one window at a time.
+
+    ``active`` says which of the batches each member has; what is given back, which of the updates it took.
+    """
     size, dtype = group.recipe.batch_size, weights.dtype
     backend = backend_for(weights.device, dtype)
     rows = size
@@ -235,46 +241,64 @@ def autograd_pass(
         order = padded_places(order, size, rows)
     loss_sums = torch.zeros(len(group.members), dtype=torch.float64, device=weights.device)
     weight_sums = torch.zeros_like(loss_sums)
-    norms = []
+    norms: list[Tensor] = []
+    taken: list[Tensor] = []
     leaves = {name: view.detach().requires_grad_() for name, view in group.layout.views(weights).items()}
     flat = torch.zeros_like(weights)
     places = list(group.layout.views(flat).values())
     batches = load_batches(group.inputs, group.samples["train"], order, rows, group.shift, group.scale, dtype)
     for step, loaded in enumerate(batches):
         batch = perturb_batch(group.net, group.members, loaded, epoch, step)
-        drawn = epoch, step, batch.x.shape[1], size, weights, batch.x.shape[2]
-        dropout = dropout_masks(group.net, group.members, *drawn)
-        masks = perturb_masks(group.net, group.members, batch, dropout, epoch, step)
-        noise = noise_masks(group.net, group.members, *drawn)
-        deltas = _delta_norms(group, watch)
-        outputs = forward(group.net, leaves, batch.x, batch.lengths, masks, *noise, deltas)
-        losses = elementwise(group.recipe.loss, outputs, batch.targets)
+        for run in _forward_passes(group, leaves, batch, epoch, step, watch):
+            losses = elementwise(group.recipe.loss, run.outputs, run.targets)
+            weight = totals(run.weights)
+            least = torch.finfo(torch.float64).tiny
+            fractions = run.weights / weight.clamp(min=least).view(-1, *[1] * (losses.dim() - 1))
+            # Handing the fractions to autograd keeps the batch mean, a sum whose order could change, out of the graph.
+            weighted = fractions.to(losses.dtype)
+            copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
+            taken.append(active[step] & run.active)
+            add_penalties(group.members, leaves, places, taken[-1])
+            of_tensors = None
+            if watch is not None and "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
+                of_tensors = backend.tensor_norms(flat, list(group.layout.places.values()))
+            norms.append(optimizer.step(weights, flat, lr, group.clip_norms, taken[-1]))
 
-        weight = totals(batch.weights)
-        least = torch.finfo(torch.float64).tiny
-        fractions = batch.weights / weight.clamp(min=least).view(-1, *[1] * (losses.dim() - 1))
-        # Handing the fractions to autograd keeps the batch mean, a sum whose order could change, out of the graph.
-        weighted = fractions.to(losses.dtype)
-        copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
-        add_penalties(group.members, leaves, places, active[step])
-        of_tensors = None
-        if watch is not None and "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
-            of_tensors = backend.tensor_norms(flat, list(group.layout.places.values()))
-        norms.append(optimizer.step(weights, flat, lr, group.clip_norms, active[step]))
-
-        loss_sums += weighted_totals(losses.detach(), batch.weights)
-        weight_sums += weight
-        if watch is not None:
-            watch.on_step(_record(group, epoch, step, active[step], batch, norms[-1], of_tensors, deltas))
-    return Pass(loss_sums, weight_sums, torch.stack(norms))
+            loss_sums += weighted_totals(losses.detach(), run.weights)
+            weight_sums += weight
+            if watch is not None:
+                place = epoch, len(norms) - 1, taken[-1], batch
+                watch.on_step(_record(group, *place, run, norms[-1], of_tensors))
+    return Pass(loss_sums, weight_sums, torch.stack(norms)), torch.stack(taken)
 
 
-def _delta_norms(group: Group, watch: Watch | None) -> list[DeltaNorms]:
-    """One for each layer and direction, where anybody needs them and the network is ours."""
-    net = group.net
-    if watch is None or "state_gradient_norms" not in watch.needs or not isinstance(net, Architecture):
-        return []
-    return [DeltaNorms() for _ in layer_directions(net.num_layers, net.bidirectional)]
+def _forward_passes(
+    group: Group, leaves: Mapping[str, Tensor], batch: Batch, epoch: int, step: int, watch: Watch | None
+) -> Iterator[ForwardPass]:
+    """What the updates of one batch are made of: one, or with truncated BPTT and a target each step one per window."""
+    net, recipe, members = group.net, group.recipe, group.members
+    like = group.clip_norms
+    measured = watch is not None and "state_gradient_norms" in watch.needs
+
+    def draw(time: int, window: int) -> Drawn:
+        drawn = epoch, step, time, recipe.batch_size, like, batch.x.shape[2], window
+        return Drawn(dropout_masks(net, members, *drawn), *noise_masks(net, members, *drawn))
+
+    if recipe.bptt == "truncated":
+        assert isinstance(net, Architecture)
+        assert recipe.k2 is not None
+        if recipe.k1 is None:
+            yield run_tail(net, leaves, batch, recipe.k2, draw, measured=measured)
+        else:
+            yield from run_windows(net, leaves, batch, recipe.k1, recipe.k2, draw, measured=measured)
+        return
+    drawn = draw(batch.x.shape[1], 0)
+    masks = perturb_masks(net, members, batch, drawn.masks, epoch, step)
+    deltas = delta_norms_of(net) if measured and isinstance(net, Architecture) else []
+    segment = SEGMENT if recipe.bptt == "checkpointed" else None
+    outputs = forward(net, leaves, batch.x, batch.lengths, masks, drawn.input_masks, drawn.noise, deltas, segment)
+    everybody = torch.ones_like(like, dtype=torch.bool)
+    yield ForwardPass(outputs, batch.targets, batch.weights, batch.lengths, everybody, deltas)
 
 
 def _record(
@@ -283,19 +307,19 @@ def _record(
     step: int,
     active: Bool[Tensor, "member"],
     batch: Batch,
+    run: ForwardPass,
     norms: Float[Tensor, "member"],
     of_tensors: Float64[Tensor, "member tensor"] | None,
-    deltas: Sequence[DeltaNorms],
 ) -> StepRecord:
     """What came of one step through autograd."""
     states, net = None, group.net
-    if deltas:
+    if run.deltas:
         assert isinstance(net, Architecture)
         found = []
-        for (layer, reverse), own in zip(layer_directions(net.num_layers, net.bidirectional), deltas, strict=True):
+        for (layer, reverse), own in zip(layer_directions(net.num_layers, net.bidirectional), run.deltas, strict=True):
             assert own.h is not None
             found.append(StateGradientNorms(layer, reverse, own.h, own.c))
         states = tuple(found)
     series = np.where(batch.positions < 0, -1, _rows_at(group.samples["train"].rows, batch.positions))
-    place = group.places, active, torch.from_numpy(series).to(norms.device), batch.lengths
+    place = group.places, active, torch.from_numpy(series).to(norms.device), run.lengths
     return StepRecord(epoch, step, *place, norms, _by_name(group, of_tensors), states)

@@ -14,20 +14,23 @@ from torch import Tensor
 
 from throughtime.errors import ParameterError
 from throughtime.nn import Architecture, Net
-from throughtime.training.members import Batch, Member
+from throughtime.training.members import Batch, Member, Recipe
 from throughtime.training.perturbations import Perturbation
 from throughtime.training.streams import Purpose, stream
 
 
-def check_perturbations(members: Sequence[Member]) -> None:
-    """Refuse perturbations whose streams would be one.
+def check_perturbations(members: Sequence[Member], recipe: Recipe) -> None:
+    """Refuse perturbations whose streams would be one, and masks where series are not taken whole.
 
     Raises
     ------
     ParameterError
-        For keys that are no whole numbers from 0 up, or that two perturbations of a member share.
+        For keys that are no whole numbers from 0 up, or that two perturbations of a member share; for a mask with
+        truncated BPTT.
     """
     for member in members:
+        if recipe.bptt == "truncated" and _overrides(member, "mask"):
+            raise ParameterError("a perturbation's mask is of whole series and needs another bptt, got 'truncated'")
         keys = [getattr(perturbation, "key", None) for perturbation in member.perturbations]
         for key, perturbation in zip(keys, member.perturbations, strict=True):
             if not isinstance(key, int) or key < 0:

@@ -45,12 +45,14 @@ class NativeBackend(Backend):
         noise: StepNoise = NO_NOISE,
         unit_weights: Sequence[Tensor] = (),
         deltas: DeltaNorms | None = None,
+        segment: int | None = None,
+        outputs: bool = True,
     ) -> tuple[Tensor, ...]:
         """The op in C++; in torch where forward mode or the like looks inside, and for cells without a kernel."""
         tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
         if cell.native is not None and not is_differentiating():
-            return operators.recurrent(cell.native, *tensors, reverse, noise, deltas)
-        return _TORCH.recurrent(cell, *tensors, reverse, noise, unit_weights, deltas)
+            return operators.recurrent(cell.native, *tensors, reverse, noise, deltas, segment, outputs)
+        return _TORCH.recurrent(cell, *tensors, reverse, noise, unit_weights, deltas, segment, outputs)
 
     def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """In C++, differentiable once; in torch where a transform or a compiler watches."""

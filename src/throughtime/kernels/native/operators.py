@@ -5,6 +5,7 @@ and hands over addresses.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -32,6 +33,13 @@ def reserve_numel(kind: str, x: Tensor, hidden: int, kept: bool) -> int:
     stride = (hidden + line - 1) // line * line
     members, time, batch, _ = x.shape
     return members * time * batch * stride * {"lstm": 6, "gru": 5}.get(kind, 1 + kept)
+
+
+def checkpoint_numel(kind: str, x: Tensor, hidden: int, segment: int) -> int:
+    """Elements that it keeps in their place with segments: the states where each but the first begins."""
+    line = 64 // x.element_size()
+    members, time, batch, _ = x.shape
+    return members * ((time - 1) // segment) * batch * -(-hidden // line) * line * len(CELLS[kind].states)
 
 
 def _has_c(kind: str) -> bool:
@@ -68,46 +76,64 @@ def _inputs_in_memory(inputs: Inputs) -> Inputs:
     return Inputs(inputs.x.resolve_neg(), *map(_in_memory, inputs[1:]))  # type: ignore[arg-type]
 
 
-def _forward(kind: str, *arguments: Any) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _forward(
+    kind: str, *arguments: Any, segment: int | None = None, outputs: bool = True
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     *tensors, reverse, keep = arguments
     inputs = _inputs_in_memory(Inputs(*tensors))
     x = inputs.x
-    y, h_n, c_n, reserve = _empty_results(kind, inputs, keep)
+    y, h_n, c_n, kept = _empty_results(kind, inputs, keep, segment=segment, outputs=outputs)
     getattr(compiled(), f"forward_{SUFFIX[x.dtype]}")(
         kind,
         reverse,
+        segment or 0,
         _shape(inputs),
         address(x),
         x.stride(),
         [address(tensor) for tensor in inputs[2:]],
         address(inputs.lengths),
-        [y.data_ptr(), h_n.data_ptr(), c_n.data_ptr(), reserve.data_ptr() if keep else 0],
+        [y.data_ptr() if outputs else 0, h_n.data_ptr(), c_n.data_ptr(), kept.data_ptr() if keep else 0],
         *team(),
     )
-    return y, h_n, c_n, reserve
+    return y, h_n, c_n, kept
 
 
 def _empty_results(
-    kind: str, inputs: Inputs, keep: bool, large: Callable[..., Tensor] = large_tensor
+    kind: str,
+    inputs: Inputs,
+    keep: bool,
+    large: Callable[..., Tensor] = large_tensor,
+    segment: int | None = None,
+    outputs: bool = True,
 ) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     x = inputs.x
     members, time, batch, _, hidden = _shape(inputs)
+    kept = x.new_empty(0)
+    if keep and segment is None:
+        kept = large(x, reserve_numel(kind, x, hidden, inputs.zoneout_h is not None))
+    elif keep and segment is not None:
+        kept = large(x, checkpoint_numel(kind, x, hidden, segment))
     return (
-        large(x, members, time, batch, hidden),
+        large(x, members, time, batch, hidden) if outputs else x.new_empty(members, 0, batch, hidden),
         x.new_empty(members, batch, hidden),
         x.new_empty((members, batch, hidden) if _has_c(kind) else (0,)),
-        large(x, reserve_numel(kind, x, hidden, inputs.zoneout_h is not None)) if keep else x.new_empty(0),
+        kept,
     )
 
 
 def _backward(
-    kind: str, dy: Tensor | None, dh_n: Tensor | None, dc_n: Tensor | None, *arguments: Any
+    kind: str,
+    dy: Tensor | None,
+    dh_n: Tensor | None,
+    dc_n: Tensor | None,
+    *arguments: Any,
+    segment: int | None = None,
 ) -> tuple[Tensor, ...]:
-    *tensors, reserve, reverse, needs_x, norms = arguments
+    *tensors, kept, reverse, needs_x, norms = arguments
     inputs = _inputs_in_memory(Inputs(*tensors))
     x = inputs.x
-    if reserve.numel() == 0:  # a transform hid from the forward pass that it would be differentiated
-        reserve = _forward(kind, *inputs, reverse, True)[3]
+    if kept.numel() == 0 and segment is None:  # the forward pass did not know that it would be differentiated
+        kept = _forward(kind, *inputs, reverse, True)[3]
     out = _empty_gradients(kind, inputs, needs_x, norms)
     if dy is not None:
         dy = dy.resolve_neg()
@@ -116,12 +142,13 @@ def _backward(
     getattr(compiled(), f"backward_{SUFFIX[x.dtype]}")(
         kind,
         reverse,
+        segment or 0,
         _shape(inputs),
         address(x),
         x.stride(),
         [address(tensor) for tensor in inputs[2:]],
         address(inputs.lengths),
-        reserve.data_ptr(),
+        kept.data_ptr(),
         [address(tensor) for tensor in (dy, *states)],
         (0, 0, 0) if dy is None else dy.stride()[:3],
         [tensor.data_ptr() if tensor.numel() else 0 for tensor in out],
@@ -198,6 +225,7 @@ def _backward_fake(kind: str, _dy: Any, _dh_n: Any, _dc_n: Any, *arguments: Any)
 
 def _setup_context(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
     ctx.kind, *tensors, ctx.reverse, _ = inputs
+    ctx.segment = None
     ctx.set_materialize_grads(False)  # a layer whose last state alone is used has no dy to read
     ctx.save_for_backward(*tensors, output[3])
 
@@ -210,7 +238,7 @@ def _differentiate(
     _: Tensor | None,
     deltas: DeltaNorms | None = None,
 ) -> tuple[Tensor | None, ...]:
-    *tensors, reserve = ctx.saved_tensors
+    *tensors, kept = ctx.saved_tensors
     inputs = Inputs(*tensors)
     needed = ctx.needs_input_grad[1 : 1 + _DIFFERENTIABLE]
     outer = (dy, dh_n, dc_n if _has_c(ctx.kind) else None)
@@ -221,10 +249,14 @@ def _differentiate(
         noise = StepNoise(*inputs[_DIFFERENTIABLE:])
         grads = differentiable_gradients(ctx.kind, inputs[:_DIFFERENTIABLE], ctx.reverse, needed, outer, noise)
     else:
-        hidden = is_watched(*outer) or any(map(is_batched_gradient, outer))
-        backward = torch.ops.throughtime.recurrent_backward if hidden else _backward
         norms = deltas is not None
-        dx, *others, of_h, of_c = backward(ctx.kind, *outer, *inputs, reserve, ctx.reverse, needed[0], norms)
+        if is_watched(*outer) or any(map(is_batched_gradient, outer)):
+            # which knows no segments: it runs the whole forward again
+            kept = kept if ctx.segment is None else kept.new_empty(0)
+            backward = torch.ops.throughtime.recurrent_backward
+        else:
+            backward = partial(_backward, segment=ctx.segment)
+        dx, *others, of_h, of_c = backward(ctx.kind, *outer, *inputs, kept, ctx.reverse, needed[0], norms)
         if deltas is not None:
             deltas.h, deltas.c = of_h, of_c if _has_c(ctx.kind) else None
         grads = [grad if need else None for grad, need in zip((dx, None, *others), needed, strict=True)]
@@ -236,15 +268,17 @@ class _Recurrent(torch.autograd.Function):
 
     @staticmethod
     def forward(ctx: Any, *arguments: Any) -> tuple[Tensor, ...]:
-        *inputs, ctx.deltas = arguments
-        output = _forward(*inputs)
+        *inputs, segment, outputs, ctx.deltas = arguments
+        output = _forward(*inputs, segment=segment, outputs=outputs)
         _setup_context(ctx, tuple(inputs), output)
+        ctx.segment = segment
         return output[:3]
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor | None) -> tuple[Tensor | None, ...]:
         dy, dh_n, dc_n = grads
-        return (*_differentiate(ctx, dy, dh_n, dc_n, None, ctx.deltas), None)
+        dy = None if dy is None or dy.shape[1] == 0 else dy  # of outputs that were not wanted
+        return (*_differentiate(ctx, dy, dh_n, dc_n, None, ctx.deltas), None, None, None)
 
 
 _registry.register_fake("throughtime::recurrent", _forward_fake, lib=_library)
@@ -274,9 +308,11 @@ def recurrent(
     reverse: bool = False,
     noise: StepNoise = NO_NOISE,
     deltas: DeltaNorms | None = None,
+    segment: int | None = None,
+    outputs: bool = True,
 ) -> tuple[Tensor, ...]:
     """Run the op on the C++ kernels; arguments and results as in ``dispatch.recurrent``, without unit weights."""
-    check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise)
+    check_arguments(kind, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise, segment=segment)
     _check_kernel(kind)
     compiled()
     c0, zoneout_c = (c0, noise.zoneout_c) if _has_c(kind) else (None, None)
@@ -286,11 +322,12 @@ def recurrent(
     if is_watched(*tensors):
         if deltas is not None:
             raise RuntimeError("the norms of deltas need a call that no transform, compiler or tensor subclass watches")
-        results = torch.ops.throughtime.recurrent(kind, *tensors, reverse, keep)
+        y, *ends = torch.ops.throughtime.recurrent(kind, *tensors, reverse, keep)
+        results = (y if outputs else y[:, :0], *ends)
     elif keep:
-        results = _Recurrent.apply(kind, *tensors, reverse, keep, deltas)  # type: ignore[no-untyped-call]
+        results = _Recurrent.apply(kind, *tensors, reverse, keep, segment, outputs, deltas)  # type: ignore[no-untyped-call]
     else:
-        results = _forward(kind, *tensors, reverse, keep)
+        results = _forward(kind, *tensors, reverse, keep, outputs=outputs)
     return results[:3] if _has_c(kind) else results[:2]
 
 
@@ -328,6 +365,7 @@ def forward_alone(
     getattr(compiled(), f"forward_{SUFFIX[x.dtype]}")(
         kind,
         False,
+        0,
         (1, time, batch, channels, hidden),
         x.data_ptr() or address(x),
         (0, *x.stride()),

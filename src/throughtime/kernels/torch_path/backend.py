@@ -44,11 +44,13 @@ class TorchBackend(Backend):
         noise: StepNoise = NO_NOISE,
         unit_weights: Sequence[Tensor] = (),
         deltas: DeltaNorms | None = None,
+        segment: int | None = None,
+        outputs: bool = True,
     ) -> tuple[Tensor, ...]:
         """A loop over the steps."""
-        check_arguments(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise, unit_weights)
+        check_arguments(cell, x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, noise, unit_weights, segment)
         tensors = x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0
-        return reference.recurrent(cell, *tensors, reverse, noise, unit_weights, deltas)
+        return reference.recurrent(cell, *tensors, reverse, noise, unit_weights, deltas, segment, outputs)
 
     def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """One product per member, its sides padded."""
