@@ -1,4 +1,4 @@
-"""The exceptions and the warning of throughtime, each exception also the built-in one that a caller would expect.
+"""The exceptions and the warnings of throughtime, each exception also the built-in one that a caller would expect.
 
 A message reads "<what> needs <rule>, got <value>" and ends with the cure when there is one.
 """
@@ -14,6 +14,10 @@ class DataError(ThroughtimeError, ValueError):
 
 class DataWarning(UserWarning):
     """Data that are used, but perhaps not as was meant; the message names what was seen, and the cure."""
+
+
+class FlowWarning(UserWarning):
+    """A gradient that vanishes or explodes on its way through time; training goes on. The message says whose, where."""
 
 
 class ParameterError(ThroughtimeError, ValueError):

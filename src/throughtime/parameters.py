@@ -134,6 +134,10 @@ class NetworkParameters(TypedDict, total=False):
     batch_size: Annotated[int, Option(32, "series per step of the optimizer", at_least=1, at_most=1_000_000_000)]
     max_epochs: Annotated[int, Option(40, "passes over the training series", at_least=1)]
     clip_norm: Annotated[float | None, Option(1.0, "largest norm of the gradient; none leaves it alone", above=0)]
+    clip_value: Annotated[
+        float | None,
+        Option(None, "largest size of each element of the gradient, before clip_norm; none leaves it alone", above=0),
+    ]
     early_stopping: Annotated[
         bool, Option(False, "stop when an inner validation split no longer gains, and keep the best weights")
     ]
@@ -170,6 +174,11 @@ class NetworkParameters(TypedDict, total=False):
     device: Annotated[
         str, Option("cpu", "torch device; results are bitwise reproducible in any batch of members on the CPU only")
     ]
+    monitor: Annotated[
+        Literal["flow", "flow-every-step"] | None,
+        Option(None, "what is kept of gradients through time while training: flow, small probes every 25 steps; "
+               "flow-every-step, the gradients of each step too; none, nothing"),
+    ]  # fmt: skip
     verbose: Annotated[int, Option(0, "1 shows the progress of training", at_least=0)]
 
 
@@ -225,7 +234,7 @@ class RegressorArguments(RegressorParameters, ModuleParameters, total=False):
 #: What a module of the user's own decides itself.
 BUILT_IN_ONLY = ("cell", "nonlinearity", "hidden_size", "num_layers", "bidirectional", "pooling", "dropout",
                  "variational_dropout", "recurrent_dropout", "candidate_dropout", "zoneout", "cell_zoneout",
-                 "init")  # fmt: skip
+                 "init", "monitor")  # fmt: skip
 
 
 #: Names of earlier versions, which still work for one, and those that took their places.

@@ -1,9 +1,15 @@
-"""Gradients are clipped member by member."""
+"""Gradients are clipped member by member, by norm and by value."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
+from test_lockstep import NET, RECIPE, Data, PlainLoop
+from test_passes import assert_same_results
 
-from throughtime.training.clipping import clip_by_norm
+from throughtime.training import train
+from throughtime.training.clipping import clip_by_norm, clip_by_value
 
 # float64; torch divides by the norm plus 1e-6, which is no part of the formula
 TORCHS = {"rtol": 1e-5, "atol": 0}
@@ -68,3 +74,60 @@ def test_a_members_norm_has_the_same_bits_in_any_company_and_with_zeros_appended
         alone = grads[m : m + 1].clone()
         assert torch.equal(clip_by_norm(alone, limits[m : m + 1])[0], norms[m])
         assert torch.equal(alone[0], together[m])
+
+
+def test_each_member_is_clipped_to_its_own_value_as_by_torch():
+    torch.manual_seed(0)
+    grads = torch.randn(4, 30, dtype=torch.float64) * 3
+    grads[2, 3], grads[3, 5] = torch.nan, torch.inf
+    limits = torch.tensor([1.0, 100.0, 0.5, torch.inf], dtype=torch.float64)
+    clipped = grads.clone()
+    larger, norms = clip_by_value(clipped, limits)
+    for m in range(4):
+        parameter = torch.zeros(30, dtype=torch.float64, requires_grad=True)
+        parameter.grad = grads[m].clone()
+        torch.nn.utils.clip_grad_value_([parameter], limits[m].item())
+        assert torch.equal(clipped[m].nan_to_num(7), parameter.grad.nan_to_num(7))
+    assert larger.tolist() == [True, False, True, False]
+    torch.testing.assert_close(norms[:2], grads[:2].norm(dim=1), rtol=1e-14, atol=0)  # float64
+
+
+@pytest.mark.usefixtures("either_path")
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_a_step_clips_by_value_and_then_by_norm_as_a_loop_in_torch(cell):
+    data, net = Data(), replace(NET, cell=cell)
+    recipe = replace(RECIPE, optimizer="sgd", batch_size=64)
+    member = data.member(seed=1, max_epochs=1, momentum=0.0, lr=0.1, clip_value=0.02, clip_norm=0.05)
+    (trained,) = train(net, recipe, data.inputs, [member])
+    loop = PlainLoop(data, net, recipe, member)
+    _, objective = loop.objective(np.arange(41))
+    objective.backward()
+    weights = list(loop.named.values())
+    norm = torch.cat([weight.grad.flatten() for weight in weights]).norm().item()
+    assert max(weight.grad.abs().max() for weight in weights) > 0.02
+    torch.nn.utils.clip_grad_value_(weights, 0.02)
+    limited = torch.cat([weight.grad.flatten() for weight in weights]).norm().item()
+    assert limited > 0.05
+    for name, weight in loop.named.items():
+        expected = weight - 0.1 * weight.grad * (0.05 / limited)
+        # float64; the sums of a batch are taken in another order
+        torch.testing.assert_close(trained.weights[name], expected.detach(), rtol=1e-10, atol=1e-13)
+    (record,) = trained.history
+    assert record.gradient_norm == pytest.approx(norm, rel=1e-10)
+    assert record.clipped == 1.0
+
+
+@pytest.mark.usefixtures("either_path")
+def test_a_member_clipped_by_value_is_the_same_in_company_and_does_not_touch_its_neighbors():
+    data = Data()
+    members = [
+        data.member(seed=seed, max_epochs=3, clip_value=value, noise=noise)
+        for seed, (value, noise) in enumerate(
+            [(0.01, {}), (torch.inf, {}), (torch.inf, {"zoneout": 0.1}), (0.05, {"zoneout": 0.1})]
+        )
+    ]
+    together = train(NET, RECIPE, data.inputs, members)
+    assert_same_results(together, [train(NET, RECIPE, data.inputs, [member])[0] for member in members])
+    assert together[0].history[0].clipped == 1.0
+    assert together[1].history[0].clipped == 0.0
+    assert together[1].history != train(NET, RECIPE, data.inputs, [replace(members[1], clip_value=0.01)])[0].history

@@ -17,7 +17,7 @@ from throughtime.nn.recurrence import ending, layer_directions
 from throughtime.training import Member, Recipe, Trained, passes, train
 from throughtime.training.batches import dropout_masks, epoch_order, noise_masks
 from throughtime.training.group import stack_members
-from throughtime.training.observers import Observer, StepRecord
+from throughtime.training.observers import Observer, StepRecord, Watch
 from throughtime.training.optimizers import Optimizer
 
 NEEDS = frozenset({"tensor_gradient_norms", "state_gradient_norms"})
@@ -27,9 +27,8 @@ needs_native = pytest.mark.skipif(not native_available(), reason="installed with
 
 
 class Listener(Observer):
-    needs = NEEDS
-
-    def __init__(self) -> None:
+    def __init__(self, needs: Any = NEEDS) -> None:
+        self.needs = needs
         self.records: list[StepRecord] = []
 
     def on_step(self, record: StepRecord) -> None:
@@ -45,9 +44,9 @@ def records_of(
     weights = group.layout.flatten([torch.stack([start[name] for start in starts]) for name in group.layout.shapes])
     optimizer = Optimizer(recipe.optimizer, group.decay(), torch.zeros(len(members), dtype=recipe.dtype))
     lr = torch.full((len(members),), 1e-3, dtype=recipe.dtype)
-    records: list[StepRecord] = []
-    passes.run_pass(group, weights, optimizer, epoch, lr, needs, records.append)
-    return records
+    listener = Listener(needs)
+    passes.run_pass(group, weights, optimizer, epoch, lr, Watch((listener,)))
+    return listener.records
 
 
 def step_of(cell: str, gates_x: Tensor, gates_h: Tensor, h: Tensor, c: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:

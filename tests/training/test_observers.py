@@ -104,9 +104,9 @@ def test_only_what_somebody_hears_of_is_asked_for(observers, needs, heard, monke
     run_pass = lockstep.run_pass
 
     def noted(*arguments):
-        *plain, needs, on_step = arguments
-        asked.append((needs, on_step is not None))
-        return run_pass(*plain, frozenset(), on_step)
+        watch = arguments[-1]
+        asked.append((watch.needs, bool(watch.listening)))
+        return run_pass(*arguments)
 
     monkeypatch.setattr(lockstep, "run_pass", noted)
     data = Data()

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import torch
 from test_lockstep import NET, RECIPE, Data
+from test_measurements import Listener
 
 from throughtime.kernels import native_available
 from throughtime.kernels.native import NativeBackend
 from throughtime.training import Trained, passes, train
 from throughtime.training.group import stack_members
+from throughtime.training.observers import Watch
 from throughtime.training.optimizers import Optimizer
 
 needs_native = pytest.mark.skipif(not native_available(), reason="installed without the C++ kernels")
@@ -70,14 +72,18 @@ def test_a_neighbor_with_noise_takes_no_whole_step_from_the_others(monkeypatch):
 @pytest.mark.usefixtures("either_path")
 @pytest.mark.parametrize("drawn", NOISES, ids=str)
 def test_records_name_every_member_once_a_step(drawn):
-    data, heard = Data(), []
+    data, listener = Data(), Listener()
     members = [data.member(seed=0), data.member(np.arange(20), seed=1, **drawn), data.member(seed=2)]
     group = stack_members(NET, RECIPE, data.inputs, members)
     weights = torch.zeros(3, group.layout.width, dtype=RECIPE.dtype)
     optimizer = Optimizer("adam", group.decay(), torch.zeros(3, dtype=RECIPE.dtype))
     lr = torch.full((3,), 0.01, dtype=RECIPE.dtype)
-    result, active = passes.run_pass(group, weights, optimizer, 0, lr, on_step=heard.append)
-    seen = {(record.step, m): record.gradient_norms[at] for record in heard for at, m in enumerate(record.members)}
+    result, active, _ = passes.run_pass(group, weights, optimizer, 0, lr, Watch((listener,)))
+    seen = {
+        (record.step, m): record.gradient_norms[at]
+        for record in listener.records
+        for at, m in enumerate(record.members)
+    }
     for step, m in np.argwhere(active.numpy()):
         assert seen[step, m] == result.norms[step, m]
     assert len(seen) >= int(active.sum())

@@ -23,7 +23,8 @@ from throughtime.estimators.targets import observed_pairs, steps_like
 from throughtime.estimators.tasks import Task
 from throughtime.estimators.trained import Module, TrainedNetwork
 from throughtime.parameters import declared, renamed
-from throughtime.records import EpochRecord
+from throughtime.records import EpochRecord, Records
+from throughtime.stability import FlowRecord
 
 C = TypeVar("C", bound=type)
 
@@ -63,6 +64,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         The trained network, a plain ``torch.nn.Module`` called with ``(x, lengths)``.
     history_
         One ``EpochRecord`` an epoch (``pandas.DataFrame(estimator.history_)`` works).
+    flow_
+        With ``monitor``, how large gradients were at each lag: `throughtime.stability.FlowRecord`, in order.
     best_epoch_
         The epoch whose weights were kept, with early stopping; else ``None``.
     random_state_
@@ -84,6 +87,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     task: Task
     network_: TrainedNetwork
     history_: list[EpochRecord]
+    flow_: Records[FlowRecord]
     best_epoch_: int | None
     random_state_: int
     n_features_in_: int
@@ -160,7 +164,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             When the loss or the weights stop being finite.
         """
         learned = execute(Fit(self, Problem([self], X, y, sample_weight, groups)))
-        for name in NAMES:  # those of an earlier fit
+        for name in (*NAMES, "flow_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
         self.__dict__.update(learned)
         return self

@@ -26,7 +26,9 @@ from throughtime.records import EpochProgress
 from throughtime.training import (
     EVALUATION_ROWS,
     EpochReports,
+    EveryStepFlowMonitor,
     Executor,
+    FlowMonitor,
     Job,
     Observer,
     Perturbation,
@@ -34,9 +36,12 @@ from throughtime.training import (
     predict,
     shown,
     train_jobs,
+    watch_of,
 )
 
 E = TypeVar("E", bound=Estimator)
+
+_MONITORS: dict[str, type[FlowMonitor]] = {"flow": FlowMonitor, "flow-every-step": EveryStepFlowMonitor}
 
 
 def fit_members(
@@ -135,6 +140,7 @@ def fit_requests(
     -------
     The attributes that each fitted estimator has, in order; for a member that failed, its exception.
     """
+    watch_of(observers)
     results: list[Any] = [None] * len(requests)
     together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
     pools = pools_of([(request.problem.X, request.problem.forecast_key) for request in requests])
@@ -148,13 +154,17 @@ def fit_requests(
     jobs = [job for (pool, *_), members in together.items() for job in _jobs_of(members, pool, memory_budget)]
     ready = dict(one for members in together.values() for one in members)
     title = type(requests[0].estimator).__name__ if requests else ""
+    monitored = {name: [m for m, one in ready.items() if one.monitor == name] for name in _MONITORS}
+    monitors = {name: _MONITORS[name](members) for name, members in monitored.items() if members}
     with shown(title, verbose or any(request.estimator.verbose for request in requests), on_epoch) as report:
         reports = [] if report is None else [EpochReports(report, len(jobs))]
-        finished = train_jobs(jobs, observers=[*reports, *observers], executor=executor)
+        finished = train_jobs(jobs, observers=[*reports, *monitors.values(), *observers], executor=executor)
         for job, all_trained in zip(jobs, finished, strict=True):
             assert job.places is not None
             for number, trained in zip(job.places, all_trained, strict=True):
-                results[number] = trained.failure or learned_by(ready[number], trained)
+                monitor = monitors.get(ready[number].monitor or "")
+                flow = {} if monitor is None else {"flow_": monitor.records(number)}
+                results[number] = trained.failure or learned_by(ready[number], trained) | flow
     return results
 
 

@@ -32,7 +32,7 @@ _REGRESSOR = ("target_mean_", "target_scale_")
 _SCALING = ("shift", "scale")
 
 #: Parameters that runs of earlier versions do not have, and what they were.
-_ADDED = {"nonlinearity": "tanh"}
+_ADDED = {"nonlinearity": "tanh", "clip_value": None, "monitor": None}
 #: Fields of `EpochRecord` by what earlier versions called them.
 _RENAMED = {"watched_loss": "eval_loss"}
 

@@ -1,5 +1,6 @@
 """A member made ready to train: its own series scaled and encoded, its network and recipe chosen."""
 
+import math
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -31,6 +32,7 @@ class Prepared:
     masked: bool
     member: Member
     learned: dict[str, Any]
+    monitor: str | None
 
 
 def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepared:
@@ -120,7 +122,8 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         weight_decay=float(p["weight_decay"]),
         momentum=float(p["momentum"]),
         dropout=float(p["dropout"]),
-        clip_norm=float("inf") if p["clip_norm"] is None else float(p["clip_norm"]),
+        clip_norm=math.inf if p["clip_norm"] is None else float(p["clip_norm"]),
+        clip_value=math.inf if p["clip_value"] is None else float(p["clip_value"]),
         max_epochs=int(p["max_epochs"]),
         patience=int(p["patience"]) if p["early_stopping"] else None,
         validation=None if validation is None else sample_of(validation),
@@ -139,7 +142,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         "n_steps_": problem.n_steps,
         "n_features_in_": problem.X.n_channels if problem.n_steps is None else problem.n_steps,
     }
-    return Prepared(net, recipe, masked, member, learned | coding.learned | problem.names)
+    return Prepared(net, recipe, masked, member, learned | coding.learned | problem.names, p["monitor"])
 
 
 def _inner_split(

@@ -51,6 +51,8 @@ class StepMember(Protocol):
     def noise(self) -> Mapping[str, object]: ...  # noqa: D102
     @property
     def perturbations(self) -> Sequence[object]: ...  # noqa: D102
+    @property
+    def clip_value(self) -> float: ...  # noqa: D102
 
 
 class Backend(ABC):

@@ -153,8 +153,7 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
         for key, parameter in part.named_parameters(recurse=False):
             if is_lazy(parameter):
                 raise ParameterError(f"model needs its weights, got {key}{where} without a shape; call the model once")
-            weights = parameter.detach() if dtype is None else _cast(parameter.detach(), dtype)
-            memo[id(parameter)] = nn.Parameter(weights, parameter.is_floating_point())
+            memo[id(parameter)] = nn.Parameter(_cast(parameter, dtype), parameter.is_floating_point())
     try:
         copied = copy.deepcopy(model, memo)
     except Exception as error:
@@ -178,7 +177,7 @@ def _cast(x: Any, dtype: torch.dtype | None) -> Any:
         return x if dtype is None else x.to(dtype)
     if not isinstance(x, Tensor):
         return x
-    x = x.detach()
+    x = x.detach().clone() if x.is_inference() else x.detach()  # no graph can hold a tensor of inference mode
     return x.to(dtype) if dtype is not None and x.is_floating_point() else x
 
 

@@ -8,7 +8,7 @@ from throughtime.study.files import run_facts, run_files
 from throughtime.study.flow import FlowReport, flow_files, reach_in_words, report_flow
 from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, plan, set_aside_in_words
-from throughtime.study.results import Fold, StudyMember, Table
+from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
 from throughtime.study.scores import (
     Metrics,
@@ -29,6 +29,7 @@ __all__ = [
     "DataFacts",
     "FlowReport",
     "Fold",
+    "MemberFlow",
     "Metrics",
     "ModelScores",
     "Plan",

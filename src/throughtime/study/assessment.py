@@ -24,6 +24,7 @@ from throughtime.generalization import (
 )
 from throughtime.records import EpochProgress, Record
 from throughtime.study.scores import ModelScores, Scorers, pooled_score, score_of, score_table
+from throughtime.training import FlowMonitor
 
 
 @dataclass(frozen=True, repr=False)
@@ -75,6 +76,10 @@ def assess(
     everything = np.arange(len(X))
     n_folds = len(splits)
     members = [estimator for estimator in estimators for _ in splits] + list(estimators)
+    # Of a network of all series that no monitor looks at, how far its gradients reach in the end.
+    refitted = range(n_folds * len(estimators), len(members))
+    unmonitored = [m for m in refitted if members[m].monitor is None and members[m].module is None]
+    last_look = FlowMonitor(unmonitored, every=None, warn=False)
     fitted = fit_members(
         members,
         X,
@@ -85,7 +90,12 @@ def assess(
         groups=groups,
         on_epoch=on_epoch,
         memory_budget=memory_budget,
+        observers=[last_look] if unmonitored else [],
     )
+    for m in unmonitored:
+        refit = fitted[m]
+        if not isinstance(refit, Exception):
+            refit.flow_ = last_look.records(m)
     folds = [fitted[s * n_folds : (s + 1) * n_folds] for s in range(len(estimators))]
     refits = fitted[len(estimators) * n_folds :]
     held_out = [_predictions(seed, X, y, [rows for _, rows in splits]) for seed in folds]

@@ -17,16 +17,21 @@ from throughtime.data import describe
 from throughtime.displays import (
     CalibrationDisplay,
     ConfusionMatrixDisplay,
+    FlowMonitorDisplay,
     PredictionsDisplay,
     SearchDisplay,
     TrainingCurvesDisplay,
 )
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, to_plain
+from throughtime.stability import flow_to_arrays
 from throughtime.storage import arrays_to_bytes, json_to_bytes
 from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.results import Results, Table
 from throughtime.study.searching import Ranking, varied
 from throughtime.study.tables import curves_of, out_of_fold_of, predictions_on_test, search_table, table_bytes
+
+#: Gradients through time of the networks that have records of them.
+FLOW = "flow.safetensors"
 
 
 def run_files(results: Results) -> dict[str, bytes]:
@@ -59,6 +64,8 @@ def run_files(results: Results) -> dict[str, bytes]:
             files[f"{name}.csv"] = table_bytes(table, "csv", data.X.time_zone)
             pictures = _class_pictures if is_classifier(results.estimator) else _value_pictures
             files |= pictures(name, table, results)
+    if results.flow:
+        files |= _flow_files(results)
     return files if results.search is None else files | _search_files(results.search, results)
 
 
@@ -104,7 +111,7 @@ def _members(results: Results) -> tuple[list[dict[str, Any]], dict[str, ndarray]
     listed: list[dict[str, Any]] = []
     arrays: dict[str, ndarray] = {}
     for member in results.members:
-        prefix = f"seed{member.seed}.{'refit' if member.fold is None else f'fold{member.fold}'}"
+        prefix = prefix_of(member.seed, member.fold)
         entry: dict[str, Any] = {"prefix": prefix, "seed": member.seed, "fold": member.fold}
         if member.estimator is None:
             listed.append(entry | {"failure": member.failure})
@@ -113,6 +120,25 @@ def _members(results: Results) -> tuple[list[dict[str, Any]], dict[str, ndarray]
         listed.append(entry | facts)
         arrays |= {f"{prefix}.{name}": value for name, value in weights.items()}
     return listed, arrays
+
+
+def prefix_of(seed: int, fold: int | None) -> str:
+    """What the names of a network's arrays begin with."""
+    return f"seed{seed}.{'refit' if fold is None else f'fold{fold}'}"
+
+
+def _flow_files(results: Results) -> dict[str, bytes]:
+    """Gradients through time of every network that has records, and a picture where a monitor made some."""
+    arrays = {
+        f"{prefix_of(flow.seed, flow.fold)}.{name}": array
+        for flow in results.flow
+        for name, array in flow_to_arrays(flow.records).items()
+    }
+    files = {FLOW: arrays_to_bytes(arrays)}
+    probed = [flow for flow in results.flow if any(record.kind == "probe" for record in flow.records)]
+    if probed:
+        files["flow.png"] = picture_bytes(FlowMonitorDisplay(probed[-1].records))
+    return files
 
 
 def _curves_display(results: Results) -> TrainingCurvesDisplay:

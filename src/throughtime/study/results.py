@@ -9,6 +9,7 @@ from throughtime.data import Dataset
 from throughtime.estimators import SequenceEstimator
 from throughtime.generalization import Finding, Split
 from throughtime.records import Record, Records
+from throughtime.stability import FlowRecord
 from throughtime.study.assessment import Assessment
 from throughtime.study.scores import Metrics, fold_sizes
 from throughtime.study.searching import Ranking
@@ -35,6 +36,15 @@ class StudyMember(Record):
     fold: int | None
     estimator: SequenceEstimator | None
     failure: str | None = None
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class MemberFlow(Record):
+    """What was measured of one network's gradients through time; of all series where ``fold`` is ``None``."""
+
+    seed: int
+    fold: int | None
+    records: Records[FlowRecord]
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -90,6 +100,15 @@ class Results:
             else StudyMember(seed, fold, member)
             for seed, (folds, refit) in enumerate(zip(self.assessment.folds, self.assessment.refits, strict=True))
             for fold, member in [*enumerate(folds), (None, refit)]
+        ]
+
+    @property
+    def flow(self) -> list[MemberFlow]:
+        """Gradients through time, of every network with a monitor and of those trained on all series."""
+        return [
+            MemberFlow(member.seed, member.fold, member.estimator.flow_)
+            for member in self.members
+            if member.estimator is not None and getattr(member.estimator, "flow_", ())
         ]
 
     @property

@@ -10,9 +10,11 @@ from throughtime import storage
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, from_plain
 from throughtime.generalization import Finding
 from throughtime.records import Records
+from throughtime.stability import flow_from_arrays
 from throughtime.study import contents
 from throughtime.study.contents import DataFacts
-from throughtime.study.results import Fold, StudyMember, Table
+from throughtime.study.files import FLOW
+from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.scores import Metrics, Score, summary_of
 
 
@@ -127,6 +129,21 @@ class Run:
             estimator = from_plain(facts, weights, f"{source}: {entry.prefix}", *self._code)
             members.append(StudyMember(entry.seed, entry.fold, estimator))
         return members
+
+    @cached_property
+    def flow(self) -> list[MemberFlow]:
+        """Gradients through time, of every network with a monitor and of those of all series; none in early runs."""
+        if FLOW not in self.names:
+            return []
+        arrays, source = self._files.arrays(FLOW), str(self.directory / FLOW)
+        value, names = self._json("members.json")
+        found = []
+        for entry in contents.member_entries_of(value, names):
+            own = contents.member_arrays(arrays, entry.prefix)
+            if own:
+                records = flow_from_arrays(own, f"{source}: {entry.prefix}")
+                found.append(MemberFlow(entry.seed, entry.fold, records))
+        return found
 
     @property
     def estimators(self) -> list[SequenceEstimator]:

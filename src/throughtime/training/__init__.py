@@ -3,10 +3,12 @@
 from throughtime.training.batches import row_by_row
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
+from throughtime.training.flow_monitor import EveryStepFlowMonitor, FlowMonitor
 from throughtime.training.lockstep import starting_weights, train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
-from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord
+from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord, watch_of
 from throughtime.training.perturbations import Perturbation
+from throughtime.training.probes import Probe
 from throughtime.training.progress import EpochReports, Report, shown
 from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed, stream
@@ -14,7 +16,9 @@ from throughtime.training.streams import Purpose, derived_seed, stream
 __all__ = [
     "EVALUATION_ROWS",
     "EpochReports",
+    "EveryStepFlowMonitor",
     "Executor",
+    "FlowMonitor",
     "GroupState",
     "Inputs",
     "Job",
@@ -24,6 +28,7 @@ __all__ = [
     "MemberState",
     "Observer",
     "Perturbation",
+    "Probe",
     "Purpose",
     "Recipe",
     "Report",
@@ -40,4 +45,5 @@ __all__ = [
     "stream",
     "train",
     "train_jobs",
+    "watch_of",
 ]

@@ -41,6 +41,7 @@ class Group:
     shift: Float[Tensor, "member channel"]
     scale: Float[Tensor, "member channel"]
     clip_norms: Float[Tensor, "member"]
+    clip_values: Float[Tensor, "member"]
 
     @cached_property
     def training_data(self) -> TrainingData:
@@ -103,6 +104,7 @@ def stack_members(
         shift=_tensor([member.shift for member in members], recipe, source),
         scale=_tensor([member.scale for member in members], recipe, source),
         clip_norms=_tensor([member.clip_norm for member in members], recipe, recipe.dtype),
+        clip_values=_tensor([member.clip_value for member in members], recipe, recipe.dtype),
     )
 
 

@@ -22,7 +22,7 @@ from throughtime.training.evaluation import evaluate
 from throughtime.training.group import Group, stack_members
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import Inputs, Member, Recipe, Trained
-from throughtime.training.observers import Measurement, Observer, StepRecord
+from throughtime.training.observers import Observer, Watch, watch_of
 from throughtime.training.optimizers import Optimizer
 from throughtime.training.passes import run_pass
 from throughtime.training.perturbed_steps import check_perturbations
@@ -50,7 +50,7 @@ def train(
     inputs
         The series that all of them take their samples from.
     observers
-        Called after each step and each epoch.
+        Called after each step and each epoch, and at probes.
     state
         Where an earlier run of the same members stood; it goes on from there, bit for bit as if it had not ended. The
         state itself is left as it is.
@@ -65,9 +65,10 @@ def train(
     Raises
     ------
     ParameterError
-        For a state of other members, or of another network, recipe or inputs; for a perturbation that gives what does
-        not fit.
+        For a state of other members, or of another network, recipe or inputs; for observers that are none or ask for
+        what there is not; for a perturbation that gives what does not fit.
     """
+    watch = watch_of(observers)
     check_perturbations(members)
     digests = cache(partial(digests_of, net, recipe, inputs, members))
     places = range(len(members)) if places is None else places
@@ -81,20 +82,21 @@ def train(
         with one_thread():
             group = stack_members(net, recipe, inputs, [members[m] for m in running], [places[m] for m in running])
             state = state or _first_state(group, digests)
-            _train_on(group, state, observers)
+            _train_on(group, state, observers, watch)
     assert state is not None
     return [member.result for member in state.members if member.result is not None]
 
 
-def _train_on(group: Group, state: GroupState, observers: Sequence[Observer]) -> None:
+def _train_on(group: Group, state: GroupState, observers: Sequence[Observer], watch: Watch) -> None:
     """Train the group's members, who are those that the state has running, until all have ended."""
     optimizer = Optimizer(
         group.recipe.optimizer, group.decay(), group.tensor([m.momentum for m in group.members]), state.optimizer
     )
-    needs, on_step = _asked(observers)
     while group.members:
-        _run_epoch(group, state, optimizer, needs, on_step)
+        _run_epoch(group, state, optimizer, watch)
+        own = [state.members[m] for m in state.running]
         keep = _finish(group, state)
+        watch.on_end(group, own)
         if len(keep) < len(group.members):
             at = torch.tensor(keep, dtype=torch.long, device=state.weights.device)
             state.weights = state.weights[at]
@@ -103,21 +105,6 @@ def _train_on(group: Group, state: GroupState, observers: Sequence[Observer]) ->
         state.optimizer = optimizer.state
         for observer in observers:
             observer.on_epoch(state)
-
-
-def _asked(
-    observers: Sequence[Observer],
-) -> tuple[frozenset[Measurement], Callable[[StepRecord], None] | None]:
-    """What the observers need of a step, and who hears of it; nobody where none overrides ``on_step``."""
-    listening = [observer for observer in observers if type(observer).on_step is not Observer.on_step]
-    if not listening:
-        return frozenset(), None
-
-    def on_step(record: StepRecord) -> None:
-        for observer in listening:
-            observer.on_step(record)
-
-    return frozenset[Measurement]().union(*(observer.needs for observer in listening)), on_step
 
 
 def _first_state(group: Group, digests: Callable[[], Mapping[str, Any]]) -> GroupState:
@@ -177,16 +164,15 @@ def _run_epoch(
     group: Group,
     state: GroupState,
     optimizer: Optimizer,
-    needs: frozenset[Measurement],
-    on_step: Callable[[StepRecord], None] | None,
+    watch: Watch,
 ) -> None:
     """Take every member through its training series once, then measure."""
     epoch, running = state.epoch, [state.members[m] for m in state.running]
     rates = [member.schedule.lr(epoch) for member in running]
-    result, active = run_pass(group, state.weights, optimizer, epoch, group.tensor(rates), needs, on_step)
+    result, active, was_clipped = run_pass(group, state.weights, optimizer, epoch, group.tensor(rates), watch)
     taken = active.sum(0)
     norm_sums = ordered_sum(torch.where(active, result.norms.double(), 0), 0)
-    clip_sums = ordered_sum((active & (result.norms > group.clip_norms)).double(), 0)
+    clip_sums = ordered_sum(was_clipped.double(), 0)
     losses, norms, clipped = result.loss_sums / result.weight_sums, norm_sums / taken, clip_sums / taken
     validation_losses = _losses(group, state.weights, "validation")
     eval_losses = _losses(group, state.weights, "eval")

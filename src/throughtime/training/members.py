@@ -1,5 +1,6 @@
 """What the loop trains on: the inputs all members share, and what each member brings of its own."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -74,6 +75,8 @@ class Member:
     #: only the rates above zero
     noise: NoiseRates = field(default_factory=NoiseRates)
     perturbations: tuple[Perturbation, ...] = ()
+    #: the largest size of an element of the gradient, before `clip_norm`
+    clip_value: float = math.inf
 
 
 @dataclass(frozen=True)

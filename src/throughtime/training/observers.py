@@ -1,16 +1,21 @@
-"""Who watches training: what an observer may ask for, and what it is handed after each step and each epoch.
+"""Who watches training: what an observer may ask for, and what it is handed at steps, at probes and after epochs.
 
 Watching changes neither path nor bits, and what no observer needs is not computed.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal, get_args
 
+import numpy as np
 from jaxtyping import Bool, Float, Float64, Int
+from numpy import ndarray
 from torch import Tensor
 
-from throughtime.training.state import GroupState
+from throughtime.errors import ParameterError
+from throughtime.training.group import Group
+from throughtime.training.probes import Probe, probe_before, probe_of_ended, probed_steps
+from throughtime.training.state import GroupState, MemberState
 
 #: What is computed only where an observer needs it.
 Measurement = Literal["tensor_gradient_norms", "state_gradient_norms"]
@@ -76,6 +81,9 @@ class Observer:
 
     #: What `on_step` is to find in its records.
     needs: frozenset[Measurement] = frozenset()
+    #: Steps of a member between two calls of `on_probe`, fewer where its training would have less than five; ``None``
+    #: for a call at its end alone.
+    probe_every: int | None = None
 
     def on_step(self, record: StepRecord) -> None:
         """Hear of a step.
@@ -84,5 +92,101 @@ class Observer:
         are already those after the last. Without an override no records are made.
         """
 
+    def on_probe(self, probe: Probe) -> None:
+        """Look at the members that are due, before a step of theirs; and at those that have ended, before `on_epoch`.
+
+        The first is before a member's first step, the next each ``probe_every`` of its own steps later, whatever its
+        neighbors do. The C++ kernels stop their calls there. Without an override nothing stops.
+        """
+
     def on_epoch(self, state: GroupState) -> None:
         """Hear of an epoch, after it; the state is the loop's own and goes on changing (`GroupState.copy`)."""
+
+
+@dataclass(frozen=True)
+class Watch:
+    """Which observers hear of steps and probes: those that override the method."""
+
+    listening: tuple[Observer, ...] = ()
+    probing: tuple[Observer, ...] = ()
+
+    @property
+    def needs(self) -> frozenset[Measurement]:
+        """What of a step's record is optional and needed."""
+        return frozenset[Measurement]().union(*(observer.needs for observer in self.listening))
+
+    def on_step(self, record: StepRecord) -> None:
+        """Pass a record on."""
+        for observer in self.listening:
+            observer.on_step(record)
+
+    def probes(self, group: Group, epoch: int) -> "Probes":
+        """Who looks at which members before which steps of an epoch."""
+        due = [
+            (observer, probed_steps(group, epoch, observer.probe_every))
+            for observer in self.probing
+            if observer.probe_every is not None
+        ]
+        return Probes(group, epoch, due)
+
+    def on_end(self, group: Group, states: list[MemberState]) -> None:
+        """Show the members of a group that have ended."""
+        probe = probe_of_ended(group, states) if self.probing else None
+        if probe is not None:
+            for observer in self.probing:
+                observer.on_probe(probe)
+
+
+@dataclass(frozen=True)
+class Probes:
+    """The probes of one epoch."""
+
+    group: Group
+    epoch: int
+    due: list[tuple[Observer, Bool[ndarray, "step member"]]]
+
+    @property
+    def steps(self) -> list[int]:
+        """Before which steps there are any."""
+        return sorted({step for _, due in self.due for step in np.flatnonzero(due.any(1)).tolist()})
+
+    def before(self, step: int, weights: Float[Tensor, "member weight"]) -> None:
+        """Show each observer the members that are due."""
+        for observer, due in self.due:
+            members = np.flatnonzero(due[step]).tolist()
+            if members:
+                observer.on_probe(
+                    probe_before(self.group, weights, self.epoch, step, observer.probe_every or 1).take(members)
+                )
+
+
+def watch_of(observers: Any) -> Watch:
+    """Who of the observers hears what.
+
+    Raises
+    ------
+    ParameterError
+        For what is no list of observers, and for one that needs or asks for what there is not.
+    """
+    if not isinstance(observers, list | tuple):
+        raise ParameterError(f"observers needs a list of Observer, got {observers!r}; put it in a list")
+    for observer in observers:
+        _check(observer)
+    listening = tuple(one for one in observers if type(one).on_step is not Observer.on_step)
+    return Watch(listening, tuple(one for one in observers if type(one).on_probe is not Observer.on_probe))
+
+
+def _check(observer: Any) -> None:
+    if isinstance(observer, type):
+        raise ParameterError(f"observers needs objects, got the class {observer.__name__}; call it")
+    if not isinstance(observer, Observer):
+        raise ParameterError(f"observers needs objects derived from Observer, got {observer!r}")
+    name, needs, every = type(observer).__name__, observer.needs, observer.probe_every
+    known = get_args(Measurement)
+    if not isinstance(needs, set | frozenset):
+        raise ParameterError(f"{name}.needs needs a set of {', '.join(known)}, got {needs!r}")
+    if unknown := sorted(map(repr, needs - set(known))):
+        raise ParameterError(f"{name}.needs needs some of {', '.join(known)}, got {unknown[0]}")
+    whole = isinstance(every, int | np.integer) and not isinstance(every, bool) and every >= 1
+    if not (every is None or whole):
+        raise ParameterError(f"{name}.probe_every needs a whole number of at least 1 or None, got {every!r}")

@@ -3,8 +3,8 @@
 The two give the same bits, so each member goes the way that it can, whatever its neighbors do.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 import torch
@@ -22,11 +22,12 @@ from throughtime.training.batches import (
     padded_places,
     row_by_row,
 )
+from throughtime.training.clipping import clip_by_value
 from throughtime.training.group import Group
 from throughtime.training.layout import copy_all
 from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import Batch
-from throughtime.training.observers import Measurement, StateGradientNorms, StepRecord
+from throughtime.training.observers import StateGradientNorms, StepRecord, Watch
 from throughtime.training.optimizers import Optimizer
 from throughtime.training.perturbed_steps import add_penalties, perturb_batch, perturb_masks
 
@@ -35,14 +36,8 @@ from throughtime.training.perturbed_steps import add_penalties, perturb_batch, p
 CALL_WORK = 20_000_000_000
 #: Bytes of norms and masks that one call of the kernels should write or read; one step of all members is the least.
 CALL_BYTES = 64 << 20
-
-
-@dataclass(frozen=True)
-class Watch:
-    """Who hears of each step, and what of its record is optional and needed."""
-
-    needs: frozenset[Measurement]
-    on_step: Callable[[StepRecord], None]
+#: Hears nothing.
+NOBODY = Watch()
 
 
 def run_pass(
@@ -51,39 +46,37 @@ def run_pass(
     optimizer: Optimizer,
     epoch: int,
     lr: Float[Tensor, "member"],
-    needs: frozenset[Measurement] = frozenset(),
-    on_step: Callable[[StepRecord], None] | None = None,
-) -> tuple[Pass, Bool[Tensor, "step member"]]:
+    watch: Watch = NOBODY,
+) -> tuple[Pass, Bool[Tensor, "step member"], Bool[Tensor, "step member"]]:
     """Take every member through its training series once, weights and optimizer in place.
 
     Parameters
     ----------
-    needs
-        What of the records that ``on_step`` gets is measured.
-    on_step
-        Called with a record of each step of the members that go the same way; where the backend takes whole steps, some
-        of them behind.
+    watch
+        Who gets a record of each step of the members that go the same way; where the backend takes whole steps, some
+        of them behind. And who looks at members before some of the steps.
 
     Returns
     -------
-    What came of the steps, and which of them each member took.
+    What came of the steps, which of them each member took, and in which its gradient was clipped.
     """
-    watch = None if on_step is None else Watch(needs, on_step)
     active = active_steps(group)
     if len(group.parts) == 1:
-        return _run_part(group, weights, optimizer, epoch, active, lr, watch), active
+        result, clipped = _run_part(group, weights, optimizer, epoch, active, lr, watch)
+        return result, active, clipped
     sums = weights.new_zeros(2, len(group.members), dtype=torch.float64)
-    result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
+    result, clipped = Pass(sums[0], sums[1], weights.new_zeros(active.shape)), torch.zeros_like(active)
     for members, part in group.parts:
         at = torch.tensor(members, device=weights.device)
         own_weights, own_optimizer, own_active = weights[at], optimizer.take(at), active_steps(part)
-        own = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
+        own, own_clipped = _run_part(part, own_weights, own_optimizer, epoch, own_active, lr[at], watch)
         weights[at] = own_weights
         for name, value in own_optimizer.state.items():
             optimizer.state[name][at] = value
         result.loss_sums[at], result.weight_sums[at] = own.loss_sums, own.weight_sums
         result.norms[: len(own.norms), at] = own.norms
-    return result, active
+        clipped[: len(own.norms), at] = own_clipped
+    return result, active, clipped
 
 
 def active_steps(group: Group) -> Bool[Tensor, "step member"]:
@@ -99,11 +92,14 @@ def _run_part(
     epoch: int,
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
-    watch: Watch | None,
-) -> Pass:
-    """The pass of members that all go the same way."""
-    way = fused_pass if group.fusible[0] else autograd_pass
-    return way(group, weights, optimizer, epoch_order(group.members, epoch), epoch, active, lr, watch)
+    watch: Watch,
+) -> tuple[Pass, Bool[Tensor, "step member"]]:
+    """The pass of members that all go the same way, and where a gradient was clipped."""
+    given = group, weights, optimizer, epoch_order(group.members, epoch), epoch, active, lr, watch
+    if group.fusible[0]:
+        result = fused_pass(*given)
+        return result, active & (result.norms > group.clip_norms)
+    return autograd_pass(*given)
 
 
 def fused_pass(
@@ -114,7 +110,7 @@ def fused_pass(
     epoch: int,
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
-    watch: Watch | None = None,
+    watch: Watch = NOBODY,
 ) -> Pass:
     """The pass in the backend's whole steps, in calls between which Ctrl-C is heard."""
     net, layout = group.net, group.layout
@@ -122,7 +118,7 @@ def fused_pass(
     backend = backend_for(weights.device, weights.dtype)
     steps, members, size = len(active), len(group.members), min(group.recipe.batch_size, order.shape[1])
     time = int(group.inputs.lengths[group.samples["train"].rows].max())
-    needs = frozenset[Measurement]() if watch is None else watch.needs
+    needs, probes = watch.needs, watch.probes(group, epoch)
     with_c = "c" in net.spec.states
     sums = weights.new_zeros(2, members, dtype=torch.float64)
     result = Pass(sums[0], sums[1], weights.new_zeros(active.shape))
@@ -132,8 +128,8 @@ def fused_pass(
 
     step_bytes = members * size * 8 * max(net.hidden_size, 2 * time * ("state_gradient_norms" in needs))
     at_once = max(1, min(CALL_WORK // (6 * weights.numel() * size * time), CALL_BYTES // step_bytes))
-    for first in range(0, steps, at_once):
-        call = range(first, min(first + at_once, steps))
+    for call in _calls(steps, at_once, probes.steps):
+        probes.before(call.start, weights)
         of_states: list[Tensor | None] = [None, None]
         if "state_gradient_norms" in needs:
             of_states = [sums.new_zeros(len(call), members, time, size) for _ in range(1 + with_c)] + [None]
@@ -151,10 +147,17 @@ def fused_pass(
             _feature_masks(group, epoch, call, size, weights),
             norms,
         )
-        if watch is not None:
+        if watch.listening:
             for record in _fused_records(group, order, epoch, call, active, result, norms):
                 watch.on_step(record)
     return result
+
+
+def _calls(steps: int, at_once: int, stops: Sequence[int]) -> Iterator[range]:
+    """The steps of a pass in calls of so many at most, none of which goes on past a stop."""
+    for begin, end in pairwise([*sorted({0, *stops}), steps]):
+        for first in range(begin, end, at_once):
+            yield range(first, min(first + at_once, end))
 
 
 def _feature_masks(group: Group, epoch: int, steps: range, rows: int, like: Tensor) -> FeatureMasks | None:
@@ -224,9 +227,9 @@ def autograd_pass(
     epoch: int,
     active: Bool[Tensor, "step member"],
     lr: Float[Tensor, "member"],
-    watch: Watch | None = None,
-) -> Pass:
-    """The pass of any network, on any device, all members a step at a time."""
+    watch: Watch = NOBODY,
+) -> tuple[Pass, Bool[Tensor, "step member"]]:
+    """The pass of any network, on any device, all members a step at a time, and where a gradient was clipped."""
     size, dtype = group.recipe.batch_size, weights.dtype
     backend = backend_for(weights.device, dtype)
     rows = size
@@ -235,12 +238,15 @@ def autograd_pass(
         order = padded_places(order, size, rows)
     loss_sums = torch.zeros(len(group.members), dtype=torch.float64, device=weights.device)
     weight_sums = torch.zeros_like(loss_sums)
-    norms = []
+    norms, clipped = [], []
+    by_value = ~group.clip_values.isinf()
     leaves = {name: view.detach().requires_grad_() for name, view in group.layout.views(weights).items()}
+    probes = watch.probes(group, epoch)
     flat = torch.zeros_like(weights)
     places = list(group.layout.views(flat).values())
     batches = load_batches(group.inputs, group.samples["train"], order, rows, group.shift, group.scale, dtype)
     for step, loaded in enumerate(batches):
+        probes.before(step, weights)
         batch = perturb_batch(group.net, group.members, loaded, epoch, step)
         drawn = epoch, step, batch.x.shape[1], size, weights, batch.x.shape[2]
         dropout = dropout_masks(group.net, group.members, *drawn)
@@ -258,21 +264,24 @@ def autograd_pass(
         copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
         add_penalties(group.members, leaves, places, active[step])
         of_tensors = None
-        if watch is not None and "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
+        if "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
             of_tensors = backend.tensor_norms(flat, list(group.layout.places.values()))
-        norms.append(optimizer.step(weights, flat, lr, group.clip_norms, active[step]))
+        larger, before = clip_by_value(flat, group.clip_values) if by_value.any() else (by_value, None)
+        of_step = optimizer.step(weights, flat, lr, group.clip_norms, active[step])
+        clipped.append(active[step] & (larger | (of_step > group.clip_norms)))
+        norms.append(of_step if before is None else torch.where(by_value, before, of_step))
 
         loss_sums += weighted_totals(losses.detach(), batch.weights)
         weight_sums += weight
-        if watch is not None:
+        if watch.listening:
             watch.on_step(_record(group, epoch, step, active[step], batch, norms[-1], of_tensors, deltas))
-    return Pass(loss_sums, weight_sums, torch.stack(norms))
+    return Pass(loss_sums, weight_sums, torch.stack(norms)), torch.stack(clipped)
 
 
-def _delta_norms(group: Group, watch: Watch | None) -> list[DeltaNorms]:
+def _delta_norms(group: Group, watch: Watch) -> list[DeltaNorms]:
     """One for each layer and direction, where anybody needs them and the network is ours."""
     net = group.net
-    if watch is None or "state_gradient_norms" not in watch.needs or not isinstance(net, Architecture):
+    if "state_gradient_norms" not in watch.needs or not isinstance(net, Architecture):
         return []
     return [DeltaNorms() for _ in layer_directions(net.num_layers, net.bidirectional)]
 

@@ -22,6 +22,7 @@ class Purpose(IntEnum):
     INNER_SPLIT = 3
     NOISE = 4
     PERTURBATION = 5
+    PROBE = 6
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

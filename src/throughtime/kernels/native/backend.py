@@ -1,5 +1,6 @@
 """The C++ kernels as a backend; what they cannot do of a call goes to plain torch."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -94,7 +95,10 @@ class NativeBackend(Backend):
         return training.tensor_norms(grads, places)
 
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
-        """One layer in one direction, one output per series read from the last state, and no noise but dropout."""
+        """One layer in one direction, one output per series read from the last state, no noise but dropout.
+
+        And no clipping by value, which the C++ step does not know.
+        """
         return (
             isinstance(net, RecurrentNet)
             and net.spec.native is not None
@@ -102,6 +106,7 @@ class NativeBackend(Backend):
             and recipe.optimizer in training.RULES
             and recipe.loss in training.LOSSES
             and not (member.noise or member.perturbations)
+            and math.isinf(member.clip_value)
         )
 
     def train_steps(

@@ -1,0 +1,57 @@
+"""The heat map shows the records as they are."""
+
+import numpy as np
+import pytest
+from matplotlib import pyplot as plt
+
+from throughtime.displays import FlowMonitorDisplay
+from throughtime.errors import ParameterError
+from throughtime.stability import FlowRecord
+
+LAGS = np.array([0, 1, 2, 3, 8])
+LAYERS = ("layer 0", "layer 1")
+
+
+def records() -> list[FlowRecord]:
+    nothing = (float("nan"),) * 2
+    decay = [0.5, 0.4, 0.3, 0.1]
+    probes = [
+        FlowRecord("probe", k, 25 * k, LAYERS, LAGS, np.stack([1 - rate * LAGS, 2 - 9 * LAGS]), (2 / rate, np.inf))
+        for k, rate in enumerate(decay)
+    ]
+    steps = [FlowRecord("step", 0, k, LAYERS, LAGS, np.full((2, 5), -np.inf), nothing) for k in range(3)]
+    return [*probes, *steps, FlowRecord("kept", 2, 50, LAYERS, LAGS, np.zeros((2, 5)), (np.inf, np.inf))]
+
+
+def test_colors_are_what_is_left_relative_to_lag_0_and_the_line_is_the_horizon():
+    ax = plt.subplots()[1]
+    display = FlowMonitorDisplay(records()).plot(ax)
+    assert display.ax_ is ax
+    (mesh,) = ax.collections
+    np.testing.assert_allclose(
+        mesh.get_array().reshape(5, 4), -np.outer(LAGS, [0.5, 0.4, 0.3, 0.1]), rtol=1e-12, atol=1e-15
+    )
+    (line,) = ax.lines
+    np.testing.assert_array_equal(line.get_xdata(), [0, 25, 50, 75])
+    np.testing.assert_allclose(line.get_ydata(), [4, 5, 2 / 0.3, 20])
+    assert ax.get_title("left") == "layer 0"
+
+
+def test_what_is_out_of_the_colors_is_drawn_at_their_end_and_another_layer_is_asked_for_by_place():
+    display = FlowMonitorDisplay(records(), layer=1).plot()
+    (mesh,) = display.ax_.collections
+    assert mesh.get_array().min() == mesh.get_clim()[0] == -12
+    assert not display.ax_.lines
+    steps = FlowMonitorDisplay(records(), kind="step").plot()
+    assert not np.isnan(steps.ax_.collections[0].get_array()).all()
+    single = FlowMonitorDisplay(records()[:1]).plot()
+    assert single.ax_.collections[0].get_array().size == 5
+
+
+def test_records_without_what_is_asked_for_are_refused():
+    with pytest.raises(ParameterError, match="needs records of kind 'probe', got 'kept', 'step'; monitor='flow' makes"):
+        FlowMonitorDisplay(records()[4:])
+    with pytest.raises(ParameterError, match="needs records of kind 'step', got none"):
+        FlowMonitorDisplay([], kind="step")
+    with pytest.raises(ParameterError, match="layer needs one of the 2 of the records, layer 0, layer 1, got 2"):
+        FlowMonitorDisplay(records(), layer=2)
