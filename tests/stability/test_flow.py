@@ -345,6 +345,11 @@ def test_a_loss_that_no_state_has_a_part_in_is_refused() -> None:
         gradient_flow(Detached(), x, torch.sum)
 
 
+def test_lengths_that_a_model_does_not_take_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"whose forward takes it by that name, got Tagger; hand in a Packed"):
+        gradient_flow(Tagger(), X.float(), torch.sum, lengths=LENGTHS)
+
+
 @pytest.mark.parametrize(("value", "word"), [(torch.nan, "NaN"), (torch.inf, "infinity")])
 def test_inputs_that_are_not_finite_are_refused_by_series_and_step(value: float, word: str) -> None:
     x = X.float().clone()

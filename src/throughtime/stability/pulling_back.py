@@ -23,7 +23,7 @@ from throughtime.records import Record
 SEED_SCALES = {torch.float32: 2.0**64}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class StateNorms(Record):
     """Norms of a pulled-back direction at the states of one layer and direction.
 

@@ -5,6 +5,7 @@ that the model is afterwards what it was before.
 """
 
 import copy
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -105,6 +106,7 @@ def recorded_run(model: nn.Module, x: Any, lengths: Tensor | None, dtype: torch.
             layer.recorded = _Calls(name, calls)
         inputs = [_cast(part, dtype) for part in (x if isinstance(x, tuple) and not _is_packed(x) else (x,))]
         named = {} if lengths is None else {"lengths": torch.as_tensor(lengths)}
+        _check_named(copied, named)
         output = copied(*inputs, **named)
         places = []
         counts: dict[str, int] = {}
@@ -135,7 +137,8 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
     """The model with parameters of its own on the same memory, and torch's recurrent layers converted."""
     if not isinstance(model, nn.Module):
         raise ParameterError(
-            f"model needs a torch.nn.Module, got a {type(model).__name__}; of an estimator its module_"
+            f"model needs a torch.nn.Module, got a {type(model).__name__}; throughtime.estimators has gradient_flow_of "
+            "and lag_curve_of for fitted estimators"
         )
     memo: dict[int, Any] = {}
     for name, part in model.named_modules():
@@ -162,6 +165,16 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
         ) from error
     converted: nn.Module = convert(copied)
     return converted if dtype is None else converted.to(dtype)
+
+
+def _check_named(model: nn.Module, named: dict[str, Tensor]) -> None:
+    """Refuse lengths for a model that would not take them."""
+    taken = inspect.signature(model.forward).parameters
+    if named and "lengths" not in taken and all(each.kind != each.VAR_KEYWORD for each in taken.values()):
+        raise ParameterError(
+            f"lengths needs a model whose forward takes it by that name, got {type(model).__name__}; hand in a "
+            "PackedSequence, or a tuple of the model's own arguments"
+        )
 
 
 def _has_graph(value: Any) -> bool:
