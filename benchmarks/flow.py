@@ -75,7 +75,8 @@ class TorchTraining:
         body = self.cells if retained else self.layers
         weights = [*body.parameters(), *self.readout.parameters()]
         optimizer = torch.optim.Adam(weights, 1e-3)
-        taken, kept = 0, []
+        taken = 0
+        kept: list[Any] = []
 
         def note(grad: Tensor) -> None:
             if histograms_every and taken % histograms_every == 0:
@@ -89,7 +90,7 @@ class TorchTraining:
             batch = slice(step * BATCH % SERIES, step * BATCH % SERIES + BATCH)
             last = self.last_retained(self.x[batch]) if retained else self.last_state(self.x[batch])
             optimizer.zero_grad()
-            functional.cross_entropy(self.readout(last), self.y[batch]).backward()
+            functional.cross_entropy(self.readout(last), self.y[batch]).backward()  # type: ignore[no-untyped-call]
             nn.utils.clip_grad_norm_(weights, 1.0)
             optimizer.step()
             if retained:

@@ -108,7 +108,7 @@ class Results:
         return [
             MemberFlow(member.seed, member.fold, member.estimator.flow_)
             for member in self.members
-            if member.estimator is not None and getattr(member.estimator, "flow_", ())
+            if member.estimator is not None and hasattr(member.estimator, "flow_") and member.estimator.flow_
         ]
 
     @property

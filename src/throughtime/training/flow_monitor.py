@@ -3,7 +3,6 @@
 import warnings
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import ClassVar
 
 import numpy as np
 from jaxtyping import Float32, Float64, Int
@@ -189,7 +188,7 @@ class EveryStepFlowMonitor(FlowMonitor):
     They come from the steps' own backward passes, so that they have dropout and noise in them, and cost some percent.
     """
 
-    needs: ClassVar[frozenset[Measurement]] = frozenset({"state_gradient_norms"})
+    needs: frozenset[Measurement] = frozenset({"state_gradient_norms"})
 
     def __init__(
         self, members: Collection[int] | None = None, *, every: int | None = EVERY_BESIDE_STEPS, warn: bool = True

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -67,7 +68,7 @@ class Probe:
         if list(members) == list(range(len(self.members))):
             return self
         at = torch.tensor(members, dtype=torch.long, device=self.shift.device)
-        own = {
+        own: dict[str, Any] = {
             name: tuple(getattr(self, name)[m] for m in members)
             for name in ("members", "epochs", "steps", "series_between", "seeds", "train_rows")
         }
