@@ -26,8 +26,9 @@ NET = ["--cell", "lstm", "--hidden-size", "3", "--num-layers", "2", "--bidirecti
 @pytest.fixture(scope="module")
 def fitted(table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("runs") / "run"
-    code, _, error = run("fit", table, *COLUMNS, *QUICK, "--out", out)
+    code, said, error = run("fit", table, *COLUMNS, *QUICK, "--out", out)
     assert code == 0, error
+    assert "Gradient of the last state: " in said
     return out
 
 

@@ -90,6 +90,9 @@ def test_what_a_command_does_is_done_on_any_screen(source: Path, fitted: Path, t
         "full",
         {},
     )
+    flow = tmp_path / "flow"
+    add(NOT_PRINTED, ["flow", fitted, "--out", flow], "full", "/dev/null", {})
+    add(DONE, ["flow", fitted], "ascii", "ascii", {})
     told = [tmp_path / f"err{number}" for number in range(4)]
     add(NOT_PRINTED, ["data"], "full", str(told[0]), {})
     for out, err in zip(["full", "closed", "ascii"], told[1:], strict=True):
@@ -103,6 +106,7 @@ def test_what_a_command_does_is_done_on_any_screen(source: Path, fitted: Path, t
         for name in ("model.safetensors", "metrics.json"):
             assert read_run(tmp_path / f"{number}").bytes(name) == read_run(fitted).bytes(name)
     assert "search.csv" in read_run(tmp_path / "search").manifest.files
+    assert "lag_curve.svg" in read_run(flow).manifest.files
     assert told[0].read_text() == "error: all was done, but not all printed: No space left on device\n"
     for err in told[1:]:
         assert err.read_text().startswith("error: ")

@@ -33,7 +33,7 @@ def plot_lines(curve: LagCurve) -> list[str]:
     for letter, logs in list(zip(letters_of(curve), means, strict=True))[::-1]:  # the first layer on top
         for column in range(columns):
             lag = round(column * (longest - 1) / max(columns - 1, 1))
-            if lag < len(logs) and np.isfinite(logs[lag]) and logs[lag] >= bottom:
+            if lag < len(logs) and logs[lag] >= bottom:  # never true of NaN
                 grid[_row(min(float(logs[lag]), top), bottom, top)][column] = letter
     labels = {_row(float(power), bottom, top): f"1e{power}" for power in (top, bottom)} | {percent: "1 %"}
     lines = [f"{labels.get(number, ''):>6} |{''.join(row).rstrip()}" for number, row in enumerate(grid)]

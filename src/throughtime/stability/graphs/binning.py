@@ -5,10 +5,10 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from throughtime.errors import ParameterError
-from throughtime.stability.graphs.graph import ComputationGraph, Edge, Node
+from throughtime.stability.graphs.graph import Edge, Graph, Node
 
 
-def bin_steps(graph: ComputationGraph, columns: int) -> ComputationGraph:
+def bin_steps(graph: Graph, columns: int) -> Graph:
     """The graph with at most so many columns: of each bin one node per state, and the edges that leave it.
 
     Norms are geometric means of the steps' that are not zero; a norm that is not finite stays so.

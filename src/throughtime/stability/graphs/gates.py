@@ -13,7 +13,8 @@ from torch import Tensor, nn
 from throughtime.errors import ParameterError
 from throughtime.kernels import CellSpec
 from throughtime.stability.graphs.depth import depth_of
-from throughtime.stability.graphs.graph import ComputationGraph, Edge, Node, NodeKind, SharedParameter
+from throughtime.stability.graphs.drawing import ComputationGraph
+from throughtime.stability.graphs.graph import Edge, Node, NodeKind, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
 from throughtime.stability.graphs.tracing import Step
 

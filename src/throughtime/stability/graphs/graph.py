@@ -1,12 +1,10 @@
 """What a computation graph is: nodes with their place in the drawing, edges, and the parameters that edges share."""
 
-from dataclasses import dataclass, field
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Literal
 
 from throughtime.records import Record
 from throughtime.stability.graphs.depth import SerialDepth, Subject
-from throughtime.storage import write_file
 
 NodeKind = Literal["input", "h", "c", "gate", "operation", "linear", "value", "parameter", "delta", "gradient", "loss"]
 #: ``x`` enters a cell or a layer, ``h`` and ``c`` lead to the next step, ``state`` from a step's c to its h, ``output``
@@ -97,29 +95,15 @@ class Lane(Record):
 
 
 @dataclass(frozen=True, repr=False)
-class ComputationGraph(Record):
-    """A computation graph; a notebook shows it as a picture.
-
-    Attributes
-    ----------
-    title, subject
-        What is drawn in a few words, and what kind of graph it is: ``time``, ``step`` or ``layers``.
-    steps
-        Steps of the longest series; 0 where there is no time.
-    nodes, edges, parameters
-        See there.
-    lanes
-        The rows of a graph through time, from below; empty for the others.
-    depth
-        How many operations wait for each other in each direction, counted on this graph.
-    """
+class Graph(Record):
+    """What is known of a computation graph; its attributes are those of ``ComputationGraph``, which draws it."""
 
     title: str
     subject: Subject
     steps: int
-    nodes: tuple[Node, ...] = field(repr=False)
-    edges: tuple[Edge, ...] = field(repr=False)
-    parameters: tuple[SharedParameter, ...] = field(repr=False)
+    nodes: tuple[Node, ...]
+    edges: tuple[Edge, ...]
+    parameters: tuple[SharedParameter, ...]
     lanes: tuple[Lane, ...]
     depth: SerialDepth
 
@@ -129,48 +113,5 @@ class ComputationGraph(Record):
         norms = [node.gradient for node in self.nodes] + [edge.gradient for edge in self.edges]
         return [norm for norm in norms if norm is not None]
 
-    def to_svg(self, path: str | Path | None = None, *, columns: int = 40) -> str:
-        """A self-contained SVG: for light and dark pages and for print.
-
-        Parameters
-        ----------
-        path
-            Where to write it too, whole or not at all.
-        columns
-            A graph of more steps is drawn with steps put together, at most so many columns, their ranges below.
-
-        Raises
-        ------
-        StorageError
-            When the file cannot be written.
-        """
-        from throughtime.stability.graphs.svg import svg_of
-
-        return _written(svg_of(self, columns), path)
-
-    def to_dot(self, path: str | Path | None = None, *, columns: int = 40) -> str:
-        """The graph in Graphviz' language; parameters as `to_svg`'s."""
-        from throughtime.stability.graphs.text import dot_of
-
-        return _written(dot_of(self, columns), path)
-
-    def to_mermaid(self, path: str | Path | None = None, *, columns: int = 12) -> str:
-        """A flowchart in Mermaid's language, which web pages of code hosts draw; parameters as `to_svg`'s."""
-        from throughtime.stability.graphs.text import mermaid_of
-
-        return _written(mermaid_of(self, columns), path)
-
-    def _repr_svg_(self) -> str:
-        return self.to_svg()
-
-    def _repr_html_(self) -> None:  # type: ignore[override]
-        """Notebooks prefer HTML: this one shows a picture."""
-
     def __repr__(self) -> str:
         return f"{self.title}: {len(self.nodes)} nodes, {len(self.edges)} edges\n{self.depth}"
-
-
-def _written(text: str, path: str | Path | None) -> str:
-    if path is not None:
-        write_file(Path(path), text.encode())
-    return text

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.stability.graphs.depth import backward_links, depth_of
-from throughtime.stability.graphs.graph import ComputationGraph, Edge, Node, NodeKind, SharedParameter
+from throughtime.stability.graphs.drawing import ComputationGraph
+from throughtime.stability.graphs.graph import Edge, Node, NodeKind, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
 from throughtime.stability.graphs.tracing import evaluating
 

@@ -8,7 +8,7 @@ from textwrap import wrap
 
 from throughtime.stability.graphs.binning import bin_steps
 from throughtime.stability.graphs.colors import BROKEN, COLORS, UNKNOWN, ZERO, Scale, scale_of
-from throughtime.stability.graphs.graph import ComputationGraph, Edge, Node
+from throughtime.stability.graphs.graph import Edge, Graph, Node
 
 _INK, _FAINT = "#1b1f24", "#5f6b76"
 _RULES = {
@@ -49,13 +49,13 @@ _SHEETS = {
 }
 
 
-def svg_of(graph: ComputationGraph, columns: int) -> str:
+def svg_of(graph: Graph, columns: int) -> str:
     """The picture; see ``ComputationGraph.to_svg``."""
     return "".join(_Picture(bin_steps(graph, columns)).parts())
 
 
 class _Picture:
-    def __init__(self, graph: ComputationGraph) -> None:
+    def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.sheet = _SHEETS[graph.subject]
         self.nodes = {node.name: node for node in graph.nodes}

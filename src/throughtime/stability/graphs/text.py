@@ -4,10 +4,10 @@ from collections.abc import Iterator
 
 from throughtime.stability.graphs.binning import bin_steps
 from throughtime.stability.graphs.colors import COLORS, scale_of
-from throughtime.stability.graphs.graph import ComputationGraph, Edge, Node
+from throughtime.stability.graphs.graph import Edge, Graph, Node
 
 
-def dot_of(graph: ComputationGraph, columns: int) -> str:
+def dot_of(graph: Graph, columns: int) -> str:
     """A ``digraph``: a cluster per lane, steps from left to right; see ``ComputationGraph.to_dot``."""
     graph = bin_steps(graph, columns)
     scale = scale_of(graph.gradients)
@@ -40,7 +40,7 @@ def dot_of(graph: ComputationGraph, columns: int) -> str:
     return "\n".join(lines()) + "\n"
 
 
-def mermaid_of(graph: ComputationGraph, columns: int) -> str:
+def mermaid_of(graph: Graph, columns: int) -> str:
     """A ``flowchart``: a subgraph per lane; see ``ComputationGraph.to_mermaid``."""
     graph = bin_steps(graph, columns)
     scale = scale_of(graph.gradients)
@@ -73,7 +73,7 @@ def mermaid_of(graph: ComputationGraph, columns: int) -> str:
     return "\n".join(lines()) + "\n"
 
 
-def _by_lane(graph: ComputationGraph) -> Iterator[tuple[str, list[Node]]]:
+def _by_lane(graph: Graph) -> Iterator[tuple[str, list[Node]]]:
     """The nodes of each lane that has a name, then the others."""
     for number, lane in enumerate(graph.lanes):
         label = f"{lane.label} ({lane.detail})" if lane.detail else lane.label

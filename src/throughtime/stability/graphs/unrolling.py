@@ -8,8 +8,9 @@ from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
 from throughtime.stability.graphs.depth import depth_of
+from throughtime.stability.graphs.drawing import ComputationGraph
 from throughtime.stability.graphs.gates import step_graph
-from throughtime.stability.graphs.graph import ComputationGraph, Edge, Lane, Node, SharedParameter
+from throughtime.stability.graphs.graph import Edge, Lane, Node, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
 from throughtime.stability.graphs.tracing import Call, Direction, Trace, tensors_in, trace
 
