@@ -174,7 +174,8 @@ def test_a_model_is_audited_on_its_inputs_or_each_layer_on_white_ones() -> None:
     torch.manual_seed(0)
     made = Whole()
     state = torch.get_rng_state()
-    audit = audit_initialization(made, torch.arange(32 * 40).reshape(32, 40) % 5, lag=30)
+    symbols = torch.arange(32 * 40).reshape(32, 40) % 5
+    audit = audit_initialization(made, symbols, lag=30)
     alone = audit_initialization(made, lag=30)
     assert torch.equal(torch.get_rng_state(), state)
     labels = ["encoder layer 0", "decoder layer 0", "decoder layer 1"]
@@ -186,6 +187,7 @@ def test_a_model_is_audited_on_its_inputs_or_each_layer_on_white_ones() -> None:
     assert repr(alone.curves) != repr(audit_initialization(made, lag=30, seed=1).curves)
     assert made.training
     assert made.drop.training
+    assert repr(audit) == repr(audit_initialization(made.eval(), symbols, lag=30))  # without dropout
 
 
 def test_a_trained_estimators_module_is_audited() -> None:
