@@ -2,6 +2,7 @@
 
 import copy
 from collections.abc import Callable
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -186,6 +187,16 @@ class Tagger(nn.Module):
         return h
 
 
+class Logger:
+    """A hook that holds what cannot be copied, as one that writes to a file or a server does."""
+
+    def __init__(self, seen: list[str]) -> None:
+        self.seen, self.lock = seen, Lock()
+
+    def __call__(self, *_: Any) -> None:
+        self.seen.append("hook")
+
+
 @pytest.mark.parametrize("training", [True, False])
 def test_the_model_is_left_as_it_was(training: bool) -> None:
     torch.manual_seed(0)
@@ -193,13 +204,13 @@ def test_the_model_is_left_as_it_was(training: bool) -> None:
     model.layers[0].weight_hh_l0.requires_grad_(False)
     model.layers[1].bias_hh_l0.grad = torch.full((9,), 2.0)
     seen: list[str] = []
-    model.layers[1].register_forward_hook(lambda *_: seen.append("hook"))
+    model.layers[1].register_forward_hook(Logger(seen))
     for weight in model.parameters():
         if weight.requires_grad:
             weight.register_hook(lambda _: seen.append("gradient"))  # type: ignore[no-untyped-call]
     kept, vars_before = copy.deepcopy(model.state_dict()), set(vars(model.layers[0]))
     state = torch.get_rng_state()
-    with torch.no_grad():
+    with torch.no_grad() if training else torch.inference_mode():
         flow = gradient_flow(model, X.float(), lambda y: y.square().mean())
         assert not torch.is_grad_enabled()
     assert [layer.label for layer in flow.layers] == ["layers.0 layer 0", "layers.0 layer 1", "layers.1 layer 0"]
@@ -332,6 +343,11 @@ def test_a_loss_that_no_state_has_a_part_in_is_refused() -> None:
         gradient_flow(layer, x, lambda found: found[0].detach().sum())
     with pytest.raises(ParameterError, match="needs to depend on the states of a recurrent layer"):
         gradient_flow(Detached(), x, torch.sum)
+
+
+def test_lengths_that_a_model_does_not_take_are_refused() -> None:
+    with pytest.raises(ParameterError, match=r"whose forward takes it by that name, got Tagger; hand in a Packed"):
+        gradient_flow(Tagger(), X.float(), torch.sum, lengths=LENGTHS)
 
 
 @pytest.mark.parametrize(("value", "word"), [(torch.nan, "NaN"), (torch.inf, "infinity")])

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.nn import LSTM, Architecture, CellRNN, SequenceNetwork
+from throughtime.nn import LSTM, Architecture, CellRNN, LinearRNN, SequenceNetwork
 from throughtime.stability import lag_curve, pulled_back_norms
 
 LENGTHS = torch.tensor([60, 31, 9, 2])
@@ -105,6 +105,24 @@ def test_all_layers_below_the_source_are_seen_and_none_above() -> None:
     assert below.gradient_horizon != whole.gradient_horizon
     with pytest.raises(ParameterError, match=r"a recurrent layer that is called \(low, high\), got 'middle'"):
         lag_curve(Both(), X, layer="middle")
+
+
+def test_below_a_layer_of_one_direction_lags_of_both_are_counted_from_its_end() -> None:
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.low = LinearRNN(3, 8, batch_first=True, bidirectional=True)
+            self.high = LinearRNN(16, 8, batch_first=True)
+            with torch.no_grad():
+                self.high.weight_hh_l0.copy_(0.9 * torch.eye(8))
+                for weight in (self.low.weight_hh_l0, self.low.weight_hh_l0_reverse):
+                    weight.zero_()  # all that is left of a gradient came through the layer above
+
+        def forward(self, x: Tensor) -> Any:
+            return self.high(self.low(x)[0])
+
+    for own in lag_curve(Both(), X).layers:
+        assert own.mean == pytest.approx(0.9 ** np.arange(60), rel=1e-4)
 
 
 def test_float32_reaches_below_its_own_range() -> None:

@@ -16,7 +16,7 @@ from throughtime.stability.decay import growth_per_step
 from throughtime.stability.recorded_copy import Place, recorded_run
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerFlow(Record):
     """The gradients at the states of one layer in one direction.
 
@@ -55,7 +55,7 @@ class LayerFlow(Record):
         return self.h if self.c is None else np.hypot(self.h, self.c)
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class GradientFlow(Record):
     """The gradient of one loss on its way through a model.
 

@@ -29,7 +29,7 @@ SHOWN_LAGS = (1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10000)
 FEWEST_SERIES = 32
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LayerLagCurve(Record):
     """``G(lag) / G(0)`` at the states of one layer in one direction, G the norm of what is left of the gradient.
 
@@ -66,7 +66,7 @@ class LayerLagCurve(Record):
     growth: float
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class LagCurve(Record):
     """How far back a gradient reaches.
 

@@ -23,7 +23,7 @@ from throughtime.records import Record
 SEED_SCALES = {torch.float32: 2.0**64}
 
 
-@dataclass(frozen=True, repr=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class StateNorms(Record):
     """Norms of a pulled-back direction at the states of one layer and direction.
 
@@ -87,7 +87,7 @@ def pulled_back_norms(
     deltas = [DeltaNorms() for _ in places]
     # The initial state is what is differentiated for: no gradient of the inputs is asked for.
     h0 = x.new_zeros(members, len(places), batch, net.hidden_size, dtype=dtype).requires_grad_()
-    with torch.inference_mode(False), torch.enable_grad():
+    with torch.inference_mode(False):  # under which gradients are recorded, whatever holds outside
         run = trace_layers(
             net.spec,
             layers,
@@ -136,8 +136,6 @@ def pull_back(
     scale = SEED_SCALES.get(h_n.dtype, 1.0)
     totals: list[Tensor | None] = [None] * len(deltas)
     for end in range(ends):
-        for own in deltas:
-            _reset(own)
         seeds = torch.zeros_like(h_n)
         seeds[:, places - ends + end] = (directions[:, end] * scale).to(h_n.dtype)
         torch.autograd.grad(h_n, sources, seeds, retain_graph=end + 1 < ends, allow_unused=True)
@@ -145,10 +143,3 @@ def pull_back(
             if own.h is not None and (ends == 1 or reverse[place] == bool(end)):
                 totals[place] = (own.h if own.c is None else own.h + own.c).sqrt() / scale
     return totals
-
-
-def _reset(deltas: DeltaNorms) -> None:
-    """Forget the backward pass before: the next may not go everywhere."""
-    for norms in (deltas.h, deltas.c):
-        if norms is not None:
-            norms.zero_()

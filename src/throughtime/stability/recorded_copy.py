@@ -5,6 +5,7 @@ that the model is afterwards what it was before.
 """
 
 import copy
+import inspect
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -87,11 +88,8 @@ def recorded_run(model: nn.Module, x: Any, lengths: Tensor | None, dtype: torch.
         For NaN or infinity in what a recurrent layer reads.
     """
     devices = {tensor.device for tensor in model.parameters() if tensor.is_cuda} if isinstance(model, nn.Module) else ()
-    with (
-        torch.random.fork_rng(devices=list(devices)),
-        torch.inference_mode(False),
-        torch.enable_grad(),
-    ):
+    # within inference_mode(False) gradients are recorded, whatever holds outside
+    with torch.random.fork_rng(devices=list(devices)), torch.inference_mode(False):
         copied = _copied(model, dtype)
         layers = {
             name or type(part).__name__: part
@@ -108,6 +106,7 @@ def recorded_run(model: nn.Module, x: Any, lengths: Tensor | None, dtype: torch.
             layer.recorded = _Calls(name, calls)
         inputs = [_cast(part, dtype) for part in (x if isinstance(x, tuple) and not _is_packed(x) else (x,))]
         named = {} if lengths is None else {"lengths": torch.as_tensor(lengths)}
+        _check_named(copied, named)
         output = copied(*inputs, **named)
         places = []
         counts: dict[str, int] = {}
@@ -138,7 +137,8 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
     """The model with parameters of its own on the same memory, and torch's recurrent layers converted."""
     if not isinstance(model, nn.Module):
         raise ParameterError(
-            f"model needs a torch.nn.Module, got a {type(model).__name__}; of an estimator its module_"
+            f"model needs a torch.nn.Module, got a {type(model).__name__}; throughtime.estimators has gradient_flow_of "
+            "and lag_curve_of for fitted estimators"
         )
     memo: dict[int, Any] = {}
     for name, part in model.named_modules():
@@ -156,8 +156,7 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
         for key, parameter in part.named_parameters(recurse=False):
             if is_lazy(parameter):
                 raise ParameterError(f"model needs its weights, got {key}{where} without a shape; call the model once")
-            weights = parameter.detach() if dtype is None else _cast(parameter.detach(), dtype)
-            memo[id(parameter)] = nn.Parameter(weights, parameter.is_floating_point())
+            memo[id(parameter)] = nn.Parameter(_cast(parameter, dtype), parameter.is_floating_point())
     try:
         copied = copy.deepcopy(model, memo)
     except Exception as error:
@@ -166,6 +165,16 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
         ) from error
     converted: nn.Module = convert(copied)
     return converted if dtype is None else converted.to(dtype)
+
+
+def _check_named(model: nn.Module, named: dict[str, Tensor]) -> None:
+    """Refuse lengths for a model that would not take them."""
+    taken = inspect.signature(model.forward).parameters
+    if named and "lengths" not in taken and all(each.kind != each.VAR_KEYWORD for each in taken.values()):
+        raise ParameterError(
+            f"lengths needs a model whose forward takes it by that name, got {type(model).__name__}; hand in a "
+            "PackedSequence, or a tuple of the model's own arguments"
+        )
 
 
 def _has_graph(value: Any) -> bool:
@@ -181,7 +190,7 @@ def _cast(x: Any, dtype: torch.dtype | None) -> Any:
         return x if dtype is None else x.to(dtype)
     if not isinstance(x, Tensor):
         return x
-    x = x.detach()
+    x = x.detach().clone() if x.is_inference() else x.detach()  # no graph can hold a tensor of inference mode
     return x.to(dtype) if dtype is not None and x.is_floating_point() else x
 
 
