@@ -141,6 +141,24 @@ def test_a_layer_inside_a_stack_has_the_jacobians_it_has_alone(name: str) -> Non
         x = torch.cat(outputs, -1)
 
 
+@pytest.mark.parametrize("name", ["torch lstm", "gru"])
+def test_each_direction_starts_from_its_own_initial_state(name: str) -> None:
+    lengths = [6, 1, 4, 2]
+    made, x = layer(name, bidirectional=True), series()
+    begin = start(made)
+    both = jacobians(made, (x, begin), lengths=lengths)
+    states = begin if isinstance(begin, tuple) else (begin,)
+    for own, ending in zip(both, ("_l0", "_l0_reverse"), strict=True):
+        alone = MAKERS[name](2, UNITS, 1, dtype=torch.float64).eval()
+        weights = {key: weight for key, weight in made.state_dict().items() if key.endswith(ending)}
+        alone.load_state_dict({key.removesuffix("_reverse"): weight for key, weight in weights.items()})
+        place = [state[int(own.reverse)][None] for state in states]
+        given = flipped(x, lengths) if own.reverse else x
+        (expected,) = jacobians(alone, (given, tuple(place) if len(place) > 1 else place[0]), lengths=lengths)
+        values = torch.from_numpy(expected.values)
+        np.testing.assert_allclose(own.values, flipped(values, lengths) if own.reverse else values, **EXACT)
+
+
 def model(recurrent: nn.Module) -> nn.Module:
     """A net that pools over what a recurrent layer makes of embedded channels."""
 

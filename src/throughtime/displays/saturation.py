@@ -50,7 +50,7 @@ class SaturationDisplay:
         self.ax_ = axes_for(ax, (width, height + 0.22 * len(self.labels)))
         self.figure_: Any = self.ax_.figure
         self.image_ = self.ax_.imshow(
-            np.ma.MaskedArray(self.fractions, np.isnan(self.fractions)),
+            self.fractions,
             cmap="magma_r",
             vmin=0,
             vmax=1,

@@ -117,7 +117,7 @@ def find_pattern(weight: Float64[Tensor, "gate_unit channel"], gates: int) -> st
     if gates == 1:
         del stds["xavier" + STACKED]
     distances = {name: _distance(weight, std, uniform) for name, std in stds.items()}
-    fitting = {name: round(distance, 6) for name, distance in distances.items() if distance < 1}
+    fitting = {name: distance for name, distance in distances.items() if distance < 1}
     # small matrices fit several: a mistake is none where it may be chance
     sound = {name: distance for name, distance in fitting.items() if not name.endswith(STACKED)} or fitting
     return min(sound, key=lambda name: sound[name], default="other")
