@@ -317,185 +317,145 @@ void accumulate_weights(const Problem<Real>& p, const Real* inputs, int64_t chun
   }
 }
 
-// The pass of one block, in stretches of steps from the last to the first. What is carried from one to the next, the
-// partial weight gradients among it, makes where they part change no bit.
+// With segments, each is run forward again, the last first. What is carried from one to the next, the partial weight
+// gradients among it, makes where they part change no bit.
 template <class Real, Kind kind>
-class BackwardPass {
- public:
-  BackwardPass(const Problem<Real>& p, const Block& b, const Real* packed, Real* partial, Real* scratch)
-      : p_(p),
-        b_(b),
-        packed_(packed),
-        partial_(partial),
-        chunk_(chunk_rows<Real, kind>(p, b.rows)),
-        dh_(scratch),
-        dc_(dh_ + b.rows * Hv_),
-        delta_(dc_ + b.rows * Hv_),
-        inputs_(delta_ + chunk_ * ld_),
-        columns_(inputs_ + chunk_ * (p.channels + p.hidden)),
-        dx_(columns_ + chunk_ * outer_vectors * W),
-        masked_dh_(dx_ + chunk_ * Iv_),
-        noise_(p, b, stride_, masked_dh_ + (p.recurrent_mask ? b.rows * Hv_ : 0)) {
-    fill(partial, Ranges<Real, kind>(p).size);
-    fill(dh_, b.rows * Hv_);
-    fill(dc_, b.rows * Hv_);
-  }
+void backward(const Problem<Real>& p, const Block& b, const Real* packed, const Real* forward_packed, Real* partial,
+              Real* scratch) {
+  using Tile = BackwardTile<kind>;
+  constexpr int64_t W = width<Real>;
+  constexpr bool has_c = kind == Kind::lstm;
+  const int64_t H = p.hidden, I = p.channels, Hv = padded<Real>(H), Iv = padded<Real>(I);
+  const int64_t stride = reserve_stride(H, sizeof(Real)), ld = Tile::slots * Hv;
+  const int64_t depth = backward_depth<Real, kind>(p), chunk = chunk_rows<Real, kind>(p, b.rows);
+  const Ranges<Real, kind> ranges(p);
+  const Cut of_x(I, outer_rows), of_h(H, outer_rows);
 
-  // The steps begin..end, which the last call ended before, from what they kept and the states before them.
-  void take_steps(int64_t begin, int64_t end, const Real* h_first, const Real* c_first,
-                  const Reserve<Real, kind>& kept) {
-    const int64_t H = p_.hidden, I = p_.channels;
-    const Cut of_x(I, outer_rows), of_h(H, outer_rows);
-    const Real* const mask = noise_.recurrent_mask();
-    const Real* dy[max_block_rows];
-    double dh_squares[max_block_rows], dc_squares[max_block_rows];
-    int64_t before = 0, done = b_.cells_between(begin, end), filled = 0, chunk_end = end;
+  Real* const reserve = p.segment ? scratch : reserve_of<Real, kind>(p, b, stride);
+  Real* const own_forward = scratch + (p.segment ? segment_reserve<Real, kind>(p, b.rows, stride) : 0);
+  Real* const dh = scratch + (p.segment ? segment_scratch<Real, kind>(p, b.rows, stride) : 0);
+  Real* const dc = dh + b.rows * Hv;
+  Real* const h_start = dc + b.rows * Hv;
+  Real* const c_start = h_start + b.rows * stride;
+  Real* const delta = c_start + b.rows * stride;
+  Real* const inputs = delta + chunk * ld;
+  Real* const columns = inputs + chunk * (I + H);
+  Real* const dx = columns + chunk * outer_vectors * W;
+  Real* const masked_dh = dx + chunk * Iv;  // what the product gives, before the mask
+  const BlockNoise<Real> noise(p, b, stride, masked_dh + (p.recurrent_mask ? b.rows * Hv : 0));
+  const Real* const mask = noise.recurrent_mask();
+
+  fill(partial, ranges.size);
+  fill(dh, b.rows * Hv);
+  fill(dc, b.rows * Hv);
+  gather_state(p, b, p.h0, h_start, stride);
+  if (has_c) gather_state(p, b, p.c0, c_start, stride);
+
+  Problem<Real> again = p;
+  again.y = again.h_n = again.c_n = again.checkpoints = nullptr;
+  const Real* dy[max_block_rows];
+  double dh_squares[max_block_rows], dc_squares[max_block_rows];
+  const int64_t length = p.segment ? p.segment : b.steps;
+  int64_t running = 0;
+  for (int64_t begin = (b.steps - 1) / length * length; begin >= 0; begin -= length) {
+    const int64_t end = b.steps - begin < length ? b.steps : begin + length;
+    const Real* const h_first = begin ? checkpoint<Real, kind>(p, b, begin / length, stride) : h_start;
+    const Real* const c_first = begin ? h_first + b.rows * stride : c_start;
+    int64_t before = 0, done = b.cells_between(begin, end), filled = 0, chunk_end = end;
+    const Reserve<Real, kind> kept(p, reserve, done, stride);
+    if (p.segment) {
+      forward_steps<Real, kind>(again, b, begin, end, h_first, c_first, kept, forward_packed, own_forward);
+    }
     for (int64_t step = end - 1; step >= begin; --step) {
       // Series whose last step this is enter with the gradients of their final states.
-      for (; running_ < b_.rows && b_.length[running_] > step; ++running_) {
-        const int64_t state = (b_.member * p_.batch + b_.series[running_]) * H;
-        if (p_.dh_n) copy_row(p_.dh_n + state, dh_ + running_ * Hv_, H);
-        if (has_c && p_.dc_n) copy_row(p_.dc_n + state, dc_ + running_ * Hv_, H);
+      for (; running < b.rows && b.length[running] > step; ++running) {
+        const int64_t state = (b.member * p.batch + b.series[running]) * H;
+        if (p.dh_n) copy_row(p.dh_n + state, dh + running * Hv, H);
+        if (has_c && p.dc_n) copy_row(p.dc_n + state, dc + running * Hv, H);
       }
-      const int64_t running = running_;
       done -= running;
       before = running;
-      while (step > begin && before < b_.rows && b_.length[before] >= step) ++before;  // rows of the step before
+      while (step > begin && before < b.rows && b.length[before] >= step) ++before;  // rows of the step before
 
       Deltas<Real> at{};
-      at.h = kept.h + done * stride_;
-      at.h_before = step > begin ? kept.h + (done - before) * stride_ : h_first;
+      at.h = kept.h + done * stride;
+      at.h_before = step > begin ? kept.h + (done - before) * stride : h_first;
       if (has_c) {
-        at.c = kept.c + done * stride_;
-        at.c_before = step > begin ? kept.c + (done - before) * stride_ : c_first;
+        at.c = kept.c + done * stride;
+        at.c_before = step > begin ? kept.c + (done - before) * stride : c_first;
       }
-      at.gates = kept.gates ? kept.gates + done * kept.gate_slots * stride_ : at.h;
-      at.stride = stride_;
-      at.dh = dh_;
-      at.dc = dc_;
-      at.delta = delta_ + filled * ld_;
-      if (p_.dh_norms) at.dh_squares = dh_squares;
-      if (has_c && p_.dc_norms) at.dc_squares = dc_squares;
+      at.gates = kept.gates ? kept.gates + done * kept.gate_slots * stride : at.h;
+      at.stride = stride;
+      at.dh = dh;
+      at.dc = dc;
+      at.delta = delta + filled * ld;
+      if (p.dh_norms) at.dh_squares = dh_squares;
+      if (has_c && p.dc_norms) at.dc_squares = dc_squares;
       for (int64_t r = 0; r < running; ++r) {
-        const int64_t t = p_.reverse ? b_.length[r] - 1 - step : step;
-        if (p_.dy) dy[r] = p_.dy + b_.member * p_.dy_member + t * p_.dy_time + b_.series[r] * p_.dy_batch;
+        const int64_t t = p.reverse ? b.length[r] - 1 - step : step;
+        if (p.dy) dy[r] = p.dy + b.member * p.dy_member + t * p.dy_time + b.series[r] * p.dy_batch;
       }
-      if (p_.dy) at.dy = dy;
-      at.noise = noise_.at(step, running);
-      deltas<Real, kind>(p_, at, running);
-      const Real* const h_product = noise_.masked(at.h_before, running);
+      if (p.dy) at.dy = dy;
+      at.noise = noise.at(step, running);
+      deltas<Real, kind>(p, at, running);
+      const Real* const h_product = noise.masked(at.h_before, running);
       for (int64_t r = 0; r < running; ++r) {
-        const int64_t t = p_.reverse ? b_.length[r] - 1 - step : step;
-        const int64_t cell = (b_.member * p_.time + t) * p_.batch + b_.series[r];
-        if (p_.dh_norms) p_.dh_norms[cell] = dh_squares[r];
-        if (has_c && p_.dc_norms) p_.dc_norms[cell] = dc_squares[r];
-        pack_inputs(h_product + r * stride_, int64_t(1), of_h, chunk_, filled + r, inputs_ + I * chunk_);
-        pack_inputs(p_.x + b_.member * p_.x_member + t * p_.x_time + b_.series[r] * p_.x_batch, p_.x_channel, of_x,
-                    chunk_, filled + r, inputs_);
+        const int64_t t = p.reverse ? b.length[r] - 1 - step : step;
+        const int64_t cell = (b.member * p.time + t) * p.batch + b.series[r];
+        if (p.dh_norms) p.dh_norms[cell] = dh_squares[r];
+        if (has_c && p.dc_norms) p.dc_norms[cell] = dc_squares[r];
+        pack_inputs(h_product + r * stride, int64_t(1), of_h, chunk, filled + r, inputs + I * chunk);
+        pack_inputs(p.x + b.member * p.x_member + t * p.x_time + b.series[r] * p.x_batch, p.x_channel, of_x, chunk,
+                    filled + r, inputs);
       }
-      if (step > 0 || p_.dh0) {
-        const Real* from = at.delta + Tile::h_slot * Hv_;
-        const bool add = kind == Kind::gru || p_.zoneout_h;
+      if (step > 0 || p.dh0) {
+        const Real* from = at.delta + Tile::h_slot * Hv;
+        const bool add = kind == Kind::gru || p.zoneout_h;
         if (mask) {
-          product(from, ld_, running, packed_, depth_, H, masked_dh_, Hv_, false);
+          product(from, ld, running, packed, depth, H, masked_dh, Hv, false);
           for (int64_t r = 0; r < running; ++r) {
-            for (int64_t u = 0; u < Hv_; u += W) {
-              Real* to = dh_ + r * Hv_ + u;
-              store(to,
-                    fma(load(masked_dh_ + r * Hv_ + u), load(mask + r * stride_ + u), add ? load(to) : Vec<Real>{}));
+            for (int64_t u = 0; u < Hv; u += W) {
+              Real* to = dh + r * Hv + u;
+              store(to, fma(load(masked_dh + r * Hv + u), load(mask + r * stride + u), add ? load(to) : Vec<Real>{}));
             }
           }
         } else {
-          product(from, ld_, running, packed_, depth_, H, dh_, Hv_, add);
+          product(from, ld, running, packed, depth, H, dh, Hv, add);
         }
       }
       filled += running;
 
-      if (step > begin && filled + before <= chunk_) continue;
-      accumulate_weights<Real, kind>(p_, inputs_, chunk_, delta_, filled, columns_, partial_);
-      if (p_.dx) take_dx(step, chunk_end, filled);
+      if (step > begin && filled + before <= chunk) continue;
+      accumulate_weights<Real, kind>(p, inputs, chunk, delta, filled, columns, partial);
+      if (p.dx) {
+        const Real* of_channels = packed + product_panels<Real>(H) * depth * product_vectors * W;
+        product(delta, ld, filled, of_channels, depth, I, dx, Iv, false);
+        const Real* row = dx;
+        int64_t rows = 0;
+        for (int64_t s = chunk_end - 1; s >= step; --s) {
+          while (rows < b.rows && b.length[rows] > s) ++rows;
+          for (int64_t r = 0; r < rows; ++r, row += Iv) {
+            const int64_t t = p.reverse ? b.length[r] - 1 - s : s;
+            copy_row(row, p.dx + ((b.member * p.time + t) * p.batch + b.series[r]) * I, I);
+          }
+        }
+      }
       filled = 0;
       chunk_end = step;
     }
   }
 
-  void finish() {
-    const int64_t H = p_.hidden, I = p_.channels;
-    for (int64_t r = 0; r < b_.rows; ++r) {
-      const int64_t state = (b_.member * p_.batch + b_.series[r]) * H;
-      if (p_.dh0) copy_row(dh_ + r * Hv_, p_.dh0 + state, H);
-      if (has_c && p_.dc0) copy_row(dc_ + r * Hv_, p_.dc0 + state, H);
-      for (int64_t t = b_.length[r]; t < p_.time; ++t) {
-        const int64_t cell = (b_.member * p_.time + t) * p_.batch + b_.series[r];
-        if (p_.dx) fill(p_.dx + cell * I, I);
-        if (p_.dh_norms) p_.dh_norms[cell] = 0;
-        if (has_c && p_.dc_norms) p_.dc_norms[cell] = 0;
-      }
+  for (int64_t r = 0; r < b.rows; ++r) {
+    const int64_t state = (b.member * p.batch + b.series[r]) * H;
+    if (p.dh0) copy_row(dh + r * Hv, p.dh0 + state, H);
+    if (has_c && p.dc0) copy_row(dc + r * Hv, p.dc0 + state, H);
+    for (int64_t t = b.length[r]; t < p.time; ++t) {
+      const int64_t cell = (b.member * p.time + t) * p.batch + b.series[r];
+      if (p.dx) fill(p.dx + cell * I, I);
+      if (p.dh_norms) p.dh_norms[cell] = 0;
+      if (has_c && p.dc_norms) p.dc_norms[cell] = 0;
     }
   }
-
- private:
-  using Tile = BackwardTile<kind>;
-  static constexpr int64_t W = width<Real>;
-  static constexpr bool has_c = kind == Kind::lstm;
-
-  // dx of the steps begin..end, whose deltas fill the chunk.
-  void take_dx(int64_t begin, int64_t end, int64_t filled) {
-    const int64_t I = p_.channels;
-    const Real* of_channels = packed_ + product_panels<Real>(p_.hidden) * depth_ * product_vectors * W;
-    product(delta_, ld_, filled, of_channels, depth_, I, dx_, Iv_, false);
-    const Real* row = dx_;
-    int64_t rows = 0;
-    for (int64_t s = end - 1; s >= begin; --s) {
-      while (rows < b_.rows && b_.length[rows] > s) ++rows;
-      for (int64_t r = 0; r < rows; ++r, row += Iv_) {
-        const int64_t t = p_.reverse ? b_.length[r] - 1 - s : s;
-        copy_row(row, p_.dx + ((b_.member * p_.time + t) * p_.batch + b_.series[r]) * I, I);
-      }
-    }
-  }
-
-  const Problem<Real>& p_;
-  const Block& b_;
-  const Real* const packed_;
-  Real* const partial_;
-  const int64_t Hv_ = padded<Real>(p_.hidden), Iv_ = padded<Real>(p_.channels);
-  const int64_t stride_ = reserve_stride(p_.hidden, sizeof(Real)), ld_ = Tile::slots * Hv_;
-  const int64_t depth_ = backward_depth<Real, kind>(p_), chunk_;
-  Real *const dh_, *const dc_, *const delta_, *const inputs_, *const columns_, *const dx_;
-  Real* const masked_dh_;  // what the product gives, before the mask
-  const BlockNoise<Real> noise_;
-  int64_t running_ = 0;
-};
-
-template <class Real, Kind kind>
-void backward(const Problem<Real>& p, const Block& b, const Real* packed, const Real* forward_packed, Real* partial,
-              Real* scratch) {
-  const int64_t stride = reserve_stride(p.hidden, sizeof(Real)), states = b.rows * stride;
-  Real* const h_first = scratch;
-  Real* const c_first = h_first + states;
-  gather_state(p, b, p.h0, h_first, stride);
-  if (kind == Kind::lstm) gather_state(p, b, p.c0, c_first, stride);
-  Real* const rest = c_first + states;
-  if (!p.segment) {
-    BackwardPass<Real, kind> pass(p, b, packed, partial, rest);
-    const Reserve<Real, kind> kept(p, reserve_of<Real, kind>(p, b, stride), b.cells, stride);
-    pass.take_steps(0, b.steps, h_first, c_first, kept);
-    return pass.finish();
-  }
-  Real* const own_forward = rest + segment_reserve<Real, kind>(p, b.rows, stride);
-  BackwardPass<Real, kind> pass(p, b, packed, partial, rest + segment_scratch<Real, kind>(p, b.rows, stride));
-  Problem<Real> again = p;
-  again.y = again.h_n = again.c_n = again.checkpoints = nullptr;
-  for (int64_t index = (b.steps - 1) / p.segment; index >= 0; --index) {
-    const int64_t begin = index * p.segment, end = b.steps - begin < p.segment ? b.steps : begin + p.segment;
-    const Real* const h = index ? checkpoint<Real, kind>(p, b, index, stride) : h_first;
-    const Real* const c = index ? h + states : c_first;
-    const Reserve<Real, kind> kept(p, rest, b.cells_between(begin, end), stride);
-    forward_steps<Real, kind>(again, b, begin, end, h, c, kept, forward_packed, own_forward);
-    pass.take_steps(begin, end, h, c, kept);
-  }
-  pass.finish();
 }
 
 // Sum the blocks' partials in the order of the blocks, into torch's layout. A piece is one slot of one vector of

@@ -352,7 +352,7 @@ int64_t forward_scratch(const Problem<Real>& p, int rows) {
 // Steps begin..end, from the states before them, [rows][stride].
 template <class Real, Kind kind>
 void forward_steps(const Problem<Real>& p, const Block& b, int64_t begin, int64_t end, const Real* h_first,
-                   const Real* c_first, const Reserve<Real, kind>& kept, const Real* packed, Real* scratch) {
+                   const Real* c_first, const Reserve<Real, kind> kept, const Real* packed, Real* scratch) {
   using Tile = ForwardTile<kind>;
   constexpr bool has_c = kind == Kind::lstm;
   const int64_t H = p.hidden, stride = reserve_stride(H, sizeof(Real)), states = b.rows * stride;

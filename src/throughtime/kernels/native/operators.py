@@ -5,7 +5,6 @@ and hands over addresses.
 """
 
 from collections.abc import Callable, Sequence
-from functools import partial
 from typing import Any, NamedTuple
 
 import torch
@@ -250,12 +249,14 @@ def _differentiate(
         grads = differentiable_gradients(ctx.kind, inputs[:_DIFFERENTIABLE], ctx.reverse, needed, outer, noise)
     else:
         norms = deltas is not None
-        backward: Callable[..., Any] = partial(_backward, segment=ctx.segment)
         if is_watched(*outer) or any(map(is_batched_gradient, outer)):
             # which knows no segments: it runs the whole forward again
             kept = kept if ctx.segment is None else kept.new_empty(0)
             backward = torch.ops.throughtime.recurrent_backward
-        dx, *others, of_h, of_c = backward(ctx.kind, *outer, *inputs, kept, ctx.reverse, needed[0], norms)
+            found = backward(ctx.kind, *outer, *inputs, kept, ctx.reverse, needed[0], norms)
+        else:
+            found = _backward(ctx.kind, *outer, *inputs, kept, ctx.reverse, needed[0], norms, segment=ctx.segment)
+        dx, *others, of_h, of_c = found
         if deltas is not None:
             deltas.h, deltas.c = of_h, of_c if _has_c(ctx.kind) else None
         grads = [grad if need else None for grad, need in zip((dx, None, *others), needed, strict=True)]
@@ -324,7 +325,8 @@ def recurrent(
         y, *ends = torch.ops.throughtime.recurrent(kind, *tensors, reverse, keep)
         results = (y if outputs else y[:, :0], *ends)
     elif keep:
-        results = _Recurrent.apply(kind, *tensors, reverse, keep, segment, outputs, deltas)  # type: ignore[no-untyped-call]
+        steps = None if segment is None else min(segment, x.shape[1])  # a larger one may be no int64
+        results = _Recurrent.apply(kind, *tensors, reverse, keep, steps, outputs, deltas)  # type: ignore[no-untyped-call]
     else:
         results = _forward(kind, *tensors, reverse, keep, outputs=outputs)
     return results[:3] if _has_c(kind) else results[:2]
