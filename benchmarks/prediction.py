@@ -174,7 +174,11 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             chosen = [row for row in own if row["cell"] == cell]
             left = [max(float(row["log10_g"]), -25) for row in chosen]
             panel.plot(
-                left, [min(float(row["lowest_loss"]), 1.5) for row in chosen], mark, alpha=0.6, label=cell.upper()
+                left,
+                [min(max(float(row["lowest_loss"]), 1e-4), 1.5) for row in chosen],
+                mark,
+                alpha=0.6,
+                label=cell.upper(),
             )
         low, auc, high = interval(own, "left")
         panel.axhline(0.1, color="gray", linestyle=":")
