@@ -10,7 +10,7 @@ import csv
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any, get_args
@@ -19,7 +19,6 @@ import numpy as np
 import torch
 from jaxtyping import Float64
 from numpy import ndarray
-from sklearn.metrics import roc_auc_score
 
 from recording import RESULTS, cpu_model, write_rows
 from throughtime.nn import Init, Scheme, initial_weights
@@ -36,9 +35,9 @@ CELLS: tuple[CellName, ...] = ("rnn", "gru", "lstm")
 #: Series that the lag curve is taken on, those of a seed that no training has.
 PROBED, PROBE_SEED = 64, 1_000_000
 #: What the networks of one cell and size start from: sixteen schemes.
-WEIGHTS: tuple[Any, ...] = (("torch", "torch", "torch"), ("xavier_uniform",) * 2, ("orthogonal",) * 2)
+WEIGHTS = (Scheme("torch", "torch", "torch"), Scheme("xavier_uniform", "xavier_uniform"), Scheme())
 GATED: tuple[Init, ...] = (
-    *(Scheme(*kinds, forget_bias=bias) for kinds in WEIGHTS for bias in (None, 1.0, 2.0, 3.0)),
+    *(replace(scheme, forget_bias=bias) for scheme in WEIGHTS for bias in (None, 1.0, 2.0, 3.0)),
     *(Scheme(biases="chrono", lag=lag) for lag in (10, 30, 100, 300)),
 )
 PLAIN: tuple[Init, ...] = (
@@ -125,7 +124,8 @@ def aucs(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
     """The chance that of a network that learned and one that did not the former had the higher score."""
     for experiment in EXPERIMENTS:
         own = [row for row in rows if row["experiment"] == experiment.name]
-        parts = {"all": own, **{cell: [row for row in own if row["cell"] == cell] for cell in CELLS}}
+        parts: dict[str, list[Mapping[str, Any]]] = {"all": own}
+        parts |= {cell: [row for row in own if row["cell"] == cell] for cell in CELLS}
         parts["log10 G > -6"] = [row for row in own if float(row["log10_g"]) > -6]
         for score, (part, chosen) in product(SCORES, parts.items()):
             if not chosen:
@@ -146,16 +146,18 @@ def aucs(rows: Sequence[Mapping[str, Any]]) -> Iterator[dict[str, Any]]:
 
 def interval(rows: Sequence[Mapping[str, Any]], score: str, resamples: int = 2000) -> tuple[float, float, float]:
     """AUC with the 95 % interval of a bootstrap over networks; NaN where all or none have learned."""
-    learned = np.array([int(row["solved"]) for row in rows])
-    log_g = np.maximum(np.array([float(row["log10_g"]) for row in rows]), -400)  # underflown: below all others
-    scores = SCORES[score](log_g)
+    learned = np.array([row["solved"] in (1, "1") for row in rows])
+    scores = SCORES[score](np.maximum(np.array([float(row["log10_g"]) for row in rows]), -400))  # underflown: the least
     if learned.min() == learned.max():
         return float("nan"), float("nan"), float("nan")
-    rng = np.random.default_rng(0)
-    drawn = [taken for taken in rng.integers(len(rows), size=(resamples, len(rows))) if np.ptp(learned[taken])]
-    found = [roc_auc_score(learned[taken], scores[taken]) for taken in drawn]
+    yes, no = scores[learned], scores[~learned]
+    wins = (yes[:, None] > no) + 0.5 * (yes[:, None] == no)
+    drawn = np.random.default_rng(0).multinomial(len(rows), np.full(len(rows), 1 / len(rows)), resamples)
+    of_yes, of_no = drawn[:, learned], drawn[:, ~learned]
+    pairs = of_yes.sum(1) * of_no.sum(1)
+    found = np.einsum("ry,yn,rn->r", of_yes, wins, of_no)[pairs > 0] / pairs[pairs > 0]
     low, high = np.quantile(found, (0.025, 0.975))
-    return float(low), float(roc_auc_score(learned, scores)), float(high)
+    return float(low), float(wins.mean()), float(high)
 
 
 def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
@@ -172,7 +174,11 @@ def plot(rows: Sequence[Mapping[str, Any]], path: Path) -> None:
             chosen = [row for row in own if row["cell"] == cell]
             left = [max(float(row["log10_g"]), -25) for row in chosen]
             panel.plot(
-                left, [min(float(row["lowest_loss"]), 1.5) for row in chosen], mark, alpha=0.6, label=cell.upper()
+                left,
+                [min(max(float(row["lowest_loss"]), 1e-4), 1.5) for row in chosen],
+                mark,
+                alpha=0.6,
+                label=cell.upper(),
             )
         low, auc, high = interval(own, "left")
         panel.axhline(0.1, color="gray", linestyle=":")

@@ -60,11 +60,11 @@ def batches(setting: Setting, seeds: Sequence[int]) -> Iterator[tuple[Tensor, Te
 
 def _block(setting: Setting, seed: int, block: int) -> tuple[Tensor, Tensor]:
     x, targets = TASKS[setting.task].draw(np.random.default_rng((seed, block)), BLOCK * BATCH, setting.time)
-    by_step = torch.from_numpy(x).unflatten(0, (BLOCK, BATCH)).transpose(1, 2)
-    return by_step.contiguous(), torch.from_numpy(targets).unflatten(0, (BLOCK, BATCH))
+    by_step = torch.from_numpy(x).view(BLOCK, BATCH, *x.shape[1:]).transpose(1, 2)
+    return by_step.contiguous(), torch.from_numpy(targets).view(BLOCK, BATCH)
 
 
 def solved(setting: Setting, losses: Float64[ndarray, "block member"]) -> Bool[ndarray, "member"]:
     """Which members have had a mean loss below a tenth of the trivial one."""
-    low: ndarray = (losses < SOLVED * TASKS[setting.task].trivial).any(0)
-    return low
+    ever: ndarray = np.logical_or.reduce(losses < SOLVED * TASKS[setting.task].trivial)
+    return ever
