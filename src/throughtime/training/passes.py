@@ -312,7 +312,8 @@ def _forward_passes(
     masks = perturb_masks(net, members, batch, drawn.masks, epoch, step)
     deltas = delta_norms_of(net) if measured and isinstance(net, Architecture) else []
     segment = SEGMENT if recipe.bptt == "checkpointed" else None
-    outputs = forward(net, leaves, batch.x, batch.lengths, masks, drawn.input_masks, drawn.noise, deltas, segment)
+    inside = drawn.input_masks, drawn.noise, deltas
+    outputs = forward(net, leaves, batch.x, batch.lengths, masks, *inside, segment=segment)
     everybody = torch.ones_like(like, dtype=torch.bool)
     yield ForwardPass(outputs, batch.targets, batch.weights, batch.lengths, everybody, deltas)
 
