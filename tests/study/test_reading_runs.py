@@ -31,6 +31,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "findings": ("metrics.json",),
     "estimator": ("model.json", "model.safetensors"),
     "members": ("members.json", "members.safetensors"),
+    "flow": ("flow.safetensors",),
     "curves": ("curves.csv",),
     "out_of_fold": ("out_of_fold.csv",),
     "test_predictions": ("test_predictions.csv",),
