@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from test_flow import Tagger, exploding_layer
+from test_gradient_flow import Tagger, exploding_layer
 from torch import Tensor, nn
 
 from throughtime.errors import ParameterError

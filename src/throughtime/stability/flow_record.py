@@ -71,7 +71,7 @@ def log_norms_at(
     *,
     reverse: bool = False,
 ) -> Float64[ndarray, "member lag"]:
-    """log10 of the geometric mean of norms over the series that are so long; NaN where less than half of them are.
+    """Log10 of the geometric mean of norms over the series that are so long; NaN where less than half of them are.
 
     Every member's are the same whatever others there are.
 
