@@ -138,7 +138,6 @@ def not_a_number(output: tuple[Tensor, Tensor]) -> Tensor:
         (GRU(2, 3).double(), lambda output: output[0].sum() * 0, "got a gradient of zero at its outputs"),
         (Twice(GRU), torch.sum, "model needs to call its recurrent layer once, got 2 calls"),
     ],
-    ids=str,
 )
 def test_what_cannot_be_taken_apart_is_refused(model: object, loss: object, message: str) -> None:
     lengths = LENGTHS if isinstance(model, Twice) else None

@@ -64,10 +64,10 @@ def test_a_cell_without_such_a_gate_has_no_verdict(name: str) -> None:
     assert finding.verdict == "not applicable"
 
 
-def test_a_memory_shorter_than_the_lag_is_a_finding_where_the_lag_is_known() -> None:
+def test_a_memory_that_loses_all_but_1_percent_by_the_lag_is_a_finding_where_the_lag_is_known() -> None:
     found = gate_memory(held(2.0), torch.zeros(7, 2, 1))
-    verdicts = {lag: run_checks([SHORT_MEMORY], gate_memory=found, lag=lag)[0] for lag in (7, 8, None)}
+    verdicts = {lag: run_checks([SHORT_MEMORY], gate_memory=found, lag=lag)[0] for lag in (36, 37, None)}
     assert [finding.verdict for finding in verdicts.values()] == ["clear", "found", "not applicable"]
-    assert verdicts[8].measured == pytest.approx(8 / 7.88, rel=1e-3)
-    assert "try init='chrono'" in verdicts[8].remedy
-    assert "7.88 steps at most" in verdicts[8].detail
+    assert verdicts[37].measured == pytest.approx(37 / 7.88, rel=1e-3)
+    assert "try init='chrono'" in verdicts[37].remedy
+    assert "7.88 steps at most" in verdicts[37].detail
