@@ -127,7 +127,7 @@ struct Step {
 
 // A share stays as it was.
 template <class Real>
-TT_INLINE Vec<Real> keep_share(const Real* kept, int64_t offset, Vec<Real> before, Vec<Real> fresh) {
+TT_INLINE Vec<Real> apply_zoneout(const Real* kept, int64_t offset, Vec<Real> before, Vec<Real> fresh) {
   if (!kept) return fresh;
   const Vec<Real> share = load(kept + offset);
   return fma(share, before, (Real(1) - share) * fresh);
@@ -169,7 +169,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
               o = sigmoid<Real>(pre[r][3]);
       const V before = load(at.c_before + offset);
       const V c = fma(f, before, i * (at.noise.candidate ? g * load(at.noise.candidate + offset) : g));
-      store(at.c + offset, keep_share(at.noise.zoneout_c, offset, before, c));
+      store(at.c + offset, apply_zoneout(at.noise.zoneout_c, offset, before, c));
       pre[r][0] = c;
       pre[r][3] = o;
       if (at.gates) {
@@ -185,7 +185,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
     for (int r = 0; r < MR; ++r) {
       const int64_t offset = (row + r) * at.stride + unit;
       const V h = pre[r][3] * tanh<Real>(pre[r][0]);
-      store(at.h + offset, keep_share(at.noise.zoneout_h, offset, load(at.h_before + offset), h));
+      store(at.h + offset, apply_zoneout(at.noise.zoneout_h, offset, load(at.h_before + offset), h));
     }
   } else if constexpr (kind == Kind::gru) {
     TT_NO_UNROLL
@@ -201,7 +201,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
       const V before = load(at.h_before + offset);
       const V candidate = at.noise.candidate ? n * load(at.noise.candidate + offset) : n;
       const V h = fma(z, before, (Real(1) - z) * candidate);
-      store(at.h + offset, keep_share(at.noise.zoneout_h, offset, before, h));
+      store(at.h + offset, apply_zoneout(at.noise.zoneout_h, offset, before, h));
       if (at.gates) {
         Real* gates = at.gates + (row + r) * 4 * at.stride + unit;
         store(gates, n);
@@ -219,7 +219,7 @@ TT_INLINE void forward_tile(const Problem<Real>& p, const Step<Real>& at, const 
         const V a = pre[r][v];
         const V h = kind == Kind::rnn_tanh ? tanh<Real>(a) : (a < Real(0) ? V{} : a);
         if (at.noise.zoneout_h && at.gates) store(at.gates + offset, h);
-        store(at.h + offset, keep_share(at.noise.zoneout_h, offset, load(at.h_before + offset), h));
+        store(at.h + offset, apply_zoneout(at.noise.zoneout_h, offset, load(at.h_before + offset), h));
       }
     }
   }

@@ -2,12 +2,14 @@
 
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import pytest
 import torch
 from cases import KINDS, make, needs_native
 
 from throughtime.kernels import ISA_VARIABLE, native
+from throughtime.kernels.native.extension import INTERFACE, check_interface
 
 pytestmark = pytest.mark.usefixtures("types_unchecked")
 
@@ -76,6 +78,7 @@ def test_an_instruction_set_that_is_not_here_is_refused(monkeypatch: pytest.Monk
 def test_without_the_extension_the_op_runs_on_the_pure_torch_path() -> None:
     program = """
 import sys
+from types import SimpleNamespace
 sys.modules["throughtime.kernels._native"] = None
 import torch
 from throughtime import kernels
@@ -104,3 +107,9 @@ def test_the_reserve_is_as_large_as_the_kernels_take_it_to_be(kind: str, kept: b
         x = torch.empty(2, 3, 5, 4, dtype=dtype)
         rows = 2 * 3 * 5 * kernels.reserve_stride(hidden, x.element_size())
         assert native.reserve_numel(kind, x, hidden, kept) == rows * kernels.reserve_slots(kind, kept)
+
+
+@pytest.mark.parametrize("interface", [{}, {"interface": INTERFACE - 1}])
+def test_kernels_of_another_version_are_refused(interface):
+    with pytest.raises(ImportError, match=r"needs C\+\+ kernels of its own version, got others in old\.so; install"):
+        check_interface(SimpleNamespace(__file__="old.so", **interface))

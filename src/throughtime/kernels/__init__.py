@@ -20,7 +20,7 @@ from throughtime.kernels.dispatch import (
 from throughtime.kernels.native import delta_norms, forward_alone, isa_names, native_available
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, ordered_sum
-from throughtime.kernels.reference import CHUNK, keep_share
+from throughtime.kernels.reference import CHUNK, apply_zoneout
 from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
 from throughtime.kernels.torch_path import TorchBackend, standardize
 from throughtime.kernels.torch_state import TorchState, keeps_torch_state, one_thread
@@ -55,7 +55,7 @@ __all__ = [
     "is_hidden",
     "is_tracing",
     "isa_names",
-    "keep_share",
+    "apply_zoneout",
     "keeps_torch_state",
     "linear",
     "linear_over_time",

@@ -13,7 +13,7 @@ from throughtime.kernels.native import NativeBackend
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.steps import DeltaNorms
 from throughtime.kernels.torch_path import TorchBackend
-from throughtime.kernels.transforms import is_watched
+from throughtime.kernels.transforms import is_intercepted
 
 #: Force an instruction set: x86-64-v4, x86-64-v3, x86-64-v2 or portable; or the plain-torch path: reference. Meant
 #: for tests and for comparing.
@@ -137,7 +137,7 @@ def output_layer_over_time(
 def takes_alone(*tensors: Tensor) -> bool:
     """Whether ``forward_alone`` may be used: nothing differentiates or watches, and the kernels take such tensors."""
     first = tensors[0]
-    if torch.is_grad_enabled() or backend_for(first.device, first.dtype) is not _NATIVE or is_watched(*tensors):
+    if torch.is_grad_enabled() or backend_for(first.device, first.dtype) is not _NATIVE or is_intercepted(*tensors):
         return False
     dtype = first.dtype
     for tensor in tensors:  # noqa: SIM110 - all() of a generator takes twice as long

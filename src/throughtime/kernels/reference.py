@@ -14,7 +14,7 @@ from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, pad_to_lane
 from throughtime.kernels.segments import Tensors, in_segments
 from throughtime.kernels.steps import DeltaNorms
-from throughtime.kernels.transforms import is_hidden, is_watched
+from throughtime.kernels.transforms import is_hidden, is_intercepted
 
 #: Steps whose input products are taken together.  Fixed: a product over all steps would change its bits with the
 #: longest series of the batch.
@@ -107,7 +107,7 @@ def recurrent(
     tensors = Tensors(x, w_ih, w_hh, bias_x, bias_h, per_unit, noise)
     given = x, w_ih, w_hh, bias_x, bias_h, *per_unit, *state
     keeps_segments = segment is not None and torch.is_grad_enabled() and any(t.requires_grad for t in given)
-    if segment is not None and keeps_segments and not is_watched(*given, *noise):
+    if segment is not None and keeps_segments and not is_intercepted(*given, *noise):
         y, state = in_segments(loop, tensors, state, -(-segment // CHUNK) * CHUNK, outputs)
     else:
         at_steps, state = loop.take(0, time, tensors, state)
@@ -148,7 +148,7 @@ class _Loop(NamedTuple):
                 mask = None if noise.candidate is None else noise.candidate[:, t]
                 new = self.cell.step(from_x[t - start], from_h, state, per_unit, mask)
                 fresh_c = new[1:]
-                new = keep_share(noise, t, state, new)
+                new = apply_zoneout(noise, t, state, new)
                 if t < self.shortest:
                     state = new
                 else:
@@ -160,7 +160,7 @@ class _Loop(NamedTuple):
         return outputs, state
 
 
-def keep_share(noise: StepNoise, t: int, before: State, fresh: State) -> State:
+def apply_zoneout(noise: StepNoise, t: int, before: State, fresh: State) -> State:
     """What zoneout makes of the states of step ``t``."""
     kept = [None if share is None else share[:, t] for share in (noise.zoneout_h, noise.zoneout_c)]
     return tuple(

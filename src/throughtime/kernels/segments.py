@@ -13,7 +13,7 @@ from torch import Tensor
 
 from throughtime.kernels.cells import State
 from throughtime.kernels.noise import StepNoise
-from throughtime.kernels.transforms import is_batched_gradient, is_watched
+from throughtime.kernels.transforms import is_batched_gradient, is_intercepted
 
 
 class Tensors(NamedTuple):
@@ -133,7 +133,7 @@ class _InSegments(torch.autograd.Function):
         by_segment = [starts[at : at + len(ends)] for at in range(0, len(starts), len(ends))]
         needed = ctx.needs_input_grad[1 + _NOISE :]
         kept = _Kept(call, StepNoise(*given[:_NOISE]), given[_NOISE:], needed, by_segment)
-        whole = torch.is_grad_enabled() or is_watched(*outer) or any(map(is_batched_gradient, outer))
+        whole = torch.is_grad_enabled() or is_intercepted(*outer) or any(map(is_batched_gradient, outer))
         grads = (_gradients_of_one_segment if whole else _gradients)(kept, dy, ends)
         wanted = (grad if need else None for grad, need in zip(grads, needed, strict=True))
         return (None, *[None] * _NOISE, *wanted)

@@ -58,7 +58,7 @@ def is_differentiating() -> bool:
     return any(level.key() != vmap for level in torch._C._functorch.get_interpreter_stack() or ())
 
 
-def is_watched(*tensors: Tensor | None) -> bool:
+def is_intercepted(*tensors: Tensor | None) -> bool:
     """Whether anything but backward stands between a call and its tensors: a transform, a compiler, a subclass."""
     return (
         torch.compiler.is_compiling()

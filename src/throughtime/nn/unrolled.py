@@ -15,8 +15,8 @@ from throughtime.kernels import (
     CellSpec,
     DeltaNorms,
     StepNoise,
+    apply_zoneout,
     find_cell,
-    keep_share,
     linear,
     linear_over_time,
     watch_states,
@@ -79,7 +79,7 @@ def unrolled(
         if w_hr is not None:
             new = (linear(new[0], w_hr, w_hr.new_zeros(w_hr.shape[:2])), *new[1:])
         fresh_c = new[1:]
-        new = keep_share(noise, t, state, new)
+        new = apply_zoneout(noise, t, state, new)
         state = tuple(torch.where(running[:, t], fresh, old) for fresh, old in zip(new, state, strict=True))
         found[t] = state
         if watch is not None:

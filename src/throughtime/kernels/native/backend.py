@@ -13,7 +13,7 @@ from throughtime.kernels.native.extension import SUFFIX, native_available
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
 from throughtime.kernels.torch_path import TorchBackend
-from throughtime.kernels.transforms import is_differentiating, is_watched
+from throughtime.kernels.transforms import is_differentiating, is_intercepted
 
 _TORCH = TorchBackend()
 
@@ -57,13 +57,13 @@ class NativeBackend(Backend):
 
     def output_layer(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """In C++, differentiable once; in torch where a transform or a compiler watches."""
-        if is_watched(x, weight, bias):
+        if is_intercepted(x, weight, bias):
             return _TORCH.output_layer(x, weight, bias)
         return output_layer.output_layer(x, weight, bias)
 
     def output_layer_over_time(self, x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
         """As ``output_layer``, each step of a series a row."""
-        if is_watched(x, weight, bias):
+        if is_intercepted(x, weight, bias):
             return _TORCH.output_layer_over_time(x, weight, bias)
         return output_layer.output_layer(x.flatten(1, 2), weight, bias).view(*x.shape[:3], weight.shape[1])
 

@@ -24,7 +24,24 @@ except ImportError as error:  # built without a compiler
 else:
     _missing = None
 
+#: What calls hand over, as the extension must say it too: another number in csrc/bindings.cpp with every argument that
+#: is added, moved or taken away. An extension of another version would read them wrongly.
+INTERFACE = 2
+
 SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
+
+
+def check_interface(extension: Any) -> None:
+    """Refuse an extension that was built for another version of this package."""
+    if getattr(extension, "interface", None) != INTERFACE:
+        raise ImportError(
+            f"throughtime needs C++ kernels of its own version, got others in {extension.__file__}; install throughtime "
+            "again (pip install --editable . in a checkout)"
+        )
+
+
+if _native is not None:
+    check_interface(_native)
 
 
 def native_available() -> bool:

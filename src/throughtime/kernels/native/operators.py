@@ -18,7 +18,7 @@ from throughtime.kernels.native.derivatives import differentiable_gradients
 from throughtime.kernels.native.extension import SUFFIX, address, as_memory, compiled, large_tensor, team
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.steps import DeltaNorms
-from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_watched
+from throughtime.kernels.transforms import is_batched_gradient, is_differentiating, is_intercepted
 
 
 def _shape(inputs: "Inputs") -> list[int]:
@@ -249,7 +249,7 @@ def _differentiate(
         grads = differentiable_gradients(ctx.kind, inputs[:_DIFFERENTIABLE], ctx.reverse, needed, outer, noise)
     else:
         norms = deltas is not None
-        if is_watched(*outer) or any(map(is_batched_gradient, outer)):
+        if is_intercepted(*outer) or any(map(is_batched_gradient, outer)):
             # which knows no segments: it runs the whole forward again
             kept = kept if ctx.segment is None else kept.new_empty(0)
             backward = torch.ops.throughtime.recurrent_backward
@@ -319,7 +319,7 @@ def recurrent(
     tensors = Inputs(x, lengths, w_ih, w_hh, b_ih, b_hh, h0, c0, *noise[:3], zoneout_c)
     keep = torch.is_grad_enabled() and any(tensor is not None and tensor.requires_grad for tensor in tensors)
     results: tuple[Tensor, ...]
-    if is_watched(*tensors):
+    if is_intercepted(*tensors):
         if deltas is not None:
             raise RuntimeError("the norms of deltas need a call that no transform, compiler or tensor subclass watches")
         y, *ends = torch.ops.throughtime.recurrent(kind, *tensors, reverse, keep)

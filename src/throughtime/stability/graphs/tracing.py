@@ -17,7 +17,7 @@ from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.kernels import NO_NOISE, CellSpec, State, StepNoise, find_cell, keep_share
+from throughtime.kernels import NO_NOISE, CellSpec, State, StepNoise, apply_zoneout, find_cell
 from throughtime.nn import RecurrentLayer
 
 _BASES = (nn.RNN, nn.GRU, nn.LSTM, RecurrentLayer)
@@ -276,7 +276,7 @@ def _run_direction(
         onward = tuple(s[0] for s in computed)
         if w_hr is not None:
             onward = (linear(onward[0], w_hr), *onward[1:])
-        h, *c = keep_share(noise, 0, before, onward)
+        h, *c = apply_zoneout(noise, 0, before, onward)
         steps[t] = Step(taken, before, computed, h, onward[1] if c else None, h.view_as(h))
         state = tuple(torch.where(now, new, old) for new, old in zip((h, *c), state, strict=True))
     own.steps = [step for step in steps if step is not None]
