@@ -35,7 +35,7 @@ def check_interface(extension: Any) -> None:
     """Refuse an extension that was built for another version of this package."""
     if getattr(extension, "interface", None) != INTERFACE:
         raise ImportError(
-            f"throughtime needs C++ kernels of its own version, got others in {extension.__file__}; install it again "
+            f"throughtime needs C++ kernels of its own version, got others in {extension.__file__}; install it "
             "again (pip install --editable . in a checkout)"
         )
 
