@@ -1,5 +1,6 @@
 """One choice of what computes, by device and dtype; and backends that do the same, each in its own way."""
 
+import math
 from dataclasses import replace
 from typing import Any
 
@@ -64,6 +65,7 @@ class Member:
     dropout: float = 0.0
     noise: dict[str, float] = {}  # noqa: RUF012 - not changed
     perturbations: tuple[Any, ...] = ()
+    clip_value = math.inf
 
 
 def changed(cls: type, **attributes: Any) -> Any:
@@ -84,6 +86,7 @@ def changed(cls: type, **attributes: Any) -> Any:
         ((Net(), changed(Recipe, loss="hinge"), Member()), False),
         ((Net(), Recipe(), changed(Member, noise={"zoneout": 0.1})), False),
         ((Net(), Recipe(), changed(Member, perturbations=(1,))), False),
+        ((Net(), Recipe(), changed(Member, clip_value=1.0)), False),
     ],
 )
 def test_whole_steps_are_of_nets_recipes_and_members_that_the_kernels_know(parts, fused):

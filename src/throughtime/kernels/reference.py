@@ -110,7 +110,8 @@ def recurrent(
     if segment is not None and keeps_segments and not is_intercepted(*given, *noise):
         y, state = in_segments(loop, tensors, state, -(-segment // CHUNK) * CHUNK, outputs)
     else:
-        at_steps, state = loop.take(0, time, tensors, state)
+        # not by the method: torch.compile stumbles over one whose types are checked
+        at_steps, state = _take_steps(loop, 0, time, tensors, state)
         y = torch.stack(at_steps, 1) if outputs else x.new_empty(members, 0, rows, width)
     if outputs and shortest < time:
         y = torch.where(running, y, 0)
@@ -128,36 +129,41 @@ class _Loop(NamedTuple):
     watch: Callable[..., None] | None
 
     def take(self, begin: int, end: int, tensors: Tensors, state: State) -> tuple[list[Tensor], State]:
-        """Take the steps begin..end, of which alone ``tensors.x`` is; gives h at each, and the last states.
+        """Take the steps begin..end, of which alone ``tensors.x`` is; gives h at each, and the last states."""
+        return _take_steps(self, begin, end, tensors, state)
 
-        ``begin`` is a multiple of ``CHUNK``.
-        """
-        x, w_ih, w_hh, bias_x, bias_h, per_unit, noise = tensors
-        members, _, rows, _ = x.shape
-        outputs: list[Tensor] = [x] * (end - begin)
-        for start in reversed(range(begin, end, CHUNK)) if self.reverse else range(begin, end, CHUNK):
-            stop = min(start + CHUNK, end)
-            chunk = x[:, start - begin : stop - begin]
-            if stop - start < CHUNK:  # the last product has as many rows as the others, for the same reason
-                chunk = pad(chunk, (0, 0, 0, 0, 0, CHUNK - (stop - start)))
-            product = torch.baddbmm(bias_x[:, None], chunk.reshape(members, CHUNK * rows, -1), w_ih)
-            from_x = product.view(members, CHUNK, rows, -1).unbind(1)
-            for t in reversed(range(start, stop)) if self.reverse else range(start, stop):
-                h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
-                from_h = torch.baddbmm(bias_h[:, None], h, w_hh)
-                mask = None if noise.candidate is None else noise.candidate[:, t]
-                new = self.cell.step(from_x[t - start], from_h, state, per_unit, mask)
-                fresh_c = new[1:]
-                new = apply_zoneout(noise, t, state, new)
-                if t < self.shortest:
-                    state = new
-                else:
-                    now = self.running[:, t]
-                    state = tuple(torch.where(now, after, before) for after, before in zip(new, state, strict=True))
-                outputs[t - begin] = state[0]
-                if self.watch is not None:
-                    self.watch(t, state[0], *fresh_c)
-        return outputs, state
+
+def _take_steps(loop: _Loop, begin: int, end: int, tensors: Tensors, state: State) -> tuple[list[Tensor], State]:
+    """Take the steps begin..end, of which alone ``tensors.x`` is; gives h at each, and the last states.
+
+    ``begin`` is a multiple of ``CHUNK``.
+    """
+    x, w_ih, w_hh, bias_x, bias_h, per_unit, noise = tensors
+    members, _, rows, _ = x.shape
+    outputs: list[Tensor] = [x] * (end - begin)
+    for start in reversed(range(begin, end, CHUNK)) if loop.reverse else range(begin, end, CHUNK):
+        stop = min(start + CHUNK, end)
+        chunk = x[:, start - begin : stop - begin]
+        if stop - start < CHUNK:  # the last product has as many rows as the others, for the same reason
+            chunk = pad(chunk, (0, 0, 0, 0, 0, CHUNK - (stop - start)))
+        product = torch.baddbmm(bias_x[:, None], chunk.reshape(members, CHUNK * rows, -1), w_ih)
+        from_x = product.view(members, CHUNK, rows, -1).unbind(1)
+        for t in reversed(range(start, stop)) if loop.reverse else range(start, stop):
+            h = state[0] if noise.recurrent is None else state[0] * noise.recurrent
+            from_h = torch.baddbmm(bias_h[:, None], h, w_hh)
+            mask = None if noise.candidate is None else noise.candidate[:, t]
+            new = loop.cell.step(from_x[t - start], from_h, state, per_unit, mask)
+            fresh_c = new[1:]
+            new = apply_zoneout(noise, t, state, new)
+            if t < loop.shortest:
+                state = new
+            else:
+                now = loop.running[:, t]
+                state = tuple(torch.where(now, after, before) for after, before in zip(new, state, strict=True))
+            outputs[t - begin] = state[0]
+            if loop.watch is not None:
+                loop.watch(t, state[0], *fresh_c)
+    return outputs, state
 
 
 def apply_zoneout(noise: StepNoise, t: int, before: State, fresh: State) -> State:
