@@ -93,6 +93,11 @@ def recurrent_layers(model: nn.Module) -> dict[str, Any]:
     return found
 
 
+def place_label(module: str, call: int, layer: int, reverse: bool) -> str:
+    """One direction of one layer of one call, in words."""
+    return f"{module} layer {layer}" + (" reverse" if reverse else "") + (f" (call {call + 1})" if call else "")
+
+
 def cell_of(layer: Any) -> CellSpec:
     """The cell of a layer, torch's or ours."""
     return layer.spec if hasattr(layer, "spec") else CELLS[layer.mode.lower()]
@@ -155,6 +160,13 @@ def evaluation(model: nn.Module) -> Iterator[None]:
     finally:
         for part, mode in modes:
             part.training = mode
+
+
+def check_number(value: Any) -> None:
+    """Refuse a loss that is not one number."""
+    if not isinstance(value, Tensor) or value.numel() != 1:
+        found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        raise ParameterError(f"loss needs to give one number as a tensor, got {found}; take its mean or sum")
 
 
 def as_float64(tensor: Tensor) -> Float64[Tensor, "..."]:

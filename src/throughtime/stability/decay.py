@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float64, Int
+from jaxtyping import Float, Float64, Int
 from numpy import ndarray
 
 #: The gradient horizon is the lag at which this fraction of the gradient is left: a convention.
@@ -74,11 +74,12 @@ def fit_horizon(
         Of the gradient that is left at the horizon.
     """
     series = logs.shape[1]
-    lag = float(_crossings(_means(logs, np.ones((1, series))), fraction)[0])
+    lags, level = np.arange(len(logs)), np.log(fraction)
+    lag = float(first_crossings(_means(logs, np.ones((1, series))), lags, level)[0])
     if series < 2:
         return Horizon(lag, float("nan"), float("nan"))
     counts = np.random.default_rng(seed).multinomial(series, np.full(series, 1 / series), n_resamples)
-    found = _crossings(_means(logs, counts), fraction)
+    found = first_crossings(_means(logs, counts), lags, level)
     tail = (100 - LEVEL) / 2
     # an order statistic: between a number and infinity nothing can be interpolated
     low, high = np.percentile(found, [tail, 100 - tail], method="inverted_cdf")
@@ -119,13 +120,21 @@ def _means(logs: ndarray, counts: ndarray) -> Float64[ndarray, "draw lag"]:
     return means
 
 
-def _crossings(means: Float64[ndarray, "draw lag"], fraction: float) -> Float64[ndarray, "draw"]:
-    """The first lag at which each curve is down to the fraction."""
-    level = np.log(fraction)
-    below = means <= level  # never true of NaN
-    first = below.argmax(1)
-    draws = np.arange(len(means))
-    after, before = means[draws, first], means[draws, np.maximum(first - 1, 0)]
-    with np.errstate(divide="ignore", invalid="ignore"):  # of curves that never get there
-        part = np.where(np.isfinite(after), (before - level) / (before - after), 1)
-    return np.where(below.any(1), np.where(first > 0, first - 1 + part, 0), np.inf)
+def first_crossings(
+    curves: Float[ndarray, "*shape lag"], lags: Int[ndarray, "*#shape lag"], level: float
+) -> Float64[ndarray, "*shape"]:
+    """The first lag at which each curve, relative to lag 0 in logarithms, is down to a level; ``inf`` without one.
+
+    Between two lags by the logarithm.
+    """
+    below = curves <= level  # never true of NaN
+    after = below.argmax(-1)[..., None]
+    before = np.maximum(after - 1, 0)
+    (high, low), (near, far) = (
+        [np.take_along_axis(values, at, -1)[..., 0] for at in (before, after)]
+        for values in (curves, np.broadcast_to(lags, curves.shape))
+    )
+    with np.errstate(invalid="ignore", divide="ignore"):  # of curves that never get there
+        part = np.where(np.isfinite(low), (high - level) / (high - low), 1)
+        found: ndarray = np.where(below.any(-1), near + part * (far - near), np.inf)
+    return found

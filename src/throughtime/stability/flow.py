@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
 from throughtime.records import Record
+from throughtime.stability.calls import check_number
 from throughtime.stability.decay import growth_per_step
 from throughtime.stability.recorded_copy import Place, recorded_run
 
@@ -143,9 +144,7 @@ def gradient_flow(
 
 
 def _check_loss(value: Any) -> None:
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        shown = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise ParameterError(f"loss needs to give one number as a tensor, got {shown}; take its mean or sum")
+    check_number(value)
     if not value.requires_grad:
         raise ParameterError(
             "loss needs to depend on the model's weights, got a number without a gradient; is the output detached?"

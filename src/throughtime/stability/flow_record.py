@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from throughtime.errors import StorageError
 from throughtime.records import Record, Records
-from throughtime.stability.decay import FRACTION
+from throughtime.stability.decay import FRACTION, first_crossings
 
 #: What is measured: a unit direction of the last state pulled back before a step, the same with the weights that a
 #: member ends with, or the gradients at the states in a step of training.
@@ -111,18 +111,9 @@ def horizons_of(
     log_norms: Float[ndarray, "*shape lag"], lags: Int[ndarray, "*#shape lag"]
 ) -> Float64[ndarray, "*shape"]:
     """The first lag at which 1 % of the norm at lag 0 is left, between two by the logarithm; ``inf`` without one."""
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore"):  # of curves that overflow from lag 0 on
         ratios = log_norms - log_norms[..., :1]
-        below = ratios <= np.log10(FRACTION)  # never true of NaN
-        after = below.argmax(-1)[..., None]
-        before = np.maximum(after - 1, 0)
-        (high, low), (near, far) = (
-            [np.take_along_axis(values, at, -1)[..., 0] for at in (before, after)]
-            for values in (ratios, np.broadcast_to(lags, ratios.shape))
-        )
-        part = np.where(np.isfinite(low), (high - np.log10(FRACTION)) / (high - low), 1)
-        found: ndarray = np.where(below.any(-1), near + part * (far - near), np.inf)
-    return found
+    return first_crossings(ratios, lags, np.log10(FRACTION))
 
 
 #: A gradient explodes where it is so many powers of ten above that at lag 0: as far as 1 % is below.

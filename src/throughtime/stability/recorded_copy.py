@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime.errors import DataError, ParameterError
 from throughtime.kernels import DeltaNorms
 from throughtime.nn import RecordedCall, RecurrentLayer, convert, layer_directions
+from throughtime.stability.calls import place_label
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,8 +55,7 @@ class Place:
     @property
     def label(self) -> str:
         """In words."""
-        parts = [self.module, f"layer {self.layer}", *(["reverse"] if self.reverse else [])]
-        return " ".join(parts) + (f" (call {self.call + 1})" if self.call else "")
+        return place_label(self.module, self.call, self.layer, self.reverse)
 
 
 @dataclass(frozen=True, eq=False)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.nn import RecurrentLayer, convert, run_layers
+from throughtime.stability.calls import check_number
 
 
 @dataclass(frozen=True, eq=False)
@@ -117,9 +118,7 @@ def step_gradients(
         value = loss(output)
     if len(calls) != 1:
         raise ParameterError(f"model needs to call its recurrent layer once, got {len(calls)} calls")
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise ParameterError(f"loss needs to give one number as a tensor, got {found}; take its mean or sum")
+    check_number(value)
     ((arguments, keywords, (y, end, *steps)),) = calls
     given = inspect.signature(layer.forward).bind(*arguments, **keywords).arguments
     if not isinstance(y, Tensor) or y.dim() != 3 or steps:

@@ -254,6 +254,7 @@ def autograd_pass(
     taken: list[Tensor] = []
     clipped: list[Tensor] = []
     by_value = ~group.clip_values.isinf()
+    clips_values = bool(by_value.any())
     leaves = {name: view.detach().requires_grad_() for name, view in group.layout.views(weights).items()}
     probes = watch.probes(group, epoch)
     flat = torch.zeros_like(weights)
@@ -275,7 +276,7 @@ def autograd_pass(
             of_tensors = None
             if "tensor_gradient_norms" in watch.needs:  # the step uses the gradients up
                 of_tensors = backend.tensor_norms(flat, list(group.layout.places.values()))
-            larger, before = clip_by_value(flat, group.clip_values) if by_value.any() else (by_value, None)
+            larger, before = clip_by_value(flat, group.clip_values) if clips_values else (by_value, None)
             of_step = optimizer.step(weights, flat, lr, group.clip_norms, taken[-1])
             clipped.append(taken[-1] & (larger | (of_step > group.clip_norms)))
             norms.append(of_step if before is None else torch.where(by_value, before, of_step))

@@ -8,11 +8,11 @@ import torch
 from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
+from throughtime.stability.calls import evaluation
 from throughtime.stability.graphs.depth import backward_links, depth_of
 from throughtime.stability.graphs.drawing import ComputationGraph
 from throughtime.stability.graphs.graph import Edge, Node, NodeKind, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
-from throughtime.stability.graphs.tracing import evaluating
 
 #: Layers that act on each number alone.
 _ACTIVATIONS = nn.ReLU | nn.LeakyReLU | nn.ELU | nn.GELU | nn.SiLU | nn.Sigmoid | nn.Tanh | nn.Softplus | nn.Identity
@@ -139,7 +139,7 @@ def _run(model: nn.Module, layers: list[nn.Module], x: Tensor, loss: Callable[[T
     values: dict[str, Tensor] = {"x": x.detach().requires_grad_()}
     weights: dict[str, Tensor] = {}
     passed: dict[str, tuple[str, ...]] = {}
-    with evaluating(model), torch.enable_grad():
+    with evaluation(model), torch.enable_grad():
         value = values["x"]
         for layer in layers:
             try:

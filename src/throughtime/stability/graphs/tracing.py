@@ -5,7 +5,6 @@ and the sum of them at the value itself. The norms are those of autograd, not of
 """
 
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -17,8 +16,9 @@ from torch.nn.functional import linear
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.kernels import NO_NOISE, CellSpec, State, StepNoise, apply_zoneout, find_cell
+from throughtime.kernels import NO_NOISE, CellSpec, State, StepNoise, apply_zoneout
 from throughtime.nn import RecurrentLayer
+from throughtime.stability.calls import cell_of, evaluation
 
 _BASES = (nn.RNN, nn.GRU, nn.LSTM, RecurrentLayer)
 
@@ -135,7 +135,7 @@ def trace(model: nn.Module, x: Any) -> Trace:
             hooks.append(part.register_forward_hook(partial(_note, found, name)))
     given = x if isinstance(x, tuple) and not isinstance(x, PackedSequence) else (x,)
     try:
-        with evaluating(model), torch.enable_grad():
+        with evaluation(model), torch.enable_grad():
             found.output = model(*given)
     except (ValueError, RuntimeError, IndexError) as error:
         if isinstance(error, ParameterError | DataError):
@@ -152,18 +152,6 @@ def trace(model: nn.Module, x: Any) -> Trace:
             f"unroll needs a model that calls its recurrent layers, got {type(model).__name__}, which does not"
         )
     return found
-
-
-@contextmanager
-def evaluating(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode for a while, every part back in its own afterwards."""
-    modes = [(part, part.training) for part in model.modules()]
-    model.eval()
-    try:
-        yield
-    finally:
-        for part, mode in modes:
-            part.training = mode
 
 
 def tensors_in(output: Any) -> Iterator[Tensor]:
@@ -228,7 +216,7 @@ def run(
     name: str, layer: Any, x: Float[Tensor, "time batch channel"], lengths: Tensor, start: Sequence[Tensor]
 ) -> Call:
     """Run a recurrent layer step by step; the arguments are in torch's order of axes."""
-    spec = layer.spec if isinstance(layer, RecurrentLayer) else find_cell(layer.mode.lower())
+    spec = cell_of(layer)
     taken = x = x if x.requires_grad else x.detach().requires_grad_()
     directions: list[Direction] = []
     for depth in range(layer.num_layers):
@@ -245,8 +233,7 @@ def run(
 
 
 def _weights_of(layer: Any, ending: str) -> dict[str, nn.Parameter]:
-    names = layer.weight_names if isinstance(layer, RecurrentLayer) else layer._flat_weights_names
-    return {name: getattr(layer, name) for name in names if name.endswith(ending)}
+    return {name: getattr(layer, name) for name in layer._flat_weights_names if name.endswith(ending)}
 
 
 def _zeros(layer: Any, spec: CellSpec, x: Tensor) -> State:
