@@ -67,10 +67,17 @@ def test_a_perturbation_disturbs_its_own_member_and_no_other() -> None:
     assert plain[2].history_ != disturbed[2].history_
     with pytest.raises(ParameterError, match=r"^fit_members needs perturbations for each of 5 members, got 1$"):
         fit_members(NETS, ragged(), classes(), perturbations=[()])
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize("m", [0, 1, 4])
+def test_a_perturbation_without_its_tuple_is_refused(m: int) -> None:
+    perturbations: list[Any] = [() for _ in NETS]
+    perturbations[m] = Doubled()
     with pytest.raises(
-        ParameterError, match=r"a tuple of them for each member, got Doubled for member 1; a tuple of one"
+        ParameterError, match=rf"a tuple of them for each member, got Doubled for member {m}; a tuple of one"
     ):
-        fit_members(NETS, ragged(), classes(), perturbations=[(), Doubled(), (), (), ()])
+        fit_members(NETS, ragged(), classes(), perturbations=perturbations)
 
 
 def test_classifiers_and_regressors_of_one_data_set_train_in_one_call() -> None:
