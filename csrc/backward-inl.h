@@ -318,7 +318,7 @@ void accumulate_weights(const Problem<Real>& p, const Real* inputs, int64_t chun
 }
 
 // With segments, each is run forward again, the last first. What is carried from one to the next, the partial weight
-// gradients among it, makes where they part change no bit.
+// gradients among it, makes where they part change no bit. Those are not taken where there is no dw_hh.
 template <class Real, Kind kind>
 void backward(const Problem<Real>& p, const Block& b, const Real* packed, const Real* forward_packed, Real* partial,
               Real* scratch) {
@@ -345,7 +345,7 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, const 
   const BlockNoise<Real> noise(p, b, stride, masked_dh + (p.recurrent_mask ? b.rows * Hv : 0));
   const Real* const mask = noise.recurrent_mask();
 
-  fill(partial, ranges.size);
+  if (p.dw_hh) fill(partial, ranges.size);
   fill(dh, b.rows * Hv);
   fill(dc, b.rows * Hv);
   gather_state(p, b, p.h0, h_start, stride);
@@ -404,6 +404,7 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, const 
         const int64_t cell = (b.member * p.time + t) * p.batch + b.series[r];
         if (p.dh_norms) p.dh_norms[cell] = dh_squares[r];
         if (has_c && p.dc_norms) p.dc_norms[cell] = dc_squares[r];
+        if (!p.dw_hh) continue;
         pack_inputs(h_product + r * stride, int64_t(1), of_h, chunk, filled + r, inputs + I * chunk);
         pack_inputs(p.x + b.member * p.x_member + t * p.x_time + b.series[r] * p.x_batch, p.x_channel, of_x, chunk,
                     filled + r, inputs);
@@ -426,7 +427,7 @@ void backward(const Problem<Real>& p, const Block& b, const Real* packed, const 
       filled += running;
 
       if (step > begin && filled + before <= chunk) continue;
-      accumulate_weights<Real, kind>(p, inputs, chunk, delta, filled, columns, partial);
+      if (p.dw_hh) accumulate_weights<Real, kind>(p, inputs, chunk, delta, filled, columns, partial);
       if (p.dx) {
         const Real* of_channels = packed + product_panels<Real>(H) * depth * product_vectors * W;
         product(delta, ld, filled, of_channels, depth, I, dx, Iv, false);

@@ -265,7 +265,7 @@ NB_MODULE(_native, m) {
   m.def("train_steps_f32", &descend<float, float>);
   m.def("train_steps_f64", &descend<double, double>);
   m.def("train_steps_f64_f32", &descend<double, float>);
-  m.attr("interface") = 2;  // INTERFACE in kernels/native/extension.py
+  m.attr("interface") = 3;  // INTERFACE in kernels/native/extension.py
   m.def("reserve_stride", &reserve_stride);
   m.def("reserve_slots", [](const std::string& kind, bool kept) { return reserve_slots(kind_named(kind), kept); });
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {

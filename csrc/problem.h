@@ -65,6 +65,7 @@ struct Problem {
   const Real* dy;  // member time batch unit, unit stride 1
   int64_t dy_member, dy_time, dy_batch;
   const Real *dh_n, *dc_n;
+  // Of the weights all or none, dw_hh says which.
   Real *dx, *dw_ih, *dw_hh, *db_ih, *db_hh, *dh0, *dc0;
   double *dh_norms, *dc_norms;  // squared; member time batch
 };

@@ -141,7 +141,8 @@ void recurrent_backward(const Problem<Real>& p, const int64_t* lengths, const Th
   const int64_t panels = backward_panels + (p.segment ? k.forward_panels(p) : 0);
   const int64_t packed_size = backward_size + (p.segment ? whole_lines(k.forward_packed(p), sizeof(Real)) : 0);
   const int64_t scratch_size = whole_lines(k.backward_scratch(p, static_cast<int>(rows)), sizeof(Real));
-  const int64_t partial_size = k.partial(p), per_member = plan.blocks_per_member, pieces = k.reduce_pieces(p);
+  const int64_t partial_size = p.dw_hh ? k.partial(p) : 0, pieces = p.dw_hh ? k.reduce_pieces(p) : 0;
+  const int64_t per_member = plan.blocks_per_member;
   const int64_t member_bytes = (per_member * partial_size + packed_size) * static_cast<int64_t>(sizeof(Real));
   const int64_t at_once = std::clamp(partial_budget / member_bytes, int64_t{1}, p.members);
   Real* const packed = static_cast<Real*>(workspace.ensure(

@@ -144,7 +144,7 @@ def test_fit_says_how_far_the_trained_networks_gradient_reaches(capsys: pytest.C
         return capsys.readouterr().out
 
     fit_module.console.cache_clear()
-    assert "1 % of it is left 8.87 steps back, where the series go back 28;" in say(8.8712)
+    assert "1 % of it is left 8.87 steps back, where the longest series measured goes back 28;" in say(8.8712)
     assert "more than 1 % of it is left 28 steps back" in say(math.inf)
     fit_module.print_reach(SimpleNamespace())  # type: ignore[arg-type]
     assert capsys.readouterr().out == ""

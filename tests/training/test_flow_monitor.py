@@ -16,6 +16,7 @@ from throughtime.stability import FlowRecord, pulled_back_norms, recorded_lags
 from throughtime.training import (
     EveryStepFlowMonitor,
     FlowMonitor,
+    GroupState,
     Inputs,
     Member,
     Observer,
@@ -23,6 +24,7 @@ from throughtime.training import (
     Sample,
     StepRecord,
     derived_seed,
+    flow_monitor,
     stream,
     train,
 )
@@ -83,8 +85,8 @@ def test_a_probe_pulls_back_from_eight_series_of_the_members_own():
         for lag, value in zip(first.lags, layer, strict=True):
             there = np.flatnonzero(lag < lengths)
             at = np.full(len(there), lag) if own.reverse else lengths[there] - 1 - lag
-            expected = own.total[0].log10().numpy()[at, there].mean() if 2 * len(there) >= 8 else np.nan
-            assert value == pytest.approx(expected, rel=1e-5, abs=1e-6, nan_ok=True)  # kept in float32
+            expected = own.total[0].log10().numpy()[at, there].mean()
+            assert value == pytest.approx(expected, rel=1e-5, abs=1e-6)  # kept in float32
 
 
 class Steps(Observer):
@@ -128,15 +130,15 @@ def test_every_step_has_the_norms_of_its_own_gradients(cell, layers):
 def test_monitoring_changes_no_bit(kind, net):
     data = Data()
     plain = train(net, RECIPE, data.inputs, mixed(data))
-    assert_same_results(train(net, RECIPE, data.inputs, mixed(data), observers=[kind()]), plain)
+    assert_same_results(train(net, RECIPE, data.inputs, mixed(data), observers=[kind(warn=False)]), plain)
 
 
 @pytest.mark.parametrize("kind", [FlowMonitor, EveryStepFlowMonitor])
 def test_a_members_records_are_the_same_alone_or_in_company(kind):
-    data, together = Data(), kind()
+    data, together = Data(), kind(warn=False)
     train(NET, RECIPE, data.inputs, mixed(data), observers=[together])
     for place, member in enumerate(mixed(data)):
-        alone = kind()
+        alone = kind(warn=False)
         train(NET, RECIPE, data.inputs, [member], places=[place], observers=[alone])
         pairs = list(zip(alone.records(place), together.records(place), strict=True))
         assert len(pairs) > 5
@@ -144,7 +146,7 @@ def test_a_members_records_are_the_same_alone_or_in_company(kind):
 
 
 def test_only_the_members_asked_for_are_measured():
-    data, monitor = Data(), EveryStepFlowMonitor([2])
+    data, monitor = Data(), EveryStepFlowMonitor([2], warn=False)
     train(NET, RECIPE, data.inputs, mixed(data), observers=[monitor])
     assert monitor.records(2)
     assert not any(monitor.records(place) for place in (0, 1, 3, 4, 77))
@@ -209,6 +211,54 @@ def test_a_gradient_that_explodes_is_told_once_with_its_layer_and_epoch():
     assert text.startswith("a gradient explodes: member 9, epoch 0: it is ")
     assert " times as large 49 steps back in layer " in text
     assert "clip_norm or clip_value" in text
+
+
+@pytest.mark.parametrize("waiting", [1, 3, 8])
+def test_probes_measured_at_once_are_those_measured_one_by_one(waiting, monkeypatch):
+    data, found = Data(), []
+    for most in (1, waiting):
+        monkeypatch.setattr(flow_monitor, "MOST_WAITING", most)
+        calls, monitor = [], FlowMonitor(every=3, warn=False)
+        monkeypatch.setattr(
+            flow_monitor, "pulled_back_norms", lambda *a, own=calls, **k: own.append(a) or pulled_back_norms(*a, **k)
+        )
+        train(NET, RECIPE, data.inputs, mixed(data), observers=[monitor])
+        found.append(([monitor.records(place) for place in range(5)], len(calls)))
+    (one_by_one, many), (at_once, few) = found
+    assert (many > few) == (waiting > 1)
+    for place in range(5):
+        assert all(same(*pair) for pair in zip(one_by_one[place], at_once[place], strict=True))
+
+
+def test_a_member_that_fails_has_its_gradients_told_of_before_training_ends():
+    inputs, member = long_series()
+    blown = replace(member, shift=np.full(CHANNELS, 1e150), lr=1e300)
+    told: list[bool] = []
+
+    class Last(Observer):
+        def on_epoch(self, state: GroupState) -> None:
+            (own,) = state.members
+            assert own.result is not None
+            assert own.result.failure is not None
+            told.append(any(one.category is FlowWarning for one in caught))
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        train(replace(LINEAR, num_layers=2), GROWING, inputs, [blown], observers=[FlowMonitor(), Last()])
+    assert told == [True]
+
+
+def test_series_of_unequal_lengths_are_measured_as_far_back_as_the_longest_goes():
+    data, member = Data(), Data().member(seed=0, max_epochs=2)
+    longest = data.inputs.lengths[member.train.rows].max()
+    ends, probes = FlowMonitor(every=None, warn=False), FlowMonitor(warn=False)
+    train(NET, RECIPE, data.inputs, [member], observers=[ends, probes])
+    (kept,) = ends.records(0)
+    assert kept.lags[-1] == longest - 1
+    assert np.isfinite(kept.log_norms).all()
+    chosen = stream(0, Purpose.PROBE).permutation(len(member.train.rows))[:8]
+    assert {record.lags[-1] for record in probes.records(0)} <= set(data.inputs.lengths[member.train.rows[chosen]] - 1)
+    assert all(np.isfinite(record.log_norms).all() for record in probes.records(0))
 
 
 def test_a_network_of_the_users_own_has_no_states_to_look_at():

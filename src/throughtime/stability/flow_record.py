@@ -37,8 +37,8 @@ class FlowRecord(Record):
     lags
         Steps back from each series' end; of a reverse direction, steps on from its start.
     log_norms
-        log10 of the norms at the states, ``sqrt(|dh|^2 + |dc|^2)``: the geometric mean over the series, ``-inf`` where
-        nothing is left, NaN at lags that less than half of the series have.
+        log10 of the norms at the states, ``sqrt(|dh|^2 + |dc|^2)``: the geometric mean over the series that are so
+        long, ``-inf`` where nothing is left, NaN at lags that none of them has.
     horizons
         The lag at which 1 % of the norm at lag 0 is left, by layer; ``inf`` where it never falls so far, and NaN of a
         ``step``, whose loss may be read at many times.
@@ -71,7 +71,7 @@ def log_norms_at(
     *,
     reverse: bool = False,
 ) -> Float64[ndarray, "member lag"]:
-    """Log10 of the geometric mean of norms over the series that are so long; NaN where less than half of them are.
+    """Log10 of the geometric mean of norms over the series that are so long; NaN where none is.
 
     Every member's are the same whatever others there are.
 
@@ -88,10 +88,9 @@ def log_norms_at(
     """
     # Series first: a sum over the first axis takes them in order, and zeros at its end leave it as it is.
     by_series, steps = squares.transpose(2, 0, 1), lengths.T[:, :, None]
-    series = (lengths > 0).sum(1)[:, None]
     there: Bool[ndarray, "series member lag"] | None = None
     if (lengths == lengths[0, 0]).all() and (lags == lags[0]).all() and 0 <= lags[0, 0] <= lags[0, -1] < lengths[0, 0]:
-        count = series
+        count = (lengths > 0).sum(1)[:, None]
         own = by_series.take(lags[0] if reverse else lengths[0, 0] - 1 - lags[0], 2)
     else:
         there = (lags >= 0) & (lags < steps)
@@ -104,7 +103,7 @@ def log_norms_at(
             # Beyond an overflow all is NaN (0 * inf), though the weights, not the data, are at fault.
             over = np.isinf(own) if there is None else np.isinf(own) & there
             means = np.where(np.maximum.accumulate(over.any(0), 1), np.inf, means)
-    return np.where((2 * count >= series) & (count > 0), means, np.nan)
+    return np.where(count > 0, means, np.nan)
 
 
 def horizons_of(

@@ -108,8 +108,8 @@ def flow_files(report: FlowReport) -> Mapping[str, bytes]:
 def reach_in_words(horizon: float, longest_lag: int) -> str:
     """How far a gradient reaches, by the lag at which 1 % is left, in a line."""
     if math.isinf(horizon):
-        return f"more than 1 % of it is left {longest_lag} steps back, as far as the series go"
-    return f"1 % of it is left {horizon:.3g} steps back, where the series go back {longest_lag}"
+        return f"more than 1 % of it is left {longest_lag} steps back, as far as the longest series measured goes"
+    return f"1 % of it is left {horizon:.3g} steps back, where the longest series measured goes back {longest_lag}"
 
 
 def _most_series(model: SequenceEstimator, X: Sequences) -> int:

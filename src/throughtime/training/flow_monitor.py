@@ -1,12 +1,14 @@
 """Gradients through time, watched while members train: a small probe every so many steps, or the steps' own."""
 
 import warnings
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from jaxtyping import Float32, Float64, Int
 from numpy import ndarray
+from torch import Tensor
 
 from throughtime.errors import FlowWarning, ParameterError
 from throughtime.nn import Architecture
@@ -24,6 +26,7 @@ from throughtime.stability import (
 from throughtime.training.members import Batch
 from throughtime.training.observers import Measurement, Observer, StepRecord
 from throughtime.training.probes import Probe
+from throughtime.training.state import GroupState
 from throughtime.training.streams import Purpose, stream
 
 #: Steps of a member between two probes, and where every step is measured too; fewer in a short training, see
@@ -33,13 +36,19 @@ EVERY, EVERY_BESIDE_STEPS = 25, 100
 PROBE_SERIES, ONE_IN = 8, 32
 #: Series that the weights a member ends with are measured on: with fewer a horizon says little.
 KEPT_SERIES = 32
+#: Probes that wait to be measured in one call, for what surrounds a call takes as long as a small network; and numbers
+#: that this call may keep for its way back, so many per unit and step.
+MOST_WAITING, MOST_KEPT, KEPT_PER_UNIT = 8, 2**21, 6
 #: Members that a warning names.
 _NAMED = 5
+
+#: What is measured of members, and the epochs and steps that each has behind it.
+Moment = tuple[Kind, Sequence[int], Sequence[int]]
 
 
 @dataclass(frozen=True)
 class _Measured:
-    """What was measured of some members at once."""
+    """What was measured of some members at one moment."""
 
     kind: Kind
     members: tuple[int, ...]
@@ -48,14 +57,31 @@ class _Measured:
     layers: tuple[str, ...]
     lags: Int[ndarray, "member lag"]
     log_norms: Float32[ndarray, "member layer lag"]
+    horizons: Float64[ndarray, "member layer"]
 
     def record(self, m: int) -> FlowRecord:
         """Of one of them; lags below zero fill up those of members of shorter series."""
         own = self.lags[m] >= 0
         lags, curves = self.lags[m][own], self.log_norms[m][:, own]
-        horizons = np.full(len(curves), np.nan) if self.kind == "step" else horizons_of(curves, lags)
         at = self.kind, self.epochs[m], self.steps[m]
-        return FlowRecord(*at, self.layers, lags, curves, tuple(horizons.tolist()))
+        return FlowRecord(*at, self.layers, lags, curves, tuple(self.horizons[m].tolist()))
+
+
+@dataclass(frozen=True)
+class _Probed:
+    """Members that are probed together, on the same series each time, and the probes that wait to be measured."""
+
+    net: Architecture
+    members: tuple[int, ...]
+    batch: Batch
+    waiting: list[tuple[Moment, Mapping[str, Tensor]]]
+
+    @property
+    def most(self) -> int:
+        """Probes that are measured in one call, as members of one batch: of small networks more."""
+        net, (members, time, series, _) = self.net, self.batch.x.shape
+        kept = members * time * series * net.hidden_size * net.num_layers * (1 + net.bidirectional) * KEPT_PER_UNIT
+        return int(np.clip(MOST_KEPT // kept, 1, MOST_WAITING))
 
 
 class FlowMonitor(Observer):
@@ -63,6 +89,7 @@ class FlowMonitor(Observer):
 
     A probe pulls a random direction of norm 1 back from the last state of at most 8 of a member's training series, the
     same ones each time, and costs some percent of the steps between; see `throughtime.stability.pulled_back_norms`.
+    Probes of small networks are measured up to eight at once, so that a warning may come some probes late.
 
     Parameters
     ----------
@@ -70,7 +97,7 @@ class FlowMonitor(Observer):
         Places of those to look at; all of them by default.
     every
         Steps of a member between two probes, fewer where its training is short; ``None`` for the weights it ends with
-        alone, which are then measured on 32 series.
+        alone, which are then measured on 32 series, the longest among them.
     warn
         Whether to.
 
@@ -86,80 +113,114 @@ class FlowMonitor(Observer):
         self._warns = warn
         self._members = None if members is None else frozenset(members)
         self._measured: list[_Measured] = []
+        #: by members; several threads may each probe their own
+        self._probed: dict[tuple[int, ...], _Probed] = {}
         #: where the series that each is probed on lie in the inputs, and the lags of its records
         self._chosen: dict[int, ndarray] = {}
         self._lags: dict[int, ndarray] = {}
-        #: those of the same members as before, filled up
-        self._stacked: tuple[tuple[int, ...], Int[ndarray, "member lag"]] | None = None
         #: steps that each has taken
         self._steps: dict[int, int] = {}
-        #: the last batch, for the same members are probed again
-        self._loaded: tuple[tuple[int, ...], Batch] | None = None
         self._warned: set[tuple[str, int]] = set()
 
     def records(self, member: int) -> Records[FlowRecord]:
         """What was measured of a member, by its place, in order."""
+        self._measure_all()
         found = [(one, one.members.index(member)) for one in self._measured if member in one.members]
         return Records(one.record(m) for one, m in found)
 
     def on_probe(self, probe: Probe) -> None:
-        """Pull back from the last states of the members that are due."""
+        """Take note of the members that are due, and pull back from their last states once enough wait for it."""
         if self._members is not None:
             probe = probe.take([m for m, place in enumerate(probe.members) if place in self._members])
         if not probe.members:
             return
-        if not isinstance(probe.net, Architecture):
-            raise ParameterError("a flow monitor needs the built-in network, got a module of your own")
-        batch = self._load(probe)
-        found = pulled_back_norms(probe.net, probe.weights, batch.x, batch.lengths, seed=0)
-        curves = [(one.reverse, one.total.square().cpu().numpy()) for one in found]
-        kind: Kind = "kept" if probe.kept else "probe"
-        self._keep(kind, probe.members, probe.epochs, probe.steps, curves, batch.own_steps)
+        probed = self._probed_of(probe)
+        moment: Moment = "kept" if probe.kept else "probe", probe.epochs, probe.steps
+        probed.waiting.append((moment, {name: weight.clone() for name, weight in probe.weights.items()}))
         self._steps.update(zip(probe.members, probe.steps, strict=True))
-        if self._warns:
-            self._warn(self._measured[-1])
+        if probe.kept or len(probed.waiting) >= probed.most:
+            self._measure(probed)
+        if probe.kept:
+            del self._probed[probe.members]
+
+    def on_epoch(self, state: GroupState) -> None:
+        """Measure what waits of members that have failed: it says why."""
+        failed = {own.place for own in state.members if own.result is not None and own.result.failure is not None}
+        for members in [known for known in self._probed if not failed.isdisjoint(known)]:
+            self._measure(self._probed[members])
+
+    def _probed_of(self, probe: Probe) -> _Probed:
+        """The members of a probe; those that some of them were probed with before are measured first."""
+        if probe.members not in self._probed:
+            for members in [known for known in self._probed if not set(known).isdisjoint(probe.members)]:
+                self._measure(self._probed.pop(members))
+            if not isinstance(probe.net, Architecture):
+                raise ParameterError("a flow monitor needs the built-in network, got a module of your own")
+            self._probed[probe.members] = _Probed(probe.net, probe.members, self._load(probe), [])
+        return self._probed[probe.members]
 
     def _load(self, probe: Probe) -> Batch:
         """The series that the members are probed on, each by its own seed."""
-        if self._loaded is not None and self._loaded[0] == probe.members:
-            return self._loaded[1]
         for m, (place, rows) in enumerate(zip(probe.members, probe.train_rows, strict=True)):
             if place in self._chosen:
                 continue
-            most = KEPT_SERIES
-            if self.probe_every is not None:
-                most = min(PROBE_SERIES, max(1, probe.series_between[m] // ONE_IN))
-            self._chosen[place] = rows[stream(probe.seeds[m], Purpose.PROBE).permutation(len(rows))[:most]]
-            self._lags[place] = recorded_lags(int(np.median(probe.inputs.lengths[rows])))
-        batch = probe.load([self._chosen[place] for place in probe.members])
-        self._loaded = probe.members, batch
-        return batch
+            rows = rows[stream(probe.seeds[m], Purpose.PROBE).permutation(len(rows))]
+            if self.probe_every is None:
+                longest = rows[probe.inputs.lengths[rows].argmax()]
+                chosen = np.concatenate([[longest], rows[rows != longest]])[:KEPT_SERIES]
+            else:
+                chosen = rows[: min(PROBE_SERIES, max(1, probe.series_between[m] // ONE_IN))]
+            self._chosen[place] = chosen
+            self._lags[place] = recorded_lags(int(probe.inputs.lengths[chosen].max()))
+        return probe.load([self._chosen[place] for place in probe.members])
+
+    def _measure_all(self) -> None:
+        """Those that wait."""
+        for probed in list(self._probed.values()):
+            self._measure(probed)
+
+    def _measure(self, probed: _Probed) -> None:
+        """The probes that wait, all as members of one call."""
+        count, batch = len(probed.waiting), probed.batch
+        if not count:
+            return
+        moments, held = zip(*probed.waiting, strict=True)
+        weights = {name: torch.cat([own[name] for own in held]) for name in held[0]}
+        x, lengths = batch.x.repeat(count, 1, 1, 1), batch.lengths.repeat(count, 1)
+        found = pulled_back_norms(probed.net, weights, x, lengths, seed=0)
+        curves = [(one.reverse, one.total.square().cpu().numpy()) for one in found]
+        probed.waiting.clear()
+        self._keep(moments, probed.members, curves, np.tile(batch.own_steps, (count, 1)))
 
     def _keep(
         self,
-        kind: Kind,
+        moments: Sequence[Moment],
         members: tuple[int, ...],
-        epochs: Sequence[int],
-        steps: Sequence[int],
-        curves: Sequence[tuple[bool, Float64[ndarray, "member time batch"]]],
-        lengths: Int[ndarray, "member batch"],
+        curves: Sequence[tuple[bool, Float64[ndarray, "moment_member time batch"]]],
+        lengths: Int[ndarray, "moment_member batch"],
     ) -> None:
         """Take note of the squared norms that every layer and direction (is it a reverse one?) has at its steps."""
         lags = self._lags_of(members)
-        log_norms = [log_norms_at(squares, lengths, lags, reverse=reverse) for reverse, squares in curves]
+        of_all = np.tile(lags, (len(moments), 1))
+        log_norms = [log_norms_at(squares, lengths, of_all, reverse=reverse) for reverse, squares in curves]
         layers = layer_names([reverse for reverse, _ in curves])
         stacked = np.stack(log_norms, 1, dtype=np.float32, casting="same_kind")
-        self._measured.append(_Measured(kind, members, epochs, steps, layers, lags, stacked))
+        horizons = horizons_of(stacked, of_all[:, None])
+        parts = (np.split(values, len(moments)) for values in (stacked, horizons))
+        for (kind, epochs, steps), own, reach in zip(moments, *parts, strict=True):
+            reach = np.full_like(reach, np.nan) if kind == "step" else reach
+            measured = _Measured(kind, members, epochs, steps, layers, lags, own, reach)
+            self._measured.append(measured)
+            if self._warns and kind != "step":
+                self._warn(measured)
 
     def _lags_of(self, members: tuple[int, ...]) -> Int[ndarray, "member lag"]:
         """Each one's, filled up with -1."""
-        if self._stacked is None or self._stacked[0] != members:
-            own = [self._lags[place] for place in members]
-            lags = np.full((len(own), max(map(len, own))), -1)
-            for row, filled in zip(lags, own, strict=True):
-                row[: len(filled)] = filled
-            self._stacked = members, lags
-        return self._stacked[1]
+        own = [self._lags[place] for place in members]
+        lags = np.full((len(own), max(map(len, own))), -1)
+        for row, filled in zip(lags, own, strict=True):
+            row[: len(filled)] = filled
+        return lags
 
     def _warn(self, measured: _Measured) -> None:
         """Of members that show it for the first time."""
@@ -204,6 +265,7 @@ class EveryStepFlowMonitor(FlowMonitor):
         at = [m for m, place in enumerate(members) if taking[m] and place in self._lags]  # probed before
         if not at:
             return
+        self._measure_all()  # records are in order
         lengths = np.where(record.series.cpu().numpy() < 0, 0, record.lengths.cpu().numpy())
         curves = [(own.reverse, (own.h if own.c is None else own.h + own.c).cpu().numpy()) for own in states]
         places = members
@@ -211,7 +273,7 @@ class EveryStepFlowMonitor(FlowMonitor):
             places, lengths = tuple(members[m] for m in at), lengths[at]
             curves = [(reverse, squares[at]) for reverse, squares in curves]
         steps = [self._steps[place] for place in places]
-        self._keep("step", places, [record.epoch] * len(at), steps, curves, lengths)
+        self._keep([("step", [record.epoch] * len(at), steps)], places, curves, lengths)
         self._steps.update((place, step + 1) for place, step in zip(places, steps, strict=True))
 
 

@@ -64,6 +64,7 @@ class Inputs(NamedTuple):
 
 #: How many of them a gradient may be asked of: all but the noise.
 _DIFFERENTIABLE = 8
+_WEIGHTS = slice(2, 6)
 
 
 def _in_memory(tensor: Tensor | None) -> Tensor | None:
@@ -127,13 +128,14 @@ def _backward(
     dc_n: Tensor | None,
     *arguments: Any,
     segment: int | None = None,
+    of_weights: bool = True,
 ) -> tuple[Tensor, ...]:
     *tensors, kept, reverse, needs_x, norms = arguments
     inputs = _inputs_in_memory(Inputs(*tensors))
     x = inputs.x
     if kept.numel() == 0 and segment is None:  # the forward pass did not know that it would be differentiated
         kept = _forward(kind, *inputs, reverse, True)[3]
-    out = _empty_gradients(kind, inputs, needs_x, norms)
+    out = _empty_gradients(kind, inputs, needs_x, norms, of_weights=of_weights)
     if dy is not None:
         dy = dy.resolve_neg()
         dy = dy if dy.stride(-1) == 1 else dy.contiguous()
@@ -174,7 +176,12 @@ def _check_gradients(kind: str, inputs: Inputs, *grads: Tensor | None) -> None:
 
 
 def _empty_gradients(
-    kind: str, inputs: Inputs, needs_x: bool, norms: bool, large: Callable[..., Tensor] = large_tensor
+    kind: str,
+    inputs: Inputs,
+    needs_x: bool,
+    norms: bool,
+    large: Callable[..., Tensor] = large_tensor,
+    of_weights: bool = True,
 ) -> tuple[Tensor, ...]:
     """Room for dx, dw_ih, dw_hh, db_ih, db_hh, dh0, dc0 and two squared norms; empty where not asked for."""
     x = inputs.x
@@ -183,9 +190,10 @@ def _empty_gradients(
         return x.new_empty(0) if tensor is None else torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
     steps = x.shape[:3]
+    weights: Sequence[Tensor | None] = inputs[_WEIGHTS] if of_weights else [None] * 4
     return (
         large(x, *x.shape) if needs_x else like(None),
-        *map(like, inputs[2:_DIFFERENTIABLE]),
+        *map(like, (*weights, inputs.h0, inputs.c0)),
         x.new_empty(steps if norms else 0, dtype=torch.float64),
         x.new_empty(steps if norms and _has_c(kind) else 0, dtype=torch.float64),
     )
@@ -255,7 +263,17 @@ def _differentiate(
             backward = torch.ops.throughtime.recurrent_backward
             found = backward(ctx.kind, *outer, *inputs, kept, ctx.reverse, needed[0], norms)
         else:
-            found = _backward(ctx.kind, *outer, *inputs, kept, ctx.reverse, needed[0], norms, segment=ctx.segment)
+            found = _backward(
+                ctx.kind,
+                *outer,
+                *inputs,
+                kept,
+                ctx.reverse,
+                needed[0],
+                norms,
+                segment=ctx.segment,
+                of_weights=any(needed[_WEIGHTS]),
+            )
         dx, *others, of_h, of_c = found
         if deltas is not None:
             deltas.h, deltas.c = of_h, of_c if _has_c(ctx.kind) else None
