@@ -64,7 +64,6 @@ class Inputs(NamedTuple):
 
 #: How many of them a gradient may be asked of: all but the noise.
 _DIFFERENTIABLE = 8
-_WEIGHTS = slice(2, 6)
 
 
 def _in_memory(tensor: Tensor | None) -> Tensor | None:
@@ -190,7 +189,7 @@ def _empty_gradients(
         return x.new_empty(0) if tensor is None else torch.empty_like(tensor, memory_format=torch.contiguous_format)
 
     steps = x.shape[:3]
-    weights: Sequence[Tensor | None] = inputs[_WEIGHTS] if of_weights else [None] * 4
+    weights = inputs[2:6] if of_weights else (None, None, None, None)
     return (
         large(x, *x.shape) if needs_x else like(None),
         *map(like, (*weights, inputs.h0, inputs.c0)),
@@ -272,7 +271,7 @@ def _differentiate(
                 needed[0],
                 norms,
                 segment=ctx.segment,
-                of_weights=any(needed[_WEIGHTS]),
+                of_weights=any(needed[2:6]),
             )
         dx, *others, of_h, of_c = found
         if deltas is not None:
