@@ -3,6 +3,12 @@
 A message reads "<what> needs <rule>, got <value>" and ends with the cure when there is one.
 """
 
+import sys
+import warnings
+from pathlib import Path
+
+_PACKAGE = str(Path(__file__).parent)
+
 
 class ThroughtimeError(Exception):
     """Anything that throughtime refuses to do; the command line shows its message without a traceback."""
@@ -34,3 +40,11 @@ class DivergenceError(ThroughtimeError, ArithmeticError):
 
 class StorageError(ThroughtimeError, OSError):
     """A file or run directory that cannot be written, or that is not what its manifest promises."""
+
+
+def warn(text: str, category: type[Warning]) -> None:
+    """Warn at the line that called into the package, however deep in it the reason was found."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+        frame, level = frame.f_back, level + 1
+    warnings.warn(text, category, stacklevel=level)

@@ -1,6 +1,5 @@
 """What a caller hands over as X and y, taken into `Sequences` and targets without guessing."""
 
-import warnings
 from collections.abc import Iterable
 from typing import Any, Literal
 
@@ -11,7 +10,7 @@ from numpy import ndarray
 from throughtime.data.frames import LONG, is_frame, shared_columns, warn_if_long
 from throughtime.data.index_columns import bare_frames, nameless, numbers_rows, without_row_numbers
 from throughtime.data.sequences import Sequences, as_floats, as_labels, train_dtype_of, unmasked
-from throughtime.errors import DataError, DataWarning, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError, warn
 
 Layout = Literal["ntc", "nct"]
 
@@ -116,11 +115,10 @@ def _warn_of_single_steps(X: Sequences, layout: Layout) -> None:
     other = "(series, channel, time), as aeon and sktime have them, layout='nct'"
     if layout == "nct":
         other = "(series, time, channel), layout='ntc'"
-    warnings.warn(
+    warn(
         f"X has one step and {X.n_channels} channels in every series as layout={layout!r} reads it; if its axes are "
         f"{other} says so, and Sequences.from_arrays(X) that they are not",
         DataWarning,
-        stacklevel=3,
     )
 
 
@@ -163,11 +161,10 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
     if array.ndim == 2 and array.shape[1] == 1:
         from sklearn.exceptions import DataConversionWarning
 
-        warnings.warn(
+        warn(
             "A column-vector y was passed when a 1d array was expected. Please change the shape of y to "
             "(n_samples,), for example using ravel().",
             DataConversionWarning,
-            stacklevel=2,
         )
         array = array[:, 0]
     if array.ndim != 1:

@@ -1,14 +1,13 @@
 """What data frames say besides their numbers: the names of their columns, and whether a row is a step."""
 
 import re
-import warnings
 from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 
-from throughtime.errors import DataError, DataWarning
+from throughtime.errors import DataError, DataWarning, warn
 
 #: The cure for a long table in the place of a wide one.
 LONG = (
@@ -83,7 +82,7 @@ def warn_if_long(frame: Any, values: ndarray) -> None:
     """
     sign = _sign_of_steps(frame, values)
     if sign is not None:
-        warnings.warn(f"X has {sign}: {LONG}", DataWarning, stacklevel=4)
+        warn(f"X has {sign}: {LONG}", DataWarning)
 
 
 def _sign_of_steps(frame: Any, values: ndarray) -> str | None:

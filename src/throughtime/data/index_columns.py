@@ -6,7 +6,6 @@ A row's number tells the order of a file: where that is sorted by class, it tell
 import json
 import re
 import shlex
-import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +13,7 @@ import numpy as np
 from numpy import ndarray
 
 from throughtime.data.reasons import shown, shown_column
-from throughtime.errors import DataError, DataWarning
+from throughtime.errors import DataError, DataWarning, warn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -151,7 +150,7 @@ def without_row_numbers(
     notes = [f"{shown_column(name)}: the index of a data frame is left out" for name in index]
     if counters:
         notes.append(f"{listed}: taken for row numbers, as the index of a data frame is, and left out")
-    warnings.warn(f"{'; '.join(notes)}; {cure}", DataWarning, stacklevel=4)
+    warn(f"{'; '.join(notes)}; {cure}", DataWarning)
     return [part[:, kept] for part in parts] if counters else parts, tuple(names[place] for place in kept)
 
 

@@ -6,7 +6,6 @@ Tables come in through the Arrow C stream: pyarrow's, pandas' and polars' alike.
 import csv
 import difflib
 import shlex
-import warnings
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,7 +23,7 @@ from throughtime.data.reasons import reason, shown, shown_column
 from throughtime.data.sequences import Sequences, as_text, first_infinite, named_channel
 from throughtime.data.text_numbers import Stray, stray_text
 from throughtime.data.untargeted import leave_out
-from throughtime.errors import DataError, DataWarning, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError, warn
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -332,7 +331,7 @@ def _channel_names(
         counters = row_numbers(table, names, len(place.ids))
         if index or counters:
             names = tuple(name for name in names if name not in set(counters))
-            warnings.warn(note_on_left_out(index, counters), DataWarning, stacklevel=2)
+            warn(note_on_left_out(index, counters), DataWarning)
     if columns.own_past and columns.target is not None and channels is None:
         names = (*names, columns.target)
     for role, chosen in (("channels", names), ("static", columns.static)):

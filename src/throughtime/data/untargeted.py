@@ -1,6 +1,5 @@
 """Series without a target, which nothing can be learned from."""
 
-import warnings
 from dataclasses import replace
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy import ndarray
 
 from throughtime.data.dataset import Dataset, Untargeted
 from throughtime.data.reasons import shown
-from throughtime.errors import DataError, DataWarning
+from throughtime.errors import DataError, DataWarning, warn
 
 
 def leave_out(data: Dataset, empty: ndarray, targets: Untargeted) -> Dataset:
@@ -33,11 +32,10 @@ def leave_out(data: Dataset, empty: ndarray, targets: Untargeted) -> Dataset:
     what = "a target" if data.columns.target is None else f"target (--target {data.columns.target})"
     if targets == "error":
         raise DataError(f"{what} needs a value in every series, series {first} has none")
-    warnings.warn(
+    warn(
         f"{n} of {len(empty)} series {'have' if n > 1 else 'has'} no target and {'are' if n > 1 else 'is'} left out, "
         f"such as {first}; targets='error' (--targets error) refuses them",
         DataWarning,
-        stacklevel=2,
     )
     rows = np.flatnonzero(~empty)
     X = data.X[rows]

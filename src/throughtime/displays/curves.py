@@ -1,6 +1,5 @@
 """Training against validation loss over the epochs: the mean of all folds, their spread, and every fold's."""
 
-import warnings
 from collections.abc import Mapping, Sequence
 from typing import Any, Self
 
@@ -15,7 +14,7 @@ from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences
 from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, plain_log, set_title
-from throughtime.errors import ParameterError
+from throughtime.errors import ParameterError, warn
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator, fit_members
 from throughtime.generalization import arguments_for
 from throughtime.records import EpochRecord
@@ -202,7 +201,7 @@ def _network_in(estimator: Any) -> Any:
 
 
 def _warn(n_failed: int, n: int, why: str) -> None:
-    warnings.warn(f"{n_failed} of {n} folds failed and are not drawn: {why}", FitFailedWarning, stacklevel=3)
+    warn(f"{n_failed} of {n} folds failed and are not drawn: {why}", FitFailedWarning)
 
 
 def _by_epoch(curves: Sequence[Sequence[float]]) -> ndarray:

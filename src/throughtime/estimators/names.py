@@ -1,6 +1,5 @@
 """Names of channels and static features: ``fit`` keeps them, ``predict`` compares them by scikit-learn's rules."""
 
-import warnings
 from typing import Any
 
 import numpy as np
@@ -8,7 +7,7 @@ from numpy import ndarray
 from sklearn.utils.validation import _check_feature_names
 
 from throughtime.data import Sequences, column_names
-from throughtime.errors import DataError
+from throughtime.errors import DataError, warn
 
 #: What a fitted estimator has only if it was fitted on data with names.
 NAMES = ("feature_names_in_", "static_names_in_")
@@ -63,7 +62,7 @@ def _check_static(estimator: Any, names: tuple[str, ...] | None) -> None:
     if fitted is None or names is None:
         told = "has names of static features" if fitted is None else "does not have names of static features"
         without = "without" if fitted is None else "with"
-        warnings.warn(f"X {told}, but {who} was fitted {without} them", UserWarning, stacklevel=2)
+        warn(f"X {told}, but {who} was fitted {without} them", UserWarning)
         return
     if list(names) != fitted.tolist():
         raise DataError(

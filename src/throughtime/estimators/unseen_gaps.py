@@ -1,6 +1,5 @@
 """Missing values where training had none are warned of, since a network cannot have learned what to make of them."""
 
-import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -8,7 +7,7 @@ import numpy as np
 from jaxtyping import Bool, Int
 from numpy import ndarray
 
-from throughtime.errors import DataWarning
+from throughtime.errors import DataWarning, warn
 from throughtime.estimators.features import gather_steps
 from throughtime.estimators.interface import FittedEstimator
 from throughtime.estimators.pool import Pool
@@ -61,12 +60,11 @@ def warn_of_unseen_gaps(readings: Sequence[Reading]) -> None:
     more = f" and {len(channels) - _LISTED} more" if len(channels) > _LISTED else ""
     where = [f"channel{'s' if len(channels) > 1 else ''} {', '.join(names)}{more}"] if len(channels) else []
     where += ["the static features"] if static else []
-    warnings.warn(
+    warn(
         f"X misses values in {' and '.join(where)}, where training missed none: "
         f"{'the training mean' if scaled else '0'} stands there, and the network has not learned what a missing value "
         "means; train on series that miss some too, or fill these",
         DataWarning,
-        stacklevel=3,
     )
 
 

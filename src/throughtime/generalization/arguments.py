@@ -1,6 +1,5 @@
 """What scikit-learn's functions are given for what a caller handed over: the same, unless targets are one per step."""
 
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +12,7 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
 from throughtime.data import Sequences, as_sequences, as_targets, is_frame
+from throughtime.errors import warn
 from throughtime.estimators import Outputs, SequenceEstimator, execute, sequences_like
 from throughtime.generalization.cached_predictions import predictions_of
 from throughtime.generalization.splitters import PurgedTimeSeriesSplit
@@ -58,12 +58,11 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
         elif len(np.unique(X.groups)) < len(X) and (
             cv is None or (isinstance(cv, int | BaseCrossValidator) and not isinstance(cv, _IN_TIME))
         ):
-            warnings.warn(
+            warn(
                 "X has groups, and these folds may put one on both sides, which makes scores too good: a splitter by "
                 "groups, such as GroupKFold, keeps them whole; X.replace(groups=range(len(X))) says that each series "
                 "stands alone",
                 UserWarning,
-                stacklevel=3,
             )
     steps = in_steps(estimator, X, y)
     if steps is None:

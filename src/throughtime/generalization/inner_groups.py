@@ -5,7 +5,6 @@ parameter of ``fit`` that those functions divide with the folds: a member gets
 ``fit(X[train], y[train], groups=groups[train])``.  Every other ``fit`` is called as scikit-learn calls it.
 """
 
-import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from inspect import Parameter, signature
 from typing import Any
@@ -18,7 +17,7 @@ from sklearn.model_selection._search import BaseSearchCV
 from sklearn.pipeline import Pipeline
 
 from throughtime.data import Sequences, as_labels
-from throughtime.errors import DataError, DataWarning
+from throughtime.errors import DataError, DataWarning, warn
 from throughtime.estimators import SequenceEstimator
 
 #: A search's grid, by the names that scikit-learn's searches and ours have for it.
@@ -60,11 +59,10 @@ def with_groups(
     name = parameter_for_groups(estimator, early=early, brought=brought)
     if name is None:
         if early and not brought:
-            warnings.warn(
+            warn(
                 f"groups do not reach the inner split of early_stopping inside {type(estimator).__name__}, which may "
                 "put one on both sides: X.replace(groups=groups), X being Sequences, brings them there",
                 DataWarning,
-                stacklevel=3,
             )
         return given
     if given is not None and name in given:

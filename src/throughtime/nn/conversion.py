@@ -1,12 +1,12 @@
 """``convert``: torch's recurrent layers in any model swapped for ours, and back."""
 
-import warnings
 from typing import Any, Literal, TypeVar
 
 import torch
 from torch import nn
 from torch.nn.utils import parametrize
 
+from throughtime.errors import warn
 from throughtime.nn.layers import GRU, LSTM, RNN, CellRNN, RecurrentLayer
 from throughtime.nn.noise import NoiseRates, draw_mask
 
@@ -79,10 +79,10 @@ def convert(module: M, to: Literal["throughtime", "torch"] = "throughtime") -> M
             module.set_submodule(name, swapped[old])
     kept = [f"{describe(part)} at {name!r}" for name, part in module.named_modules() if is_unknown(part, to)]
     if kept:
-        warnings.warn(
+        warn(
             f"convert swapped {len(swapped)} of {len(swapped) + len(kept)} recurrent layers; passed over, since what a "
             f"layer of another class computes is not known: {', '.join(kept)}",
-            stacklevel=2,
+            UserWarning,
         )
     return swapped.get(module, module)
 

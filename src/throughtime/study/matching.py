@@ -1,11 +1,10 @@
 """Columns of one data set in the order of another's, by their names."""
 
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 from throughtime.data import Dataset, Sequences
-from throughtime.errors import DataError, DataWarning
+from throughtime.errors import DataError, DataWarning, warn
 from throughtime.generalization import observed_targets
 
 Note = Callable[[str], object]
@@ -13,7 +12,7 @@ Note = Callable[[str], object]
 
 def warn_of_data(note: str) -> None:
     """Warn of data that are used, but perhaps not as was meant."""
-    warnings.warn(note, DataWarning, stacklevel=2)
+    warn(note, DataWarning)
 
 
 def match_test(train: Dataset, test: Dataset, note: Note = warn_of_data) -> Dataset:

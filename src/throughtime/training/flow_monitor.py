@@ -1,6 +1,5 @@
 """Gradients through time, watched while members train: a small probe every so many steps, or the steps' own."""
 
-import warnings
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -10,7 +9,7 @@ from jaxtyping import Float32, Float64, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.errors import FlowWarning, ParameterError
+from throughtime.errors import FlowWarning, ParameterError, warn
 from throughtime.nn import Architecture
 from throughtime.records import Records
 from throughtime.stability import (
@@ -240,7 +239,7 @@ class FlowMonitor(Observer):
                 ]
                 more = [f"and {len(new) - _NAMED} more members"] if len(new) > _NAMED else []
                 text = f"a gradient {what}: {'; '.join(named + more)}. {_ADVICE[what]}"
-                warnings.warn(text, FlowWarning, stacklevel=2)
+                warn(text, FlowWarning)
 
 
 class EveryStepFlowMonitor(FlowMonitor):
