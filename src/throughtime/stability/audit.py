@@ -17,10 +17,11 @@ from throughtime.errors import ParameterError
 from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
 from throughtime.nn import solve_mean_field
 from throughtime.records import Record, Records
-from throughtime.stability.calls import ModelInput, evaluation, recurrent_calls, recurrent_layers
+from throughtime.stability.calls import ModelInput, evaluation, recurrent_calls
 from throughtime.stability.flow_checks import EXPLODING, VANISHING
 from throughtime.stability.gate_memories import SHORT_MEMORY, GateMemory, memories_of
 from throughtime.stability.lag_curves import LagCurve, LayerLagCurve, lag_curve
+from throughtime.stability.layers import recurrent_layers
 from throughtime.stability.traces import StepTrace, trace_call
 from throughtime.stability.weight_patterns import DOCS, STACKED_FAN, STACKED_ORTHOGONAL, GateWeights, gate_weights
 

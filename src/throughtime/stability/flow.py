@@ -12,8 +12,8 @@ from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
 from throughtime.records import Record
-from throughtime.stability.calls import check_number
 from throughtime.stability.decay import growth_per_step
+from throughtime.stability.losses import loss_of
 from throughtime.stability.recorded_copy import Place, recorded_run
 
 
@@ -125,13 +125,10 @@ def gradient_flow(
     >>> [layer.h.shape for layer in flow.layers]
     [(30, 4), (30, 4)]
     """
-    if not callable(loss):
-        raise ParameterError(f"loss needs a function of the model's output, got {loss!r}")
     with recorded_run(model, x, lengths, dtype) as run:
-        value = loss(run.output)
-        _check_loss(value)
+        value = loss_of(loss, run.output)
         named = {name: weight for name, weight in run.parameters.items() if weight.requires_grad}
-        grads = torch.autograd.grad(value, list(named.values()), torch.ones_like(value), allow_unused=True)
+        grads = torch.autograd.grad(value, list(named.values()), allow_unused=True)
         if not any(_reached(place) for place in run.places):
             raise ParameterError(
                 "loss needs to depend on the states of a recurrent layer, got one that no gradient leads from; is "
@@ -143,32 +140,21 @@ def gradient_flow(
         return GradientFlow(float(value.detach()), tuple(map(_layer_flow, run.places)), norms, model.training)
 
 
-def _check_loss(value: Any) -> None:
-    check_number(value)
-    if not value.requires_grad:
-        raise ParameterError(
-            "loss needs to depend on the model's weights, got a number without a gradient; is the output detached?"
-        )
-
-
 def _reached(place: Place) -> bool:
     norms = place.deltas.h
     return norms is not None and bool((norms != 0).any())
 
 
 def _layer_flow(place: Place) -> LayerFlow:
-    call = place.recorded
-    shape = call.inputs.shape[:2]
-
     def norms(squares: Tensor | None) -> ndarray:
         if squares is None:
-            return np.zeros(shape)
-        return in_order(call.order, squares[0].sqrt()).cpu().numpy()
+            return np.zeros(place.call.x.shape[:2])
+        return place.in_order(squares[0].sqrt()).cpu().numpy()
 
     h = norms(place.deltas.h)
-    c = norms(place.deltas.c) if len(call.ends) > 1 else None
+    c = norms(place.deltas.c) if len(place.recorded.ends) > 1 else None
     total = h if c is None else np.hypot(h, c)
-    lengths = (call.lengths if call.order is None else call.lengths[call.order]).cpu().numpy()
+    lengths = place.call.lengths.cpu().numpy()
     return LayerFlow(
         place.label,
         place.module,
@@ -180,11 +166,6 @@ def _layer_flow(place: Place) -> LayerFlow:
         growth_per_step(total, lengths, reverse=place.reverse),
         first_nonfinite(total, place.reverse),
     )
-
-
-def in_order(order: Tensor | None, norms: Float[Tensor, "time series"]) -> Float[Tensor, "time series"]:
-    """Series as they were before a ``PackedSequence`` sorted them."""
-    return norms if order is None else norms[:, order]
 
 
 def first_nonfinite(norms: Float64[ndarray, "time series"], reverse: bool) -> tuple[int, int] | None:

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from throughtime.errors import DataError, ParameterError
 from throughtime.records import Record
 from throughtime.stability.decay import fit_horizon, growth_per_step, log_ratios, mean_log_ratio
-from throughtime.stability.flow import first_nonfinite, in_order
+from throughtime.stability.flow import first_nonfinite
 from throughtime.stability.pulling_back import pull_back, unit_directions
 from throughtime.stability.recorded_copy import Place, recorded_run
 
@@ -141,9 +141,8 @@ def lag_curve(
         source = _source(run.places, layer)
         weights = [weight for weight in run.parameters.values() if weight.requires_grad]
         curves = _curves(run.places, source, weights, seed)
-    recorded = source.recorded
-    steps = int(recorded.lengths.max())
-    return LagCurve(source.module, curves, steps, recorded.inputs.shape[1], seed)
+    lengths = source.call.lengths
+    return LagCurve(source.module, curves, int(lengths.max()), len(lengths), seed)
 
 
 def _source(places: Sequence[Place], layer: str | None) -> Place:
@@ -154,22 +153,22 @@ def _source(places: Sequence[Place], layer: str | None) -> Place:
             f"layer needs the name of a recurrent layer that is called ({', '.join(names)}), got {layer!r}"
         )
     source = [place for place in places if layer in (None, place.module)][-1]
-    if int(source.recorded.lengths.max()) < 2:
+    if int(source.call.lengths.max()) < 2:
         raise DataError("a lag curve needs series of at least 2 steps, got series of 1")
     return source
 
 
 def _curves(places: Sequence[Place], source: Place, weights: list[Tensor], seed: int) -> tuple[LayerLagCurve, ...]:
-    call = source.recorded
-    _, _, batch, width = call.ends[0].shape
+    end, order = source.recorded.ends[0], source.call.form.order
+    _, _, batch, width = end.shape
     ends = 1 + source.reverse  # the last place of a bidirectional layer is its reverse one
-    directions = unit_directions(batch, ends, width, seed).to(call.lengths.device)
-    if call.order is not None:  # a series keeps its direction however they are sorted
-        directions = directions[:, call.order.argsort()]
+    directions = unit_directions(batch, ends, width, seed).to(end.device)
+    if order is not None:  # a series keeps its direction however they are sorted
+        directions = directions[:, order.argsort()]
     deltas, reverse = [place.deltas for place in places], [place.reverse for place in places]
-    norms = pull_back(call.ends[0], directions[None], weights, deltas, reverse)
+    norms = pull_back(end, directions[None], weights, deltas, reverse)
     found = [
-        _curve(place, in_order(place.recorded.order, own[0]).cpu().numpy(), place.reverse and ends == 2, seed)
+        _curve(place, place.in_order(own[0]).cpu().numpy(), place.reverse and ends == 2, seed)
         for place, own in zip(places, norms, strict=True)
         if own is not None and own.any()
     ]
@@ -178,8 +177,7 @@ def _curves(places: Sequence[Place], source: Place, weights: list[Tensor], seed:
 
 def _curve(place: Place, norms: Float64[ndarray, "time series"], reverse: bool, seed: int) -> LayerLagCurve:
     """What is left at a place of a direction at each series' end, or at its start (``reverse``)."""
-    call = place.recorded
-    lengths = (call.lengths if call.order is None else call.lengths[call.order]).cpu().numpy()
+    lengths = place.call.lengths.cpu().numpy()
     broken = np.isnan(norms) & ~np.isinf(norms).any(0)  # NaN that no overflow explains
     if broken.any():
         step, series = first_nonfinite(np.where(broken, np.nan, 0), reverse) or (0, 0)

@@ -14,13 +14,15 @@ import torch
 from jaxtyping import Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
 from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model
+from throughtime.stability.input_forms import data_of
 from throughtime.stability.linearization import linearize
+from throughtime.stability.losses import loss_of
 from throughtime.stability.traces import StepTrace, run_call, trace_call
 
 _MOST = 0.01
@@ -94,15 +96,10 @@ def flushed_deltas(
     """
     with torch.inference_mode(False), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         output, calls = call_model(model, _differentiable(x), lengths=lengths)
-        value = loss(output)
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ParameterError(f"loss needs to give one number, got {got}; take its sum or mean")
+        value = loss_of(loss, output)
         given = [tensor for call in calls for tensor in _outputs(call)]
-        if not value.requires_grad or not any(tensor.requires_grad for tensor in given):
-            raise ParameterError("loss needs to depend on a recurrent layer's output, got one without a gradient")
         wanted = [tensor for tensor in given if tensor.requires_grad]
-        grads = iter(torch.autograd.grad(value.reshape(()), wanted, allow_unused=True))
+        grads = iter(torch.autograd.grad(value, wanted, allow_unused=True) if wanted else ())
         by_tensor = [next(grads) if tensor.requires_grad else None for tensor in given]
         if all(grad is None for grad in by_tensor):
             raise ParameterError("loss needs to depend on a recurrent layer's output, got one that depends on none")
@@ -138,13 +135,13 @@ def _differentiable(x: ModelInput) -> ModelInput:
         return x.detach().clone().requires_grad_(x.is_floating_point())
     if isinstance(x, PackedSequence):
         return PackedSequence(x.data.detach().clone().requires_grad_(), *x[1:])
-    return [_differentiable(x[0]), *x[1:]]
+    return [_differentiable(x[0]), *x[1:]] if isinstance(x, tuple | list) and x else x
 
 
 def _outputs(call: RecurrentCall) -> list[Tensor]:
     """What a layer returned, the outputs first and then the final states."""
     y, ends = call.given[:2]
-    return [y.data if isinstance(y, PackedSequence) else y, *((ends,) if isinstance(ends, Tensor) else ends)]
+    return [data_of(y), *((ends,) if isinstance(ends, Tensor) else ends)]
 
 
 def _direct_parts(
@@ -169,13 +166,7 @@ def _padded(call: RecurrentCall, grad: Tensor | None, width: int) -> Float64[Ten
     time, series, _ = call.x.shape
     if grad is None:
         return call.x.new_zeros(time, series, width)
-    y = call.given[0]
-    if isinstance(y, PackedSequence):
-        return pad_packed_sequence(PackedSequence(as_float64(grad), *y[1:]))[0]
-    grad = as_float64(grad)
-    if grad.dim() == 2:
-        return grad[:, None]
-    return grad.transpose(0, 1) if call.layer.batch_first else grad
+    return as_float64(call.form.padded(grad))
 
 
 def _of_place(

@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
-from throughtime.stability.calls import DOCS, as_float64, cell_of, recurrent_layers
+from throughtime.stability.calls import DOCS, as_float64
+from throughtime.stability.layers import cell_of, recurrent_layers
 
 #: The ratio that steps are compared with, and by how many decades they may differ.
 _USUAL, _DECADES = 1e-3, 1.0
