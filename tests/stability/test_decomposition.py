@@ -128,7 +128,7 @@ def not_a_number(output: tuple[Tensor, Tensor]) -> Tensor:
     [
         (nn.Linear(2, 2).double(), torch.sum, "model needs one recurrent layer, of any depth, got none"),
         (nn.ModuleList([GRU(2, 2), GRU(2, 2)]), torch.sum, "model needs one recurrent layer, of any depth, got 2"),
-        ("gru", torch.sum, "model needs a torch.nn.Module, got a str; of an estimator its module_"),
+        ("gru", torch.sum, "model needs a torch.nn.Module, got a str"),
         (GRU(2, 3, bidirectional=True).double(), torch.sum, "needs bidirectional=False, got True"),
         (GRU(2, 3, zoneout=0.1).double(), torch.sum, "needs to run without noise, got zoneout=0.1"),
         (GRU(2, 3, num_layers=2, dropout=0.5).double(), torch.sum, "without noise, got dropout=0.5; call eval"),

@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call, check_dtype, check_lag, check_loss
 from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model
 from throughtime.stability.linearization import linearize
 from throughtime.stability.traces import StepTrace, run_call, trace_call
@@ -81,7 +82,8 @@ def flushed_deltas(
     ParameterError
         For a model without recurrent layers, a loss that is not one number, or that depends on no state.
     DataError
-        For values and deltas that are not finite, the layer, series and step named.
+        For an x that the model cannot take, and values and deltas that are not finite, the layer, series and step
+        named.
 
     Examples
     --------
@@ -92,6 +94,8 @@ def flushed_deltas(
     >>> found.share
     0.0
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
+    check_loss(loss)
     with torch.inference_mode(False), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         output, calls = call_model(model, _differentiable(x), lengths=lengths)
         value = loss(output)
@@ -122,6 +126,11 @@ def longest_memory(dtype: torch.dtype) -> float:
     dtype
         The format; 1 - eps / 2 is its largest number below 1.
 
+    Raises
+    ------
+    ParameterError
+        For what is no format of floating numbers.
+
     Examples
     --------
     >>> import torch
@@ -129,6 +138,7 @@ def longest_memory(dtype: torch.dtype) -> float:
     >>> round(longest_memory(torch.bfloat16))
     255
     """
+    check_dtype(dtype)
     return -1 / math.log1p(-torch.finfo(dtype).eps / 2)
 
 
@@ -231,6 +241,7 @@ def _most_flushed(found: Sequence[FlushedDeltas]) -> Measured | NotApplicable:
 
 
 def _coarse(dtype: torch.dtype, lag: float) -> Measured:
+    check_lag(lag)
     steps = longest_memory(dtype)
     name = str(dtype).removeprefix("torch.")
     return Measured(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
 from throughtime.stability.traces import StepTrace, trace
@@ -74,9 +75,9 @@ def saturation(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers.
+        For a model without recurrent layers, and lengths that are none.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -87,6 +88,7 @@ def saturation(
     >>> found.share_low + found.share_high
     1.0
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
     return Records(found for place in trace(model, x, lengths=lengths) for found in _of_place(place))
 
 
