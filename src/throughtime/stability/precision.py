@@ -43,7 +43,7 @@ class FlushedDeltas(Record):
         Fraction of the numbers in dL/dh_t, and dL/dc_t of a cell with c, that are zero or below ``smallest``, over the
         units and over the series whose loss depends on the step; NaN where there are none. The gradient at c is that
         beside what comes through the same step's h.
-    share
+    fraction
         The same over all steps.
     """
 
@@ -51,7 +51,7 @@ class FlushedDeltas(Record):
     dtype: str
     smallest: float
     by_step: Float64[ndarray, "time"]
-    share: float
+    fraction: float
 
 
 def flushed_deltas(
@@ -91,7 +91,7 @@ def flushed_deltas(
     >>> from throughtime.stability import flushed_deltas
     >>> layer = torch.nn.RNN(1, 4)
     >>> (found,) = flushed_deltas(layer, torch.zeros(9, 2, 1), lambda output: output[0][-1].sum())
-    >>> found.share
+    >>> found.fraction
     0.0
     """
     check_call(model, x, lengths, arguments=(tuple, list))
@@ -216,9 +216,9 @@ def _of_place(
             seen[step] += counted.sum()
         pulled = step_of.pull(deltas, step)
         deltas = tuple(torch.where(now[:, None], new, old) for new, old in zip(pulled, deltas, strict=True))
-    share = float(small.sum() / seen.sum()) if seen.any() else math.nan
+    fraction = float(small.sum() / seen.sum()) if seen.any() else math.nan
     name = str(dtype).removeprefix("torch.")
-    return FlushedDeltas(place.label, name, smallest, (small / seen).numpy(), share)
+    return FlushedDeltas(place.label, name, smallest, (small / seen).numpy(), fraction)
 
 
 def _check_finite(deltas: Float64[Tensor, "series state"], place: StepTrace, step: int) -> None:
@@ -231,13 +231,12 @@ def _check_finite(deltas: Float64[Tensor, "series state"], place: StepTrace, ste
 
 
 def _most_flushed(found: Sequence[FlushedDeltas]) -> Measured | NotApplicable:
-    reached = [flushed for flushed in found if not math.isnan(flushed.share)]
+    reached = [flushed for flushed in found if not math.isnan(flushed.fraction)]
     if not reached:
         return NotApplicable("the loss depends on no state")
-    worst = max(reached, key=lambda flushed: flushed.share)
-    return Measured(
-        worst.share, f"{worst.share:.1%} of the deltas of {worst.label} are below {worst.smallest:.2g} ({worst.dtype})"
-    )
+    worst = max(reached, key=lambda flushed: flushed.fraction)
+    detail = f"{worst.fraction:.1%} of the deltas of {worst.label} are below {worst.smallest:.2g} ({worst.dtype})"
+    return Measured(worst.fraction, detail)
 
 
 def _coarse(dtype: torch.dtype, lag: float) -> Measured:
