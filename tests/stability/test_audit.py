@@ -234,7 +234,7 @@ def test_an_audit_prints_a_table_and_what_was_found() -> None:
 def test_what_cannot_be_audited_is_refused() -> None:
     made, x = nn.GRU(2, 4), torch.randn(10, 32, 2)
     for lag in (0, -1, math.nan):
-        with pytest.raises(ParameterError, match="lag needs at least 1 step, got"):
+        with pytest.raises(ParameterError, match="lag needs a finite number of steps of at least 1, got"):
             audit_initialization(made, lag=lag)
     with pytest.raises(ParameterError, match="lag needs to be below the 10 steps of the longest series, got 10"):
         audit_initialization(made, x, lag=10)

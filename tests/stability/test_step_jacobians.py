@@ -311,13 +311,11 @@ def test_what_cannot_be_measured_is_refused() -> None:
     class Estimator:
         module_ = None
 
-    with pytest.raises(ParameterError, match=r"got a Estimator; pass its module_"):
+    with pytest.raises(ParameterError, match=r"got an Estimator; of a fitted estimator pass its module_"):
         jacobians(Estimator(), x)
     bad = x.clone()
     bad[3, 2, 1] = torch.nan
-    with pytest.raises(
-        DataError, match="where recurrent reads it, got NaN at step 3 of series 2"
-    ):
+    with pytest.raises(DataError, match="where recurrent reads it, got NaN at step 3 of series 2"):
         jacobians(model(layer("gru")), bad)
     jacobians(layer("gru"), bad, lengths=[6, 6, 3, 6])  # beyond its end it is not read
     relu = layer("relu")
@@ -328,7 +326,10 @@ def test_what_cannot_be_measured_is_refused() -> None:
         jacobians(relu, x * 0)
     (found,) = jacobians(layer("gru"), x, lengths=[3, 2, 1, 3])
     for window in (0, 4):
-        with pytest.raises(ParameterError, match=rf"window needs 1 to 3 steps, .* got {window}"):
+        with pytest.raises(
+            ParameterError,
+            match=rf"window needs a whole number from 1 to 3, the steps of the longest series, got {window}",
+        ):
             singular_values(found, window)
 
     class Idle(nn.Module):
@@ -339,9 +340,7 @@ def test_what_cannot_be_measured_is_refused() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return x
 
-    with pytest.raises(
-        ParameterError, match=r"its recurrent layers \(recurrent\), got none called in Idle"
-    ):
+    with pytest.raises(ParameterError, match=r"its recurrent layers \(recurrent\), got none called in Idle"):
         jacobians(Idle(), x)
 
 

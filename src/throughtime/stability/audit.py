@@ -17,6 +17,7 @@ from throughtime.errors import ParameterError
 from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
 from throughtime.nn import solve_mean_field
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call, check_lag, check_model, check_seed
 from throughtime.stability.calls import ModelInput, evaluation, recurrent_calls
 from throughtime.stability.flow_checks import EXPLODING, VANISHING
 from throughtime.stability.gate_memories import SHORT_MEMORY, GateMemory, memories_of
@@ -105,7 +106,7 @@ def audit_initialization(
     model
         A recurrent layer of torch or of throughtime.nn, or any model that holds some; it is left as it was.
     x
-        What the model is called with: its input, or a tuple of all its arguments; 32 series or more. By default each
+        What the model is called with: its input, or a sequence of all its arguments; 32 series or more. By default each
         recurrent layer is audited on its own, on 32 series of standard normal numbers.
     lengths
         Steps of each series.
@@ -117,9 +118,9 @@ def audit_initialization(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers; a lag below 1, or that no series has.
+        For a model without recurrent layers; lengths and a seed that are none; a lag below 1, or that no series has.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -130,13 +131,18 @@ def audit_initialization(
     >>> [finding.code for finding in audit.findings if finding.verdict == "found"]
     ['STA001', 'STA014']
     """
-    if lag is not None and not lag >= 1:
-        raise ParameterError(f"lag needs at least 1 step, got {lag!r}")
+    check_model(model)
+    seed = check_seed(seed)
+    if lag is not None:
+        check_lag(lag)
     if x is not None:
+        check_call(model, x, lengths, arguments=(tuple, list))
+        x = tuple(x) if isinstance(x, list) else x
         parts = [_measured(model, x, lengths, seed)]
-        longest = max(len(place.from_x) for place in parts[0].places)
-        if lag is not None and lag >= longest:
-            raise ParameterError(f"lag needs to be below the {longest} steps of the longest series, got {lag:g}")
+        if lag is not None:
+            check_lag(lag, max(int(place.lengths.max()) for place in parts[0].places))
+    elif lengths is not None:
+        raise ParameterError("lengths needs the x whose series they are of, got x=None")
     else:
         steps = max(_STEPS, math.floor(lag or 0) + 1)
         parts = [_alone(name, layer, steps, seed) for name, layer in recurrent_layers(model).items()]
@@ -238,6 +244,7 @@ def _chi(place: StepTrace) -> float | None:
 
 
 def _mean_field(layers: Sequence[LayerAudit], lag: float) -> Measured | NotApplicable:
+    check_lag(lag)
     rows = [(abs(math.log(row.chi)) / 2 if row.chi else math.inf, row) for row in layers if row.chi is not None]
     if not rows:
         return NotApplicable("chi is that of an Elman network, and there is none")
@@ -248,6 +255,7 @@ def _mean_field(layers: Sequence[LayerAudit], lag: float) -> Measured | NotAppli
 
 
 def _radius(layers: Sequence[LayerAudit], lag: float) -> Measured | NotApplicable:
+    check_lag(lag)
     rows = [(-math.log(row.radius) if row.radius else math.inf, row) for row in layers if row.chi is not None]
     if not rows:
         return NotApplicable("it says little of a cell with gates")

@@ -110,6 +110,7 @@ def call_model(model: nn.Module, x: ModelInput, *, lengths: Lengths = None) -> t
     """``recurrent_calls`` with gradients as they are, and what the model gave."""
     calls: list[RecurrentCall] = []
     layers = recurrent_layers(model)
+    x = tuple(x) if isinstance(x, list) else x
     with evaluation(model):
         # copied at once, before the model can change in place what a layer was given
         output = run_model(model, x, lengths, layers, lambda call: calls.append(call.in_float64()))
@@ -174,17 +175,11 @@ def run_forward(model: nn.Module, x: ModelInput, lengths: Lengths = None) -> Any
     DataError
         For anything else that it does not take.
     """
-    given: list[Any] = [x] if isinstance(x, PackedSequence) or not isinstance(x, tuple | list) else list(x)
-    if not any(True for _ in tensors_in(given)):
-        kind = f"a {type(x).__name__}" + (f" of {type(x[0]).__name__}" if isinstance(x, tuple | list) and x else "")
-        raise DataError(
-            f"x needs a tensor, a PackedSequence or a tuple of all that the model takes, got {kind}; torch.as_tensor "
-            "makes a tensor of an array"
-        )
+    given: list[Any] = list(x) if isinstance(x, tuple) and not isinstance(x, PackedSequence) else [x]
     named = {}
     with _refusing(model, given, lengths):
         if lengths is not None:
-            lengths = _as_lengths(lengths)
+            lengths = torch.as_tensor(lengths)
             if isinstance(model, nn.RNNBase):
                 given[0] = pack_padded_sequence(given[0], lengths.cpu(), model.batch_first, enforce_sorted=False)
             else:
@@ -234,13 +229,6 @@ def evaluation(model: nn.Module) -> Iterator[None]:
 def as_float64(tensor: Tensor) -> Float64[Tensor, "..."]:
     """A copy on the CPU, out of every graph."""
     return tensor.detach().to("cpu", torch.float64, copy=True)
-
-
-def _as_lengths(lengths: Any) -> Tensor:
-    found = torch.as_tensor(lengths)
-    if found.is_floating_point() or found.is_complex() or found.dtype == torch.bool:
-        raise DataError(f"lengths needs whole numbers, got {found.dtype}")
-    return found
 
 
 def _check_takes_lengths(model: nn.Module) -> None:

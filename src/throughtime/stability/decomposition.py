@@ -11,6 +11,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.records import Record
+from throughtime.stability.arguments import check_call, check_loss, check_whole
 from throughtime.stability.step_gradients import step_gradients
 
 
@@ -66,9 +67,9 @@ def lag_decomposition(
     Raises
     ------
     ParameterError
-        For a model or a loss that cannot be taken apart.
+        For a model or a loss that cannot be taken apart, and more lags than the longest series has steps.
     DataError
-        For a gradient with NaN or infinity.
+        For an x that the model cannot take; for a gradient with NaN or infinity.
 
     Examples
     --------
@@ -79,8 +80,11 @@ def lag_decomposition(
     >>> parts.terms["weight_hh_l0"].shape
     (30, 24, 8)
     """
+    check_call(model, x, lengths)
+    check_loss(loss)
     found = step_gradients(model, x, loss, lengths)
-    count = found.longest if lags is None else min(lags, found.longest)
+    longest = found.longest
+    count = longest if lags is None else check_whole("lags", lags, 1, longest, "the steps of the longest series")
     terms = {name: np.zeros((count, *weight.shape)) for name, weight in found.full.items()}
     for lag, part in zip(range(count), found.by_lag(), strict=False):
         for name, term in part.items():

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
 from throughtime.records import Record
+from throughtime.stability.arguments import check_call, check_loss
 from throughtime.stability.decay import growth_per_step
 from throughtime.stability.losses import loss_of
 from throughtime.stability.recorded_copy import Place, recorded_run
@@ -112,9 +113,9 @@ def gradient_flow(
     ------
     ParameterError
         For a model without recurrent layers, compiled or scripted; a loss that is no number, or that no state of any
-        recurrent layer has a part in.
+        recurrent layer has a part in; lengths and a dtype that are none.
     DataError
-        For NaN or infinity in what a recurrent layer reads.
+        For an x that the model cannot take; for NaN or infinity in what a recurrent layer reads.
 
     Examples
     --------
@@ -125,6 +126,8 @@ def gradient_flow(
     >>> [layer.h.shape for layer in flow.layers]
     [(30, 4), (30, 4)]
     """
+    check_call(model, x, lengths, dtype=dtype)
+    check_loss(loss)
     with recorded_run(model, x, lengths, dtype) as run:
         value = loss_of(loss, run.output)
         named = {name: weight for name, weight in run.parameters.items() if weight.requires_grad}

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call, check_lag
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
 from throughtime.stability.traces import StepTrace, trace
@@ -71,9 +72,9 @@ def gate_memory(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers.
+        For a model without recurrent layers, and lengths that are none.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -90,6 +91,7 @@ def gate_memory(
     >>> round(found.q50, 2)
     3.19
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
     return memories_of(trace(model, x, lengths=lengths))
 
 
@@ -109,6 +111,7 @@ def _of_place(place: StepTrace, gate: str) -> GateMemory:
 
 
 def _lacking_steps(memories: Sequence[GateMemory], lag: float) -> Measured | NotApplicable:
+    check_lag(lag)
     if not memories:
         return NotApplicable("no cell of the package with a forget or an update gate")
     best = max(memories, key=lambda found: found.longest)

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.records import Record
+from throughtime.stability.arguments import check_call, check_seed
 from throughtime.stability.decay import fit_horizon, growth_per_step, log_ratios, mean_log_ratio
 from throughtime.stability.flow import first_nonfinite
 from throughtime.stability.pulling_back import pull_back, unit_directions
@@ -137,6 +138,8 @@ def lag_curve(
     >>> 5 < curve.gradient_horizon < 15  # torch's default initialization
     True
     """
+    check_call(model, x, lengths, dtype=dtype)
+    seed = check_seed(seed)
     with recorded_run(model, x, lengths, dtype) as run:
         source = _source(run.places, layer)
         weights = [weight for weight in run.parameters.values() if weight.requires_grad]

@@ -33,9 +33,8 @@ def recurrent_layers(
     Raises
     ------
     ParameterError
-        For what is no module, and a model without such a layer.
+        For a model without such a layer.
     """
-    check_module(model)
     found = {name: part for name, part in model.named_modules() if takes(part)}
     others = [type(part).__name__ for part in model.modules() if isinstance(part, _CLASSES) and not takes(part)]
     if found and not (every and others):
@@ -45,20 +44,6 @@ def recurrent_layers(
         "model needs a recurrent layer (RNN, GRU or LSTM of torch or of throughtime.nn; no cells, and none that is "
         f"scripted or has a forward of its own), got {got}"
     )
-
-
-def check_module(model: Any) -> None:
-    """Refuse what is no module."""
-    if isinstance(model, nn.Module):
-        return
-    # asked of the class: of an estimator that is not fitted the attribute itself would be missing
-    estimator = hasattr(type(model), "module_") or hasattr(model, "module_") or hasattr(model, "get_params")
-    cure = (
-        "; pass its module_ once it is fitted, or use gradient_flow_of or lag_curve_of of throughtime.estimators"
-        if estimator
-        else ""
-    )
-    raise ParameterError(f"model needs a torch.nn.Module, got a {type(model).__name__}{cure}")
 
 
 def place_label(module: str, call: int, layer: int, reverse: bool) -> str:

@@ -14,15 +14,13 @@ def loss_of(loss: Callable[[Any], Tensor], output: Any) -> Tensor:
     Raises
     ------
     ParameterError
-        For what is no function, gives no number, or one that autograd cannot follow.
+        For what is no number, and one that autograd cannot follow.
     """
-    if not callable(loss):
-        raise ParameterError(f"loss needs a function of the model's output, got {loss!r}")
     value = loss(output)
     if not isinstance(value, Tensor) or value.numel() != 1 or value.is_complex():
-        found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        number = "a complex number" if isinstance(value, Tensor) and value.is_complex() else found
-        raise ParameterError(f"loss needs to give one number as a tensor, got {number}; take its mean or sum")
+        kind = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
+        number = " of complex numbers" if isinstance(value, Tensor) and value.is_complex() else ""
+        raise ParameterError(f"loss needs to give one number as a tensor, got {kind}{number}; take its mean or sum")
     if not value.requires_grad:
         raise ParameterError(
             "loss needs to depend on the model's output, got a number without a gradient; is the output detached?"

@@ -18,9 +18,10 @@ from jaxtyping import Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError
 from throughtime.findings import Check, Measured
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call, check_lag, check_seed, check_whole
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import linearize
 from throughtime.stability.traces import StepTrace, trace
@@ -73,7 +74,7 @@ def lyapunov_exponents(
     model, x, lengths
         As ``jacobians`` takes them.
     n_exponents
-        How many, from the largest; all by default, which takes a QR of all of them each step.
+        How many of each layer and direction, from the largest; all by default, which takes a QR of all each step.
     burn_in
         Steps at the start of a run that do not count: the state settles and Q turns to the largest directions.
     seed
@@ -86,9 +87,10 @@ def lyapunov_exponents(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers, and a number of exponents or a burn-in below its least.
+        For a model without recurrent layers; for lengths, a burn-in or a seed that are none; for more exponents than a
+        state has numbers.
     DataError
-        When a series is not longer than the burn-in; for values that are not finite.
+        For an x that the model cannot take, series not longer than the burn-in, and values that are not finite.
 
     Examples
     --------
@@ -104,11 +106,15 @@ def lyapunov_exponents(
     >>> found.exponents[:, 0].round(4).tolist()
     [-0.1054, -0.1054, -0.1054, -0.1054]
     """
-    if n_exponents is not None and n_exponents < 1:
-        raise ParameterError(f"n_exponents needs at least 1, got {n_exponents}")
-    if burn_in < 0:
-        raise ParameterError(f"burn_in needs 0 steps or more, got {burn_in}")
+    check_call(model, x, lengths, arguments=(tuple, list))
+    burn_in = check_whole("burn_in", burn_in, 0)
+    seed = check_seed(seed)
     places = trace(model, x, lengths=lengths)
+    if n_exponents is not None:
+        smallest = min(places, key=lambda place: sum(place.widths))
+        check_whole(
+            "n_exponents", n_exponents, 1, sum(smallest.widths), f"the numbers in the state of {smallest.label}"
+        )
     for place in places:
         if (shortest := int(place.lengths.min())) <= burn_in:
             raise DataError(f"burn_in needs fewer steps than the shortest series has, got {burn_in} of {shortest}")
@@ -118,7 +124,7 @@ def lyapunov_exponents(
 
 def _spectrum(place: StepTrace, n_exponents: int | None, burn_in: int, seed: int) -> LyapunovSpectrum:
     size, series = sum(place.widths), len(place.lengths)
-    count = min(n_exponents or size, size)
+    count = n_exponents or size
     generator = torch.Generator().manual_seed(seed)
     start = torch.linalg.qr(torch.randn(size, count, generator=generator, dtype=torch.float64))[0]
     q = start.expand(series, -1, -1)
@@ -154,6 +160,7 @@ def _chaos(spectra: Sequence[LyapunovSpectrum]) -> Measured:
 
 
 def _forgetting(spectra: Sequence[LyapunovSpectrum], lag: int) -> Measured:
+    check_lag(lag)
     found, rate = _largest(spectra)
     if rate >= 0:
         return Measured(0.0, f"{found.label} does not forget: its largest exponent is {rate:.3g} per step")

@@ -16,7 +16,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from throughtime.errors import ParameterError
 from throughtime.nn import RecurrentLayer, convert
-from throughtime.stability.layers import check_module, recurrent_layers
+from throughtime.stability.layers import recurrent_layers
 
 
 @contextmanager
@@ -37,7 +37,6 @@ def copy_of(
     ParameterError
         For a model without recurrent layers, or that cannot be copied.
     """
-    check_module(model)
     devices = {tensor.device for tensor in model.parameters() if tensor.is_cuda}
     # within inference_mode(False) gradients are recorded, whatever holds outside
     with torch.random.fork_rng(devices=list(devices)), torch.inference_mode(False):
@@ -84,7 +83,7 @@ def _cast(x: Any, dtype: torch.dtype | None) -> Any:
     if isinstance(x, PackedSequence):
         return PackedSequence(_cast(x.data, dtype), *x[1:])
     if isinstance(x, tuple | list):
-        return tuple(_cast(part, dtype) for part in x)
+        return type(x)(_cast(part, dtype) for part in x)
     if not isinstance(x, Tensor):
         return x
     x = x.detach().clone() if x.is_inference() else x.detach()  # no graph can hold a tensor of inference mode

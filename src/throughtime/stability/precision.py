@@ -19,6 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call, check_dtype, check_lag, check_loss
 from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model
 from throughtime.stability.input_forms import data_of
 from throughtime.stability.linearization import linearize
@@ -44,7 +45,7 @@ class FlushedDeltas(Record):
         Fraction of the numbers in dL/dh_t, and dL/dc_t of a cell with c, that are zero or below ``smallest``, over the
         units and over the series whose loss depends on the step; NaN where there are none. The gradient at c is that
         beside what comes through the same step's h.
-    share
+    fraction
         The same over all steps.
     """
 
@@ -52,7 +53,7 @@ class FlushedDeltas(Record):
     dtype: str
     smallest: float
     by_step: Float64[ndarray, "time"]
-    share: float
+    fraction: float
 
 
 def flushed_deltas(
@@ -83,7 +84,8 @@ def flushed_deltas(
     ParameterError
         For a model without recurrent layers, a loss that is not one number, or that depends on no state.
     DataError
-        For values and deltas that are not finite, the layer, series and step named.
+        For an x that the model cannot take, and values and deltas that are not finite, the layer, series and step
+        named.
 
     Examples
     --------
@@ -91,9 +93,11 @@ def flushed_deltas(
     >>> from throughtime.stability import flushed_deltas
     >>> layer = torch.nn.RNN(1, 4)
     >>> (found,) = flushed_deltas(layer, torch.zeros(9, 2, 1), lambda output: output[0][-1].sum())
-    >>> found.share
+    >>> found.fraction
     0.0
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
+    check_loss(loss)
     with torch.inference_mode(False), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         output, calls = call_model(model, _differentiable(x), lengths=lengths)
         value = loss_of(loss, output)
@@ -119,6 +123,11 @@ def longest_memory(dtype: torch.dtype) -> float:
     dtype
         The format; 1 - eps / 2 is its largest number below 1.
 
+    Raises
+    ------
+    ParameterError
+        For what is no format of floating numbers.
+
     Examples
     --------
     >>> import torch
@@ -126,6 +135,7 @@ def longest_memory(dtype: torch.dtype) -> float:
     >>> round(longest_memory(torch.bfloat16))
     255
     """
+    check_dtype(dtype)
     return -1 / math.log1p(-torch.finfo(dtype).eps / 2)
 
 
@@ -197,9 +207,9 @@ def _of_place(
             seen[step] += counted.sum()
         pulled = step_of.pull(deltas, step)
         deltas = tuple(torch.where(now[:, None], new, old) for new, old in zip(pulled, deltas, strict=True))
-    share = float(small.sum() / seen.sum()) if seen.any() else math.nan
+    fraction = float(small.sum() / seen.sum()) if seen.any() else math.nan
     name = str(dtype).removeprefix("torch.")
-    return FlushedDeltas(place.label, name, smallest, (small / seen).numpy(), share)
+    return FlushedDeltas(place.label, name, smallest, (small / seen).numpy(), fraction)
 
 
 def _check_finite(deltas: Float64[Tensor, "series state"], place: StepTrace, step: int) -> None:
@@ -212,16 +222,16 @@ def _check_finite(deltas: Float64[Tensor, "series state"], place: StepTrace, ste
 
 
 def _most_flushed(found: Sequence[FlushedDeltas]) -> Measured | NotApplicable:
-    reached = [flushed for flushed in found if not math.isnan(flushed.share)]
+    reached = [flushed for flushed in found if not math.isnan(flushed.fraction)]
     if not reached:
         return NotApplicable("the loss depends on no state")
-    worst = max(reached, key=lambda flushed: flushed.share)
-    return Measured(
-        worst.share, f"{worst.share:.1%} of the deltas of {worst.label} are below {worst.smallest:.2g} ({worst.dtype})"
-    )
+    worst = max(reached, key=lambda flushed: flushed.fraction)
+    detail = f"{worst.fraction:.1%} of the deltas of {worst.label} are below {worst.smallest:.2g} ({worst.dtype})"
+    return Measured(worst.fraction, detail)
 
 
 def _coarse(dtype: torch.dtype, lag: float) -> Measured:
+    check_lag(lag)
     steps = longest_memory(dtype)
     name = str(dtype).removeprefix("torch.")
     return Measured(

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
 from throughtime.stability.traces import StepTrace, trace
@@ -42,7 +43,7 @@ class Saturation(Record):
     low, high
         Fraction of the units, over all series that have the step, below .01 and above .99, of a tanh below -.99 and
         above .99; NaN where no series has the step.
-    share_low, share_high
+    fraction_low, fraction_high
         The same over all steps.
     """
 
@@ -52,8 +53,8 @@ class Saturation(Record):
     keeps: bool
     low: Float64[ndarray, "time"]
     high: Float64[ndarray, "time"]
-    share_low: float
-    share_high: float
+    fraction_low: float
+    fraction_high: float
 
 
 def saturation(
@@ -74,9 +75,9 @@ def saturation(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers.
+        For a model without recurrent layers, and lengths that are none.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -84,9 +85,10 @@ def saturation(
     >>> from throughtime.stability import saturation
     >>> layer = torch.nn.RNN(1, 4)
     >>> (found,) = saturation(layer, torch.full((3, 2, 1), 1e3))
-    >>> found.share_low + found.share_high
+    >>> found.fraction_low + found.fraction_high
     1.0
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
     return Records(found for place in trace(model, x, lengths=lengths) for found in _of_place(place))
 
 
@@ -111,11 +113,11 @@ def _of_gate(place: StepTrace, gate: str, low: Tensor, high: Tensor) -> Saturati
 def _worst(saturation: Sequence[Saturation]) -> Measured | NotApplicable:
     if not saturation:
         return NotApplicable("no cell of the package that has gates or tanh units")
-    shares = [found.share_low + (0.0 if found.keeps else found.share_high) for found in saturation]
-    worst = int(np.argmax(shares))
+    fractions = [found.fraction_low + (0.0 if found.keeps else found.fraction_high) for found in saturation]
+    worst = int(np.argmax(fractions))
     found = saturation[worst]
-    sides = f"{found.share_low:.0%} at the low end, {found.share_high:.0%} at the high end"
-    return Measured(shares[worst], f"gate {found.gate} of {found.label}: {sides}")
+    sides = f"{found.fraction_low:.0%} at the low end, {found.fraction_high:.0%} at the high end"
+    return Measured(fractions[worst], f"gate {found.gate} of {found.label}: {sides}")
 
 
 SATURATED_GATES = Check(

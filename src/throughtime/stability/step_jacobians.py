@@ -14,9 +14,9 @@ from jaxtyping import Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Record, Records
+from throughtime.stability.arguments import check_call, check_lag, check_record, check_whole
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import identity, linearize
 from throughtime.stability.traces import StepTrace, trace
@@ -97,9 +97,9 @@ def jacobians(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers.
+        For a model without recurrent layers, and lengths that are none.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -109,6 +109,7 @@ def jacobians(
     >>> found.values.shape
     (7, 5, 6, 6)
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
     return Records(_jacobians(place) for place in trace(model, x, lengths=lengths))
 
 
@@ -125,11 +126,10 @@ def singular_values(found: Jacobians, window: int = 1) -> SingularValues:
     Raises
     ------
     ParameterError
-        For a window that no series is long enough for.
+        For a window that no series is long enough for, and what are no Jacobians of one layer and direction.
     """
-    longest = int(found.lengths.max())
-    if not 1 <= window <= longest:
-        raise ParameterError(f"window needs 1 to {longest} steps, those of the longest series, got {window}")
+    check_record("found", found, Jacobians, "jacobians(model, x)")
+    check_whole("window", window, 1, int(found.lengths.max()), "the steps of the longest series")
     steps = found.values[::-1] if found.reverse else found.values
     time, series, size, _ = steps.shape
     product = steps[window - 1 :]
@@ -150,6 +150,7 @@ def _jacobians(place: StepTrace) -> Jacobians:
 
 
 def _lost(spectra: Sequence[SingularValues], lag: int) -> Measured | NotApplicable:
+    check_lag(lag)
     over = [found for found in spectra if found.window == lag and np.isfinite(found.values).any()]
     if not over:
         return NotApplicable(f"it needs singular values over a window of the lag, {lag} steps")
