@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
@@ -71,6 +71,11 @@ class RecurrentCall:
     def weights(self) -> dict[str, Float64[Tensor, "1 ..."]]:
         """The layer's weights by torch's names, with a member axis."""
         return {name: as_float64(getattr(self.layer, name))[None] for name in self.layer._flat_weights_names}
+
+    @property
+    def running(self) -> Bool[Tensor, "time series 1"]:
+        """Whether a series has a step."""
+        return (torch.arange(len(self.x), device=self.x.device)[:, None] < self.lengths).unsqueeze(-1)
 
     def label(self, layer: int, reverse: bool) -> str:
         """One direction of one of its layers, in words."""
@@ -201,6 +206,19 @@ def _refusing(model: nn.Module, given: Sequence[Any], lengths: Lengths) -> Itera
         raise DataError(f"{what} to be what {type(model).__name__} takes, got {shapes}: {error}") from error
 
 
+def detached(x: Any, dtype: torch.dtype | None = None) -> Any:
+    """What a model is called with, its tensors out of every graph, those of real numbers in a format."""
+    if isinstance(x, PackedSequence):
+        return PackedSequence(detached(x.data, dtype), *x[1:])
+    if isinstance(x, tuple | list):
+        parts = [detached(part, dtype) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+    if not isinstance(x, Tensor):
+        return x
+    x = x.detach().clone() if x.is_inference() else x.detach()  # no graph can hold a tensor of inference mode
+    return x.to(dtype) if dtype is not None and x.is_floating_point() else x
+
+
 def tensors_in(value: Any) -> Iterator[Tensor]:
     """The tensors in what a model takes or gives."""
     if isinstance(value, PackedSequence):
@@ -252,11 +270,11 @@ def _call_of(name: str, number: int, layer: Any, named: Mapping[str, Any], given
         lengths = pad_packed_sequence(x)[1]
     steps = torch.full((series,), time) if lengths is None else torch.as_tensor(lengths).reshape(-1).long()
     steps = steps.to(padded.device)
-    running = torch.arange(time, device=padded.device)[:, None] < steps
     start = () if start is None else (start,) if isinstance(start, Tensor) else tuple(start)
     if form.alone:
         start = tuple(state.unsqueeze(1) for state in start)
-    call = RecurrentCall(name, number, layer, form, torch.where(running[..., None], padded, 0), steps, start, given)
+    call = RecurrentCall(name, number, layer, form, padded, steps, start, given)
+    call = replace(call, x=torch.where(call.running, padded, 0))
     _check_finite(call)
     return call
 

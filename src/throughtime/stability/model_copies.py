@@ -12,10 +12,10 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
-from torch.nn.utils.rnn import PackedSequence
 
 from throughtime.errors import ParameterError
 from throughtime.nn import RecurrentLayer, convert
+from throughtime.stability.calls import detached
 from throughtime.stability.layers import recurrent_layers
 
 
@@ -42,7 +42,7 @@ def copy_of(
     with torch.random.fork_rng(devices=list(devices)), torch.inference_mode(False):
         copied = _copied(model, dtype)
         layers = recurrent_layers(copied, lambda part: isinstance(part, RecurrentLayer))
-        yield copied, layers, _cast(x, dtype)
+        yield copied, layers, detached(x, dtype)
 
 
 def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
@@ -63,7 +63,7 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
         for key, parameter in part.named_parameters(recurse=False):
             if is_lazy(parameter):
                 raise ParameterError(f"model needs its weights, got {key}{where} without a shape; call the model once")
-            memo[id(parameter)] = nn.Parameter(_cast(parameter, dtype), parameter.is_floating_point())
+            memo[id(parameter)] = nn.Parameter(detached(parameter, dtype), parameter.is_floating_point())
     try:
         copied = copy.deepcopy(model, memo)
     except Exception as error:
@@ -76,15 +76,3 @@ def _copied(model: nn.Module, dtype: torch.dtype | None) -> nn.Module:
 
 def _has_graph(value: Any) -> bool:
     return isinstance(value, Tensor) and value.grad_fn is not None
-
-
-def _cast(x: Any, dtype: torch.dtype | None) -> Any:
-    """Tensors out of every graph, those of real numbers in a format."""
-    if isinstance(x, PackedSequence):
-        return PackedSequence(_cast(x.data, dtype), *x[1:])
-    if isinstance(x, tuple | list):
-        return type(x)(_cast(part, dtype) for part in x)
-    if not isinstance(x, Tensor):
-        return x
-    x = x.detach().clone() if x.is_inference() else x.detach()  # no graph can hold a tensor of inference mode
-    return x.to(dtype) if dtype is not None and x.is_floating_point() else x

@@ -166,6 +166,5 @@ def _noted(
         delta[:, lengths - 1, series] = at_end.unsqueeze(1) if call.form.alone else at_end
     for delta, at_step in zip(direct, at_states[len(states) :], strict=False):  # with return_states
         delta += call.form.time_first(at_step)
-    own = torch.arange(len(x), device=x.device)[:, None] < lengths
-    direct[0][-1] += torch.where(own.unsqueeze(-1), call.form.padded(at_outputs), 0)
+    direct[0][-1] += torch.where(call.running, call.form.padded(at_outputs), 0)
     return StepGradients(layer, x, lengths, before, direct, full)

@@ -86,7 +86,7 @@ def test_activations_in_place_and_nested_parts_are_drawn_as_any() -> None:
         (mlp(1), torch.randn(0, 3), loss, DataError, "with a row"),
         (nn.Sequential(nn.Linear(3, 2), nn.Linear(3, 2)), torch.randn(5, 3), loss, DataError, "fit the model's layers"),
         (mlp(1), torch.randn(5, 3), lambda out: out, ParameterError, r"one number.*got a tensor of shape \(5, 3\)"),
-        (mlp(1), torch.randn(5, 3), lambda _: torch.ones(()), ParameterError, "depends on the outputs"),
+        (mlp(1), torch.randn(5, 3), lambda _: torch.ones(()), ParameterError, "depend on the model's output"),
     ],
 )
 def test_what_is_no_mlp_is_refused(model: nn.Module, x: Tensor, loss: Any, error: type[Exception], words: str) -> None:

@@ -13,6 +13,7 @@ from throughtime.stability.graphs.depth import backward_links, depth_of
 from throughtime.stability.graphs.drawing import ComputationGraph
 from throughtime.stability.graphs.graph import Edge, Node, NodeKind, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
+from throughtime.stability.losses import loss_of
 
 #: Layers that act on each number alone.
 _ACTIVATIONS = nn.ReLU | nn.LeakyReLU | nn.ELU | nn.GELU | nn.SiLU | nn.Sigmoid | nn.Tanh | nn.Softplus | nn.Identity
@@ -157,8 +158,5 @@ def _run(model: nn.Module, layers: list[nn.Module], x: Tensor, loss: Callable[[T
                 while name in values:
                     name += "'"
             values[name] = value
-        end = value.square().sum() if loss is None else loss(value)
-    if not isinstance(end, Tensor) or end.numel() != 1 or not end.requires_grad:
-        got = f"a tensor of shape {tuple(end.shape)}" if isinstance(end, Tensor) else type(end).__name__
-        raise ParameterError(f"loss needs to give one number, as a tensor, that depends on the outputs, got {got}")
+        end = value.square().sum() if loss is None else loss_of(loss, value)
     return _Chain(values, weights, passed, end)
