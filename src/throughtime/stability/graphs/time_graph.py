@@ -197,11 +197,13 @@ class _Drawing:
             for place in own:
                 at_end = _at_end(place, self.gradients)
                 for t, step in enumerate(place.direction.steps):
-                    parts = [at_end[0].get(t)]
+                    parts = [[end.get(t)] for end in at_end]
                     if place.direction.layer == top:
-                        parts.append(self.gradients.of(step.above) if self.gradients.reached(step.above) else None)
-                    for state, found in (("h", parts), ("c", [at_end[1].get(t)])):
-                        known = [part for part in found if part is not None]
+                        parts[0].append(self.gradients.of(step.above) if self.gradients.reached(step.above) else None)
+                    for part, states in zip(parts, place.direction.returned, strict=True):
+                        part.append(self.gradients.of(states)[t] if self.gradients.reached(states) else None)
+                    for state, part in zip("hc", parts, strict=False):
+                        known = [gradient for gradient in part if gradient is not None]
                         if known and bool((total := torch.stack(known).sum(0)).ne(0).any()):
                             yield f"{place.key}.{state}.{t}", total, float(t)
 
@@ -257,8 +259,8 @@ class _Drawing:
         return "; ".join(words)
 
 
-def _at_end(place: Place, gradients: Gradients) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-    """What comes back to each state at the end of the run, by the step where a series has its end."""
+def _at_end(place: Place, gradients: Gradients) -> list[dict[int, Tensor]]:
+    """What comes back to h, and c, at the end of the run, by the step where a series has its end."""
     found: list[dict[int, Tensor]] = []
     lengths = place.replay.call.lengths
     for end in place.direction.ends:
@@ -269,7 +271,7 @@ def _at_end(place: Place, gradients: Gradients) -> tuple[dict[int, Tensor], dict
                 here = torch.ones_like(lengths) if place.direction.reverse else lengths == t + 1
                 by_step[t] = torch.where(here.bool()[:, None], whole, 0)
         found.append(by_step)
-    return (found[0], found[1]) if len(found) > 1 else (found[0], {})
+    return found
 
 
 def _depends(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> bool:

@@ -3,11 +3,14 @@
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from throughtime.errors import ParameterError
+from throughtime.errors import DataError, ParameterError
+from throughtime.stability.arguments import check_call, check_loss, check_whole
 from throughtime.stability.calls import tensors_in
+from throughtime.stability.flow import first_nonfinite
 from throughtime.stability.graphs.drawing import ComputationGraph
 from throughtime.stability.graphs.gates import step_graph
 from throughtime.stability.graphs.norms import Gradients
@@ -51,7 +54,8 @@ def unroll(
         For a model without recurrent layers, a loss that is no number or does not depend on a state, and for a layer,
         step or cell whose inside cannot be drawn.
     DataError
-        For an x that the model does not take or that has no step.
+        For an x that the model does not take, that has no step, or that is not finite where a recurrent layer reads it;
+        for gradients that are NaN without an overflow, which is drawn.
 
     Examples
     --------
@@ -63,6 +67,11 @@ def unroll(
     (30, 58)
     >>> svg = graph.to_svg()
     """
+    check_call(model, x)
+    if loss is not None:
+        check_loss(loss)
+    if not inside and (layer, step) != (-1, -1):
+        raise ParameterError(f"layer and step need inside=True, got layer={layer!r}, step={step!r} without")
     traced = trace(model, x)
     places = list(traced.places())
     value = _value_of(traced.output) if loss is None else loss_of(loss, traced.output)
@@ -72,6 +81,8 @@ def unroll(
         raise ParameterError(
             f"unroll needs {what} depend on the states of the recurrent layers, got one that depends on none of them"
         )
+    if loss is not None:
+        _check_deltas(places, gradients)
     if inside:
         return _inside(places, gradients, layer, step, known=loss is not None)
     return time_graph(type(model).__name__, traced, gradients, "output" if loss is None else "L")
@@ -93,21 +104,33 @@ def _tensors(traced: Trace) -> list[Tensor]:
     for replay in traced.replays:
         found += [replay.call.x, replay.outputs]
         for direction in replay.directions:
-            found += direction.ends
+            found += [*direction.ends, *direction.returned]
             for step in direction.steps:
                 found += [step.x, *step.before, *step.computed, step.h, step.c, step.above]
     return list({id(tensor): tensor for tensor in found if tensor is not None}.values())
 
 
+def _check_deltas(places: list[Place], gradients: Gradients) -> None:
+    """Refuse NaN that no overflow explains, which is drawn as such."""
+    for place in reversed(places):
+        steps, reverse = place.direction.steps, place.direction.reverse
+        deltas = [torch.cat([gradients.of(state)[0] for state in step.computed], -1) for step in steps]
+        norms = torch.stack(deltas).double().norm(dim=-1).cpu().numpy()
+        broken = np.isnan(norms) & ~np.isinf(norms).any(0)
+        first = first_nonfinite(np.where(broken, np.nan, 0), reverse)
+        if first is not None:
+            label = place.replay.call.label(place.direction.layer, reverse)
+            raise DataError(
+                f"unroll needs gradients that are numbers, got NaN at {label}, first at step {first[0]} of series "
+                f"{first[1]}"
+            )
+
+
 def _inside(places: list[Place], gradients: Gradients, layer: int, step: int, known: bool) -> ComputationGraph:
     forward = [place for place in places if not place.direction.reverse]
-    if not -len(forward) <= layer < len(forward):
-        raise ParameterError(f"layer needs one of {len(forward)}, counted from 0 or from the end, got {layer}")
-    place = forward[layer]
+    place = forward[check_whole("layer", layer, -len(forward), len(forward) - 1, "from the end below 0")]
     steps = place.direction.steps
-    if not -len(steps) <= step < len(steps):
-        raise ParameterError(f"step needs one of {len(steps)}, counted from 0 or from the end, got {step}")
-    own = steps[step]
+    own = steps[check_whole("step", step, -len(steps), len(steps) - 1, "from the end below 0")]
     upstream = (gradients.of(own.computed[0])[0], None if own.c is None else gradients.of(own.c))
     return step_graph(
         place.replay.call.cell, place.direction.weights, own, upstream, place.layer, range(len(steps))[step], known
