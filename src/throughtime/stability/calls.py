@@ -155,7 +155,7 @@ def run_model(
         return on_call(call)
 
     hooks = [
-        layer.register_forward_hook(partial(catch, name), with_kwargs=True)  # type: ignore[arg-type]
+        layer.register_forward_hook(partial(catch, name), with_kwargs=True)
         for name, layer in names.items()
     ]
     try:

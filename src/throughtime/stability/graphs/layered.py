@@ -71,9 +71,10 @@ def layer_graph(model: nn.Module, x: Tensor, *, loss: Callable[[Tensor], Tensor]
         raise DataError(f"x needs finite numbers, got one that is not in row {int(wrong[0])}")
     chain = _follow(model, x)
     outputs = list(chain.values.values())[-1]
-    value = outputs.square().sum() if loss is None else loss_of(loss, outputs)
+    differentiated = outputs.square().sum() if loss is None else loss_of(loss, outputs)
     values, weights = chain.values, chain.weights
-    gradients = Gradients(value, [tensor for tensor in (*values.values(), *weights.values()) if tensor.requires_grad])
+    asked = [tensor for tensor in (*values.values(), *weights.values()) if tensor.requires_grad]
+    gradients = Gradients(differentiated, asked)
     if loss is not None:
         _check_deltas(values, gradients)
     end = "output" if loss is None else "L"

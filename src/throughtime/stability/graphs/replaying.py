@@ -96,8 +96,7 @@ def replay(call: RecurrentCall, prefix: str) -> Replay:
     """Run the steps of a call; ``prefix`` is what the names of its weights begin with in the model."""
     layer, spec = call.layer, call.cell
     call = replace(call, x=_asked(call.x), start=tuple(_asked(state) for state in call.start))
-    x, outputs = call.x, []
-    directions: list[Direction] = []
+    x, outputs, directions = call.x, list[Tensor](), list[Direction]()
     for depth, reverse in layer_directions(layer.num_layers, layer.bidirectional):
         if depth and not reverse:
             x, outputs = torch.cat(outputs, -1), []
