@@ -122,7 +122,7 @@ def check_call(
     if dtype is not None:
         check_dtype(dtype)
     packed = isinstance(x, PackedSequence)  # which is a tuple
-    given = [*x] if isinstance(x, arguments) and not packed and not isinstance(x, str) else [x]
+    given: list[Any] = list(x) if isinstance(x, arguments) and not packed and not isinstance(x, str) else [x]
     _check_arguments(model, given, lengths)
     layer = getattr(type(model), "forward", None) in _FORWARDS  # a scripted one has none
     for value in given:
