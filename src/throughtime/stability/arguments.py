@@ -8,7 +8,7 @@ import inspect
 import math
 from collections.abc import Sequence
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import torch
@@ -119,8 +119,8 @@ def check_call(
     check_model(model)
     if dtype is not None:
         check_dtype(dtype)
-    packed = isinstance(x, PackedSequence)  # which is a tuple
-    given = [*x] if isinstance(x, arguments) and not packed and not isinstance(x, str) else [x]
+    several = isinstance(x, arguments) and not isinstance(x, PackedSequence)  # which is a tuple
+    given: list[Any] = list(cast(Any, x)) if several else [x]
     _check_arguments(model, given, lengths)
     layer = is_known(model)
     for value in given:

@@ -7,7 +7,7 @@ shorter lags carry signal, or updates move the horizon, networks learn whose gra
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Int
@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
 from throughtime.nn import solve_mean_field
-from throughtime.records import Record, Records
+from throughtime.records import Record, Records, Row, aligned
 from throughtime.stability.arguments import check_call, check_lag, check_model, check_seed
 from throughtime.stability.calls import ModelInput, evaluation, recurrent_calls
 from throughtime.stability.flow_checks import EXPLODING, VANISHING
@@ -29,11 +29,13 @@ from throughtime.stability.weight_patterns import DOCS, STACKED_FAN, STACKED_ORT
 #: White inputs where none are given: so many series, as a horizon asks for, and at least so many steps.
 _SERIES, _STEPS = 32, 101
 _ACTIVATIONS = {"rnn_tanh": "tanh", "rnn_relu": "relu", "linear": "linear"}
+#: Head of a column.
+_HORIZON = "1 % left at lag"
 _TO_ONE_PERCENT = math.log(100)
 
 
 @dataclass(frozen=True, repr=False)
-class LayerAudit(Record):
+class LayerAudit(Row):
     """One layer and direction at its start.
 
     Attributes
@@ -52,6 +54,8 @@ class LayerAudit(Record):
         The lag at which 1 % of the gradient is left; ``None`` where no gradient comes to the layer.
     """
 
+    title: ClassVar[str] = "layers as they start"
+
     label: str
     cell: str
     chi: float | None
@@ -59,6 +63,16 @@ class LayerAudit(Record):
     memory: float | None
     longest_memory: float | None
     gradient_horizon: float | None
+
+    def _cells(self) -> dict[str, str]:
+        numbers = {
+            "chi": self.chi,
+            "radius": self.radius,
+            "memory": self.memory,
+            "longest": self.longest_memory,
+        }
+        shown = {name: _shown(number) for name, number in numbers.items()}
+        return {"layer": self.label, "cell": self.cell, **shown, _HORIZON: _horizon(self, "beyond the series")}
 
 
 @dataclass(frozen=True, repr=False)
@@ -295,33 +309,26 @@ AUDIT_CHECKS = (SHORT_MEMORY, MEAN_FIELD, RADIUS, STACKED_FAN, STACKED_ORTHOGONA
 
 
 def _lines(audit: InitializationAudit) -> list[str]:
-    """A row per layer, a row per matrix, and what was found."""
-    heads = "layer", "cell", "chi", "radius", "memory", "longest", "1 % left at lag"
-    rows = [
-        (row.label, row.cell, *map(_shown, (row.chi, row.radius, row.memory, row.longest_memory)), _horizon(row, audit))
-        for row in audit.layers
-    ]
-    lines = _columns([heads, *rows])
+    """A row per layer, a row per matrix, what was found, and what was not looked at."""
+    longest = max(curve.longest for curve in audit.curves)
+    rows = [row._cells() | {_HORIZON: _horizon(row, f"beyond {longest - 1}")} for row in audit.layers]
+    lines = aligned([list(rows[0]), *(list(row.values()) for row in rows)])
     matrices = dict.fromkeys((one.label, one.tensor, one.pattern) for one in audit.gates)
     spreads = [("weights", "looks like", "spread over Xavier's, gate by gate")]
     for label, tensor, pattern in matrices:
         own = [one for one in audit.gates if (one.label, one.tensor) == (label, tensor)]
         spreads.append((f"{label} {tensor}", pattern, "  ".join(f"{one.gate} {one.to_xavier:.3f}" for one in own)))
-    lines += ["", *_columns(spreads)]
-    found = [finding for finding in audit.findings if finding.verdict == "found"]
-    return [*lines, "", *(map(str, found) if found else ["nothing found"])]
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += ["", *aligned(spreads), "", *(str(one) for one in audit.findings if one.verdict == "found")]
+    if lines[-1] == "":
+        clear = ", ".join(one.title for one in audit.findings if one.verdict == "clear")
+        lines.append(f"nothing found; looked for: {clear}")
+    return lines if audit.lag is not None else [*lines, "no lag given: memory is not judged; pass lag="]
 
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def _horizon(row: LayerAudit, audit: InitializationAudit) -> str:
-    if row.gradient_horizon is not None and math.isinf(row.gradient_horizon):
-        return f"beyond {max(curve.longest for curve in audit.curves) - 1}"
-    return _shown(row.gradient_horizon)
+def _horizon(row: LayerAudit, beyond: str) -> str:
+    horizon = row.gradient_horizon
+    return beyond if horizon is not None and math.isinf(horizon) else _shown(horizon)

@@ -10,8 +10,9 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor, nn
 
-from throughtime.records import Record
+from throughtime.records import Record, aligned
 from throughtime.stability.arguments import check_call, check_loss, check_whole
+from throughtime.stability.lag_curves import SHOWN_LAGS
 from throughtime.stability.step_gradients import step_gradients
 
 
@@ -33,6 +34,9 @@ class LagDecomposition(Record):
     terms: dict[str, Float[ndarray, "lag ..."]]
     full: dict[str, Float[ndarray, "..."]]
     norms: dict[str, Float64[ndarray, "lag"]]
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
 
 
 def lag_decomposition(
@@ -91,6 +95,17 @@ def lag_decomposition(
             terms[name][lag] = term.cpu().numpy()
     norms = {name: np.sqrt(np.square(own).reshape(count, -1).sum(1)) for name, own in terms.items()}
     return LagDecomposition(terms, {name: _array(grad) for name, grad in found.full.items()}, norms)
+
+
+def _lines(parts: LagDecomposition) -> list[str]:
+    """A row per weight and a column per lag."""
+    count = len(next(iter(parts.norms.values())))
+    lags = [lag for lag in (0, *SHOWN_LAGS) if lag < count][-9:]
+    rows = [["of lag", *map(str, lags), "norm of the whole"]]
+    for name, norms in parts.norms.items():
+        whole = float(np.linalg.norm(parts.full[name]))
+        rows.append([name, *(f"{norms[lag] / whole:.2g}" if whole else "-" for lag in lags), f"{whole:.3g}"])
+    return [f"norm of each lag's part of the gradient over that of the whole, lags 0 to {count - 1}", *aligned(rows)]
 
 
 def _array(grad: Tensor) -> ndarray:

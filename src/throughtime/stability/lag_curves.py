@@ -6,7 +6,7 @@ step would get a fresh gradient, which hides the decay.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.records import Record
+from throughtime.records import Record, Row, aligned
 from throughtime.stability.arguments import check_call, check_seed
 from throughtime.stability.decay import fit_horizon, growth_per_step, log_ratios, mean_log_ratio
 from throughtime.stability.flow import first_nonfinite
@@ -31,7 +31,7 @@ FEWEST_SERIES = 32
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LayerLagCurve(Record):
+class LayerLagCurve(Row):
     """``G(lag) / G(0)`` at the states of one layer in one direction, G the norm of what is left of the gradient.
 
     Attributes
@@ -52,6 +52,8 @@ class LayerLagCurve(Record):
         By what the mean is multiplied per step back, by least squares on its logarithm.
     """
 
+    title: ClassVar[str] = "geometric mean over the series, and the lag's 95 % interval"
+
     label: str
     module: str
     layer: int
@@ -65,6 +67,9 @@ class LayerLagCurve(Record):
     horizon_low: float
     horizon_high: float
     growth: float
+
+    def _cells(self) -> dict[str, str]:
+        return _row(self, _shown_lags(len(self.mean)))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -214,16 +219,20 @@ def _quantiles(logs: Float64[ndarray, "lag series"]) -> Float64[ndarray, "quanti
 
 
 def _lines(curve: LagCurve) -> list[str]:
-    """A table with a row per layer and a column per lag."""
-    lags = [lag for lag in SHOWN_LAGS if lag < curve.longest][-8:]
-    width = max(len("gradient left at lag"), *(len(layer.label) for layer in curve.layers))
-    head = f"{'gradient left at lag':<{width}}" + "".join(f"{lag:>9}" for lag in lags) + "  1 % left at lag"
-    rows = [
-        f"{layer.label:<{width}}" + "".join(f"{layer.mean[lag]:>9.2g}" for lag in lags) + f"  {_horizon(layer)}"
-        for layer in curve.layers
-    ]
+    """A row per layer and a column per lag."""
     few = f" (a horizon asks for {FEWEST_SERIES})" if curve.n_series < FEWEST_SERIES else ""
-    return [f"pulled back from the last state of {curve.source}, {curve.n_series} series{few}", head, *rows]
+    head = f"pulled back from the last state of {curve.source}, {curve.n_series} series{few}"
+    rows = [_row(layer, _shown_lags(curve.longest)) for layer in curve.layers]
+    return [head, *aligned([list(rows[0]), *(list(row.values()) for row in rows)])]
+
+
+def _shown_lags(longest: int) -> list[int]:
+    return [lag for lag in SHOWN_LAGS if lag < longest][-8:]
+
+
+def _row(layer: LayerLagCurve, lags: list[int]) -> dict[str, str]:
+    left = {str(lag): f"{layer.mean[lag]:.2g}" if lag < len(layer.mean) else "-" for lag in lags}
+    return {"gradient left at lag": layer.label, **left, "1 % left at lag": _horizon(layer)}
 
 
 def _horizon(layer: LayerLagCurve) -> str:

@@ -14,7 +14,7 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from throughtime.errors import ParameterError
-from throughtime.records import Record
+from throughtime.records import Record, aligned
 from throughtime.stability.arguments import check_whole
 
 
@@ -41,6 +41,11 @@ class LinearRNNGradients(Record):
     w_xh: Float[ndarray, "unit channel"]
     w_hh: Float[ndarray, "unit unit"]
     w_qh: Float[ndarray, "output unit"]
+
+    def __str__(self) -> str:
+        names = "h", "outputs", "deltas", "w_xh", "w_hh", "w_qh"
+        rows = [(name, str(getattr(self, name).shape), f"{np.linalg.norm(getattr(self, name)):.4g}") for name in names]
+        return "\n".join([f"loss {self.loss:.4g}", *aligned([("array", "shape", "norm"), *rows])])
 
 
 def linear_rnn_gradients(

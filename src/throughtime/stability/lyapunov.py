@@ -11,6 +11,7 @@ whole stack is that of all its layers together.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -20,7 +21,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import DataError
 from throughtime.findings import Check, Measured
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
 from throughtime.stability.arguments import check_call, check_lag, check_seed, check_whole
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import linearize
@@ -31,7 +32,7 @@ _TO_ONE_PERCENT = math.log(100)
 
 
 @dataclass(frozen=True, repr=False)
-class LyapunovSpectrum(Record):
+class LyapunovSpectrum(Row):
     """Of one layer and direction.
 
     Attributes
@@ -48,11 +49,25 @@ class LyapunovSpectrum(Record):
         Natural logarithms of the growth per step, the largest first; ``-inf`` in a direction that a step erases.
     """
 
+    title: ClassVar[str] = "Lyapunov exponents, ln of the growth per step: means over the series"
+
     label: str
     cell: str
     burn_in: int
     steps: Int[ndarray, "series"]
     exponents: Float64[ndarray, "exponent series"]
+
+    def _cells(self) -> dict[str, str]:
+        means = self.exponents.mean(1)
+        return {
+            "layer": self.label,
+            "cell": self.cell,
+            "steps": _range(self.steps),
+            "exponents": str(len(means)),
+            "largest": f"{means[0]:.3g}",
+            "smallest": f"{means[-1]:.3g}",
+            "above 0": str(int((means > 0).sum())),
+        }
 
 
 def lyapunov_exponents(
@@ -142,6 +157,11 @@ def _spectrum(place: StepTrace, n_exponents: int | None, burn_in: int, seed: int
     steps = place.lengths - burn_in
     exponents = (sums / steps[:, None]).sort(1, descending=True).values
     return LyapunovSpectrum(place.label, place.cell.name, burn_in, steps.numpy(), exponents.mT.numpy())
+
+
+def _range(steps: Int[ndarray, "series"]) -> str:
+    """The fewest and the most."""
+    return str(steps.max()) if steps.min() == steps.max() else f"{steps.min()} to {steps.max()}"
 
 
 def _largest(spectra: Sequence[LyapunovSpectrum]) -> tuple[LyapunovSpectrum, float]:

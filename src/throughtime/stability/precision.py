@@ -8,8 +8,9 @@ that it forgets: in bfloat16, with 8 bits, within 256 steps.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float64, Int
 from numpy import ndarray
@@ -18,7 +19,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
 from throughtime.stability.arguments import check_call, check_dtype, check_lag, check_loss
 from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model
 from throughtime.stability.input_forms import data_of
@@ -30,7 +31,7 @@ _MOST = 0.01
 
 
 @dataclass(frozen=True, repr=False)
-class FlushedDeltas(Record):
+class FlushedDeltas(Row):
     """Of one layer and direction.
 
     Attributes
@@ -49,11 +50,21 @@ class FlushedDeltas(Record):
         The same over all steps.
     """
 
+    title: ClassVar[str] = "fraction of the deltas below a format's smallest number, over all steps, and where most are"
+
     label: str
     dtype: str
     smallest: float
     by_step: Float64[ndarray, "time"]
     fraction: float
+
+    def _cells(self) -> dict[str, str]:
+        worst = "-"
+        if not np.isnan(self.by_step).all():
+            step = int(np.nanargmax(self.by_step))
+            worst = f"{self.by_step[step]:.3f} at step {step}"
+        numbers = {"smallest": f"{self.smallest:.2g}", "fraction": f"{self.fraction:.3f}"}
+        return {"layer": self.label, "format": self.dtype, **numbers, "most": worst}
 
 
 def flushed_deltas(

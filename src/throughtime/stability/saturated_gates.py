@@ -6,6 +6,7 @@ A sigmoid below .01 or above .99 has a derivative below .0099, a tanh beyond .99
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +15,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
 from throughtime.stability.arguments import check_call
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
@@ -27,7 +28,7 @@ _MOST = 0.5
 
 
 @dataclass(frozen=True, repr=False)
-class Saturation(Record):
+class Saturation(Row):
     """Of one gate, or candidate, of one layer and direction.
 
     Attributes
@@ -47,6 +48,8 @@ class Saturation(Record):
         The same over all steps.
     """
 
+    title: ClassVar[str] = "fraction of the units at each end of a gate, over all steps, and where most are"
+
     label: str
     cell: str
     gate: str
@@ -55,6 +58,16 @@ class Saturation(Record):
     high: Float64[ndarray, "time"]
     fraction_low: float
     fraction_high: float
+
+    def _cells(self) -> dict[str, str]:
+        whole = self.low + (0 if self.keeps else self.high)
+        worst = "-"
+        if not np.isnan(whole).all():
+            step = int(np.nanargmax(whole))
+            worst = f"{whole[step]:.3f} at step {step}"
+        gate = self.gate + (" (keeps)" if self.keeps else "")
+        ends = {"low end": f"{self.fraction_low:.3f}", "high end": f"{self.fraction_high:.3f}"}
+        return {"layer": self.label, "gate": gate, **ends, "most": worst}
 
 
 def saturation(

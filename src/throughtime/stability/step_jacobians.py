@@ -7,6 +7,7 @@ That of a product over as many steps as the lag bounds every gradient over that 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -15,7 +16,7 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
 from throughtime.stability.arguments import check_call, check_lag, check_record, check_whole
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import identity, linearize
@@ -26,7 +27,7 @@ _LOST = 2.0
 
 
 @dataclass(frozen=True, repr=False)
-class Jacobians(Record):
+class Jacobians(Row):
     """Of one layer and direction.
 
     Attributes
@@ -45,6 +46,8 @@ class Jacobians(Record):
         J at each step, NaN beyond a series' end. The first of a run is with regard to the initial state.
     """
 
+    title: ClassVar[str] = "d(state)/d(state before) at each step: Frobenius norms, over the steps and series"
+
     label: str
     cell: str
     states: tuple[int, ...]
@@ -52,9 +55,23 @@ class Jacobians(Record):
     lengths: Int[ndarray, "series"]
     values: Float64[ndarray, "time series state state"]
 
+    def _cells(self) -> dict[str, str]:
+        norms = np.sqrt(np.square(self.values).sum((-2, -1)))  # NaN beyond a series' end
+        step, series = np.unravel_index(int(np.nanargmax(norms)), norms.shape)
+        return {
+            "layer": self.label,
+            "cell": self.cell,
+            "states": " + ".join(map(str, self.states)),
+            "series": str(len(self.lengths)),
+            "steps": str(int(self.lengths.max())),
+            "median": f"{np.nanmedian(norms):.3g}",
+            "largest": f"{norms[step, series]:.3g}",
+            "at": f"step {step} of series {series}",
+        }
+
 
 @dataclass(frozen=True, repr=False)
-class SingularValues(Record):
+class SingularValues(Row):
     """Of the products of a layer's and direction's Jacobians over a window.
 
     Attributes
@@ -68,9 +85,20 @@ class SingularValues(Record):
         below 1e-16 of the largest are rounding.
     """
 
+    title: ClassVar[str] = "singular values of products of Jacobians: medians over the steps and series"
+
     label: str
     window: int
     values: Float64[ndarray, "time series value"]
+
+    def _cells(self) -> dict[str, str]:
+        middle = np.nanmedian(self.values, (0, 1))
+        values = {"largest": middle[0], "median": middle[len(middle) // 2], "smallest": middle[-1]}
+        return {
+            "layer": self.label,
+            "window": str(self.window),
+            **{name: f"{value:.3g}" for name, value in values.items()},
+        }
 
 
 def jacobians(

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record
+from throughtime.records import Record, aligned
 from throughtime.stability.arguments import check_call, check_loss, check_whole
 from throughtime.stability.step_gradients import step_gradients
 
@@ -46,6 +46,13 @@ class TruncationBias(Record):
         """The norm of what is cut off over that of the full gradient."""
         pairs = zip(self.cosine, self.norm_ratio, strict=True)
         return tuple(1.0 if ratio == 0 else math.sqrt(max(0.0, 1 + ratio**2 - 2 * ratio * cos)) for cos, ratio in pairs)
+
+    def __str__(self) -> str:
+        columns = zip(self.k, self.cosine, self.norm_ratio, self.relative_bias, strict=True)
+        rows = [[str(k), *(f"{number:.3g}" for number in numbers)] for k, *numbers in columns]
+        heads = ["k", "cosine", "norm over full", "fraction cut off"]
+        title = f"gradients that reach back k steps of {self.steps}, beside the full one"
+        return "\n".join([title, *aligned([heads, *rows])])
 
 
 def truncation_bias(

@@ -4,14 +4,14 @@ import inspect
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
 from throughtime.stability.arguments import check_model
 from throughtime.stability.calls import DOCS, as_float64
 from throughtime.stability.layers import cell_of, recurrent_layers
@@ -23,7 +23,7 @@ _USUAL, _DECADES = 1e-3, 1.0
 
 
 @dataclass(frozen=True, repr=False)
-class UpdateRatio(Record):
+class UpdateRatio(Row):
     """Of one gate's block of rows in one tensor; of a whole tensor outside the recurrent layers.
 
     Attributes
@@ -38,11 +38,17 @@ class UpdateRatio(Record):
         ``inf`` where the weights were zero and moved, NaN where they were zero and did not.
     """
 
+    title: ClassVar[str] = "norm of the step, of the weights before it, and the former over the latter"
+
     tensor: str
     gate: str
     step_norm: float
     weight_norm: float
     ratio: float
+
+    def _cells(self) -> dict[str, str]:
+        norms = {"step": self.step_norm, "weights": self.weight_norm, "ratio": self.ratio}
+        return {"tensor": self.tensor, "gate": self.gate, **{name: f"{norm:.3g}" for name, norm in norms.items()}}
 
 
 def update_ratio(model: nn.Module, before: Mapping[str, Tensor] | torch.optim.Optimizer) -> Records[UpdateRatio]:
