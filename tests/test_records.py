@@ -19,7 +19,7 @@ from throughtime.generalization import (
     corrected_interval,
     paired_comparison,
 )
-from throughtime.records import Record, Records
+from throughtime.records import MOST_ROWS, Record, Records, Row, aligned
 from throughtime.study import Assessment, ModelScores
 
 HOSTILE = '<script>alert("x")</script> & 5 < 6'
@@ -79,6 +79,34 @@ def test_findings_are_one_per_row_and_one_per_line() -> None:
         "training; divide by groups: GroupKFold, or --cv group:K"
     )
     assert "GEN004" not in Records(())._repr_html_()
+
+
+def test_a_table_has_words_at_the_left_numbers_at_the_right_and_an_end() -> None:
+    rows = [("name", "much", "said"), ("a", "1.5", "1"), ("longer", "-", "two"), ("b", "1e-12", "")]
+    assert aligned(rows) == [
+        "name     much  said",
+        "a         1.5  1",
+        "longer      -  two",
+        "b       1e-12",
+    ]
+    lines = aligned([("n",), *((str(number),) for number in range(MOST_ROWS + 2))])
+    assert lines[1:] == [*(f"{number:>2}" for number in range(MOST_ROWS)), "... and 2 more"]
+
+
+def test_rows_are_printed_under_one_head() -> None:
+    @dataclass(frozen=True, repr=False)
+    class Weight(Row):
+        title = "weights"
+        name: str
+        norm: float
+
+        def _cells(self) -> dict[str, str]:
+            return {"name": self.name, "norm": f"{self.norm:g}"}
+
+    both = Records((Weight("a", 0.5), Weight("b", 12)))
+    assert repr(both).splitlines() == ["weights", "name  norm", "a      0.5", "b       12"]
+    assert str(both[0]).splitlines() == repr(both).splitlines()[:3]
+    assert repr(both[0]) == "Weight(name=a, norm=0.5)"
 
 
 def test_long_lists_are_cut_and_objects_counted() -> None:

@@ -1,13 +1,15 @@
 """Frozen results that packages hand to each other, to files, to pictures and to notebooks."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields
 from html import escape
-from typing import Any, TypeVar
+from typing import Any, ClassVar, TypeVar
 
 #: So many numbers of a list are shown.
 MOST_SHOWN = 12
+#: So many rows of a table are printed.
+MOST_ROWS = 20
 
 #: Text takes the notebook's color and lines are half transparent, so that both are seen on light and on dark.
 _TABLE = '<table style="border-collapse:collapse;color:inherit;margin:0">'
@@ -29,11 +31,28 @@ class Record:
         return f"{type(self).__name__}({', '.join(f'{name}={_text(value)}' for name, value in _named(self).items())})"
 
 
+class Row(Record):
+    """A record that is printed as a row of a table, and `Records` of its kind as one table with a head.
+
+    A subclass gives ``title``, a line above the table, and ``_cells``.
+    """
+
+    __slots__ = ()
+    title: ClassVar[str]
+
+    def _cells(self) -> dict[str, str]:
+        """What is printed of it, by the head of the column."""
+        raise NotImplementedError
+
+    def __str__(self) -> str:
+        return "\n".join(printed_rows([self]))
+
+
 R = TypeVar("R", bound=Record)
 
 
 class Records(tuple[R, ...]):
-    """Records of one type: one per line in print, one per row in a notebook."""
+    """Records of one type: one per line in print, with a head if they are `Row`, one per row in a notebook."""
 
     __slots__ = ()
 
@@ -45,7 +64,35 @@ class Records(tuple[R, ...]):
         return _titled(f"{len(self)} {type(self[0]).__name__}s", _table([head, *rows]))
 
     def __repr__(self) -> str:
+        rows = [record for record in self if isinstance(record, Row)]
+        if rows and len(rows) == len(self):
+            return "\n".join(printed_rows(rows))
         return "\n".join(map(str, self)) or "Records()"
+
+
+def printed_rows(rows: Sequence[Row]) -> list[str]:
+    """Lines of a table of records of one type, under its title."""
+    cells = [row._cells() for row in rows]
+    return [rows[0].title, *aligned([list(cells[0]), *(list(row.values()) for row in cells)])]
+
+
+def aligned(rows: Sequence[Sequence[str]]) -> list[str]:
+    """Lines of a table whose first row is its head, numbers right in their column; at most `MOST_ROWS` others."""
+    shown = rows[: 1 + MOST_ROWS]
+    columns = []
+    for head, *cells in zip(*shown, strict=True):
+        width = max(map(len, (head, *cells)))
+        side = ">" if all(map(_is_number, cells)) else "<"
+        columns.append([f"{cell:{side}{width}}" for cell in (head, *cells)])
+    lines = ["  ".join(line).rstrip() for line in zip(*columns, strict=True)]
+    return lines if len(rows) == len(shown) else [*lines, f"... and {len(rows) - len(shown)} more"]
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        return cell == "-" or bool(float(cell) or True)
+    except ValueError:
+        return False
 
 
 def _named(record: Any) -> dict[str, Any]:

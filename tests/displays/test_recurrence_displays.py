@@ -96,7 +96,7 @@ def test_every_gate_of_a_matrix_has_its_dot() -> None:
 def test_flushed_fractions_are_drawn_at_their_steps() -> None:
     found = flushed_deltas(lstm(), X, lambda output: output[0][9].sum() * 2.0**-122)
     display = FlushedDeltasDisplay(found).plot()
-    assert max(one.share for one in found) > 0
+    assert max(one.fraction for one in found) > 0
     for one in found:
         np.testing.assert_array_equal(display.lines_[one.label].get_ydata(), one.by_step)
     assert display.ax_.get_title(loc="left").startswith("float32: at most ")

@@ -224,24 +224,40 @@ def test_an_audit_prints_a_table_and_what_was_found() -> None:
     made = nn.LSTM(2, 32)
     lines = str(audit_initialization(made, lag=100)).splitlines()
     assert lines[0].split() == ["layer", "cell", "chi", "radius", "memory", "longest", "1", "%", "left", "at", "lag"]
-    assert lines[1].startswith("LSTM layer 0  lstm  -")
+    assert lines[1].split()[:6] == ["LSTM", "layer", "0", "lstm", "-", "0.621"]
     assert lines[4].startswith("LSTM layer 0 weight_hh  torch       i 0.5")
     assert [line[:6] for line in lines[7:]] == ["STA001", "STA014"]
-    assert str(audit_initialization(initialize(made, "chrono", lag=100))).endswith("nothing found")
+    looked_for = "nothing found; looked for: vanishing gradient, exploding gradient, short gate memory, fan of"
+    assert looked_for in str(audit_initialization(initialize(made, "chrono", lag=100), lag=100))
     assert "beyond 100" in str(audit_initialization(initialize(made, "chrono", lag=100)))
+
+
+def test_without_a_lag_an_audit_says_what_it_does_not_judge() -> None:
+    unjudged = "no lag given: memory is not judged; pass lag="
+    lines = str(audit_initialization(nn.LSTM(2, 32))).splitlines()  # which forgets
+    assert lines[-2:] == [
+        "nothing found; looked for: exploding gradient, fan of stacked gates, gates not orthogonal",
+        unjudged,
+    ]
+    made = nn.LSTM(2, 32)
+    nn.init.orthogonal_(made.weight_hh_l0)
+    *_, found, last = str(audit_initialization(made)).splitlines()
+    assert found.startswith("STA023 gates not orthogonal: found; weight_hh of LSTM layer 0")
+    assert last == unjudged
+    assert unjudged not in str(audit_initialization(made, lag=50))
 
 
 def test_what_cannot_be_audited_is_refused() -> None:
     made, x = nn.GRU(2, 4), torch.randn(10, 32, 2)
     for lag in (0, -1, math.nan):
-        with pytest.raises(ParameterError, match="lag needs at least 1 step, got"):
+        with pytest.raises(ParameterError, match="lag needs a finite number of steps of at least 1, got"):
             audit_initialization(made, lag=lag)
     with pytest.raises(ParameterError, match="lag needs to be below the 10 steps of the longest series, got 10"):
         audit_initialization(made, x, lag=10)
     with pytest.raises(ParameterError, match="model needs a recurrent layer"):
         audit_initialization(nn.Linear(2, 2))
     x[3, 1] = torch.nan
-    with pytest.raises(DataError, match="the input of layer GRU needs finite values"):
+    with pytest.raises(DataError, match="x needs finite numbers where GRU reads it, got NaN at step 3 of series 1"):
         audit_initialization(made, x)
 
 

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.nn import GRU, LSTM, RNN, LinearRNN, PeepholeLSTM
@@ -126,9 +127,9 @@ def not_a_number(output: tuple[Tensor, Tensor]) -> Tensor:
 @pytest.mark.parametrize(
     ("model", "loss", "message"),
     [
-        (nn.Linear(2, 2).double(), torch.sum, "model needs one recurrent layer, of any depth, got none"),
+        (nn.Linear(2, 2).double(), torch.sum, r"model needs a recurrent layer .* got Linear without one"),
         (nn.ModuleList([GRU(2, 2), GRU(2, 2)]), torch.sum, "model needs one recurrent layer, of any depth, got 2"),
-        ("gru", torch.sum, "model needs a torch.nn.Module, got a str; of an estimator its module_"),
+        ("gru", torch.sum, "model needs a torch.nn.Module, got a str"),
         (GRU(2, 3, bidirectional=True).double(), torch.sum, "needs bidirectional=False, got True"),
         (GRU(2, 3, zoneout=0.1).double(), torch.sum, "needs to run without noise, got zoneout=0.1"),
         (GRU(2, 3, num_layers=2, dropout=0.5).double(), torch.sum, "without noise, got dropout=0.5; call eval"),
@@ -150,3 +151,39 @@ def test_what_cannot_be_taken_apart_is_refused(model: object, loss: object, mess
 def test_a_gradient_that_is_not_finite_is_refused() -> None:
     with pytest.raises(DataError, match="the gradient needs to be finite, got NaN or infinity"):
         lag_decomposition(Model(GRU), inputs(), not_a_number, lengths=LENGTHS)
+
+
+class AsGiven(nn.Module):
+    """A layer that is called with series in one of the forms that it takes, and asked for all states."""
+
+    def __init__(self, form: str, batch_first: bool) -> None:
+        super().__init__()
+        self.form, self.rnn = form, LSTM(2, 3, num_layers=2, batch_first=batch_first, dtype=torch.float64)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Numbers that depend on all states: x is (time, series, channel)."""
+        if self.form == "packed":
+            packed, ends = self.rnn(pack_padded_sequence(x, LENGTHS, enforce_sorted=False))
+            return pad_packed_sequence(packed)[0].sin().sum() + ends[1].sin().sum()
+        given = x.transpose(0, 1) if self.rnn.batch_first else x
+        if self.form == "alone":
+            y, ends = self.rnn(x[:, 0])
+            return y.sin().sum() + ends[1].sin().sum()
+        if self.form == "lengths":
+            y, ends = self.rnn(given, lengths=LENGTHS)
+            return y.sin().sum() + ends[1].sin().sum()
+        y, _, (h, c) = self.rnn(given, return_states=True)
+        return y.sum() + h.sin().sum() + c.cos().sum()
+
+
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("form", ["packed", "alone", "lengths", "states"])
+def test_the_parts_add_up_to_autograds_gradient_in_whatever_form_the_layer_is_called(
+    form: str, batch_first: bool
+) -> None:
+    model, x = AsGiven(form, batch_first), inputs().transpose(0, 1)
+    found = lag_decomposition(model, x, lambda output: output)
+    grads = torch.autograd.grad(model(x), list(model.rnn.parameters()))
+    for (name, _), grad in zip(model.rnn.named_parameters(), grads, strict=True):
+        np.testing.assert_allclose(found.terms[name].sum(0), grad.numpy(), rtol=1e-12, atol=1e-14)
+        np.testing.assert_allclose(found.full[name], grad.numpy(), rtol=1e-12, atol=1e-14)

@@ -105,7 +105,7 @@ def test_checks_without_their_measurement_do_not_apply() -> None:
 
 @pytest.mark.parametrize(
     ("lag", "message"),
-    [(201, "lag needs to be below the 201 steps of the longest series, got 201"), (0, "above 0, got 0")],
+    [(201, "lag needs to be below the 201 steps of the longest series, got 201"), (0, "at least 1, got 0")],
 )
 def test_a_lag_that_no_series_has_is_refused(lag: float, message: str) -> None:
     curve = lag_curve(default_lstm(), X[:4])

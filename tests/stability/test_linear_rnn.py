@@ -62,8 +62,8 @@ def test_golden_numbers_of_the_full_and_of_the_one_step_gradient() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"k": 0}, "k needs to be from 1 to the 7 steps of the series, got 0"),
-        ({"k": 8}, "k needs to be from 1 to the 7 steps of the series, got 8"),
+        ({"k": 0}, "k needs a whole number from 1 to 7, the steps of the series, got 0"),
+        ({"k": 8}, "k needs a whole number from 1 to 7, the steps of the series, got 8"),
         ({"y": np.zeros((1, 6, 1))}, r"x and y need to be \(series, time, channel\) and .* got \(1, 7, 2\) and"),
         ({"x": np.zeros((7, 2))}, r"x and y need to be .* got \(7, 2\) and"),
         ({"x": np.zeros((1, 0, 2)), "y": np.zeros((1, 0, 1))}, "x and y need to be"),

@@ -55,14 +55,14 @@ def by_gate(made: nn.Module, x: Tensor) -> dict[str, Saturation]:
 def test_each_gate_is_counted_at_its_own_end() -> None:
     x = torch.zeros(3, 2, 1)
     found = by_gate(held(nn.LSTM, [5.0, 5.0, -3.0, -5.0]), x)
-    shares = {gate: (one.share_low, one.share_high) for gate, one in found.items()}
+    fractions = {gate: (one.fraction_low, one.fraction_high) for gate, one in found.items()}
     # c falls by .98 a step, but tanh(c) is -.75 after the first
-    assert shares["i"] == shares["f"] == (0, 1)
-    assert shares["g"] == shares["o"] == (1, 0)
+    assert fractions["i"] == fractions["f"] == (0, 1)
+    assert fractions["g"] == fractions["o"] == (1, 0)
     np.testing.assert_array_equal(found["tanh(c)"].low, [0, 0, 1])
     assert [gate for gate, one in found.items() if one.keeps] == ["f"]
     found = by_gate(held(nn.GRU, [-5.0, 5.0, 1.0]), x)
-    assert [(one.share_low, one.share_high, one.keeps) for one in found.values()] == [
+    assert [(one.fraction_low, one.fraction_high, one.keeps) for one in found.values()] == [
         (1, 0, False), (0, 1, True), (0, 0, False)
     ]  # fmt: skip
 
@@ -75,11 +75,11 @@ def test_a_fraction_is_over_the_units_and_series_that_have_the_step() -> None:
     (found,) = saturation(made, x, lengths=[3, 1, 3])
     np.testing.assert_allclose(found.high, np.array([3 / 12, 3 / 8, 0]))
     np.testing.assert_allclose(found.low, np.array([3 / 12, 0, 3 / 8]))
-    assert found.share_high == pytest.approx(6 / 28)
-    assert found.share_low == pytest.approx(6 / 28)
+    assert found.fraction_high == pytest.approx(6 / 28)
+    assert found.fraction_low == pytest.approx(6 / 28)
     (late,) = saturation(made, torch.cat([x, x]), lengths=[3, 1, 3])
     assert np.isnan(late.high[3:]).all()
-    assert late.share_high == pytest.approx(6 / 28)
+    assert late.fraction_high == pytest.approx(6 / 28)
 
 
 @pytest.mark.parametrize("name", ["relu", "linear", "leaky"])

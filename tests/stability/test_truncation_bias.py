@@ -60,10 +60,12 @@ def test_a_linear_memory_of_one_unit_loses_what_its_power_says() -> None:
     assert found.norm_ratio[0] == pytest.approx(np.linalg.norm(cut) / np.linalg.norm(full), rel=1e-12)
 
 
-@pytest.mark.parametrize("k", [0, 13, [1, 13], [], 1.5, "3"], ids=str)
+@pytest.mark.parametrize("k", [0, 13, [1, 13], 1.5, "3", True, [2, "3"]], ids=str)
 def test_steps_beyond_the_series_are_refused(k: object) -> None:
-    with pytest.raises(ParameterError, match="k needs to be from 1 to the 12 steps of the longest series, got"):
+    with pytest.raises(ParameterError, match="k needs a whole number from 1 to 12, the steps of the longest series"):
         truncation_bias(layer(), inputs(), at_the_end, k)
+    with pytest.raises(ParameterError, match="k needs at least one number of steps, got none"):
+        truncation_bias(layer(), inputs(), at_the_end, [])
 
 
 def finding(record: TruncationBias | None, k2: int | None) -> object:

@@ -85,3 +85,61 @@ def test_what_is_no_state_of_these_weights_is_refused() -> None:
         update_ratio(made, dict(nn.GRU(3, 3).named_parameters()))
     with pytest.raises(ParameterError, match="model needs a recurrent layer"):
         update_ratio(nn.Linear(2, 2), {})
+
+
+def with_gradients() -> nn.GRU:
+    torch.manual_seed(0)
+    made = nn.GRU(2, 3)
+    made(torch.ones(4, 1, 2))[0].square().sum().backward()
+    return made
+
+
+def copies(made: nn.Module) -> dict[str, torch.Tensor]:
+    return {name: weight.detach().clone() for name, weight in made.named_parameters()}
+
+
+def test_the_live_weights_are_no_weights_before() -> None:
+    made = with_gradients()
+    live = r"before needs copies of the weights, got the model's own memory for weight_ih_l0, .* take \{name: w\.detach"
+    for alias in (
+        made.state_dict(),
+        dict(made.named_parameters()),
+        {name: weight.detach() for name, weight in made.named_parameters()},
+        {name: weight.data.view(weight.shape) for name, weight in made.named_parameters()},
+    ):
+        with pytest.raises(ParameterError, match=live):
+            update_ratio(made, alias)
+    mixed = copies(made) | {"bias_hh_l0": made.bias_hh_l0.detach()}
+    with pytest.raises(ParameterError, match="the model's own memory for bias_hh_l0"):
+        update_ratio(made, mixed)
+    assert {one.step_norm for one in update_ratio(made, copies(made))} == {0.0}
+
+
+@pytest.mark.parametrize("before", [None, [], "sgd", nn.GRU(2, 3).parameters(), nn.GRU(2, 3)], ids=type)
+def test_what_is_neither_weights_nor_an_optimizer_is_refused(before: object) -> None:
+    with pytest.raises(ParameterError, match=r"before needs the weights before the step by name, .* or an optimizer"):
+        update_ratio(nn.GRU(2, 3), before)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"before needs a weight weight_ih_l0 of .*, got 'w'"):
+        update_ratio(nn.GRU(2, 3), {"weight_ih_l0": "w"})  # type: ignore[dict-item]
+
+
+def test_an_optimizer_that_cannot_step_these_weights_is_refused_and_does_not_step() -> None:
+    made, other = with_gradients(), with_gradients()
+    before = copies(other)
+    lacking = r"before needs an optimizer of this model, got one without weight_ih_l0 and 3 more; pass the part"
+    with pytest.raises(ParameterError, match=lacking):
+        update_ratio(made, torch.optim.SGD(other.parameters(), lr=0.1))
+    assert all(torch.equal(before[name], weight) for name, weight in other.named_parameters())
+    half = torch.optim.SGD([made.weight_ih_l0, made.weight_hh_l0, made.bias_ih_l0], lr=0.1)
+    with pytest.raises(ParameterError, match="got one without bias_hh_l0; pass"):
+        update_ratio(made, half)
+    made.bias_hh_l0.requires_grad_(False)  # which no step is to move
+    moved = {one.tensor: one.step_norm for one in update_ratio(made, half)}
+    assert moved["bias_hh_l0"] == 0 < moved["weight_hh_l0"]
+    fresh = nn.GRU(2, 3)
+    with pytest.raises(ParameterError, match=r"before needs gradients for its optimizer's step, got none; call back"):
+        update_ratio(fresh, torch.optim.SGD(fresh.parameters(), lr=0.1))
+    with pytest.raises(
+        ParameterError, match=r"by the gradients that are there, got LBFGS, which needs a closure; take"
+    ):
+        update_ratio(other, torch.optim.LBFGS(other.parameters()))

@@ -44,8 +44,8 @@ class FlushedDeltasDisplay:
         self.ax_.yaxis.set_major_formatter(PercentFormatter(1))
         smallest, dtype = self.flushed[0].smallest, self.flushed[0].dtype
         self.ax_.set(xlabel="step", ylabel=f"deltas below {smallest:.2g}", ylim=(-0.03, 1.03))
-        shares = [found.share for found in self.flushed if not np.isnan(found.share)]
-        set_title(self.ax_, f"{dtype}: at most {max(shares, default=0):.1%} of a layer's deltas", legend=False)
+        fractions = [found.fraction for found in self.flushed if not np.isnan(found.fraction)]
+        set_title(self.ax_, f"{dtype}: at most {max(fractions, default=0):.1%} of a layer's deltas", legend=False)
         if len(self.flushed) > 1:
             self.ax_.legend(frameon=False, fontsize=8)
         return self

@@ -62,6 +62,6 @@ class SaturationDisplay:
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set(xlabel="step")
         worst = int(np.argmax(np.nanmean(self.fractions, 1)))
-        share = float(np.nanmean(self.fractions[worst]))
-        set_title(self.ax_, f"most: {share:.0%} of {self.labels[worst]}", legend=False)
+        fraction = float(np.nanmean(self.fractions[worst]))
+        set_title(self.ax_, f"most: {fraction:.0%} of {self.labels[worst]}", legend=False)
         return self

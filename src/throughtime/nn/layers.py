@@ -247,8 +247,6 @@ class RecurrentLayer(nn.Module):
             check_start(start, self._start_sizes(x.shape[1]), input.data)
             start = _reorder(start, 1, input.sorted_indices)
         y, end, steps = self._run(x, start, lengths.to(x.device), every, input.batch_sizes)
-        if self.recorded is not None:
-            self.recorded[-1].order = input.unsorted_indices
         packed = pack_padded_sequence(y, lengths)
         return (
             PackedSequence(packed.data, input.batch_sizes, input.sorted_indices, input.unsorted_indices),
@@ -285,7 +283,6 @@ class RecurrentLayer(nn.Module):
         check_time(x, time, own[0])
         weights = [weight.unsqueeze(0) for weight in own]
         lengths = as_lengths(lengths, time, batch, x)
-        read = x
         x, masks = self._drop_inputs(x, batch_sizes)
         noise = self._noise(x)
         if one_layer and not noise:
@@ -323,7 +320,7 @@ class RecurrentLayer(nn.Module):
             cells=every and "c" in self.spec.states,
         )
         if self.recorded is not None:
-            self.recorded.append(RecordedCall(read.detach(), lengths, run.ends, deltas))
+            self.recorded.append(RecordedCall(run.ends, deltas))
         steps = tuple(torch.stack([s[0] for s in states]) for states in zip(*run.steps, strict=True)) if every else ()
         return run.outputs[0].contiguous(), tuple(state[0].contiguous() for state in run.ends), steps
 

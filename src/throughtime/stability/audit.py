@@ -7,7 +7,7 @@ shorter lags carry signal, or updates move the horizon, networks learn whose gra
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from jaxtyping import Int
@@ -16,22 +16,26 @@ from torch import Tensor, nn
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
 from throughtime.nn import solve_mean_field
-from throughtime.records import Record, Records
-from throughtime.stability.calls import ModelInput, evaluation, recurrent_calls, recurrent_layers
+from throughtime.records import Record, Records, Row, aligned
+from throughtime.stability.arguments import check_call, check_lag, check_model, check_seed
+from throughtime.stability.calls import ModelInput, evaluation, recurrent_calls
 from throughtime.stability.flow_checks import EXPLODING, VANISHING
 from throughtime.stability.gate_memories import SHORT_MEMORY, GateMemory, memories_of
 from throughtime.stability.lag_curves import LagCurve, LayerLagCurve, lag_curve
+from throughtime.stability.layers import recurrent_layers
 from throughtime.stability.traces import StepTrace, trace_call
 from throughtime.stability.weight_patterns import DOCS, STACKED_FAN, STACKED_ORTHOGONAL, GateWeights, gate_weights
 
 #: White inputs where none are given: so many series, as a horizon asks for, and at least so many steps.
 _SERIES, _STEPS = 32, 101
 _ACTIVATIONS = {"rnn_tanh": "tanh", "rnn_relu": "relu", "linear": "linear"}
+#: Head of a column.
+_HORIZON = "1 % left at lag"
 _TO_ONE_PERCENT = math.log(100)
 
 
 @dataclass(frozen=True, repr=False)
-class LayerAudit(Record):
+class LayerAudit(Row):
     """One layer and direction at its start.
 
     Attributes
@@ -50,6 +54,8 @@ class LayerAudit(Record):
         The lag at which 1 % of the gradient is left; ``None`` where no gradient comes to the layer.
     """
 
+    title: ClassVar[str] = "layers as they start"
+
     label: str
     cell: str
     chi: float | None
@@ -57,6 +63,16 @@ class LayerAudit(Record):
     memory: float | None
     longest_memory: float | None
     gradient_horizon: float | None
+
+    def _cells(self) -> dict[str, str]:
+        numbers = {
+            "chi": self.chi,
+            "radius": self.radius,
+            "memory": self.memory,
+            "longest": self.longest_memory,
+        }
+        shown = {name: _shown(number) for name, number in numbers.items()}
+        return {"layer": self.label, "cell": self.cell, **shown, _HORIZON: _horizon(self, "beyond the series")}
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,7 +120,7 @@ def audit_initialization(
     model
         A recurrent layer of torch or of throughtime.nn, or any model that holds some; it is left as it was.
     x
-        What the model is called with: its input, or a tuple of all its arguments; 32 series or more. By default each
+        What the model is called with: its input, or a sequence of all its arguments; 32 series or more. By default each
         recurrent layer is audited on its own, on 32 series of standard normal numbers.
     lengths
         Steps of each series.
@@ -116,9 +132,9 @@ def audit_initialization(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers; a lag below 1, or that no series has.
+        For a model without recurrent layers; lengths and a seed that are none; a lag below 1, or that no series has.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -129,13 +145,18 @@ def audit_initialization(
     >>> [finding.code for finding in audit.findings if finding.verdict == "found"]
     ['STA001', 'STA014']
     """
-    if lag is not None and not lag >= 1:
-        raise ParameterError(f"lag needs at least 1 step, got {lag!r}")
+    check_model(model)
+    seed = check_seed(seed)
+    if lag is not None:
+        check_lag(lag)
     if x is not None:
+        check_call(model, x, lengths, arguments=(tuple, list))
+        x = tuple(x) if isinstance(x, list) else x
         parts = [_measured(model, x, lengths, seed)]
-        longest = max(len(place.from_x) for place in parts[0].places)
-        if lag is not None and lag >= longest:
-            raise ParameterError(f"lag needs to be below the {longest} steps of the longest series, got {lag:g}")
+        if lag is not None:
+            check_lag(lag, max(int(place.lengths.max()) for place in parts[0].places))
+    elif lengths is not None:
+        raise ParameterError("lengths needs the x whose series they are of, got x=None")
     else:
         steps = max(_STEPS, math.floor(lag or 0) + 1)
         parts = [_alone(name, layer, steps, seed) for name, layer in recurrent_layers(model).items()]
@@ -237,6 +258,7 @@ def _chi(place: StepTrace) -> float | None:
 
 
 def _mean_field(layers: Sequence[LayerAudit], lag: float) -> Measured | NotApplicable:
+    check_lag(lag)
     rows = [(abs(math.log(row.chi)) / 2 if row.chi else math.inf, row) for row in layers if row.chi is not None]
     if not rows:
         return NotApplicable("chi is that of an Elman network, and there is none")
@@ -247,6 +269,7 @@ def _mean_field(layers: Sequence[LayerAudit], lag: float) -> Measured | NotAppli
 
 
 def _radius(layers: Sequence[LayerAudit], lag: float) -> Measured | NotApplicable:
+    check_lag(lag)
     rows = [(-math.log(row.radius) if row.radius else math.inf, row) for row in layers if row.chi is not None]
     if not rows:
         return NotApplicable("it says little of a cell with gates")
@@ -286,33 +309,26 @@ AUDIT_CHECKS = (SHORT_MEMORY, MEAN_FIELD, RADIUS, STACKED_FAN, STACKED_ORTHOGONA
 
 
 def _lines(audit: InitializationAudit) -> list[str]:
-    """A row per layer, a row per matrix, and what was found."""
-    heads = "layer", "cell", "chi", "radius", "memory", "longest", "1 % left at lag"
-    rows = [
-        (row.label, row.cell, *map(_shown, (row.chi, row.radius, row.memory, row.longest_memory)), _horizon(row, audit))
-        for row in audit.layers
-    ]
-    lines = _columns([heads, *rows])
+    """A row per layer, a row per matrix, what was found, and what was not looked at."""
+    longest = max(curve.longest for curve in audit.curves)
+    rows = [row._cells() | {_HORIZON: _horizon(row, f"beyond {longest - 1}")} for row in audit.layers]
+    lines = aligned([list(rows[0]), *(list(row.values()) for row in rows)])
     matrices = dict.fromkeys((one.label, one.tensor, one.pattern) for one in audit.gates)
     spreads = [("weights", "looks like", "spread over Xavier's, gate by gate")]
     for label, tensor, pattern in matrices:
         own = [one for one in audit.gates if (one.label, one.tensor) == (label, tensor)]
         spreads.append((f"{label} {tensor}", pattern, "  ".join(f"{one.gate} {one.to_xavier:.3f}" for one in own)))
-    lines += ["", *_columns(spreads)]
-    found = [finding for finding in audit.findings if finding.verdict == "found"]
-    return [*lines, "", *(map(str, found) if found else ["nothing found"])]
-
-
-def _columns(rows: Sequence[Sequence[str]]) -> list[str]:
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    return ["  ".join(f"{cell:<{width}}" for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+    lines += ["", *aligned(spreads), "", *(str(one) for one in audit.findings if one.verdict == "found")]
+    if lines[-1] == "":
+        clear = ", ".join(one.title for one in audit.findings if one.verdict == "clear")
+        lines.append(f"nothing found; looked for: {clear}")
+    return lines if audit.lag is not None else [*lines, "no lag given: memory is not judged; pass lag="]
 
 
 def _shown(value: float | None) -> str:
     return "-" if value is None else f"{value:.3g}"
 
 
-def _horizon(row: LayerAudit, audit: InitializationAudit) -> str:
-    if row.gradient_horizon is not None and math.isinf(row.gradient_horizon):
-        return f"beyond {max(curve.longest for curve in audit.curves) - 1}"
-    return _shown(row.gradient_horizon)
+def _horizon(row: LayerAudit, beyond: str) -> str:
+    horizon = row.gradient_horizon
+    return beyond if horizon is not None and math.isinf(horizon) else _shown(horizon)

@@ -1,36 +1,37 @@
 """Every call of a recurrent layer inside a model, caught with what the layer was really given."""
 
-from collections.abc import Iterator, Mapping, Sequence
+import inspect
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
 import torch
-from jaxtyping import Float, Float64, Int
+from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence, pack_padded_sequence, pad_packed_sequence
 
-from throughtime.errors import DataError, ParameterError
-from throughtime.kernels import CELLS, CellSpec
-from throughtime.nn import GRU, LSTM, RNN, CellRNN
+from throughtime.errors import DataError, ParameterError, ThroughtimeError
+from throughtime.kernels import CellSpec
+from throughtime.stability.input_forms import InputForm, data_of
+from throughtime.stability.layers import cell_of, place_label, recurrent_layers
 
 #: The page that explains what is measured of recurrent layers, and its checks.
 DOCS = "docs/guide/gradients.md"
 
-#: Of torch and of the package; whoever overrides ``forward`` computes something else.
-_CLASSES = (nn.RNN, nn.GRU, nn.LSTM, RNN, GRU, LSTM, CellRNN)
-_FORWARDS = {cls.forward for cls in _CLASSES}
 #: What the layers' ``forward`` takes, in order; torch's the first two.
 _ARGUMENTS = ("input", "hx", "lengths", "return_states")
 
 #: What a model is called with: its input, all its arguments, or packed series.
 ModelInput = Tensor | PackedSequence | Sequence[Any]
+#: Steps of each series, where they are given.
+Lengths = Int[Tensor, "series"] | Sequence[int] | None
 
 
 @dataclass(frozen=True, eq=False)
 class RecurrentCall:
-    """One call of one recurrent layer, on the CPU in float64.
+    """One call of one recurrent layer, whatever the form of its arguments: time first, series in their own order.
 
     Parameters
     ----------
@@ -40,6 +41,8 @@ class RecurrentCall:
         Which call of the layer, from 0.
     layer
         torch's or ours.
+    form
+        That of its input.
     x
         Its input; what lies beyond a series' own end is zero.
     lengths
@@ -53,9 +56,10 @@ class RecurrentCall:
     name: str
     number: int
     layer: Any
-    x: Float64[Tensor, "time series channel"]
+    form: InputForm
+    x: Float[Tensor, "time series channel"]
     lengths: Int[Tensor, "series"]
-    start: tuple[Float64[Tensor, "layer_direction series _"], ...]
+    start: tuple[Float[Tensor, "layer_direction series _"], ...]
     given: Any
 
     @property
@@ -68,45 +72,23 @@ class RecurrentCall:
         """The layer's weights by torch's names, with a member axis."""
         return {name: as_float64(getattr(self.layer, name))[None] for name in self.layer._flat_weights_names}
 
+    @property
+    def running(self) -> Bool[Tensor, "time series 1"]:
+        """Whether a series has a step."""
+        return (torch.arange(len(self.x), device=self.x.device)[:, None] < self.lengths).unsqueeze(-1)
 
-def recurrent_layers(model: nn.Module) -> dict[str, Any]:
-    """Every recurrent layer of a model, torch's or ours, by its name there.
+    def label(self, layer: int, reverse: bool) -> str:
+        """One direction of one of its layers, in words."""
+        return place_label(self.name, self.number, layer, reverse)
 
-    Raises
-    ------
-    ParameterError
-        For what is no module, and a model without such a layer.
-    """
-    if not isinstance(model, nn.Module):
-        cure = "; pass its module_" if hasattr(type(model), "module_") else ""
-        raise ParameterError(f"model needs a torch.nn.Module, got {type(model).__name__}{cure}")
-    found = {
-        name: part
-        for name, part in model.named_modules()
-        if isinstance(part, _CLASSES) and type(part).forward in _FORWARDS
-    }
-    if not found:
-        raise ParameterError(
-            "model needs a recurrent layer (RNN, GRU or LSTM of torch or of throughtime.nn; no cells, and none that is "
-            f"scripted or has a forward of its own), got {type(model).__name__} without one"
-        )
-    return found
+    def in_float64(self) -> "RecurrentCall":
+        """A copy on the CPU, out of every graph; what the layer was given and what it returned stay as they are."""
+        start = tuple(as_float64(state) for state in self.start)
+        return replace(self, x=as_float64(self.x), lengths=self.lengths.cpu(), start=start)
 
 
-def place_label(module: str, call: int, layer: int, reverse: bool) -> str:
-    """One direction of one layer of one call, in words."""
-    return f"{module} layer {layer}" + (" reverse" if reverse else "") + (f" (call {call + 1})" if call else "")
-
-
-def cell_of(layer: Any) -> CellSpec:
-    """The cell of a layer, torch's or ours."""
-    return layer.spec if hasattr(layer, "spec") else CELLS[layer.mode.lower()]
-
-
-def recurrent_calls(
-    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
-) -> list[RecurrentCall]:
-    """Call a model in evaluation mode, without gradients, and catch every call of its recurrent layers.
+def recurrent_calls(model: nn.Module, x: ModelInput, *, lengths: Lengths = None) -> list[RecurrentCall]:
+    """Call a model in evaluation mode, without gradients, and catch every call of its recurrent layers, in float64.
 
     Parameters
     ----------
@@ -122,32 +104,132 @@ def recurrent_calls(
     ParameterError
         For a model without recurrent layers, or that does not call them.
     DataError
-        When a layer is given a value that is not finite; the layer, series and step are named.
+        For what the model does not take, and when a layer is given a value that is not finite; the layer, series and
+        step are named.
     """
     with torch.inference_mode(False), torch.no_grad():
         return call_model(model, x, lengths=lengths)[1]
 
 
-def call_model(
-    model: nn.Module, x: ModelInput, *, lengths: Int[Tensor, "series"] | Sequence[int] | None = None
-) -> tuple[Any, list[RecurrentCall]]:
+def call_model(model: nn.Module, x: ModelInput, *, lengths: Lengths = None) -> tuple[Any, list[RecurrentCall]]:
     """``recurrent_calls`` with gradients as they are, and what the model gave."""
-    layers = recurrent_layers(model)
     calls: list[RecurrentCall] = []
+    layers = recurrent_layers(model)
+    x = tuple(x) if isinstance(x, list) else x
+    with evaluation(model):
+        # copied at once, before the model can change in place what a layer was given
+        output = run_model(model, x, lengths, layers, lambda call: calls.append(call.in_float64()))
+    return output, calls
+
+
+def run_model(
+    model: nn.Module,
+    x: ModelInput,
+    lengths: Lengths,
+    layers: Mapping[str, nn.Module],
+    on_call: Callable[[RecurrentCall], Any],
+) -> Any:
+    """Call a model, and a function after every call of one of its recurrent layers.
+
+    Parameters
+    ----------
+    layers
+        By name.
+    on_call
+        What it returns takes the place of what the layer returned, ``None`` leaves that.
+
+    Raises
+    ------
+    ParameterError
+        For a model that calls no layer or does not take lengths.
+    DataError
+        For what the model does not take, and values in it that are not finite.
+    """
+    names = {name or type(layer).__name__: layer for name, layer in layers.items()}
+    numbers = dict.fromkeys(names, 0)
+
+    def catch(name: str, layer: Any, args: Sequence[Any], options: Mapping[str, Any], given: Any) -> Any:
+        named = dict(zip(_ARGUMENTS, args, strict=False)) | dict(options)
+        call = _call_of(name, numbers[name], layer, named, given)
+        numbers[name] += 1
+        return on_call(call)
+
     hooks = [
-        layer.register_forward_hook(partial(_catch, calls, name), with_kwargs=True) for name, layer in layers.items()
+        layer.register_forward_hook(partial(catch, name), with_kwargs=True)
+        for name, layer in names.items()
     ]
     try:
-        with evaluation(model):
-            output = _call(model, x, lengths)
+        output = run_forward(model, x, lengths)
     finally:
         for hook in hooks:
             hook.remove()
-    if not calls:
-        raise ParameterError(f"model needs to call its recurrent layers, got none called in {type(model).__name__}")
-    for call in calls:
-        _check_finite(call)
-    return output, calls
+    if not any(numbers.values()):
+        raise ParameterError(
+            f"model needs to call its recurrent layers ({', '.join(names)}), got none called in {type(model).__name__}"
+        )
+    return output
+
+
+def run_forward(model: nn.Module, x: ModelInput, lengths: Lengths = None) -> Any:
+    """Call a model.
+
+    Raises
+    ------
+    ParameterError
+        For lengths that the model does not take.
+    DataError
+        For anything else that it does not take.
+    """
+    given: list[Any] = list(x) if isinstance(x, tuple) and not isinstance(x, PackedSequence) else [x]
+    named = {}
+    with _refusing(model, given, lengths):
+        if lengths is not None:
+            lengths = torch.as_tensor(lengths)
+            if isinstance(model, nn.RNNBase):
+                given[0] = pack_padded_sequence(given[0], lengths.cpu(), model.batch_first, enforce_sorted=False)
+            else:
+                _check_takes_lengths(model)
+                named = {"lengths": lengths}
+        return model(*given, **named)
+
+
+@contextmanager
+def _refusing(model: nn.Module, given: Sequence[Any], lengths: Lengths) -> Iterator[None]:
+    """Say of an error while a model runs what the model was given."""
+    what = "x needs" if lengths is None else "x and lengths need"
+    try:
+        yield
+    except (ValueError, RuntimeError, IndexError, TypeError) as error:
+        if isinstance(error, ThroughtimeError | torch.OutOfMemoryError):
+            raise
+        shapes = ", ".join(str(tuple(part.shape)) for part in tensors_in(given))
+        raise DataError(f"{what} to be what {type(model).__name__} takes, got {shapes}: {error}") from error
+
+
+def detached(x: Any, dtype: torch.dtype | None = None) -> Any:
+    """What a model is called with, its tensors out of every graph, those of real numbers in a format."""
+    if isinstance(x, PackedSequence):
+        return PackedSequence(detached(x.data, dtype), *x[1:])
+    if isinstance(x, tuple | list):
+        parts = [detached(part, dtype) for part in x]
+        return type(x)(*parts) if hasattr(x, "_fields") else type(x)(parts)
+    if not isinstance(x, Tensor):
+        return x
+    x = x.detach().clone() if x.is_inference() else x.detach()  # no graph can hold a tensor of inference mode
+    return x.to(dtype) if dtype is not None and x.is_floating_point() else x
+
+
+def tensors_in(value: Any) -> Iterator[Tensor]:
+    """The tensors in what a model takes or gives."""
+    if isinstance(value, PackedSequence):
+        yield value.data
+    elif isinstance(value, Tensor):
+        yield value
+    elif isinstance(value, tuple | list):
+        for part in value:
+            yield from tensors_in(part)
+    elif isinstance(value, dict):
+        yield from tensors_in(list(value.values()))
 
 
 @contextmanager
@@ -162,65 +244,57 @@ def evaluation(model: nn.Module) -> Iterator[None]:
             part.training = mode
 
 
-def check_number(value: Any) -> None:
-    """Refuse a loss that is not one number."""
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        found = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else f"a {type(value).__name__}"
-        raise ParameterError(f"loss needs to give one number as a tensor, got {found}; take its mean or sum")
-
-
 def as_float64(tensor: Tensor) -> Float64[Tensor, "..."]:
     """A copy on the CPU, out of every graph."""
     return tensor.detach().to("cpu", torch.float64, copy=True)
 
 
-def _call(model: nn.Module, x: ModelInput, lengths: Any) -> Any:
-    given: list[Any] = [x] if isinstance(x, Tensor | PackedSequence) else list(x)  # a PackedSequence is a tuple too
-    first, *others = given
-    if lengths is None:
-        return model(first, *others)
-    lengths = torch.as_tensor(lengths)
-    if isinstance(model, nn.RNNBase):
-        packed = pack_padded_sequence(first, lengths.cpu(), model.batch_first, enforce_sorted=False)
-        return model(packed, *others)
-    return model(first, *others, lengths=lengths)
-
-
-def _catch(
-    calls: list[RecurrentCall], name: str, layer: Any, args: Sequence[Any], options: Mapping[str, Any], given: Any
-) -> None:
-    """Keep what a layer was called with, series padded and in their order, the time axis first."""
-    named = dict(zip(_ARGUMENTS, args, strict=False)) | dict(options)
-    x, start, lengths = named["input"], named.get("hx"), named.get("lengths")
-    start = () if start is None else (start,) if isinstance(start, Tensor) else tuple(start)
-    if isinstance(x, PackedSequence):
-        x, lengths = pad_packed_sequence(x)
-    elif x.dim() == 2:
-        x, start = x[:, None], tuple(state[:, None] for state in start)
-    elif layer.batch_first:
-        x = x.transpose(0, 1)
-    time, series, _ = x.shape
-    steps = torch.full((series,), time) if lengths is None else torch.as_tensor(lengths).reshape(-1).long().cpu()
-    running = torch.arange(time)[:, None] < steps
-    calls.append(
-        RecurrentCall(
-            name or type(layer).__name__,
-            sum(call.layer is layer for call in calls),
-            layer,
-            torch.where(running[..., None], as_float64(x), 0),
-            steps,
-            tuple(as_float64(state) for state in start),
-            given,
+def _check_takes_lengths(model: nn.Module) -> None:
+    taken = inspect.signature(model.forward).parameters
+    if "lengths" not in taken and all(each.kind != each.VAR_KEYWORD for each in taken.values()):
+        raise ParameterError(
+            f"lengths needs a model whose forward takes it by that name, got {type(model).__name__}; hand in a "
+            "PackedSequence, or a tuple of the model's own arguments"
         )
-    )
+
+
+def _call_of(name: str, number: int, layer: Any, named: Mapping[str, Any], given: Any) -> RecurrentCall:
+    """What a layer was called with in one form, and all of it finite."""
+    x, start, lengths = named["input"], named.get("hx"), named.get("lengths")
+    form = InputForm(x, layer.batch_first)
+    padded = form.padded(data_of(x))
+    time, series, _ = padded.shape
+    if not series:
+        raise DataError(f"x needs at least one series of one step where {name} reads it, got 0 series of {time} steps")
+    if isinstance(x, PackedSequence):
+        lengths = pad_packed_sequence(x)[1]
+    steps = torch.full((series,), time) if lengths is None else torch.as_tensor(lengths).reshape(-1).long()
+    steps = steps.to(padded.device)
+    start = () if start is None else (start,) if isinstance(start, Tensor) else tuple(start)
+    if form.alone:
+        start = tuple(state.unsqueeze(1) for state in start)
+    call = RecurrentCall(name, number, layer, form, padded, steps, start, given)
+    call = replace(call, x=torch.where(call.running, padded, 0))
+    _check_finite(call)
+    return call
 
 
 def _check_finite(call: RecurrentCall) -> None:
-    wrong: Float[Tensor, "time series"] = ~call.x.isfinite().all(-1)
-    if wrong.any():
-        step, series = wrong.nonzero()[0].tolist()
+    """Refuse what would make every gradient NaN, by series and step."""
+    for state in call.start:
+        if len(wrong := (~state.isfinite().all(-1)).nonzero()):
+            series = int(wrong[0, 1])
+            found = _nonfinite(state[:, series])
+            raise DataError(
+                f"x needs finite initial states where {call.name} reads them, got {found} in series {series}"
+            )
+    if len(wrong := (~call.x.isfinite().all(-1)).nonzero()):
+        step, series = wrong[0].tolist()
+        found = _nonfinite(call.x[step, series])
         raise DataError(
-            f"the input of layer {call.name} needs finite values, got "
-            f"{call.x[step, series].tolist()[0] if call.x.shape[-1] == 1 else 'one that is not'} at step {step} of "
-            f"series {series}"
+            f"x needs finite numbers where {call.name} reads it, got {found} at step {step} of series {series}"
         )
+
+
+def _nonfinite(values: Tensor) -> str:
+    return "NaN" if values.isnan().any() else "infinity"

@@ -1,10 +1,13 @@
 """How fast a norm falls or grows with the lag: per step, over series, and the lag at which 1 % is left."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Float64, Int
 from numpy import ndarray
+
+from throughtime.errors import DataError, ParameterError
+from throughtime.stability.arguments import check_seed, check_whole, is_number
 
 #: The gradient horizon is the lag at which this fraction of the gradient is left: a convention.
 FRACTION = 0.01
@@ -43,7 +46,13 @@ def log_ratios(
         Steps of each series.
     reverse
         Whether the loss is at the first step, as a reverse direction's end is, and not at the series' last.
+
+    Raises
+    ------
+    DataError
+        For what are no norms of series, or no lengths of theirs.
     """
+    _check_norms(norms, lengths)
     time = len(norms)
     lags = np.arange(time)[:, None]
     at = lags if reverse else lengths - 1 - lags
@@ -56,7 +65,8 @@ def log_ratios(
 
 
 def mean_log_ratio(logs: Float64[ndarray, "lag series"]) -> Float64[ndarray, "lag"]:
-    """Logarithm of the geometric mean over the series that are so long."""
+    """Logarithm of the geometric mean over the series that are so long; of ``log_ratios``."""
+    _check_table("logs", "lag, series", logs)
     (mean,) = _means(logs, np.ones((1, logs.shape[1])))
     return np.asarray(mean)
 
@@ -71,8 +81,20 @@ def fit_horizon(
     logs
         As ``log_ratios`` gives them.
     fraction
-        Of the gradient that is left at the horizon.
+        Of the gradient that is left at the horizon, between 0 and 1.
+    n_resamples, seed
+        Of the bootstrap.
+
+    Raises
+    ------
+    DataError, ParameterError
+        For logs that are no table, and what is no such number.
     """
+    _check_table("logs", "lag, series", logs)
+    check_whole("n_resamples", n_resamples, 1)
+    seed = check_seed(seed)
+    if not is_number(fraction) or not 0 < fraction < 1:
+        raise ParameterError(f"fraction needs a number between 0 and 1, got {fraction!r}")
     series = logs.shape[1]
     lags, level = np.arange(len(logs)), np.log(fraction)
     lag = float(first_crossings(_means(logs, np.ones((1, series))), lags, level)[0])
@@ -92,7 +114,13 @@ def growth_per_step(
     """By what a norm is multiplied per step back: least squares on its logarithm, each series with a level of its own.
 
     Steps at which nothing is left do not count. ``inf`` where a norm overflows; NaN where no two steps have one.
+
+    Raises
+    ------
+    DataError
+        For what are no norms of series, or no lengths of theirs.
     """
+    _check_norms(norms, lengths)
     steps = np.arange(len(norms))[:, None]
     inside = steps < lengths
     if np.isinf(norms[inside.nonzero()]).any():
@@ -104,6 +132,20 @@ def growth_per_step(
     back = np.where(there, back - back.sum(0) / count, 0)
     squares = (back**2).sum()
     return float(np.exp((back * logs).sum() / squares)) if squares > 0 else float("nan")
+
+
+def _check_norms(norms: Any, lengths: Any) -> None:
+    _check_table("norms", "time, series", norms)
+    time, series = norms.shape
+    fits = isinstance(lengths, ndarray) and lengths.dtype.kind in "iu" and lengths.shape == (series,)
+    if not fits or lengths.min() < 1 or lengths.max() > time:
+        raise DataError(f"lengths needs an array of 1 to {time} steps for each of {series} series, got {lengths!r}")
+
+
+def _check_table(name: str, axes: str, values: Any) -> None:
+    if not isinstance(values, ndarray) or values.dtype.kind != "f" or values.ndim != 2 or not values.size:
+        got = f"one of {values.dtype}, {values.shape}" if isinstance(values, ndarray) else f"{type(values).__name__}"
+        raise DataError(f"{name} needs an array of floats ({axes}), got {got}")
 
 
 def _means(logs: ndarray, counts: ndarray) -> Float64[ndarray, "draw lag"]:

@@ -10,7 +10,9 @@ from jaxtyping import Float, Float64
 from numpy import ndarray
 from torch import Tensor, nn
 
-from throughtime.records import Record
+from throughtime.records import Record, aligned
+from throughtime.stability.arguments import check_call, check_loss, check_whole
+from throughtime.stability.lag_curves import SHOWN_LAGS
 from throughtime.stability.step_gradients import step_gradients
 
 
@@ -32,6 +34,9 @@ class LagDecomposition(Record):
     terms: dict[str, Float[ndarray, "lag ..."]]
     full: dict[str, Float[ndarray, "..."]]
     norms: dict[str, Float64[ndarray, "lag"]]
+
+    def __str__(self) -> str:
+        return "\n".join(_lines(self))
 
 
 def lag_decomposition(
@@ -66,9 +71,9 @@ def lag_decomposition(
     Raises
     ------
     ParameterError
-        For a model or a loss that cannot be taken apart.
+        For a model or a loss that cannot be taken apart, and more lags than the longest series has steps.
     DataError
-        For a gradient with NaN or infinity.
+        For an x that the model cannot take; for a gradient with NaN or infinity.
 
     Examples
     --------
@@ -79,14 +84,28 @@ def lag_decomposition(
     >>> parts.terms["weight_hh_l0"].shape
     (30, 24, 8)
     """
+    check_call(model, x, lengths)
+    check_loss(loss)
     found = step_gradients(model, x, loss, lengths)
-    count = found.longest if lags is None else min(lags, found.longest)
+    longest = found.longest
+    count = longest if lags is None else check_whole("lags", lags, 1, longest, "the steps of the longest series")
     terms = {name: np.zeros((count, *weight.shape)) for name, weight in found.full.items()}
     for lag, part in zip(range(count), found.by_lag(), strict=False):
         for name, term in part.items():
             terms[name][lag] = term.cpu().numpy()
     norms = {name: np.sqrt(np.square(own).reshape(count, -1).sum(1)) for name, own in terms.items()}
     return LagDecomposition(terms, {name: _array(grad) for name, grad in found.full.items()}, norms)
+
+
+def _lines(parts: LagDecomposition) -> list[str]:
+    """A row per weight and a column per lag."""
+    count = len(next(iter(parts.norms.values())))
+    lags = [lag for lag in (0, *SHOWN_LAGS) if lag < count][-9:]
+    rows = [["of lag", *map(str, lags), "norm of the whole"]]
+    for name, norms in parts.norms.items():
+        whole = float(np.linalg.norm(parts.full[name]))
+        rows.append([name, *(f"{norms[lag] / whole:.2g}" if whole else "-" for lag in lags), f"{whole:.3g}"])
+    return [f"norm of each lag's part of the gradient over that of the whole, lags 0 to {count - 1}", *aligned(rows)]
 
 
 def _array(grad: Tensor) -> ndarray:

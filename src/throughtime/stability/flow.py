@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -11,14 +11,15 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
-from throughtime.records import Record
-from throughtime.stability.calls import check_number
+from throughtime.records import MOST_SHOWN, Record, Row, printed_rows
+from throughtime.stability.arguments import check_call, check_loss
 from throughtime.stability.decay import growth_per_step
+from throughtime.stability.losses import loss_of
 from throughtime.stability.recorded_copy import Place, recorded_run
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LayerFlow(Record):
+class LayerFlow(Row):
     """The gradients at the states of one layer in one direction.
 
     Attributes
@@ -40,6 +41,8 @@ class LayerFlow(Record):
         The step at which NaN or infinity comes up first on the way back, and its series; ``None`` where all is finite.
     """
 
+    title: ClassVar[str] = "norms of dL/dh_t, and of dL/dc_t where there is c: means over the series"
+
     label: str
     module: str
     layer: int
@@ -54,6 +57,20 @@ class LayerFlow(Record):
     def total(self) -> Float64[ndarray, "time series"]:
         """``sqrt(|dL/dh_t|^2 + |dL/dc_t|^2)``."""
         return self.h if self.c is None else np.hypot(self.h, self.c)
+
+    def _cells(self) -> dict[str, str]:
+        steps = int(self.lengths.max())
+        own = np.arange(steps)[:, None] < self.lengths
+        mean = np.where(own, self.total[:steps], 0).sum(1) / own.sum(1)
+        near, far = (mean[0], mean[-1]) if self.reverse else (mean[-1], mean[0])
+        norms = {
+            "at its end": near,
+            "at its start": far,
+            "smallest": np.fmin.reduce(mean),  # of those that are numbers
+            "largest": np.fmax.reduce(mean),
+        }
+        shown = {name: f"{norm:.2g}" for name, norm in norms.items()}
+        return {"layer": self.label, **shown, "growth a step": f"{self.growth:.4g}"}
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -112,9 +129,9 @@ def gradient_flow(
     ------
     ParameterError
         For a model without recurrent layers, compiled or scripted; a loss that is no number, or that no state of any
-        recurrent layer has a part in.
+        recurrent layer has a part in; lengths and a dtype that are none.
     DataError
-        For NaN or infinity in what a recurrent layer reads.
+        For an x that the model cannot take; for NaN or infinity in what a recurrent layer reads.
 
     Examples
     --------
@@ -125,13 +142,12 @@ def gradient_flow(
     >>> [layer.h.shape for layer in flow.layers]
     [(30, 4), (30, 4)]
     """
-    if not callable(loss):
-        raise ParameterError(f"loss needs a function of the model's output, got {loss!r}")
+    check_call(model, x, lengths, dtype=dtype)
+    check_loss(loss)
     with recorded_run(model, x, lengths, dtype) as run:
-        value = loss(run.output)
-        _check_loss(value)
+        value = loss_of(loss, run.output)
         named = {name: weight for name, weight in run.parameters.items() if weight.requires_grad}
-        grads = torch.autograd.grad(value, list(named.values()), torch.ones_like(value), allow_unused=True)
+        grads = torch.autograd.grad(value, list(named.values()), allow_unused=True)
         if not any(_reached(place) for place in run.places):
             raise ParameterError(
                 "loss needs to depend on the states of a recurrent layer, got one that no gradient leads from; is "
@@ -143,32 +159,21 @@ def gradient_flow(
         return GradientFlow(float(value.detach()), tuple(map(_layer_flow, run.places)), norms, model.training)
 
 
-def _check_loss(value: Any) -> None:
-    check_number(value)
-    if not value.requires_grad:
-        raise ParameterError(
-            "loss needs to depend on the model's weights, got a number without a gradient; is the output detached?"
-        )
-
-
 def _reached(place: Place) -> bool:
     norms = place.deltas.h
     return norms is not None and bool((norms != 0).any())
 
 
 def _layer_flow(place: Place) -> LayerFlow:
-    call = place.recorded
-    shape = call.inputs.shape[:2]
-
     def norms(squares: Tensor | None) -> ndarray:
         if squares is None:
-            return np.zeros(shape)
-        return in_order(call.order, squares[0].sqrt()).cpu().numpy()
+            return np.zeros(place.call.x.shape[:2])
+        return place.in_order(squares[0].sqrt()).cpu().numpy()
 
     h = norms(place.deltas.h)
-    c = norms(place.deltas.c) if len(call.ends) > 1 else None
+    c = norms(place.deltas.c) if len(place.recorded.ends) > 1 else None
     total = h if c is None else np.hypot(h, c)
-    lengths = (call.lengths if call.order is None else call.lengths[call.order]).cpu().numpy()
+    lengths = place.call.lengths.cpu().numpy()
     return LayerFlow(
         place.label,
         place.module,
@@ -182,11 +187,6 @@ def _layer_flow(place: Place) -> LayerFlow:
     )
 
 
-def in_order(order: Tensor | None, norms: Float[Tensor, "time series"]) -> Float[Tensor, "time series"]:
-    """Series as they were before a ``PackedSequence`` sorted them."""
-    return norms if order is None else norms[:, order]
-
-
 def first_nonfinite(norms: Float64[ndarray, "time series"], reverse: bool) -> tuple[int, int] | None:
     """Step and series at which a backward pass meets the first norm that is no number, or not finite."""
     steps, series = np.nonzero(~np.isfinite(norms))
@@ -197,19 +197,23 @@ def first_nonfinite(norms: Float64[ndarray, "time series"], reverse: bool) -> tu
 
 
 def _lines(flow: GradientFlow) -> list[str]:
-    """A table with a row per layer and direction."""
-    width = max(len("layer"), *(len(layer.label) for layer in flow.layers))
-    lines = [
-        f"loss {flow.loss:.4g}, {'training' if flow.training else 'evaluation'} mode; norms are means over the series",
-        f"{'layer':<{width}}  {'at its end':>10}  {'at its start':>12}  {'smallest':>9}  {'largest':>9}  growth a step",
-    ]
-    for layer in flow.layers:
-        own = np.arange(len(layer.h))[:, None] < layer.lengths
-        mean = np.nanmean(np.where(own, layer.total, np.nan), 1)
-        near, far = (mean[0], mean[-1]) if layer.reverse else (mean[-1], mean[0])
-        numbers = f"{near:>10.2g}  {far:>12.2g}  {mean.min():>9.2g}  {mean.max():>9.2g}  {layer.growth:.4g}"
-        lines.append(f"{layer.label:<{width}}  {numbers}")
-        if layer.first_nonfinite is not None:
-            step, series = layer.first_nonfinite
-            lines.append(f"{'':<{width}}  not finite from step {step} of series {series} on")
+    """A row per layer and direction; what is not finite, and which weights nothing reaches."""
+    lines = [f"loss {flow.loss:.4g}, {'training' if flow.training else 'evaluation'} mode", *printed_rows(flow.layers)]
+    lines += [f"{layer.label}: {_nonfinite(layer)}" for layer in flow.layers if layer.first_nonfinite is not None]
+    unreached = [name for name, norm in flow.weight_norms.items() if norm == 0]
+    if unreached:
+        more = f" and {len(unreached) - MOST_SHOWN} more" if len(unreached) > MOST_SHOWN else ""
+        lines.append(f"no gradient reaches {', '.join(unreached[:MOST_SHOWN])}{more}")
     return lines
+
+
+def _nonfinite(layer: LayerFlow) -> str:
+    """From where on the way back a series' gradient is not finite, as far as that is so."""
+    assert layer.first_nonfinite is not None
+    step, series = layer.first_nonfinite
+    further = layer.total[step + 1 : layer.lengths[series], series] if layer.reverse else layer.total[:step, series]
+    ahead = "after" if layer.reverse else "before"
+    all_of_it = f" and all {ahead} it" if len(further) and not np.isfinite(further).any() else ""
+    others = int((~np.isfinite(layer.total)).any(0).sum()) - 1
+    more = f"; nor are those of {others} more series, at some steps" if others else ""
+    return f"the gradient of series {series} is not finite at step {step}{all_of_it}{more}"

@@ -4,9 +4,9 @@ import math
 
 import numpy as np
 
-from throughtime.errors import ParameterError
 from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
 from throughtime.records import Records
+from throughtime.stability.arguments import check_lag, check_record
 from throughtime.stability.decay import FRACTION
 from throughtime.stability.flow import GradientFlow
 from throughtime.stability.lag_curves import LagCurve
@@ -20,9 +20,10 @@ def _measure_vanishing(curve: LagCurve, lag: float) -> Measured | NotApplicable:
         reach = f"more than 1 % of the gradient is left over all {curve.longest} steps"
     else:
         reach = f"1 % of the gradient is left at lag {horizon:.3g} of {curve.longest - 1}"
-    if math.isnan(lag):
+    if lag != lag:  # NaN
         shorter = "" if math.isinf(horizon) else ", shorter than the series: no fault, unless the task needs more"
         return NotApplicable(f"{reach}{shorter}; which lag the task needs is not known")
+    check_lag(lag)
     return Measured(lag / horizon, f"{reach}, the task needs {lag:g}")
 
 
@@ -123,10 +124,12 @@ def flow_findings(
     Raises
     ------
     ParameterError
-        For a lag that is none, or that no series has.
+        For a lag that is none, or that no series has; for what is not what these functions give.
     """
-    if lag is not None and not lag > 0:
-        raise ParameterError(f"lag needs a number of steps above 0, got {lag!r}")
-    if lag is not None and curve is not None and lag >= curve.longest:
-        raise ParameterError(f"lag needs to be below the {curve.longest} steps of the longest series, got {lag:g}")
+    if flow is not None:
+        check_record("flow", flow, GradientFlow, "gradient_flow")
+    if curve is not None:
+        check_record("curve", curve, LagCurve, "lag_curve")
+    if lag is not None:
+        check_lag(lag, None if curve is None else curve.longest)
     return run_checks(FLOW_CHECKS, flow=flow, curve=curve, lag=float("nan") if lag is None else float(lag))

@@ -8,6 +8,7 @@ needs units of about T steps, biases of about ln T.
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -16,7 +17,8 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
+from throughtime.stability.arguments import check_call, check_lag
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
 from throughtime.stability.traces import StepTrace, trace
@@ -26,7 +28,7 @@ QUANTILES = 0.1, 0.5, 0.9
 
 
 @dataclass(frozen=True, repr=False)
-class GateMemory(Record):
+class GateMemory(Row):
     """Of one layer and direction.
 
     Attributes
@@ -43,6 +45,8 @@ class GateMemory(Record):
         Quantiles of the units, and the most.
     """
 
+    title: ClassVar[str] = "steps that a gate keeps the state of a unit: quantiles of the units, and the longest"
+
     label: str
     cell: str
     gate: str
@@ -51,6 +55,10 @@ class GateMemory(Record):
     q50: float
     q90: float
     longest: float
+
+    def _cells(self) -> dict[str, str]:
+        steps = {"10 %": self.q10, "50 %": self.q50, "90 %": self.q90, "longest": self.longest}
+        return {"layer": self.label, "gate": self.gate, **{name: f"{most:.3g}" for name, most in steps.items()}}
 
 
 def gate_memory(
@@ -71,9 +79,9 @@ def gate_memory(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers.
+        For a model without recurrent layers, and lengths that are none.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -90,6 +98,7 @@ def gate_memory(
     >>> round(found.q50, 2)
     3.19
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
     return memories_of(trace(model, x, lengths=lengths))
 
 
@@ -109,6 +118,7 @@ def _of_place(place: StepTrace, gate: str) -> GateMemory:
 
 
 def _lacking_steps(memories: Sequence[GateMemory], lag: float) -> Measured | NotApplicable:
+    check_lag(lag)
     if not memories:
         return NotApplicable("no cell of the package with a forget or an update gate")
     best = max(memories, key=lambda found: found.longest)

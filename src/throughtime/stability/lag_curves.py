@@ -6,7 +6,7 @@ step would get a fresh gradient, which hides the decay.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import torch
@@ -15,9 +15,10 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.records import Record
+from throughtime.records import Record, Row, aligned
+from throughtime.stability.arguments import check_call, check_seed
 from throughtime.stability.decay import fit_horizon, growth_per_step, log_ratios, mean_log_ratio
-from throughtime.stability.flow import first_nonfinite, in_order
+from throughtime.stability.flow import first_nonfinite
 from throughtime.stability.pulling_back import pull_back, unit_directions
 from throughtime.stability.recorded_copy import Place, recorded_run
 
@@ -30,7 +31,7 @@ FEWEST_SERIES = 32
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class LayerLagCurve(Record):
+class LayerLagCurve(Row):
     """``G(lag) / G(0)`` at the states of one layer in one direction, G the norm of what is left of the gradient.
 
     Attributes
@@ -51,6 +52,8 @@ class LayerLagCurve(Record):
         By what the mean is multiplied per step back, by least squares on its logarithm.
     """
 
+    title: ClassVar[str] = "geometric mean over the series, and the lag's 95 % interval"
+
     label: str
     module: str
     layer: int
@@ -64,6 +67,9 @@ class LayerLagCurve(Record):
     horizon_low: float
     horizon_high: float
     growth: float
+
+    def _cells(self) -> dict[str, str]:
+        return _row(self, _shown_lags(len(self.mean)))
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -137,13 +143,14 @@ def lag_curve(
     >>> 5 < curve.gradient_horizon < 15  # torch's default initialization
     True
     """
+    check_call(model, x, lengths, dtype=dtype)
+    seed = check_seed(seed)
     with recorded_run(model, x, lengths, dtype) as run:
         source = _source(run.places, layer)
         weights = [weight for weight in run.parameters.values() if weight.requires_grad]
         curves = _curves(run.places, source, weights, seed)
-    recorded = source.recorded
-    steps = int(recorded.lengths.max())
-    return LagCurve(source.module, curves, steps, recorded.inputs.shape[1], seed)
+    lengths = source.call.lengths
+    return LagCurve(source.module, curves, int(lengths.max()), len(lengths), seed)
 
 
 def _source(places: Sequence[Place], layer: str | None) -> Place:
@@ -154,22 +161,22 @@ def _source(places: Sequence[Place], layer: str | None) -> Place:
             f"layer needs the name of a recurrent layer that is called ({', '.join(names)}), got {layer!r}"
         )
     source = [place for place in places if layer in (None, place.module)][-1]
-    if int(source.recorded.lengths.max()) < 2:
+    if int(source.call.lengths.max()) < 2:
         raise DataError("a lag curve needs series of at least 2 steps, got series of 1")
     return source
 
 
 def _curves(places: Sequence[Place], source: Place, weights: list[Tensor], seed: int) -> tuple[LayerLagCurve, ...]:
-    call = source.recorded
-    _, _, batch, width = call.ends[0].shape
+    end, order = source.recorded.ends[0], source.call.form.order
+    _, _, batch, width = end.shape
     ends = 1 + source.reverse  # the last place of a bidirectional layer is its reverse one
-    directions = unit_directions(batch, ends, width, seed).to(call.lengths.device)
-    if call.order is not None:  # a series keeps its direction however they are sorted
-        directions = directions[:, call.order.argsort()]
+    directions = unit_directions(batch, ends, width, seed).to(end.device)
+    if order is not None:  # a series keeps its direction however they are sorted
+        directions = directions[:, order.argsort()]
     deltas, reverse = [place.deltas for place in places], [place.reverse for place in places]
-    norms = pull_back(call.ends[0], directions[None], weights, deltas, reverse)
+    norms = pull_back(end, directions[None], weights, deltas, reverse)
     found = [
-        _curve(place, in_order(place.recorded.order, own[0]).cpu().numpy(), place.reverse and ends == 2, seed)
+        _curve(place, place.in_order(own[0]).cpu().numpy(), place.reverse and ends == 2, seed)
         for place, own in zip(places, norms, strict=True)
         if own is not None and own.any()
     ]
@@ -178,8 +185,7 @@ def _curves(places: Sequence[Place], source: Place, weights: list[Tensor], seed:
 
 def _curve(place: Place, norms: Float64[ndarray, "time series"], reverse: bool, seed: int) -> LayerLagCurve:
     """What is left at a place of a direction at each series' end, or at its start (``reverse``)."""
-    call = place.recorded
-    lengths = (call.lengths if call.order is None else call.lengths[call.order]).cpu().numpy()
+    lengths = place.call.lengths.cpu().numpy()
     broken = np.isnan(norms) & ~np.isinf(norms).any(0)  # NaN that no overflow explains
     if broken.any():
         step, series = first_nonfinite(np.where(broken, np.nan, 0), reverse) or (0, 0)
@@ -213,16 +219,20 @@ def _quantiles(logs: Float64[ndarray, "lag series"]) -> Float64[ndarray, "quanti
 
 
 def _lines(curve: LagCurve) -> list[str]:
-    """A table with a row per layer and a column per lag."""
-    lags = [lag for lag in SHOWN_LAGS if lag < curve.longest][-8:]
-    width = max(len("gradient left at lag"), *(len(layer.label) for layer in curve.layers))
-    head = f"{'gradient left at lag':<{width}}" + "".join(f"{lag:>9}" for lag in lags) + "  1 % left at lag"
-    rows = [
-        f"{layer.label:<{width}}" + "".join(f"{layer.mean[lag]:>9.2g}" for lag in lags) + f"  {_horizon(layer)}"
-        for layer in curve.layers
-    ]
+    """A row per layer and a column per lag."""
     few = f" (a horizon asks for {FEWEST_SERIES})" if curve.n_series < FEWEST_SERIES else ""
-    return [f"pulled back from the last state of {curve.source}, {curve.n_series} series{few}", head, *rows]
+    head = f"pulled back from the last state of {curve.source}, {curve.n_series} series{few}"
+    rows = [_row(layer, _shown_lags(curve.longest)) for layer in curve.layers]
+    return [head, *aligned([list(rows[0]), *(list(row.values()) for row in rows)])]
+
+
+def _shown_lags(longest: int) -> list[int]:
+    return [lag for lag in SHOWN_LAGS if lag < longest][-8:]
+
+
+def _row(layer: LayerLagCurve, lags: list[int]) -> dict[str, str]:
+    left = {str(lag): f"{layer.mean[lag]:.2g}" if lag < len(layer.mean) else "-" for lag in lags}
+    return {"gradient left at lag": layer.label, **left, "1 % left at lag": _horizon(layer)}
 
 
 def _horizon(layer: LayerLagCurve) -> str:

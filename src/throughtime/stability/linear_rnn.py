@@ -7,13 +7,15 @@ With ``g_t = dL/do_t`` the total gradient at a state is ``delta_t = W_qh^T g_t +
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Float64
 from numpy import ndarray
 
 from throughtime.errors import ParameterError
-from throughtime.records import Record
+from throughtime.records import Record, aligned
+from throughtime.stability.arguments import check_whole
 
 
 @dataclass(frozen=True, repr=False)
@@ -40,6 +42,11 @@ class LinearRNNGradients(Record):
     w_hh: Float[ndarray, "unit unit"]
     w_qh: Float[ndarray, "output unit"]
 
+    def __str__(self) -> str:
+        names = "h", "outputs", "deltas", "w_xh", "w_hh", "w_qh"
+        rows = [(name, str(getattr(self, name).shape), f"{np.linalg.norm(getattr(self, name)):.4g}") for name in names]
+        return "\n".join([f"loss {self.loss:.4g}", *aligned([("array", "shape", "norm"), *rows])])
+
 
 def linear_rnn_gradients(
     x: Float[ndarray, "series time channel"],
@@ -65,7 +72,7 @@ def linear_rnn_gradients(
     Raises
     ------
     ParameterError
-        For shapes that do not fit, no step, and ``k`` below 1 or beyond the series.
+        For what are no numbers, shapes that do not fit, no step, and ``k`` below 1 or beyond the series.
 
     Examples
     --------
@@ -76,12 +83,13 @@ def linear_rnn_gradients(
     >>> [round(float(g.w_hh[0, 0]), 6) for g in (full, one_step)]
     [1.666667, 1.375]
     """
-    x, y, w_xh, w_hh, w_qh = (np.asarray(values, dtype=np.float64) for values in (x, y, w_xh, w_hh, w_qh))
+    named = {"x": x, "y": y, "w_xh": w_xh, "w_hh": w_hh, "w_qh": w_qh}
+    x, y, w_xh, w_hh, w_qh = (_numbers(name, values) for name, values in named.items())
     _check_shapes(x, y, w_xh, w_hh, w_qh)
     series, time, _ = x.shape
     units = len(w_hh)
-    if k is not None and not 1 <= k <= time:
-        raise ParameterError(f"k needs to be from 1 to the {time} steps of the series, got {k}")
+    if k is not None:
+        check_whole("k", k, 1, time, "the steps of the series")
     h = np.zeros((series, time + 1, units))  # the first is the state before the first step
     for t in range(time):
         h[:, t + 1] = x[:, t] @ w_xh.T + h[:, t] @ w_hh.T
@@ -107,6 +115,13 @@ def linear_rnn_gradients(
         w_hh=np.einsum("btu,btv->uv", deltas, h[:, :-1]),
         w_qh=np.einsum("bto,btu->ou", g, h[:, 1:]),
     )
+
+
+def _numbers(name: str, values: Any) -> Float64[ndarray, "..."]:
+    try:
+        return np.asarray(values, dtype=np.float64)
+    except (ValueError, TypeError) as error:
+        raise ParameterError(f"{name} needs an array of numbers, got {type(values).__name__}: {error}") from None
 
 
 def _check_shapes(x: ndarray, y: ndarray, w_xh: ndarray, w_hh: ndarray, w_qh: ndarray) -> None:

@@ -11,6 +11,7 @@ whole stack is that of all its layers together.
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -18,9 +19,10 @@ from jaxtyping import Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError
 from throughtime.findings import Check, Measured
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
+from throughtime.stability.arguments import check_call, check_lag, check_seed, check_whole
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import linearize
 from throughtime.stability.traces import StepTrace, trace
@@ -30,7 +32,7 @@ _TO_ONE_PERCENT = math.log(100)
 
 
 @dataclass(frozen=True, repr=False)
-class LyapunovSpectrum(Record):
+class LyapunovSpectrum(Row):
     """Of one layer and direction.
 
     Attributes
@@ -47,11 +49,25 @@ class LyapunovSpectrum(Record):
         Natural logarithms of the growth per step, the largest first; ``-inf`` in a direction that a step erases.
     """
 
+    title: ClassVar[str] = "Lyapunov exponents, ln of the growth per step: means over the series"
+
     label: str
     cell: str
     burn_in: int
     steps: Int[ndarray, "series"]
     exponents: Float64[ndarray, "exponent series"]
+
+    def _cells(self) -> dict[str, str]:
+        means = self.exponents.mean(1)
+        return {
+            "layer": self.label,
+            "cell": self.cell,
+            "steps": _range(self.steps),
+            "exponents": str(len(means)),
+            "largest": f"{means[0]:.3g}",
+            "smallest": f"{means[-1]:.3g}",
+            "above 0": str(int((means > 0).sum())),
+        }
 
 
 def lyapunov_exponents(
@@ -73,7 +89,7 @@ def lyapunov_exponents(
     model, x, lengths
         As ``jacobians`` takes them.
     n_exponents
-        How many, from the largest; all by default, which takes a QR of all of them each step.
+        How many of each layer and direction, from the largest; all by default, which takes a QR of all each step.
     burn_in
         Steps at the start of a run that do not count: the state settles and Q turns to the largest directions.
     seed
@@ -86,9 +102,10 @@ def lyapunov_exponents(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers, and a number of exponents or a burn-in below its least.
+        For a model without recurrent layers; for lengths, a burn-in or a seed that are none; for more exponents than a
+        state has numbers.
     DataError
-        When a series is not longer than the burn-in; for values that are not finite.
+        For an x that the model cannot take, series not longer than the burn-in, and values that are not finite.
 
     Examples
     --------
@@ -104,11 +121,15 @@ def lyapunov_exponents(
     >>> found.exponents[:, 0].round(4).tolist()
     [-0.1054, -0.1054, -0.1054, -0.1054]
     """
-    if n_exponents is not None and n_exponents < 1:
-        raise ParameterError(f"n_exponents needs at least 1, got {n_exponents}")
-    if burn_in < 0:
-        raise ParameterError(f"burn_in needs 0 steps or more, got {burn_in}")
+    check_call(model, x, lengths, arguments=(tuple, list))
+    burn_in = check_whole("burn_in", burn_in, 0)
+    seed = check_seed(seed)
     places = trace(model, x, lengths=lengths)
+    if n_exponents is not None:
+        smallest = min(places, key=lambda place: sum(place.widths))
+        check_whole(
+            "n_exponents", n_exponents, 1, sum(smallest.widths), f"the numbers in the state of {smallest.label}"
+        )
     for place in places:
         if (shortest := int(place.lengths.min())) <= burn_in:
             raise DataError(f"burn_in needs fewer steps than the shortest series has, got {burn_in} of {shortest}")
@@ -118,7 +139,7 @@ def lyapunov_exponents(
 
 def _spectrum(place: StepTrace, n_exponents: int | None, burn_in: int, seed: int) -> LyapunovSpectrum:
     size, series = sum(place.widths), len(place.lengths)
-    count = min(n_exponents or size, size)
+    count = n_exponents or size
     generator = torch.Generator().manual_seed(seed)
     start = torch.linalg.qr(torch.randn(size, count, generator=generator, dtype=torch.float64))[0]
     q = start.expand(series, -1, -1)
@@ -138,6 +159,11 @@ def _spectrum(place: StepTrace, n_exponents: int | None, burn_in: int, seed: int
     return LyapunovSpectrum(place.label, place.cell.name, burn_in, steps.numpy(), exponents.mT.numpy())
 
 
+def _range(steps: Int[ndarray, "series"]) -> str:
+    """The fewest and the most."""
+    return str(steps.max()) if steps.min() == steps.max() else f"{steps.min()} to {steps.max()}"
+
+
 def _largest(spectra: Sequence[LyapunovSpectrum]) -> tuple[LyapunovSpectrum, float]:
     """The layer whose largest exponent is the largest, and that, the mean over its series."""
     means = [float(found.exponents[0].mean()) for found in spectra]
@@ -154,6 +180,7 @@ def _chaos(spectra: Sequence[LyapunovSpectrum]) -> Measured:
 
 
 def _forgetting(spectra: Sequence[LyapunovSpectrum], lag: int) -> Measured:
+    check_lag(lag)
     found, rate = _largest(spectra)
     if rate >= 0:
         return Measured(0.0, f"{found.label} does not forget: its largest exponent is {rate:.3g} per step")

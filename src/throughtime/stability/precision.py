@@ -8,26 +8,30 @@ that it forgets: in bfloat16, with 8 bits, within 256 steps.
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
+import numpy as np
 import torch
 from jaxtyping import Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
-from torch.nn.utils.rnn import PackedSequence, pad_packed_sequence
+from torch.nn.utils.rnn import PackedSequence
 
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
+from throughtime.stability.arguments import check_call, check_dtype, check_lag, check_loss
 from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model
+from throughtime.stability.input_forms import data_of
 from throughtime.stability.linearization import linearize
+from throughtime.stability.losses import loss_of
 from throughtime.stability.traces import StepTrace, run_call, trace_call
 
 _MOST = 0.01
 
 
 @dataclass(frozen=True, repr=False)
-class FlushedDeltas(Record):
+class FlushedDeltas(Row):
     """Of one layer and direction.
 
     Attributes
@@ -42,15 +46,25 @@ class FlushedDeltas(Record):
         Fraction of the numbers in dL/dh_t, and dL/dc_t of a cell with c, that are zero or below ``smallest``, over the
         units and over the series whose loss depends on the step; NaN where there are none. The gradient at c is that
         beside what comes through the same step's h.
-    share
+    fraction
         The same over all steps.
     """
+
+    title: ClassVar[str] = "fraction of the deltas below a format's smallest number, over all steps, and where most are"
 
     label: str
     dtype: str
     smallest: float
     by_step: Float64[ndarray, "time"]
-    share: float
+    fraction: float
+
+    def _cells(self) -> dict[str, str]:
+        worst = "-"
+        if not np.isnan(self.by_step).all():
+            step = int(np.nanargmax(self.by_step))
+            worst = f"{self.by_step[step]:.3f} at step {step}"
+        numbers = {"smallest": f"{self.smallest:.2g}", "fraction": f"{self.fraction:.3f}"}
+        return {"layer": self.label, "format": self.dtype, **numbers, "most": worst}
 
 
 def flushed_deltas(
@@ -81,7 +95,8 @@ def flushed_deltas(
     ParameterError
         For a model without recurrent layers, a loss that is not one number, or that depends on no state.
     DataError
-        For values and deltas that are not finite, the layer, series and step named.
+        For an x that the model cannot take, and values and deltas that are not finite, the layer, series and step
+        named.
 
     Examples
     --------
@@ -89,20 +104,17 @@ def flushed_deltas(
     >>> from throughtime.stability import flushed_deltas
     >>> layer = torch.nn.RNN(1, 4)
     >>> (found,) = flushed_deltas(layer, torch.zeros(9, 2, 1), lambda output: output[0][-1].sum())
-    >>> found.share
+    >>> found.fraction
     0.0
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
+    check_loss(loss)
     with torch.inference_mode(False), torch.enable_grad(), torch.backends.cudnn.flags(enabled=False):
         output, calls = call_model(model, _differentiable(x), lengths=lengths)
-        value = loss(output)
-        if not isinstance(value, Tensor) or value.numel() != 1:
-            got = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ParameterError(f"loss needs to give one number, got {got}; take its sum or mean")
+        value = loss_of(loss, output)
         given = [tensor for call in calls for tensor in _outputs(call)]
-        if not value.requires_grad or not any(tensor.requires_grad for tensor in given):
-            raise ParameterError("loss needs to depend on a recurrent layer's output, got one without a gradient")
         wanted = [tensor for tensor in given if tensor.requires_grad]
-        grads = iter(torch.autograd.grad(value.reshape(()), wanted, allow_unused=True))
+        grads = iter(torch.autograd.grad(value, wanted, allow_unused=True) if wanted else ())
         by_tensor = [next(grads) if tensor.requires_grad else None for tensor in given]
         if all(grad is None for grad in by_tensor):
             raise ParameterError("loss needs to depend on a recurrent layer's output, got one that depends on none")
@@ -122,6 +134,11 @@ def longest_memory(dtype: torch.dtype) -> float:
     dtype
         The format; 1 - eps / 2 is its largest number below 1.
 
+    Raises
+    ------
+    ParameterError
+        For what is no format of floating numbers.
+
     Examples
     --------
     >>> import torch
@@ -129,6 +146,7 @@ def longest_memory(dtype: torch.dtype) -> float:
     >>> round(longest_memory(torch.bfloat16))
     255
     """
+    check_dtype(dtype)
     return -1 / math.log1p(-torch.finfo(dtype).eps / 2)
 
 
@@ -138,13 +156,13 @@ def _differentiable(x: ModelInput) -> ModelInput:
         return x.detach().clone().requires_grad_(x.is_floating_point())
     if isinstance(x, PackedSequence):
         return PackedSequence(x.data.detach().clone().requires_grad_(), *x[1:])
-    return [_differentiable(x[0]), *x[1:]]
+    return [_differentiable(x[0]), *x[1:]] if isinstance(x, tuple | list) and x else x
 
 
 def _outputs(call: RecurrentCall) -> list[Tensor]:
     """What a layer returned, the outputs first and then the final states."""
     y, ends = call.given[:2]
-    return [y.data if isinstance(y, PackedSequence) else y, *((ends,) if isinstance(ends, Tensor) else ends)]
+    return [data_of(y), *((ends,) if isinstance(ends, Tensor) else ends)]
 
 
 def _direct_parts(
@@ -169,13 +187,7 @@ def _padded(call: RecurrentCall, grad: Tensor | None, width: int) -> Float64[Ten
     time, series, _ = call.x.shape
     if grad is None:
         return call.x.new_zeros(time, series, width)
-    y = call.given[0]
-    if isinstance(y, PackedSequence):
-        return pad_packed_sequence(PackedSequence(as_float64(grad), *y[1:]))[0]
-    grad = as_float64(grad)
-    if grad.dim() == 2:
-        return grad[:, None]
-    return grad.transpose(0, 1) if call.layer.batch_first else grad
+    return as_float64(call.form.padded(grad))
 
 
 def _of_place(
@@ -206,9 +218,9 @@ def _of_place(
             seen[step] += counted.sum()
         pulled = step_of.pull(deltas, step)
         deltas = tuple(torch.where(now[:, None], new, old) for new, old in zip(pulled, deltas, strict=True))
-    share = float(small.sum() / seen.sum()) if seen.any() else math.nan
+    fraction = float(small.sum() / seen.sum()) if seen.any() else math.nan
     name = str(dtype).removeprefix("torch.")
-    return FlushedDeltas(place.label, name, smallest, (small / seen).numpy(), share)
+    return FlushedDeltas(place.label, name, smallest, (small / seen).numpy(), fraction)
 
 
 def _check_finite(deltas: Float64[Tensor, "series state"], place: StepTrace, step: int) -> None:
@@ -221,16 +233,16 @@ def _check_finite(deltas: Float64[Tensor, "series state"], place: StepTrace, ste
 
 
 def _most_flushed(found: Sequence[FlushedDeltas]) -> Measured | NotApplicable:
-    reached = [flushed for flushed in found if not math.isnan(flushed.share)]
+    reached = [flushed for flushed in found if not math.isnan(flushed.fraction)]
     if not reached:
         return NotApplicable("the loss depends on no state")
-    worst = max(reached, key=lambda flushed: flushed.share)
-    return Measured(
-        worst.share, f"{worst.share:.1%} of the deltas of {worst.label} are below {worst.smallest:.2g} ({worst.dtype})"
-    )
+    worst = max(reached, key=lambda flushed: flushed.fraction)
+    detail = f"{worst.fraction:.1%} of the deltas of {worst.label} are below {worst.smallest:.2g} ({worst.dtype})"
+    return Measured(worst.fraction, detail)
 
 
 def _coarse(dtype: torch.dtype, lag: float) -> Measured:
+    check_lag(lag)
     steps = longest_memory(dtype)
     name = str(dtype).removeprefix("torch.")
     return Measured(

@@ -6,6 +6,7 @@ A sigmoid below .01 or above .99 has a derivative below .0099, a tanh beyond .99
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,7 +15,8 @@ from numpy import ndarray
 from torch import Tensor, nn
 
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
+from throughtime.stability.arguments import check_call
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.gate_values import gate_values, keeping_gate
 from throughtime.stability.traces import StepTrace, trace
@@ -26,7 +28,7 @@ _MOST = 0.5
 
 
 @dataclass(frozen=True, repr=False)
-class Saturation(Record):
+class Saturation(Row):
     """Of one gate, or candidate, of one layer and direction.
 
     Attributes
@@ -42,9 +44,11 @@ class Saturation(Record):
     low, high
         Fraction of the units, over all series that have the step, below .01 and above .99, of a tanh below -.99 and
         above .99; NaN where no series has the step.
-    share_low, share_high
+    fraction_low, fraction_high
         The same over all steps.
     """
+
+    title: ClassVar[str] = "fraction of the units at each end of a gate, over all steps, and where most are"
 
     label: str
     cell: str
@@ -52,8 +56,18 @@ class Saturation(Record):
     keeps: bool
     low: Float64[ndarray, "time"]
     high: Float64[ndarray, "time"]
-    share_low: float
-    share_high: float
+    fraction_low: float
+    fraction_high: float
+
+    def _cells(self) -> dict[str, str]:
+        whole = self.low + (0 if self.keeps else self.high)
+        worst = "-"
+        if not np.isnan(whole).all():
+            step = int(np.nanargmax(whole))
+            worst = f"{whole[step]:.3f} at step {step}"
+        gate = self.gate + (" (keeps)" if self.keeps else "")
+        ends = {"low end": f"{self.fraction_low:.3f}", "high end": f"{self.fraction_high:.3f}"}
+        return {"layer": self.label, "gate": gate, **ends, "most": worst}
 
 
 def saturation(
@@ -74,9 +88,9 @@ def saturation(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers.
+        For a model without recurrent layers, and lengths that are none.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -84,9 +98,10 @@ def saturation(
     >>> from throughtime.stability import saturation
     >>> layer = torch.nn.RNN(1, 4)
     >>> (found,) = saturation(layer, torch.full((3, 2, 1), 1e3))
-    >>> found.share_low + found.share_high
+    >>> found.fraction_low + found.fraction_high
     1.0
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
     return Records(found for place in trace(model, x, lengths=lengths) for found in _of_place(place))
 
 
@@ -111,11 +126,11 @@ def _of_gate(place: StepTrace, gate: str, low: Tensor, high: Tensor) -> Saturati
 def _worst(saturation: Sequence[Saturation]) -> Measured | NotApplicable:
     if not saturation:
         return NotApplicable("no cell of the package that has gates or tanh units")
-    shares = [found.share_low + (0.0 if found.keeps else found.share_high) for found in saturation]
-    worst = int(np.argmax(shares))
+    fractions = [found.fraction_low + (0.0 if found.keeps else found.fraction_high) for found in saturation]
+    worst = int(np.argmax(fractions))
     found = saturation[worst]
-    sides = f"{found.share_low:.0%} at the low end, {found.share_high:.0%} at the high end"
-    return Measured(shares[worst], f"gate {found.gate} of {found.label}: {sides}")
+    sides = f"{found.fraction_low:.0%} at the low end, {found.fraction_high:.0%} at the high end"
+    return Measured(fractions[worst], f"gate {found.gate} of {found.label}: {sides}")
 
 
 SATURATED_GATES = Check(

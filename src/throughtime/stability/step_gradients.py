@@ -4,9 +4,7 @@ The gradient at the layer's outputs themselves, which no path through time has p
 steps, those of all times and series side by side. Weights of every layer of the stack act at the lag of their step.
 """
 
-import copy
-import inspect
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,8 +13,11 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.nn import RecurrentLayer, convert, run_layers
-from throughtime.stability.calls import check_number
+from throughtime.nn import RecurrentLayer, run_layers, trace_layers
+from throughtime.stability.calls import Lengths, RecurrentCall, run_model, tensors_in
+from throughtime.stability.input_forms import data_of
+from throughtime.stability.losses import loss_of
+from throughtime.stability.model_copies import copy_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -89,54 +90,40 @@ class StepGradients:
 
 
 def step_gradients(
-    model: nn.Module, x: Any, loss: Callable[[Any], Float[Tensor, ""]], lengths: Tensor | None
+    model: nn.Module, x: Any, loss: Callable[[Any], Float[Tensor, ""]], lengths: Lengths
 ) -> StepGradients:
     """Run a copy of the model forward and backward, and note what reached its one recurrent layer.
 
     Raises
     ------
     ParameterError
-        For a model without exactly one call of one recurrent layer, for one that runs in both directions, has noise or
-        is handed packed series; for a loss that is no number or does not depend on the layer.
+        For a model without exactly one call of one recurrent layer, for one that runs in both directions or has noise;
+        for a loss that is no number or does not depend on the layer.
     DataError
-        For a gradient with NaN or infinity.
+        For what the model does not take, and for a gradient with NaN or infinity.
     """
-    if not isinstance(model, nn.Module):
-        raise ParameterError(
-            f"model needs a torch.nn.Module, got a {type(model).__name__}; of an estimator its module_"
-        )
-    copied = convert(copy.deepcopy(model))
-    layers = [part for part in copied.modules() if isinstance(part, RecurrentLayer)]
-    if len(layers) != 1:
-        raise ParameterError(f"model needs one recurrent layer, of any depth, got {len(layers) or 'none'}")
-    (layer,) = layers
-    _check_layer(layer)
-    calls: list[tuple[Any, Any, Any]] = []
-    with torch.enable_grad(), layer.register_forward_hook(lambda _, *call: calls.append(call), with_kwargs=True):
-        inputs = x if isinstance(x, tuple) else (x,)
-        output = copied(*inputs, **({} if lengths is None else {"lengths": lengths}))
-        value = loss(output)
-    if len(calls) != 1:
-        raise ParameterError(f"model needs to call its recurrent layer once, got {len(calls)} calls")
-    check_number(value)
-    ((arguments, keywords, (y, end, *steps)),) = calls
-    given = inspect.signature(layer.forward).bind(*arguments, **keywords).arguments
-    if not isinstance(y, Tensor) or y.dim() != 3 or steps:
-        what = "return_states" if steps else "a single series" if isinstance(y, Tensor) else "a PackedSequence"
-        raise ParameterError(f"the recurrent layer needs a padded batch with lengths, got {what}")
-    ends = end if isinstance(end, tuple) else (end,)
-    weights = {name: getattr(layer, name) for name in layer.weight_names}
-    wanted = [y, *ends, *weights.values()]
-    if not value.requires_grad:
-        raise ParameterError("loss needs to depend on the recurrent layer, got a number without a gradient")
-    grads = torch.autograd.grad(value, wanted, torch.ones_like(value), allow_unused=True, materialize_grads=True)
-    at_outputs, at_ends, full = grads[0], grads[1 : 1 + len(ends)], grads[1 + len(ends) :]
+    with copy_of(model, x) as (copied, layers, given):
+        if len(layers) > 1:
+            raise ParameterError(f"model needs one recurrent layer, of any depth, got {len(layers)}")
+        (layer,) = layers.values()
+        _check_layer(layer)
+        calls: list[RecurrentCall] = []
+        output = run_model(copied, given, lengths, layers, calls.append)
+        if len(calls) > 1:
+            raise ParameterError(f"model needs to call its recurrent layer once, got {len(calls)} calls")
+        (call,) = calls
+        value = loss_of(loss, output)
+        y, *states = (data_of(call.given[0]), *(part for given in call.given[1:] for part in tensors_in(given)))
+        weights = {name: getattr(layer, name) for name in layer.weight_names}
+        wanted = [y, *states, *weights.values()]
+        grads = torch.autograd.grad(value, wanted, allow_unused=True, materialize_grads=True)
+        outer, full = grads[: 1 + len(states)], grads[1 + len(states) :]
     if not all(grad.isfinite().all() for grad in grads):
         raise DataError("the gradient needs to be finite, got NaN or infinity; gradient_flow says at which step first")
-    if not any(grad.any() for grad in grads[: 1 + len(ends)]):
+    if not any(grad.any() for grad in outer):
         raise ParameterError("loss needs to depend on the recurrent layer, got a gradient of zero at its outputs")
     with torch.no_grad():
-        return _noted(layer, given, at_outputs, at_ends, dict(zip(weights, full, strict=True)))
+        return _noted(layer, call, outer, dict(zip(weights, full, strict=True)))
 
 
 def _check_layer(layer: RecurrentLayer) -> None:
@@ -154,31 +141,30 @@ def _check_layer(layer: RecurrentLayer) -> None:
 
 
 def _noted(
-    layer: RecurrentLayer,
-    given: Mapping[str, Any],
-    at_outputs: Tensor,
-    at_ends: tuple[Tensor, ...],
-    full: Mapping[str, Tensor],
+    layer: RecurrentLayer, call: RecurrentCall, outer: Sequence[Tensor], full: Mapping[str, Tensor]
 ) -> StepGradients:
-    """Everything with time before batch."""
-    x, hx, lengths = given["input"], given.get("hx"), given.get("lengths")
-    steps: Any = layer(x, hx, lengths=lengths, return_states=True)[2]
-    states = [*steps] if isinstance(steps, tuple) else [steps]
-    if layer.batch_first:
-        x, at_outputs = x.transpose(0, 1), at_outputs.transpose(0, 1)
-        states = [state.transpose(1, 2) for state in states]
-    time, batch, _ = x.shape
-    lengths = torch.full((batch,), time) if lengths is None else torch.as_tensor(lengths)
-    lengths = lengths.to(x.device)
-    own = torch.arange(time, device=x.device)[:, None] < lengths
-    starts = [None] * len(states) if hx is None else [*hx] if isinstance(hx, tuple | list) else [hx]
-    before = [
-        torch.cat([torch.zeros_like(state[:, :1]) if first is None else first.unsqueeze(1), state[:, :-1]], 1)
-        for first, state in zip(starts, states, strict=True)
-    ]
+    """Sort the gradients at all that the layer returned to its states; time before batch."""
+    x, lengths = call.x, call.lengths
+    stacked = {name: getattr(layer, name).unsqueeze(0) for name in layer.weight_names}
+    run = trace_layers(
+        layer.spec,
+        stacked,
+        x.unsqueeze(0),
+        lengths.unsqueeze(0),
+        num_layers=layer.num_layers,
+        bidirectional=False,
+        start=[state.unsqueeze(0) for state in call.start] or None,
+        cells="c" in layer.spec.states,
+    )
+    states = [torch.stack([each[0] for each in by_layer]) for by_layer in zip(*run.steps, strict=True)]
+    starts = call.start or [torch.zeros_like(state[:, 0]) for state in states]
+    before = [torch.cat([first.unsqueeze(1), state[:, :-1]], 1) for first, state in zip(starts, states, strict=True)]
     direct = [torch.zeros_like(state) for state in states]
-    series = torch.arange(batch, device=x.device)
-    for delta, at_end in zip(direct, at_ends, strict=True):
-        delta[:, lengths - 1, series] = at_end
-    direct[0][-1] += torch.where(own.unsqueeze(-1), at_outputs, 0)
-    return StepGradients(layer, torch.where(own.unsqueeze(-1), x, 0), lengths, before, direct, full)
+    series = torch.arange(len(lengths), device=x.device)
+    at_outputs, *at_states = outer
+    for delta, at_end in zip(direct, at_states, strict=False):
+        delta[:, lengths - 1, series] = at_end.unsqueeze(1) if call.form.alone else at_end
+    for delta, at_step in zip(direct, at_states[len(states) :], strict=False):  # with return_states
+        delta += call.form.time_first(at_step)
+    direct[0][-1] += torch.where(call.running, call.form.padded(at_outputs), 0)
+    return StepGradients(layer, x, lengths, before, direct, full)

@@ -7,6 +7,7 @@ That of a product over as many steps as the lag bounds every gradient over that 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import numpy as np
 import torch
@@ -14,9 +15,9 @@ from jaxtyping import Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
-from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record, Records
+from throughtime.records import Records, Row
+from throughtime.stability.arguments import check_call, check_lag, check_record, check_whole
 from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import identity, linearize
 from throughtime.stability.traces import StepTrace, trace
@@ -26,7 +27,7 @@ _LOST = 2.0
 
 
 @dataclass(frozen=True, repr=False)
-class Jacobians(Record):
+class Jacobians(Row):
     """Of one layer and direction.
 
     Attributes
@@ -45,6 +46,8 @@ class Jacobians(Record):
         J at each step, NaN beyond a series' end. The first of a run is with regard to the initial state.
     """
 
+    title: ClassVar[str] = "d(state)/d(state before) at each step: Frobenius norms, over the steps and series"
+
     label: str
     cell: str
     states: tuple[int, ...]
@@ -52,9 +55,23 @@ class Jacobians(Record):
     lengths: Int[ndarray, "series"]
     values: Float64[ndarray, "time series state state"]
 
+    def _cells(self) -> dict[str, str]:
+        norms = np.sqrt(np.square(self.values).sum((-2, -1)))  # NaN beyond a series' end
+        step, series = np.unravel_index(int(np.nanargmax(norms)), norms.shape)
+        return {
+            "layer": self.label,
+            "cell": self.cell,
+            "states": " + ".join(map(str, self.states)),
+            "series": str(len(self.lengths)),
+            "steps": str(int(self.lengths.max())),
+            "median": f"{np.nanmedian(norms):.3g}",
+            "largest": f"{norms[step, series]:.3g}",
+            "at": f"step {step} of series {series}",
+        }
+
 
 @dataclass(frozen=True, repr=False)
-class SingularValues(Record):
+class SingularValues(Row):
     """Of the products of a layer's and direction's Jacobians over a window.
 
     Attributes
@@ -68,9 +85,20 @@ class SingularValues(Record):
         below 1e-16 of the largest are rounding.
     """
 
+    title: ClassVar[str] = "singular values of products of Jacobians: medians over the steps and series"
+
     label: str
     window: int
     values: Float64[ndarray, "time series value"]
+
+    def _cells(self) -> dict[str, str]:
+        middle = np.nanmedian(self.values, (0, 1))
+        values = {"largest": middle[0], "median": middle[len(middle) // 2], "smallest": middle[-1]}
+        return {
+            "layer": self.label,
+            "window": str(self.window),
+            **{name: f"{value:.3g}" for name, value in values.items()},
+        }
 
 
 def jacobians(
@@ -97,9 +125,9 @@ def jacobians(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers.
+        For a model without recurrent layers, and lengths that are none.
     DataError
-        For values that are not finite, the layer, series and step named.
+        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
 
     Examples
     --------
@@ -109,6 +137,7 @@ def jacobians(
     >>> found.values.shape
     (7, 5, 6, 6)
     """
+    check_call(model, x, lengths, arguments=(tuple, list))
     return Records(_jacobians(place) for place in trace(model, x, lengths=lengths))
 
 
@@ -125,11 +154,10 @@ def singular_values(found: Jacobians, window: int = 1) -> SingularValues:
     Raises
     ------
     ParameterError
-        For a window that no series is long enough for.
+        For a window that no series is long enough for, and what are no Jacobians of one layer and direction.
     """
-    longest = int(found.lengths.max())
-    if not 1 <= window <= longest:
-        raise ParameterError(f"window needs 1 to {longest} steps, those of the longest series, got {window}")
+    check_record("found", found, Jacobians, "jacobians(model, x)")
+    check_whole("window", window, 1, int(found.lengths.max()), "the steps of the longest series")
     steps = found.values[::-1] if found.reverse else found.values
     time, series, size, _ = steps.shape
     product = steps[window - 1 :]
@@ -150,6 +178,7 @@ def _jacobians(place: StepTrace) -> Jacobians:
 
 
 def _lost(spectra: Sequence[SingularValues], lag: int) -> Measured | NotApplicable:
+    check_lag(lag)
     over = [found for found in spectra if found.window == lag and np.isfinite(found.values).any()]
     if not over:
         return NotApplicable(f"it needs singular values over a window of the lag, {lag} steps")

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from throughtime.errors import DataError
 from throughtime.kernels import CellSpec, State, StepNoise
 from throughtime.nn import Run, layer_directions, trace_layers
-from throughtime.stability.calls import ModelInput, RecurrentCall, place_label, recurrent_calls
+from throughtime.stability.calls import ModelInput, RecurrentCall, recurrent_calls
 
 
 @dataclass(frozen=True, eq=False)
@@ -108,7 +108,7 @@ def trace_call(call: RecurrentCall) -> list[StepTrace]:
             start = tuple(state[place] for state in call.start)
             ending = f"_l{number}" + ("_reverse" if reverse else "")
             own = {name.removesuffix(ending): weight[0] for name, weight in weights.items() if name.endswith(ending)}
-            label = place_label(call.name, call.number, number, reverse)
+            label = call.label(number, reverse)
             found.append(_at_place(call, label, reverse, x, start, after, own))
     return found
 

@@ -5,7 +5,7 @@ gradient descent on truncated gradients still converges.
 """
 
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,8 @@ from torch import Tensor, nn
 
 from throughtime.errors import ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.records import Record
+from throughtime.records import Record, aligned
+from throughtime.stability.arguments import check_call, check_loss, check_whole
 from throughtime.stability.step_gradients import step_gradients
 
 
@@ -46,6 +47,13 @@ class TruncationBias(Record):
         pairs = zip(self.cosine, self.norm_ratio, strict=True)
         return tuple(1.0 if ratio == 0 else math.sqrt(max(0.0, 1 + ratio**2 - 2 * ratio * cos)) for cos, ratio in pairs)
 
+    def __str__(self) -> str:
+        columns = zip(self.k, self.cosine, self.norm_ratio, self.relative_bias, strict=True)
+        rows = [[str(k), *(f"{number:.3g}" for number in numbers)] for k, *numbers in columns]
+        heads = ["k", "cosine", "norm over full", "fraction cut off"]
+        title = f"gradients that reach back k steps of {self.steps}, beside the full one"
+        return "\n".join([title, *aligned([heads, *rows])])
+
 
 def truncation_bias(
     model: nn.Module,
@@ -71,8 +79,10 @@ def truncation_bias(
     ParameterError
         For a model or a loss that cannot be taken apart, and for k below 1 or beyond the longest series.
     DataError
-        For a gradient with NaN or infinity.
+        For an x that the model cannot take; for a gradient with NaN or infinity.
     """
+    check_call(model, x, lengths)
+    check_loss(loss)
     found = step_gradients(model, x, loss, lengths)
     wanted = _checked(k, found.longest)
     full = _joint(found.full)
@@ -95,10 +105,12 @@ def truncation_bias(
 def _checked(k: Sequence[int] | int | None, longest: int) -> list[int]:
     if k is None:
         return sorted({*(2**power for power in range(longest.bit_length())), longest})
-    several = list(k) if isinstance(k, Iterable) else [k]
-    if not several or not all(hasattr(steps, "__index__") and 1 <= steps <= longest for steps in several):
-        raise ParameterError(f"k needs to be from 1 to the {longest} steps of the longest series, got {k}")
-    return sorted({int(steps) for steps in several})
+    if getattr(k, "ndim", 0) == 1:  # of numpy, or of torch
+        k = k.tolist()  # type: ignore[union-attr]
+    several = [*k] if isinstance(k, list | tuple | range | set | frozenset) else [k]
+    if not several:
+        raise ParameterError("k needs at least one number of steps, got none")
+    return sorted({check_whole("k", steps, 1, longest, "the steps of the longest series") for steps in several})
 
 
 def _joint(grads: Mapping[str, Tensor]) -> Tensor:
@@ -107,6 +119,7 @@ def _joint(grads: Mapping[str, Tensor]) -> Tensor:
 
 def _bias_at(truncation_bias: TruncationBias, k2: int) -> Measured | NotApplicable:
     record = truncation_bias
+    check_whole("k2", k2, 1)
     if k2 >= record.steps:
         return NotApplicable(f"k2={k2} cuts nothing of series of {record.steps} steps")
     if k2 not in record.k:

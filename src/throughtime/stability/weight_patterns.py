@@ -9,13 +9,14 @@ https://proceedings.mlr.press/v9/glorot10a.html), and orthonormal columns leave 
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import ClassVar
 
 import torch
 from jaxtyping import Float64
 from torch import Tensor
 
 from throughtime.findings import Check, Measured
-from throughtime.records import Record
+from throughtime.records import Row
 from throughtime.stability.traces import StepTrace
 
 DOCS = "docs/guide/initialization.md"
@@ -28,7 +29,7 @@ _ROUNDING = 1e-4
 
 
 @dataclass(frozen=True, repr=False)
-class GateWeights(Record):
+class GateWeights(Row):
     """One gate's block of rows in one matrix.
 
     Attributes
@@ -52,6 +53,8 @@ class GateWeights(Record):
         ``zero``; ``xavier of the stacked gates``, ``orthogonal of the stacked gates``; else ``other``.
     """
 
+    title: ClassVar[str] = "how the weights of each gate were started"
+
     label: str
     tensor: str
     gate: str
@@ -63,6 +66,17 @@ class GateWeights(Record):
     rms_sigma: float
     radius: float
     pattern: str
+
+    def _cells(self) -> dict[str, str]:
+        numbers = {
+            "std": self.std,
+            "to Xavier": self.to_xavier,
+            "to He": self.to_he,
+            "rms sigma": self.rms_sigma,
+            "radius": self.radius,
+        }
+        where = {"layer": self.label, "weights": self.tensor, "gate": self.gate, "looks like": self.pattern}
+        return where | {name: "-" if math.isnan(number) else f"{number:.3g}" for name, number in numbers.items()}
 
 
 def gate_weights(trace: StepTrace, weight_ih: Float64[Tensor, "gate_unit channel"]) -> list[GateWeights]:

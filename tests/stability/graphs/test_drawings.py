@@ -176,5 +176,5 @@ def test_a_picture_is_written_whole_or_not_at_all(wide: ComputationGraph, tmp_pa
 
 
 def test_fewer_than_two_columns_are_refused(long: ComputationGraph) -> None:
-    with pytest.raises(ParameterError, match="columns needs at least 2, got 1"):
+    with pytest.raises(ParameterError, match="columns needs a whole number from 2 up, got 1"):
         long.to_svg(columns=1)

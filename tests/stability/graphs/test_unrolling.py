@@ -311,6 +311,58 @@ def test_what_the_model_gives_is_what_it_gives_without(layer: nn.Module, form: s
         torch.testing.assert_close(ours, own, rtol=1e-12, atol=1e-14)
 
 
+@pytest.mark.parametrize("batch_first", [False, True])
+@pytest.mark.parametrize("form", ["padded", "packed", "alone"])
+@pytest.mark.parametrize("layer", [tt.LSTM, tt.GRU])
+def test_layers_asked_for_all_states_are_drawn(layer: Callable[..., Any], form: str, batch_first: bool) -> None:
+    """The third output: what the layer gives, and the gradients that come from there."""
+    made = layer(2, 4, 2, bidirectional=True, batch_first=batch_first, dtype=torch.float64)
+    x, lengths = series(5, 3).transpose(0, 1), torch.tensor([3, 5, 1])
+    given: Any = x[:, 0] if form == "alone" else x.transpose(0, 1) if batch_first else x
+    if form == "packed":
+        given = pack_padded_sequence(x, lengths, enforce_sorted=False)
+    seen: list[Any] = []
+
+    class Asked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = made
+
+        def forward(self, x: Any) -> Any:
+            return self.rnn(x, return_states=True)[2]
+
+    def loss(states: Any) -> Tensor:
+        seen.append(states if isinstance(states, tuple) else (states,))
+        return torch.stack([state.sin().sum() for state in seen[-1]]).sum()
+
+    graph = unroll(Asked(), given, loss=loss)
+    flow = gradient_flow(Asked().eval(), given, loss)
+    for ours, own, with_deltas in zip(*seen, Asked()(given) if layer is tt.LSTM else [Asked()(given)], strict=True):
+        torch.testing.assert_close(ours, with_deltas, rtol=1e-12, atol=1e-14)
+        torch.testing.assert_close(own, with_deltas, rtol=1e-12, atol=1e-14)
+    nodes = by_name(graph)
+    for of_layer in flow.layers:
+        key = f"l{of_layer.layer}{'r' if of_layer.reverse else ''}"
+        for state, norms in (("h", of_layer.h), ("c", of_layer.c)):
+            for t in range(5 if norms is not None else 0):
+                assert close(nodes[f"{key}.{state}.{t}"].gradient, float((norms[t] ** 2).sum() ** 0.5))
+    handed_on = {edge.source: edge.gradient for edge in graph.edges if edge.target == "L"}
+    assert set(handed_on) == {node.name for node in graph.nodes if node.kind in ("h", "c")}
+    lowest = seen[0][0][0].detach().cos()  # of sin, at h of layer 0 alone: (time, series, unit)
+    lowest = lowest.unsqueeze(1) if form == "alone" else lowest.transpose(0, 1) if lowest.shape[0] != 5 else lowest
+    ends = lengths if form == "packed" else torch.full((lowest.shape[1],), 5)
+    for t in range(5):
+        assert close(handed_on[f"l0.h.{t}"], float((lowest[t] * (t < ends)[:, None]).norm()))
+
+
+def test_an_initial_state_that_asks_for_no_gradient_is_taken_as_it_is() -> None:
+    layer, x = nn.LSTM(2, 4, **SMALL), series()
+    start = torch.randn(1, 3, 4, dtype=torch.float64), torch.randn(1, 3, 4, dtype=torch.float64)
+    graph, flow = unroll(layer, (x, start), loss=last), gradient_flow(layer, (x, start), last)
+    for t in range(7):
+        assert close(by_name(graph)[f"l0.h.{t}"].gradient, float((flow.layers[0].h[t] ** 2).sum() ** 0.5))
+
+
 def test_a_model_is_afterwards_what_it_was() -> None:
     model = Tagger().train()
     model.above.eval()
@@ -341,6 +393,12 @@ class Own(nn.GRU):
         return super().forward(*args, **kwargs)
 
 
+class Estimator:
+    """As far as a function can tell."""
+
+    module_ = None
+
+
 class Unused(nn.Module):
     def __init__(self) -> None:
         super().__init__()
@@ -354,28 +412,41 @@ class Unused(nn.Module):
 @pytest.mark.parametrize(
     ("model", "x", "given", "words"),
     [
-        (nn.Linear(2, 3, dtype=torch.float64), series(), {}, "needs a model with recurrent layers"),
-        (nn.GRU(2, 4, **SMALL), series(channels=3), {}, r"x needs to be what GRU takes, got \(3, 7, 3\)"),
+        (nn.Linear(2, 3, dtype=torch.float64), series(), {}, "needs a recurrent layer .* got Linear without one"),
+        (nn.GRU(2, 4, **SMALL), series(channels=3), {}, "x needs 2 channels, the input_size of GRU, got 3"),
         (nn.GRU(2, 4, **SMALL), series(7)[:, :0], {}, "x needs"),
-        (tt.GRU(2, 4, **SMALL), series(7)[:0], {}, "at least one series of one step, got 0 series"),
-        (nn.GRU(2, 4, **SMALL), series(), {"loss": lambda _: torch.ones(())}, "needs to depend on the states"),
+        (tt.GRU(2, 4, **SMALL), series(7)[:0], {}, "at least one series of one step where GRU reads it, got 0 series"),
+        (nn.GRU(2, 4, **SMALL), series(), {"loss": lambda _: torch.ones(())}, "depend on the model's output"),
         (Unused(), series(), {"loss": lambda out: out.sum()}, "a loss that does depend on the states"),
         (Unused(), series(), {}, "a model whose output does depend on the states"),
         (nn.GRU(2, 4, **SMALL), series(), {"loss": lambda out: out[0]}, r"one number as a tensor, got .* \(3, 7, 4\)"),
-        (nn.GRU(2, 4, **SMALL), series(), {"loss": lambda _: 1.0}, "one number as a tensor, got float"),
-        (Own(2, 4, **SMALL), series(), {}, "own forward, got Own"),
-        (nn.GRU(2, 4, **SMALL), series(), {"inside": True, "step": 7}, "step needs one of 7.*got 7"),
-        (nn.GRU(2, 4, **SMALL), series(), {"inside": True, "layer": -2}, "layer needs one of 1.*got -2"),
+        (nn.GRU(2, 4, **SMALL), series(), {"loss": lambda _: 1.0}, "one number as a tensor, got a float"),
+        (Own(2, 4, **SMALL), series(), {}, "forward of its own.*, got Own"),
+        (nn.GRU(2, 4, **SMALL), series(), {"inside": True, "step": 7}, "step needs a whole number from -7 to 6.*got 7"),
+        (
+            nn.GRU(2, 4, **SMALL),
+            series(),
+            {"inside": True, "layer": -2},
+            "layer needs a whole number from -1 to 0.*got -2",
+        ),
         (tt.PeepholeLSTM(2, 4, **SMALL), series(), {"inside": True}, "inside needs a cell of gru.*peephole_lstm"),
         (nn.LSTM(2, 4, proj_size=2, **SMALL), series(), {"inside": True}, "got one with a projection"),
+        (nn.GRU(2, 4, **SMALL), series(), {"inside": True, "step": True}, "step needs a whole number .* got True"),
+        (nn.GRU(2, 4, **SMALL), series(), {"inside": True, "layer": "0"}, "layer needs a whole number .* got '0'"),
+        (nn.GRU(2, 4, **SMALL), series(), {"step": 3}, "layer and step need inside=True, got layer=-1, step=3"),
+        (nn.GRU(2, 4, **SMALL), series(), {"loss": "mse"}, "loss needs a function of the model's output, got 'mse'"),
+        (Estimator(), series(), {}, "got an Estimator; of a fitted estimator pass its module_"),
+        (nn.GRU(2, 4, **SMALL), series().numpy(), {}, "x needs tensors, got a ndarray"),
+        (Tagger(), series(channels=3), {}, r"x needs to be what Tagger takes, got \(3, 7, 3\): .* Expected 2, got 3"),
+        (nn.ModuleList([nn.GRU(2, 4), Own(2, 4)]), series(), {}, "forward of its own.*, got a Own beside those"),
     ],
 )
-def test_what_cannot_be_unrolled_is_refused(model: nn.Module, x: Tensor, given: dict[str, Any], words: str) -> None:
+def test_what_cannot_be_unrolled_is_refused(model: Any, x: Any, given: dict[str, Any], words: str) -> None:
     with pytest.raises(
         ParameterError if "x needs" not in words and "series of one" not in words else DataError, match=words
     ):
         unroll(model, x, **given)
-    assert not any(part._forward_hooks for part in model.modules())
+    assert not any(part._forward_hooks for part in getattr(model, "modules", list)())
 
 
 def test_derivatives_that_are_not_finite_are_seen() -> None:
@@ -387,3 +458,35 @@ def test_derivatives_that_are_not_finite_are_seen() -> None:
     # 1e200 is finite though its square is not
     assert [by_name(graph)[f"l0.h.{t}"].gradient for t in (3, 2, 1)] == [2, pytest.approx(2e200), math.inf]
     assert "not finite" in graph.to_svg()
+
+
+def test_nan_and_infinity_are_refused_where_a_layer_reads_them() -> None:
+    model = Tagger()
+    with torch.no_grad():
+        model.between.bias[1] = math.nan
+    x = series()
+    with pytest.raises(DataError, match="where above reads it, got NaN at step 0 of series 0"):
+        unroll(model, x)
+    x[1, 4, 0] = math.inf
+    with pytest.raises(DataError, match="where below reads it, got infinity at step 4 of series 1"):
+        unroll(model, x)
+    start = torch.zeros(1, 3, 4, dtype=torch.float64)
+    start[0, 2, 1] = math.nan
+    with pytest.raises(DataError, match="finite initial states where GRU reads them, got NaN in series 2"):
+        unroll(nn.GRU(2, 4, **SMALL), (series(), start))
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+def test_gradients_that_are_nan_are_refused_where_they_come_up_first(bidirectional: bool) -> None:
+    layer = nn.GRU(2, 4, 2, bidirectional=bidirectional, **SMALL)
+    where, step = ("layer 1 reverse", 2) if bidirectional else ("layer 1", 5)
+
+    def loss(output: Any) -> Tensor:
+        return (output[0][1, 2] * math.nan).sum() + (0 if bidirectional else output[0][1, 5] * math.nan).sum()
+
+    if bidirectional:
+        loss = lambda output: (output[0][1, 2, 4:] * math.nan).sum()  # noqa: E731
+    for inside in (False, True):
+        with pytest.raises(DataError, match=f"got NaN at GRU {where}, first at step {step} of series 1"):
+            unroll(layer, series(), loss=loss, inside=inside)
+    assert unroll(layer, series()).gradients == []

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from dataclasses import replace
 
-from throughtime.errors import ParameterError
+from throughtime.stability.arguments import check_whole
 from throughtime.stability.graphs.graph import Edge, Graph, Node
 
 
@@ -16,10 +16,9 @@ def bin_steps(graph: Graph, columns: int) -> Graph:
     Raises
     ------
     ParameterError
-        For less than two columns.
+        For less than two columns, or what is no whole number.
     """
-    if columns < 2:
-        raise ParameterError(f"columns needs at least 2, got {columns}")
+    columns = check_whole("columns", columns, 2)
     if graph.subject != "time" or graph.steps <= columns:
         return graph
     width = math.ceil(graph.steps / columns)

@@ -16,7 +16,7 @@ from throughtime.stability.graphs.depth import depth_of
 from throughtime.stability.graphs.drawing import ComputationGraph
 from throughtime.stability.graphs.graph import Edge, Node, NodeKind, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
-from throughtime.stability.graphs.tracing import Step
+from throughtime.stability.graphs.replaying import Step
 
 _SIGMA, _TIMES = "\u03c3", "\u00d7"
 

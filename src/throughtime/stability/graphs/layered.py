@@ -1,21 +1,29 @@
 """The forward and backward graph of a perceptron or an MLP: values, weights, deltas and gradients by the chain rule."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from functools import partial
 from itertools import pairwise
-from typing import NamedTuple
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.stability.calls import evaluation
+from throughtime.stability.arguments import check_call, check_loss
+from throughtime.stability.calls import detached, evaluation, run_forward
 from throughtime.stability.graphs.depth import backward_links, depth_of
 from throughtime.stability.graphs.drawing import ComputationGraph
 from throughtime.stability.graphs.graph import Edge, Node, NodeKind, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
+from throughtime.stability.losses import loss_of
 
-#: Layers that act on each number alone.
-_ACTIVATIONS = nn.ReLU | nn.LeakyReLU | nn.ELU | nn.GELU | nn.SiLU | nn.Sigmoid | nn.Tanh | nn.Softplus | nn.Identity
+#: Beside the linear one, layers that act on each number alone.
+_FOLLOWED: tuple[Any, ...] = (
+    nn.Linear, nn.ReLU, nn.LeakyReLU, nn.ELU, nn.GELU, nn.SiLU, nn.Sigmoid, nn.Tanh, nn.Softplus, nn.Identity,
+    nn.Dropout,
+)  # fmt: skip
+_RULE = "modules Linear and activations called one after the other"
 #: The lanes, from below.
 _VALUES, _WEIGHTS, _DELTAS, _GRADIENTS = 2.0, 3.0, 1.0, 0.0
 
@@ -30,8 +38,8 @@ def layer_graph(model: nn.Module, x: Tensor, *, loss: Callable[[Tensor], Tensor]
     Parameters
     ----------
     model
-        A ``Linear``, or a ``Sequential`` (of ``Sequential``) of ``Linear`` and activations; dropout is left out, the
-        graph is that of evaluation.
+        A ``Linear``, or any module whose ``forward`` calls ``Linear`` and activations, all of them modules, each on
+        what the one before gave; dropout is left out, the graph is that of evaluation.
     x
         (batch, channel).
     loss
@@ -40,9 +48,10 @@ def layer_graph(model: nn.Module, x: Tensor, *, loss: Callable[[Tensor], Tensor]
     Raises
     ------
     ParameterError
-        For a model of other layers, and a loss that is no number or does not depend on the outputs.
+        For a model of other layers, or with anything between them; for a loss that is no number or does not depend on
+        the outputs.
     DataError
-        For an x that the model does not take.
+        For an x that the model does not take or that is not finite; for gradients that are NaN without an overflow.
 
     Examples
     --------
@@ -52,15 +61,22 @@ def layer_graph(model: nn.Module, x: Tensor, *, loss: Callable[[Tensor], Tensor]
     >>> layer_graph(mlp, torch.randn(100, 3), loss=lambda output: output.square().mean()).depth
     SerialDepth(forward=2, backward=2, operations=2, subject='layers')
     """
-    layers = list(_layers_of(model))
-    if not any(isinstance(layer, nn.Linear) for layer in layers):
-        raise ParameterError(f"layer_graph needs a model with a Linear layer, got {type(model).__name__} without any")
-    first = next(layer for layer in layers if isinstance(layer, nn.Linear))
-    if x.dim() != 2 or x.shape[-1] != first.in_features or not len(x):
-        raise DataError(f"x needs to be (batch, {first.in_features}) with a row, got {tuple(x.shape)}")
-    chain = _run(model, layers, x, loss)
+    check_call(model, x)
+    if loss is not None:
+        check_loss(loss)
+    if not isinstance(x, Tensor) or x.dim() != 2 or not len(x) or not x.is_floating_point():
+        got = f"{tuple(x.shape)} of {x.dtype}" if isinstance(x, Tensor) else type(x).__name__
+        raise DataError(f"x needs to be (batch, channel) of floating numbers, with a row, got {got}")
+    if len(wrong := (~x.isfinite().all(1)).nonzero()):
+        raise DataError(f"x needs finite numbers, got one that is not in row {int(wrong[0])}")
+    chain = _follow(model, x)
+    outputs = list(chain.values.values())[-1]
+    differentiated = outputs.square().sum() if loss is None else loss_of(loss, outputs)
     values, weights = chain.values, chain.weights
-    gradients = Gradients(chain.end, [*values.values(), *weights.values()])
+    asked = [tensor for tensor in (*values.values(), *weights.values()) if tensor.requires_grad]
+    gradients = Gradients(differentiated, asked)
+    if loss is not None:
+        _check_deltas(values, gradients)
     end = "output" if loss is None else "L"
 
     columns = {name: float(column) for column, name in enumerate((*values, end))}
@@ -72,7 +88,10 @@ def layer_graph(model: nn.Module, x: Tensor, *, loss: Callable[[Tensor], Tensor]
         return Node(name, kind, label, shapes[own], None, False, None, None, gradient, columns[own], lane)
 
     def norm(name: str) -> float | None:
-        return None if loss is None else 1.0 if name == end else gradients.norm((values | weights)[name])
+        if loss is None or name == end:
+            return None if loss is None else 1.0
+        tensor = (values | weights)[name]
+        return gradients.norm(tensor) if tensor.requires_grad else None  # a frozen weight has none
 
     nodes = [node(name, "linear" if name in chain.passed else "value", name, name, _VALUES, None) for name in values]
     nodes.append(node(end, "loss", end, end, _VALUES, None))
@@ -112,53 +131,95 @@ def layer_graph(model: nn.Module, x: Tensor, *, loss: Callable[[Tensor], Tensor]
     )
 
 
-class _Chain(NamedTuple):
-    """A pass through the layers: the values and weights by name, which weights lead to a value, and the loss."""
+def _check_deltas(values: dict[str, Tensor], gradients: Gradients) -> None:
+    """Refuse NaN that no overflow explains, which is drawn as such."""
+    for name, value in reversed(values.items()):
+        gradient = gradients.of(value)
+        if gradient.isinf().any():
+            return
+        if gradient.isnan().any():
+            raise DataError(f"layer_graph needs gradients that are numbers, got NaN at {name}, first on the way back")
+
+
+@dataclass
+class _Chain:
+    """A pass through the layers: the values and weights by name, and which weights lead to a value."""
 
     values: dict[str, Tensor]
-    weights: dict[str, Tensor]
-    passed: dict[str, tuple[str, ...]]
-    end: Tensor
+    weights: dict[str, Tensor] = field(default_factory=dict)
+    passed: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def last(self) -> Tensor:
+        """What the next layer has to take."""
+        return next(reversed(self.values.values()))
+
+    def is_last(self, value: Any) -> bool:
+        """Whether a value is the last one, and nothing has changed it in place."""
+        return value is self.last and value._version == self.version
+
+    def add(self, layer: nn.Module, value: Tensor) -> None:
+        """Note what a layer gave."""
+        number = len(self.passed) + isinstance(layer, nn.Linear)
+        name = f"z{number}" if isinstance(layer, nn.Linear) else f"h{number}"
+        while name in self.values:
+            name += "'"
+        if isinstance(layer, nn.Linear):
+            own = {f"W{number}": layer.weight, f"b{number}": layer.bias}
+            own = {key: weight for key, weight in own.items() if weight is not None}
+            self.weights |= own
+            self.passed[name] = tuple(own)
+        self.values[name], self.version = value, value._version
 
 
-def _layers_of(module: nn.Module) -> Iterator[nn.Module]:
-    """Linear layers and activations, in the order of their calls."""
-    if isinstance(module, nn.Sequential):
-        for part in module:
-            yield from _layers_of(part)
-    elif isinstance(module, nn.Linear | _ACTIVATIONS):
-        yield module
-    elif not isinstance(module, nn.Dropout):
+def _follow(model: nn.Module, x: Tensor) -> _Chain:
+    """Run a model whose layers take each what the one before gave."""
+    start = detached(x).requires_grad_()
+    chain = _Chain({"x": start}, version=start._version)
+    called: set[nn.Module] = set()
+
+    def check(name: str, layer: nn.Module, given: tuple[Any, ...]) -> tuple[Tensor]:
+        what = f"{type(layer).__name__} at {name!r}" if name else type(layer).__name__
+        if not _is_followed(layer):
+            raise ParameterError(f"layer_graph needs {_RULE}, got {what}; unroll draws models with recurrent layers")
+        if len(given) != 1 or not chain.is_last(given[0]):
+            raise ParameterError(
+                f"layer_graph needs {_RULE}, got something else between {list(chain.values)[-1]} and {what}; what is "
+                "computed there as a module, such as nn.ReLU, can be followed"
+            )
+        if isinstance(layer, nn.Linear) and layer in called:
+            raise ParameterError(f"layer_graph needs {_RULE}, each called once, got {what} called again")
+        called.add(layer)
+        return (given[0].clone(),)  # an activation in place would overwrite what the layer before gave
+
+    def note(layer: nn.Module, _given: Any, output: Tensor) -> Tensor:
+        if isinstance(layer, nn.Dropout):
+            return chain.last
+        chain.add(layer, output)
+        return output
+
+    hooks: list[Any] = []
+    for name, part in model.named_modules():
+        if isinstance(part, nn.Linear) or not any(True for _ in part.children()):
+            hooks.append(part.register_forward_pre_hook(partial(check, name)))
+            hooks.append(part.register_forward_hook(note))
+    try:
+        with evaluation(model), torch.inference_mode(False), torch.enable_grad():
+            output = run_forward(model, start)
+    finally:
+        for hook in hooks:
+            hook.remove()
+    if not chain.passed:
+        raise ParameterError(f"layer_graph needs a model with a Linear layer, got {type(model).__name__} without any")
+    if not chain.is_last(output):
         raise ParameterError(
-            f"layer_graph needs a Sequential of Linear and activations, got {type(module).__name__}; unroll draws "
-            "models with recurrent layers"
+            f"layer_graph needs {_RULE}, got something else between {list(chain.values)[-1]} and what "
+            f"{type(model).__name__} gives; what is computed there as a module, such as nn.ReLU, can be followed"
         )
+    return chain
 
 
-def _run(model: nn.Module, layers: list[nn.Module], x: Tensor, loss: Callable[[Tensor], Tensor] | None) -> _Chain:
-    values: dict[str, Tensor] = {"x": x.detach().requires_grad_()}
-    weights: dict[str, Tensor] = {}
-    passed: dict[str, tuple[str, ...]] = {}
-    with evaluation(model), torch.enable_grad():
-        value = values["x"]
-        for layer in layers:
-            try:
-                value = layer(value.clone())  # an activation in place would overwrite what the layer before gave
-            except RuntimeError as error:
-                raise DataError(f"x needs to fit the model's layers, got {tuple(x.shape)}: {error}") from error
-            number = len(passed) + isinstance(layer, nn.Linear)
-            if isinstance(layer, nn.Linear):
-                name = f"z{number}"
-                own = {f"W{number}": layer.weight, f"b{number}": layer.bias}
-                weights |= {key: weight for key, weight in own.items() if weight is not None}
-                passed[name] = tuple(key for key, weight in own.items() if weight is not None)
-            else:
-                name = f"h{number}"
-                while name in values:
-                    name += "'"
-            values[name] = value
-        end = value.square().sum() if loss is None else loss(value)
-    if not isinstance(end, Tensor) or end.numel() != 1 or not end.requires_grad:
-        got = f"a tensor of shape {tuple(end.shape)}" if isinstance(end, Tensor) else type(end).__name__
-        raise ParameterError(f"loss needs to give one number, as a tensor, that depends on the outputs, got {got}")
-    return _Chain(values, weights, passed, end)
+def _is_followed(layer: nn.Module) -> bool:
+    """Whether a layer computes what its class does."""
+    return any(isinstance(layer, cls) and type(layer).forward is cls.forward for cls in _FOLLOWED)

@@ -1,31 +1,22 @@
 """``unroll``: the computation graph of a model's recurrent layers through time, with the gradients that flow in it."""
 
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable
+from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
-from throughtime.errors import ParameterError
-from throughtime.stability.graphs.depth import depth_of
+from throughtime.errors import DataError, ParameterError
+from throughtime.stability.arguments import check_call, check_loss, check_whole
+from throughtime.stability.calls import tensors_in
+from throughtime.stability.flow import first_nonfinite
 from throughtime.stability.graphs.drawing import ComputationGraph
 from throughtime.stability.graphs.gates import step_graph
-from throughtime.stability.graphs.graph import Edge, Lane, Node, SharedParameter
 from throughtime.stability.graphs.norms import Gradients
-from throughtime.stability.graphs.tracing import Call, Direction, Trace, tensors_in, trace
-
-
-class Place(NamedTuple):
-    """A layer in a direction: which call of a recurrent layer, and its number through all of them."""
-
-    call: Call
-    direction: Direction
-    layer: int
-
-    @property
-    def key(self) -> str:
-        """How the names of its nodes begin."""
-        return f"l{self.layer}{'r' if self.direction.reverse else ''}"
+from throughtime.stability.graphs.time_graph import time_graph
+from throughtime.stability.graphs.tracing import Place, Trace, trace
+from throughtime.stability.losses import loss_of
 
 
 def unroll(
@@ -63,7 +54,8 @@ def unroll(
         For a model without recurrent layers, a loss that is no number or does not depend on a state, and for a layer,
         step or cell whose inside cannot be drawn.
     DataError
-        For an x that the model does not take or that has no step.
+        For an x that the model does not take, that has no step, or that is not finite where a recurrent layer reads it;
+        for gradients that are NaN without an overflow, which is drawn.
 
     Examples
     --------
@@ -75,40 +67,30 @@ def unroll(
     (30, 58)
     >>> svg = graph.to_svg()
     """
+    check_call(model, x)
+    if loss is not None:
+        check_loss(loss)
+    if not inside and (layer, step) != (-1, -1):
+        raise ParameterError(f"layer and step need inside=True, got layer={layer!r}, step={step!r} without")
     traced = trace(model, x)
-    places = list(_places(traced.calls))
-    value = _value_of(traced.output) if loss is None else _checked(loss(traced.output))
+    places = list(traced.places())
+    value = _value_of(traced.output) if loss is None else loss_of(loss, traced.output)
     gradients = Gradients(value, _tensors(traced))
     if not any(gradients.reached(step.computed[0]) for place in places for step in place.direction.steps):
         what = "a model whose output does" if loss is None else "a loss that does"
         raise ParameterError(
             f"unroll needs {what} depend on the states of the recurrent layers, got one that depends on none of them"
         )
+    if loss is not None:
+        _check_deltas(places, gradients)
     if inside:
         return _inside(places, gradients, layer, step, known=loss is not None)
-    return _Drawing(type(model).__name__, traced, places, gradients, "output" if loss is None else "L").graph()
-
-
-def _places(calls: Sequence[Call]) -> Iterable[Place]:
-    below = 0
-    for call in calls:
-        for direction in call.directions:
-            yield Place(call, direction, below + direction.layer)
-        below += call.directions[-1].layer + 1
-
-
-def _checked(value: Any) -> Tensor:
-    if not isinstance(value, Tensor) or value.numel() != 1:
-        got = f"a tensor of shape {tuple(value.shape)}" if isinstance(value, Tensor) else type(value).__name__
-        raise ParameterError(f"loss needs to give one number as a tensor, got {got}; take its mean or sum")
-    if not value.requires_grad:
-        raise ParameterError("loss needs to depend on the states of the recurrent layers, got one that depends on none")
-    return value
+    return time_graph(type(model).__name__, traced, gradients, "output" if loss is None else "L")
 
 
 def _value_of(output: Any) -> Tensor:
     """A number that depends on all that a model gave, for which edges there are; a plain sum of softmax would not."""
-    values = [part for part in tensors_in(output) if part.requires_grad]
+    values = [part for part in tensors_in(output) if part.requires_grad and not part.is_complex()]
     if not values:
         raise ParameterError("unroll needs a model whose output depends on its states, got one that depends on none")
     return torch.stack(
@@ -118,289 +100,38 @@ def _value_of(output: Any) -> Tensor:
 
 def _tensors(traced: Trace) -> list[Tensor]:
     """All that gradients are wanted of."""
-    found: list[Tensor | None] = [output for _, _, output in traced.linears]
-    for call in traced.calls:
-        found += [call.x, call.outputs]
-        for direction in call.directions:
-            found += direction.ends
+    found: list[Tensor | None] = [linear.output for linear in traced.linears]
+    for replay in traced.replays:
+        found += [replay.call.x, replay.outputs]
+        for direction in replay.directions:
+            found += [*direction.ends, *direction.returned]
             for step in direction.steps:
                 found += [step.x, *step.before, *step.computed, step.h, step.c, step.above]
     return list({id(tensor): tensor for tensor in found if tensor is not None}.values())
 
 
+def _check_deltas(places: list[Place], gradients: Gradients) -> None:
+    """Refuse NaN that no overflow explains, which is drawn as such."""
+    for place in reversed(places):
+        steps, reverse = place.direction.steps, place.direction.reverse
+        deltas = [torch.cat([gradients.of(state)[0] for state in step.computed], -1) for step in steps]
+        norms = torch.stack(deltas).double().norm(dim=-1).cpu().numpy()
+        broken = np.isnan(norms) & ~np.isinf(norms).any(0)
+        first = first_nonfinite(np.where(broken, np.nan, 0), reverse)
+        if first is not None:
+            label = place.replay.call.label(place.direction.layer, reverse)
+            raise DataError(
+                f"unroll needs gradients that are numbers, got NaN at {label}, first at step {first[0]} of series "
+                f"{first[1]}"
+            )
+
+
 def _inside(places: list[Place], gradients: Gradients, layer: int, step: int, known: bool) -> ComputationGraph:
     forward = [place for place in places if not place.direction.reverse]
-    if not -len(forward) <= layer < len(forward):
-        raise ParameterError(f"layer needs one of {len(forward)}, counted from 0 or from the end, got {layer}")
-    place = forward[layer]
+    place = forward[check_whole("layer", layer, -len(forward), len(forward) - 1, "from the end below 0")]
     steps = place.direction.steps
-    if not -len(steps) <= step < len(steps):
-        raise ParameterError(f"step needs one of {len(steps)}, counted from 0 or from the end, got {step}")
-    own = steps[step]
+    own = steps[check_whole("step", step, -len(steps), len(steps) - 1, "from the end below 0")]
     upstream = (gradients.of(own.computed[0])[0], None if own.c is None else gradients.of(own.c))
     return step_graph(
-        place.call.spec, place.direction.weights, own, upstream, place.layer, range(len(steps))[step], known
+        place.replay.call.cell, place.direction.weights, own, upstream, place.layer, range(len(steps))[step], known
     )
-
-
-class _Drawing:
-    """The nodes and edges of a graph through time, put together lane by lane from below."""
-
-    def __init__(self, model: str, traced: Trace, places: list[Place], gradients: Gradients, end: str) -> None:
-        self.model, self.traced, self.places, self.gradients, self.end = model, traced, places, gradients, end
-        self.known = end == "L"
-        self.nodes: list[Node] = []
-        self.edges: list[Edge] = []
-        self.lanes: list[Lane] = []
-        #: of each call that feeds another the other, by how
-        self.fed: dict[int, int] = {}
-
-    def graph(self) -> ComputationGraph:
-        """The whole."""
-        calls = self.traced.calls
-        for number, call in enumerate(calls):
-            below = [
-                j for j in range(number) if _depends([call.x], [calls[j].outputs]) and len(call.x) == len(calls[j].x)
-            ]
-            self._inputs(number, below[-1] if below else None)
-            for place in self._of(call):
-                self._lanes(place)
-                self._steps(place)
-            self._starts(number)
-        self._head()
-        steps = max(len(call.x) for call in calls)
-        inputs = frozenset(node.name for node in self.nodes if node.kind == "input")
-        return ComputationGraph(
-            f"{self.model} over {steps} step{'s' if steps > 1 else ''}: {self._layers_in_words()}",
-            "time",
-            steps,
-            tuple(self.nodes),
-            tuple(self.edges),
-            tuple(self._parameters()),
-            tuple(self.lanes),
-            depth_of(self.edges, inputs, "time"),
-        )
-
-    def _of(self, call: Call) -> list[Place]:
-        return [place for place in self.places if place.call is call]
-
-    def _inputs(self, number: int, below: int | None) -> None:
-        """What a call's first layer takes, in a lane of its own, and the layers on it; from a call below or from x."""
-        call = self.traced.calls[number]
-        self.lanes.append(Lane("x" if number == 0 else f"x of {call.name}", _shape_in_words(call.x.shape[1:]), "input"))
-        sources = [] if below is None else self._top(below)
-        # a linear layer between the two is one more to wait for
-        between = 0 if below is None else sum(_depends([call.x], [output]) for _, _, output in call.linears)
-        for t in range(len(call.x)):
-            kind: Any = "value" if sources else "input"
-            self._node(f"x{number}.{t}", kind, f"x_{t}", call.x[t], None, t, (call.x, t))
-            for source in sources:
-                above = source.direction.steps[t].above
-                names = f"{source.key}.h.{t}", f"x{number}.{t}"
-                self._edge(*names, "value", above, (above, None), (), between)
-        for place in self._of(call):
-            layer = place.direction.layer
-            self._feed(place, [p for p in self._of(call) if p.direction.layer == layer - 1], f"x{number}")
-
-    def _top(self, number: int) -> list[Place]:
-        own = self._of(self.traced.calls[number])
-        self.fed[number] = 1
-        return [place for place in own if place.direction.layer == own[-1].direction.layer]
-
-    def _feed(self, place: Place, sources: list[Place], x: str) -> None:
-        """Edges into every step of a layer from the outputs below it, a part for each direction there."""
-        names = tuple(name for name in place.direction.weights if "weight_ih" in name or "bias_ih" in name)
-        for t, step in enumerate(place.direction.steps):
-            target = f"{place.key}.h.{t}"
-            begin = 0
-            for source in sources:
-                width = source.direction.steps[t].h.shape[-1]
-                part = slice(begin, begin + width)
-                begin += width
-                self._edge(f"{source.key}.h.{t}", target, "x", source.direction.steps[t].h, (step.x, part), names, 1)
-            if not sources:
-                self._edge(f"{x}.{t}", target, "x", step.x, (step.x, slice(None)), names, 1)
-
-    def _lanes(self, place: Place) -> None:
-        weights, spec = place.direction.weights, place.call.spec
-        arrow = "←" if place.direction.reverse else "→"
-        count = len(place.direction.steps)
-        hidden = [f"{name} {_shape_in_words(w.shape)}" for name, w in weights.items() if "weight" in name]
-        detail = "; ".join(hidden) + f"; the same at all {count} steps"
-        self.lanes.append(Lane(f"layer {place.layer} {arrow} h", detail, "h"))
-        if "c" in spec.states:
-            self.lanes.append(Lane(f"layer {place.layer} {arrow} c", "", "c"))
-
-    def _steps(self, place: Place) -> None:
-        steps, reverse = place.direction.steps, place.direction.reverse
-        recurrent = tuple(name for name in place.direction.weights if "weight_hh" in name or "bias_hh" in name)
-        h_lane = len(self.lanes) - (2 if steps[0].c is not None else 1)
-        for t, step in enumerate(steps):
-            h, c = f"{place.key}.h.{t}", f"{place.key}.c.{t}"
-            before = t + 1 if reverse else t - 1
-            self._node(h, "h", f"h_{t}", step.h, place, t, (step.h, None), h_lane)
-            if 0 <= before < len(steps):
-                self._edge(f"{place.key}.h.{before}", h, "h", step.h, (step.before[0], slice(None)), recurrent, 1)
-            if step.c is None:
-                continue
-            self._node(c, "c", f"c_{t}", step.c, place, t, (step.computed[1], None), h_lane + 1)
-            if 0 <= before < len(steps):
-                self._edge(f"{place.key}.c.{before}", c, "c", step.c, (step.before[1], slice(None)), (), 0)
-            through = self.gradients.difference(step.computed[1], step.c) if self.known else None
-            self.edges.append(Edge(c, h, "state", tuple(step.c.shape), (), 0, through))
-
-    def _starts(self, number: int) -> None:
-        """Initial states that come from a call before, as a decoder's from an encoder."""
-        calls = self.traced.calls
-        start = calls[number].start
-        if not start:
-            return
-        for earlier in reversed(range(number)):
-            ends = [end for direction in calls[earlier].directions for end in direction.ends]
-            if not _depends(start, [*ends, calls[earlier].outputs]):
-                continue
-            pairs = zip(self._top(earlier), self._of(calls[number]), strict=False)
-            for source, target in pairs:
-                last = 0 if source.direction.reverse else len(source.direction.steps) - 1
-                first = len(target.direction.steps) - 1 if target.direction.reverse else 0
-                step = target.direction.steps[first]
-                for state, kind, tensor in zip("hc", ("h", "c"), step.before, strict=False):
-                    ends_at = (f"{source.key}.{state}.{last}", f"{target.key}.{state}.{first}")
-                    cost = 1 if kind == "h" else 0
-                    self._edge(*ends_at, kind, tensor, (tensor, slice(None)), (), cost)
-            return
-
-    def _head(self) -> None:
-        """Linear layers after the last recurrent one, and the loss."""
-        linears = self.traced.linears
-        lane = float(len(self.lanes))
-        sources: list[str] = []
-        takers: dict[int, list[int]] = {}
-        for n, (_, _, output) in enumerate(linears):
-            before = [m for m in range(n) if _depends([output], [linears[m][2]])]
-            takers[n] = before[-1:]
-        first = [n for n in takers if not takers[n]]
-        last = [n for n in takers if not any(n in taken for taken in takers.values())]
-        heads = [f"{linears[n][0] or 'linear'}" for n in first] or [self.end]
-        columns: list[float] = []
-        for source, tensor, column in self._handed_on():
-            sources.append(source)
-            columns.append(column)
-            for head, n in zip(heads, first or [-1], strict=True):
-                names = () if n < 0 else _names_of(*linears[n][:2])
-                kind: Any = "c" if ".c." in source else "output"
-                norm = self.gradients.norm_of(tensor) if self.known else None
-                self.edges.append(Edge(source, head, kind, tuple(tensor.shape), names, 0 if n < 0 else 1, norm))
-        middle = sum(columns) / len(columns) if columns else 0.0
-        for n, (name, layer, output) in enumerate(linears):
-            for m in takers[n]:
-                ends_at = linears[m][0] or "linear", name
-                self._edge(*ends_at, "value", linears[m][2], (linears[m][2], slice(None)), _names_of(name, layer), 1)
-            self._node(name or "linear", "linear", name or "linear", output, None, None, (output, None), lane, middle)
-            lane += 1
-        for n in last:
-            output = linears[n][2]
-            self._edge(linears[n][0] or "linear", self.end, "value", output, (output, slice(None)), (), 0)
-        one = 1.0 if self.known else None
-        self.nodes.append(Node(self.end, "loss", self.end, (), None, False, None, None, one, middle, lane))
-
-    def _handed_on(self) -> Iterable[tuple[str, Tensor, float]]:
-        """States that the loss or the linear layers take, with the gradients that come from there."""
-        for number, call in enumerate(self.traced.calls):
-            if number in self.fed:
-                continue
-            own = self._of(call)
-            top = own[-1].direction.layer
-            for place in own:
-                at_end = _at_end(place, self.gradients)
-                for t, step in enumerate(place.direction.steps):
-                    parts = [at_end[0].get(t)]
-                    if place.direction.layer == top:
-                        parts.append(self.gradients.of(step.above) if self.gradients.reached(step.above) else None)
-                    for state, found in (("h", parts), ("c", [at_end[1].get(t)])):
-                        known = [part for part in found if part is not None]
-                        if known and bool((total := torch.stack(known).sum(0)).ne(0).any()):
-                            yield f"{place.key}.{state}.{t}", total, float(t)
-
-    def _node(
-        self,
-        name: str,
-        kind: Any,
-        label: str,
-        tensor: Tensor,
-        place: Place | None,
-        t: int | None,
-        wanted: tuple[Tensor, int | None],
-        lane: float | None = None,
-        column: float | None = None,
-    ) -> None:
-        norm = self.gradients.norm(*wanted) if self.known else None
-        layer, reverse = (None, False) if place is None else (place.layer, place.direction.reverse)
-        where = float(len(self.lanes) - 1 if lane is None else lane)
-        at = float(t or 0) if column is None else column
-        self.nodes.append(Node(name, kind, label, tuple(tensor.shape), layer, reverse, t, t, norm, at, where))
-
-    def _edge(
-        self,
-        source: str,
-        target: str,
-        kind: Any,
-        tensor: Tensor,
-        wanted: tuple[Tensor, slice | None],
-        parameters: tuple[str, ...],
-        cost: int,
-    ) -> None:
-        norm = self.gradients.norm(*wanted) if self.known else None
-        self.edges.append(Edge(source, target, kind, tuple(tensor.shape), parameters, cost, norm))
-
-    def _parameters(self) -> Iterable[SharedParameter]:
-        uses: dict[str, SharedParameter] = {}
-        for place in self.places:
-            for name, weight in place.direction.weights.items():
-                before = uses[name].uses if name in uses else 0
-                uses[name] = SharedParameter(name, tuple(weight.shape), before + len(place.direction.steps))
-        for name, layer, _ in self.traced.linears:
-            for key, weight in layer.named_parameters():
-                whole = f"{name}.{key}" if name else key
-                uses[whole] = SharedParameter(whole, tuple(weight.shape), 1)
-        return uses.values()
-
-    def _layers_in_words(self) -> str:
-        words = []
-        for call in self.traced.calls:
-            layers = call.directions[-1].layer + 1
-            two = " x 2 directions" if any(direction.reverse for direction in call.directions) else ""
-            units = call.directions[0].steps[0].h.shape[-1]
-            words.append(f"{layers} layer{'s' if layers > 1 else ''}{two} of {call.spec.name}, {units} units")
-        return "; ".join(words)
-
-
-def _at_end(place: Place, gradients: Gradients) -> tuple[dict[int, Tensor], dict[int, Tensor]]:
-    """What comes back to each state at the end of the run, by the step where a series has its end."""
-    found: list[dict[int, Tensor]] = []
-    lengths = place.call.lengths
-    for end in place.direction.ends:
-        by_step: dict[int, Tensor] = {}
-        if gradients.reached(end):
-            whole = gradients.of(end)
-            for t in {0} if place.direction.reverse else sorted(set((lengths - 1).tolist())):
-                here = torch.ones_like(lengths) if place.direction.reverse else lengths == t + 1
-                by_step[t] = torch.where(here.bool()[:, None], whole, 0)
-        found.append(by_step)
-    return (found[0], found[1]) if len(found) > 1 else (found[0], {})
-
-
-def _depends(targets: Sequence[Tensor], sources: Sequence[Tensor]) -> bool:
-    asked = [target for target in targets if target.requires_grad]
-    if not asked:
-        return False
-    whole = torch.stack([target.sum() for target in asked]).sum()
-    return any(g is not None for g in torch.autograd.grad(whole, list(sources), retain_graph=True, allow_unused=True))
-
-
-def _names_of(name: str, layer: nn.Module) -> tuple[str, ...]:
-    return tuple(f"{name}.{key}" if name else key for key, _ in layer.named_parameters())
-
-
-def _shape_in_words(shape: Iterable[int]) -> str:
-    return " x ".join(str(size) for size in shape)
