@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime import storage
+from throughtime.cli.config import read_config
 from throughtime.cli.lag_plot import letters_of, plot_lines
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given, read_config
+from throughtime.cli.options import OWN_DEFAULTS, Task, given
 from throughtime.cli.predict import read_alike, with_names
 from throughtime.cli.screen import console, print_description
 from throughtime.data import Dataset, describe, read
@@ -86,7 +87,7 @@ def _of_source(
     source: str, data: Mapping[str, Any], flags: Mapping[str, Any], task: Task | None, config: Path | None
 ) -> tuple[SequenceEstimator, Dataset]:
     tables = {"model": {}, "data": {}} if config is None else read_config(config)
-    columns = tables["data"] | {name: value for name, value in data.items() if value is not None}
+    columns = tables["data"] | dict(data)
     parameters = OWN_DEFAULTS | tables["model"] | given(flags)
     check_device(parameters.get("device", "cpu"))
     for name in ("test", "split"):

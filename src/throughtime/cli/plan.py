@@ -8,8 +8,9 @@ from typing import Any
 from rich.markup import escape
 
 from throughtime import storage, study
+from throughtime.cli.config import read_config
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given, read_config
+from throughtime.cli.options import OWN_DEFAULTS, Task, given
 from throughtime.cli.screen import console, print_description, print_leakage
 from throughtime.cli.sources import read_like
 from throughtime.data import describe, read
