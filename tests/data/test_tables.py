@@ -8,7 +8,7 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from throughtime.cli.app import _words
+from throughtime.cli.columns import split_words
 from throughtime.data import Sequences, as_targets, from_table, read
 from throughtime.errors import DataError, DataWarning, ParameterError
 
@@ -280,7 +280,7 @@ def test_the_cure_named_for_columns_of_text_is_a_cure():
     python, shell = re.search(r"; channels=(.*) \(--channels (.*)\) goes on without", str(caught.value)).groups()
     data = from_table(table, target="label", **NAMED, channels=ast.literal_eval(python))
     assert data.X.channel_names == ("flow", "heat", "a, b")
-    assert _words(*shlex.split(shell)) == list(data.X.channel_names)
+    assert split_words(*shlex.split(shell)) == list(data.X.channel_names)
 
 
 def test_names_that_end_in_nul_stay_apart():

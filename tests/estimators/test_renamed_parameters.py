@@ -14,7 +14,8 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer
 
 from throughtime import SequenceClassifier, SequenceRegressor, leakage_report, storage
-from throughtime.cli.options import given, read_config
+from throughtime.cli.config import read_config
+from throughtime.cli.options import given
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators import FACTS, WEIGHTS
 

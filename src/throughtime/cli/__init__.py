@@ -1,4 +1,4 @@
-"""The command line: ``throughtime fit``, ``predict``, ``data``, ``demo``.
+"""The command line: ``throughtime fit``, ``search``, ``compare``, ``predict``, ``flow``, ``data``, ``demo``.
 
 What a command needs is imported when it runs: ``--help`` answers without torch.
 """

@@ -1,21 +1,15 @@
 """The commands and what they take."""
 
-import csv
-import errno
-import os
-import sys
-import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from functools import wraps
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, TextIO, cast
+from typing import Annotated, Any, Literal
 
 import typer
 
+from throughtime.cli.columns import Columns, of_data, with_column_flags
+from throughtime.cli.exit_codes import report_errors, run_to_exit
 from throughtime.cli.options import Task, with_model_flags
-from throughtime.errors import DataWarning, ThroughtimeError
-from throughtime.terminal import Lenient
+from throughtime.cli.printed_warnings import print_warnings
 
 app = typer.Typer(
     name="throughtime",
@@ -35,108 +29,14 @@ Source = Annotated[
 ]
 
 
-def _of_data(flag: str, text: str, metavar: str = "COLUMN") -> Any:
-    return typer.Option(flag, metavar=metavar, help=text, show_default=False, rich_help_panel="Data")
-
-
-IdColumn = Annotated[str | None, _of_data("--id", "column that tells series apart")]
-TimeColumn = Annotated[str | None, _of_data("--time", "column that orders the steps")]
-TargetColumn = Annotated[str | None, _of_data("--target", "column to predict")]
-GroupColumn = Annotated[str | None, _of_data("--group", "column of groups that folds keep whole")]
-StaticColumns = Annotated[str | None, _of_data("--static", "columns that hold for a whole series", "A,B,...")]
-ChannelColumns = Annotated[
-    str | None,
-    _of_data(
-        "--channels", "input columns [default: all that are left; for a forecast also the target's past]", "A,B,..."
-    ),
-]
-TargetKind = Annotated[
-    Literal["auto", "series", "step"] | None,
-    _of_data("--target-kind", "one target per series or one per step: auto, series, step [default: auto]", "WORD"),
-]
-Decimal = Annotated[
-    Literal[".", ","] | None,
-    _of_data(
-        "--decimal", "decimal sign of CSV files; with a comma, semicolons or tabs part columns [default: .]", "SIGN"
-    ),
-]
-Untargeted = Annotated[
-    Literal["drop", "error"] | None,
-    _of_data("--targets", "series without a target: drop leaves them out, error refuses them [default: drop]", "WORD"),
-]
-
-
-#: Exit codes of BSD's sysexits.h and of a program that SIGPIPE ended.
-_NOT_PRINTED, _READER_LEFT = 74, 141
-
-
 def main() -> None:
-    """Run the command line; errors of ours are one message and exit code 2.
-
-    Printing never ends a command.  If it did its work and standard output was lost, the exit code is 141 when whoever
-    read it has left, as in ``| head``, and else 74.
-    """
-    for descriptor in range(3):  # or the next file that is opened becomes one of them, and is printed into
-        try:
-            os.fstat(descriptor)
-        except OSError:
-            os.open(os.devnull, os.O_RDWR)
-    out, err = Lenient(sys.stdout), Lenient(sys.stderr)
-    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
-    code: Any = 0
-    try:
-        app()
-    except SystemExit as end:
-        code = end.code
-    out.flush()
-    if out.failure is not None and not code:
-        code = _READER_LEFT if out.failure.errno == errno.EPIPE else _NOT_PRINTED
-        if code == _NOT_PRINTED:
-            print(f"error: all was done, but not all printed: {out.failure.strerror}", file=sys.stderr)
-    sys.exit(code)
+    """Run the command line; errors of ours are one message and exit code 2."""
+    run_to_exit(app)
 
 
-def report_errors(command: Callable[..., None]) -> Callable[..., None]:
-    """Turn the errors we raise into a message and an exit code."""
-
-    @wraps(command)
-    def run(*args: Any, **kwargs: Any) -> None:
-        try:
-            with _printed_warnings():
-                command(*args, **kwargs)
-        except ThroughtimeError as error:
-            print(f"error: {error}", file=sys.stderr)
-            raise typer.Exit(2) from None
-        except (MemoryError, RuntimeError) as error:
-            message = str(error)
-            if isinstance(error, RuntimeError) and "allocate memory" not in message and "out of memory" not in message:
-                raise
-            print("error: there is not enough memory for this; fewer or smaller networks need less", file=sys.stderr)
-            raise typer.Exit(2) from None
-        except KeyboardInterrupt:
-            print("stopped; no file was left half-written", file=sys.stderr)
-            raise typer.Exit(130) from None
-
-    return run
-
-
-@contextmanager
-def _printed_warnings() -> Iterator[None]:
-    """Print what is said of the data as a line among the others, every time."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("always", DataWarning)
-        show = warnings.showwarning
-
-        def print_or_show(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
-            if not issubclass(category, DataWarning):
-                show(message, category, *where, **more)
-                return
-            from throughtime.cli.screen import print_note
-
-            print_note(str(message))
-
-        warnings.showwarning = print_or_show
-        yield
+def _command(name: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """A command of this name, whose errors and warnings are printed as its own words."""
+    return lambda function: app.command(name)(report_errors(print_warnings(function)))
 
 
 def _of_validation(flag: str, text: str, metavar: str) -> Any:
@@ -159,7 +59,7 @@ Folds = Annotated[
 ]
 TaskName = Annotated[
     Task | None,
-    _of_data("--task", "what the target is, where its type does not tell: classification, regression", "WORD"),
+    of_data("--task", "what the target is, where its type does not tell: classification, regression", "WORD"),
 ]
 Config = Annotated[
     Path | None,
@@ -171,6 +71,9 @@ Out = Annotated[
 ]
 
 
+@_command("fit")
+@with_model_flags
+@with_column_flags
 def _fit(
     source: Source,
     test: TestSource = None,
@@ -187,15 +90,8 @@ def _fit(
         int | None, _of_validation("--seeds", "networks per fold, from as many seeds [default: 1]", "INTEGER")
     ] = None,
     task: TaskName = None,
-    id: IdColumn = None,  # noqa: A002
-    time: TimeColumn = None,
-    target: TargetColumn = None,
-    group: GroupColumn = None,
-    static: StaticColumns = None,
-    channels: ChannelColumns = None,
-    target_kind: TargetKind = None,
-    decimal: Decimal = None,
-    targets: Untargeted = None,
+    *,
+    columns: Columns,
     config: Config = None,
     out: Out = None,
     **given: Any,
@@ -203,20 +99,18 @@ def _fit(
     """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
     from throughtime.cli.fit import fit
 
-    data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
-    data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
-    data |= {"decimal": decimal, "targets": targets}
+    data = columns.typed() | {"test": test, "split": split}
     validation = {"cv": cv, "scoring": scoring or None, "season": season, "seeds": seeds}
     fit(source, data, validation, given, task=task, config=config, out=out)
-
-
-app.command("fit")(report_errors(with_model_flags(_fit)))
 
 
 def _of_search(flag: str, text: str, metavar: str) -> Any:
     return typer.Option(flag, metavar=metavar, help=text, show_default=False, rich_help_panel="Search")
 
 
+@_command("search")
+@with_model_flags
+@with_column_flags
 def _search(
     source: Source,
     grid: Annotated[
@@ -254,15 +148,8 @@ def _search(
         ),
     ] = None,
     task: TaskName = None,
-    id: IdColumn = None,  # noqa: A002
-    time: TimeColumn = None,
-    target: TargetColumn = None,
-    group: GroupColumn = None,
-    static: StaticColumns = None,
-    channels: ChannelColumns = None,
-    target_kind: TargetKind = None,
-    decimal: Decimal = None,
-    targets: Untargeted = None,
+    *,
+    columns: Columns,
     config: Config = None,
     out: Out = None,
     **given: Any,
@@ -270,9 +157,7 @@ def _search(
     """Try every setting of a grid on all folds in lockstep, rank them, and write the run of the chosen one."""
     from throughtime.cli.search import search
 
-    data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
-    data |= {"static": _words(static), "channels": _words(channels), "test": test, "split": split}
-    data |= {"decimal": decimal, "targets": targets}
+    data = columns.typed() | {"test": test, "split": split}
     search(
         source,
         grid,
@@ -288,11 +173,7 @@ def _search(
     )
 
 
-app.command("search")(report_errors(with_model_flags(_search)))
-
-
-@app.command("compare")
-@report_errors
+@_command("compare")
 def _compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
     second: Annotated[Path, typer.Argument(metavar="RUN", help="another, of the same series, folds and scores")],
@@ -308,8 +189,7 @@ def _compare(
     compare(first, second)
 
 
-@app.command("predict")
-@report_errors
+@_command("predict")
 def _predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit wrote")],
     source: Source,
@@ -325,6 +205,9 @@ def _predict(
     predict(run, source, output, decimal)
 
 
+@_command("flow")
+@with_model_flags
+@with_column_flags
 def _flow(
     what: Annotated[
         str,
@@ -340,15 +223,8 @@ def _flow(
         int | None, typer.Option("--lag", metavar="STEPS", help="steps back that the task needs", show_default=False)
     ] = None,
     task: TaskName = None,
-    id: IdColumn = None,  # noqa: A002
-    time: TimeColumn = None,
-    target: TargetColumn = None,
-    group: GroupColumn = None,
-    static: StaticColumns = None,
-    channels: ChannelColumns = None,
-    target_kind: TargetKind = None,
-    decimal: Decimal = None,
-    targets: Untargeted = None,
+    *,
+    columns: Columns,
     config: Config = None,
     out: Annotated[
         Path | None,
@@ -359,29 +235,17 @@ def _flow(
     """Measure how far back gradients reach, in a run's network or in one at initialization: table, curve, pictures."""
     from throughtime.cli.flow import flow
 
-    data: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
-    data |= {"static": _words(static), "channels": _words(channels), "decimal": decimal, "targets": targets}
-    flow(what, source, data, given, lag=lag, task=task, config=config, out=out)
+    flow(what, source, columns.typed(), given, lag=lag, task=task, config=config, out=out)
 
 
-app.command("flow")(report_errors(with_model_flags(_flow)))
-
-
-@app.command("data")
-@report_errors
+@_command("data")
+@with_column_flags
 def _data(
     source: Annotated[
         str | None, typer.Argument(metavar="SOURCE", help="what to describe; nothing lists the built-in data sets")
     ] = None,
-    id: IdColumn = None,  # noqa: A002
-    time: TimeColumn = None,
-    target: TargetColumn = None,
-    group: GroupColumn = None,
-    static: StaticColumns = None,
-    channels: ChannelColumns = None,
-    target_kind: TargetKind = None,
-    decimal: Decimal = None,
-    targets: Untargeted = None,
+    *,
+    columns: Columns,
 ) -> None:
     """List the built-in data sets, or describe a source."""
     from throughtime.cli.data import describe_source, list_built_in
@@ -389,13 +253,10 @@ def _data(
     if source is None:
         list_built_in()
         return
-    columns: dict[str, Any] = {"id": id, "time": time, "target": target, "group": group, "target_kind": target_kind}
-    columns |= {"decimal": decimal, "targets": targets}
-    describe_source(source, columns | {"static": _words(static), "channels": _words(channels)})
+    describe_source(source, columns.typed())
 
 
-@app.command("demo")
-@report_errors
+@_command("demo")
 def _demo(
     out: Annotated[
         Path | None,
@@ -406,10 +267,3 @@ def _demo(
     from throughtime.cli.demo import demo
 
     demo(out)
-
-
-def _words(text: str | None) -> list[str] | None:
-    """Names between commas; in double quotes one may hold a comma itself."""
-    if text is None:
-        return None
-    return [word.strip() for line in csv.reader([text], skipinitialspace=True) for word in line if word.strip()]

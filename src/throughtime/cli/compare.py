@@ -11,11 +11,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime.cli.options import OWN_DEFAULTS
-from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number
+from throughtime.cli.runs import open_run
+from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number, print_text
 from throughtime.errors import StorageError
 from throughtime.generalization import Comparison, paired_comparison
 from throughtime.parameters import SCHEMAS, declared
-from throughtime.study import Fold, Run
+from throughtime.study import Fold
 
 #: Neither what was learned nor how it was scored depends on these.
 _NO_MATTER = ("verbose",)
@@ -100,7 +101,7 @@ def command_of(settings: Mapping[str, Any], **otherwise: Any) -> str:
 
 
 def _scored(directory: Path) -> Scored:
-    run = Run.open(directory)
+    run = open_run(directory)
     if "folds.json" not in run.names:
         raise StorageError(
             f"{directory} needs the scores of folds to be compared, got a network without any; this makes a run that "
@@ -167,7 +168,7 @@ def _print_runs(one: Scored, other: Scored) -> None:
         table.add_row(place, _plain(scored.run), scored.name)
     console().print(table)
     n = len(_rows(one))
-    console().print(f"{len(one.folds)} folds of {n} series of {_plain(one.settings['source'])}\n", soft_wrap=True)
+    print_text(f"{len(one.folds)} folds of {n} series of {_plain(one.settings['source'])}\n")
 
 
 def _print_difference(metric: str, comparison: Comparison) -> None:
@@ -189,7 +190,7 @@ def _print_difference(metric: str, comparison: Comparison) -> None:
 def _print_method(comparisons: Mapping[str, Comparison], one: Scored) -> None:
     method = next(iter(comparisons.values())).difference.method
     if method.startswith("no interval"):
-        console().print(f"{method}.\n", style="dim", soft_wrap=True)
+        print_text(f"{method}.\n", "dim")
         return
     units = "series" if all(fold.n_test == len(fold.test) for fold in one.folds) else "groups"
     line = f"in brackets: {method}; p: of the same test, two-sided. It takes the folds' differences for about normal, "

@@ -1,5 +1,6 @@
 """``throughtime data``: what is built in, and what a source holds."""
 
+from collections.abc import Mapping
 from importlib.util import find_spec
 from typing import Any
 
@@ -26,15 +27,9 @@ def list_built_in() -> None:
     console().print('\nA name alone is all of it, "name:train" and "name:test" its parts.', style="dim")
 
 
-def describe_source(source: str, columns: dict[str, Any]) -> None:
+def describe_source(source: str, columns: Mapping[str, Any]) -> None:
     """Print what a source holds."""
-    named = given(columns)
-    data = read(source, **named, require_target="target" in named)
+    data = read(source, **columns, require_target="target" in columns)
     if data.y is None and data.target is not None:  # of an archive: some series have a target, which is shown
-        data = read(source, **named)
+        data = read(source, **columns)
     print_description(describe(data))
-
-
-def given(columns: dict[str, Any]) -> dict[str, Any]:
-    """The columns that were named."""
-    return {name: value for name, value in columns.items() if value is not None}

@@ -11,7 +11,7 @@ from rich.markup import escape
 from throughtime import study
 from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, print_folds, print_meaning, print_scores
+from throughtime.cli.screen import console, print_folds, print_meaning, print_scores, print_text
 from throughtime.data import Dataset
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.generalization import observed_targets
@@ -61,7 +61,7 @@ def print_study(finished: study.Study) -> None:
         for fold, member in enumerate(folds):
             if isinstance(member, Exception):
                 which = f"fold {fold + 1}" + (f", seed {seed + 1}" if len(assessment.folds) > 1 else "")
-                console().print(f"[red]{which} failed: {escape(str(member))}[/red]", soft_wrap=True)
+                print_text(f"{which} failed: {escape(str(member))}", "red")
     print_meaning(models, finished.metrics.intervals[network.name])
     print_reach(finished.estimator)
     if {"AUROC", "AUPRC"} & set(metrics):
@@ -73,7 +73,7 @@ def print_reach(model: SequenceEstimator) -> None:
     records = getattr(model, "flow_", ())
     if records:
         reach = study.reach_in_words(records[-1].gradient_horizon, int(records[-1].lags[-1]))
-        console().print(f"Gradient of the last state: {reach}; throughtime flow says more.", soft_wrap=True)
+        print_text(f"Gradient of the last state: {reach}; throughtime flow says more.")
 
 
 def print_written(out: Path) -> None:
@@ -97,4 +97,4 @@ def _print_prevalence(train: Dataset, test: Dataset | None) -> None:
     line = f"Positive is {escape(str(positive))}: {np.mean(truth == positive):.3f} of the training targets"
     if test is not None:
         line += f", {np.mean(observed_targets(test.y) == positive):.3f} of the test's"
-    console().print(f"{line} (the prevalence, which is the AUPRC of a guess).", soft_wrap=True)
+    print_text(f"{line} (the prevalence, which is the AUPRC of a guess).")

@@ -1,11 +1,9 @@
-"""Flags made from declarations: every parameter of the estimators is one, and a config file may hold the same."""
+"""Flags made from declarations: every parameter of the estimators is one."""
 
 import difflib
-import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import Signature
-from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
@@ -46,9 +44,17 @@ def with_model_flags(command: Callable[..., None]) -> Callable[..., None]:
         for parameter in model_parameters().values()
         for name, annotation in _flags(parameter)
     ]
-    arguments = [argument.replace(kind=Argument.KEYWORD_ONLY) for argument in typed] + flags
-    command.__signature__ = Signature(arguments)  # type: ignore[attr-defined]
-    command.__annotations__ = {argument.name: argument.annotation for argument in arguments}
+    return set_arguments(command, typed + flags)
+
+
+def set_arguments(command: Callable[..., None], arguments: Iterable[Argument]) -> Callable[..., None]:
+    """Let a command show these arguments, all by name, to whoever asks for its signature, as typer does."""
+    by_name = [
+        argument if argument.kind is Argument.VAR_KEYWORD else argument.replace(kind=Argument.KEYWORD_ONLY)
+        for argument in arguments
+    ]
+    command.__signature__ = Signature(by_name)  # type: ignore[attr-defined]
+    command.__annotations__ = {argument.name: argument.annotation for argument in by_name}
     return command
 
 
@@ -99,77 +105,6 @@ def parse_value(parameter: Parameter, text: Any) -> Any:
     return value
 
 
-def read_config(path: Path) -> dict[str, dict[str, Any]]:
-    """The tables of a config file: ``[model]``, ``[data]``, ``[validation]``.
-
-    Raises
-    ------
-    ParameterError
-        When there is no such file, it is not TOML, or holds a table or a name that is not known.
-    """
-    from pydantic import BaseModel, ConfigDict, ValidationError
-
-    class Data(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
-        id: str | None = None
-        time: str | None = None
-        target: str | None = None
-        group: str | None = None
-        static: list[str] | None = None
-        channels: list[str] | None = None
-        target_kind: Literal["auto", "series", "step"] | None = None
-        decimal: Literal[".", ","] | None = None
-        targets: Literal["drop", "error"] | None = None
-        test: str | None = None
-        split: float | None = None
-
-    class Validation(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
-        cv: str | int | None = None
-        season: int | None = None
-        scoring: list[str] | None = None
-        seeds: int | None = None
-
-    class Config(BaseModel):
-        model_config = ConfigDict(extra="forbid", strict=True)
-        model: dict[str, Any] = {}
-        data: Data = Data()
-        validation: Validation = Validation()
-
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"--config needs a file that can be read, got {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ParameterError(f"--config needs TOML, got {path}: {error}") from error
-    try:
-        config = Config.model_validate(tables)
-    except ValidationError as error:
-        first = error.errors()[0]
-        *within, name = map(str, first["loc"])
-        where = ".".join([*within, name])
-        if first["type"] != "extra_forbidden":
-            raise ParameterError(f"{path}: {where}: {first['msg'].lower()}, got {first['input']!r:.60}") from error
-        model = {"data": Data, "validation": Validation}[within[0]] if within else Config
-        what = "is not known" if within else "is not a table of a config"
-        raise ParameterError(f"{path}: {where} {what}{_hint(name, model.__annotations__)}") from error
-    parameters = {}
-    known = model_parameters()
-    for name, value in renamed(config.model, warn_at=2).items():
-        if name not in known:
-            raise ParameterError(f"{path}: model.{name} is not a parameter{_hint(name, known)}")
-        try:
-            # TOML has no null: none is a word there too
-            parameters[name] = parse_value(known[name], value)
-        except ParameterError as error:
-            raise ParameterError(f"{path}: {error}") from error
-    return {
-        "model": parameters,
-        "data": config.data.model_dump(exclude_none=True),
-        "validation": config.validation.model_dump(exclude_none=True),
-    }
-
-
 def given(flags: Mapping[str, Any]) -> dict[str, Any]:
     """The parameters that were typed, as values."""
     known = model_parameters()
@@ -203,6 +138,7 @@ def _class_weights(text: str) -> dict[str, float]:
     return weights
 
 
-def _hint(word: str, known: Iterable[str]) -> str:
+def hint_at(word: str, known: Iterable[str]) -> str:
+    """Which name was perhaps meant, for the end of a message."""
     close = difflib.get_close_matches(word, list(known), 1)
     return f"; did you mean {close[0]}?" if close else f"; there are {', '.join(known)}"

@@ -8,9 +8,10 @@ from typing import Any
 from rich.markup import escape
 
 from throughtime import storage, study
+from throughtime.cli.config import read_config
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given, read_config
-from throughtime.cli.screen import console, print_description, print_leakage
+from throughtime.cli.options import OWN_DEFAULTS, Task, given
+from throughtime.cli.screen import console, print_description, print_leakage, print_text
 from throughtime.cli.sources import read_like
 from throughtime.data import describe, read
 from throughtime.errors import ParameterError
@@ -79,7 +80,7 @@ def _print_plan(plan: study.Plan) -> None:
     if model.horizon:
         known = f"; known till then: {', '.join(map(str, model.known))}" if model.known else ""
         steps = f"{model.horizon} step{'s' if model.horizon > 1 else ''}"
-        console().print(escape(f"forecast {steps} ahead{known}") + "\n", soft_wrap=True)
+        print_text(escape(f"forecast {steps} ahead{known}") + "\n")
     print_leakage(plan.findings)
 
 

@@ -9,12 +9,13 @@ from numpy import ndarray
 from sklearn.base import is_classifier
 
 from throughtime import storage
+from throughtime.cli.runs import open_run
 from throughtime.cli.screen import console, print_note
 from throughtime.data import Dataset, Decimal, Sequences, read, reads_columns
 from throughtime.errors import ParameterError
 from throughtime.estimators import NAMES, SequenceEstimator, predict_members
 from throughtime.generalization import predictions_of
-from throughtime.study import Run, match_names, prediction_table, refuse_uneven, table_bytes
+from throughtime.study import match_names, prediction_table, refuse_uneven, table_bytes
 
 
 def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None) -> None:
@@ -29,7 +30,7 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     if kind not in ("csv", "parquet"):
         raise ParameterError(f"--output needs a name that ends in .csv or .parquet, got {output}")
     storage.claim_file(output)
-    opened = Run.open(run)
+    opened = open_run(run)
     model, settings = opened.estimator, opened.config
     data = with_names(read_alike(source, settings, model.layout, decimal), model, settings)
     if model.horizon_:

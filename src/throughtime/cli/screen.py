@@ -23,9 +23,14 @@ def console() -> Console:
     return Console(highlight=False, width=None if sys.stdout.isatty() else 100, soft_wrap=False)
 
 
+def print_text(text: str, style: str | None = None) -> None:
+    """A sentence or more: broken between words on a terminal, in one line where a program reads it."""
+    console().print(text, style=style, soft_wrap=not console().is_terminal)
+
+
 def print_note(text: str) -> None:
-    """A line on data that are used, but perhaps not as was meant."""
-    console().print(f"[yellow]{_plain(text)}[/yellow]", soft_wrap=True)
+    """What a person may want to know, and need not act on."""
+    print_text(_plain(text), "yellow")
 
 
 def print_description(data: Description, set_aside: str | None = None) -> None:
@@ -69,15 +74,15 @@ def print_leakage(findings: Sequence[Finding]) -> None:
         line = f"{finding.detail} ({finding.code}); {finding.remedy}."
         if finding.severity == "error":
             line = f"leakage, the scores will be too good: {line}"
-            console().print(_plain(line), style="yellow", soft_wrap=True)
+            print_text(_plain(line), "yellow")
         else:
-            console().print(_plain(f"leakage perhaps: {line}"), soft_wrap=True)
+            print_text(_plain(f"leakage perhaps: {line}"))
     skipped = [
         f"{finding.title} ({finding.code})" for finding in findings if finding.detail.startswith("not looked for")
     ]
     if skipped:
         line = f"leakage not looked for in data of this size: {', '.join(skipped)}; throughtime.leakage_report does."
-        console().print(line, style="dim", soft_wrap=True)
+        print_text(line, "dim")
     if leaks or skipped:
         console().print()
 
@@ -142,10 +147,9 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
             score = f"[bold]{number(mean)}[/bold]"
         else:
             score = f"[bold]{number(mean)}[/bold] ({number(interval.low)} to {number(interval.high)})"
-        console().print(
+        print_text(
             f"{metric} on unseen series: {score}; on its training series {number(training)}, "
-            f"a gap of {number(training - mean)}.",
-            soft_wrap=True,
+            f"a gap of {number(training - mean)}."
         )
     methods = {metric: interval.method for metric, interval in intervals.items()}
     if len(set(methods.values())) == 1:
@@ -153,7 +157,7 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
     for metric, method in methods.items():
         line = "" if method.startswith("no interval") else "in brackets: "
         pooled = "; the folds pooled instead" if math.isnan(intervals[metric or next(iter(intervals))].mean) else ""
-        console().print(f"{metric and metric + ', '}{line}{_plain(method)}{pooled}.", style="dim", soft_wrap=True)
+        print_text(f"{metric and metric + ', '}{line}{_plain(method)}{pooled}.", "dim")
     _print_rival(models, next(iter(intervals)))
 
 
@@ -166,10 +170,9 @@ def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
     rival, network = validation_score(best, metric), validation_score(net, metric)
     if rival >= network:
         does = "does better" if number(rival) != number(network) else "does as well"
-        console().print(
-            f"[yellow]The {_plain(best.name)} baseline {does} ({metric} {number(rival)}): "
-            "prefer it, or say what the net adds.[/yellow]",
-            soft_wrap=True,
+        print_text(
+            f"The {_plain(best.name)} baseline {does} ({metric} {number(rival)}): prefer it, or say what the net adds.",
+            "yellow",
         )
 
 

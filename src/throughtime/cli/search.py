@@ -13,7 +13,7 @@ from throughtime.cli.fit import print_study, print_written, train
 from throughtime.cli.grid import Grid, fitting, read_grid
 from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, number
+from throughtime.cli.screen import console, number, print_text
 from throughtime.errors import ParameterError
 from throughtime.study import Plan, Ranking, Refit, value_in_words, varied
 
@@ -88,7 +88,7 @@ def _search(plan: Plan, grid: Grid, refit: Refit, budget: float) -> Ranking:
     except ParameterError as error:
         raise ParameterError(f"{grid.path}: {error}") from error
     for reason in ranking.failures:
-        console().print(f"[red]some networks failed: {escape(reason)}[/red]", soft_wrap=True)
+        print_text(f"some networks failed: {escape(reason)}", "red")
     console().print(f"done in {ranking.seconds:.0f} s\n")
     return ranking
 
@@ -131,7 +131,7 @@ def _print_ranking(plan: Plan, ranking: Ranking, refit: Refit) -> None:
         console().print(f"and {len(order) - len(shown)} more in search.csv", style="dim")
     constant = {name: value for name, value in ranking.settings[0].items() if name not in names}
     if constant:
-        console().print(f"all with {escape(_in_words(constant))}", style="dim", soft_wrap=True)
+        print_text(f"all with {escape(_in_words(constant))}", "dim")
     line = f"{metric}: mean over {len(plan.splits)} folds; SE: its standard error, "
     line += "and the interval, " if wide else ""
     line += "corrected for training sets that overlap (Nadeau & Bengio 2003); fit s: a network's part of the time, in "
