@@ -12,7 +12,7 @@ from throughtime import storage
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor
-from throughtime.estimators.persistence import FACTS, WEIGHTS
+from throughtime.estimators.files import FACTS, WEIGHTS
 
 SMALL = {"hidden_size": 5, "random_state": 3, "max_epochs": 3}
 NAMES = np.array(["ebb", "flow", "slack tide"])

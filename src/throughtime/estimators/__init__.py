@@ -7,6 +7,7 @@ from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import execute, intercept
 from throughtime.estimators.classifier import SequenceClassifier
 from throughtime.estimators.devices import check_device
+from throughtime.estimators.files import FACTS, WEIGHTS
 from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known_channels
 from throughtime.estimators.initialization import at_initialization
 from throughtime.estimators.loading import from_plain, load_estimator
@@ -14,7 +15,7 @@ from throughtime.estimators.members import fit_members, fit_requests, predict_me
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.estimators.module_calls import ModuleCall, gradient_flow_of, lag_curve_of, module_call
 from throughtime.estimators.names import NAMES
-from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
+from throughtime.estimators.persistence import to_plain
 from throughtime.estimators.problem import sequences_like
 from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
