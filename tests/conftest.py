@@ -14,7 +14,7 @@ PACKAGES = (
     "nn",
     "training",
     "data.moments",
-    *(f"estimators.{part}" for part in ("features", "targets", "inits", "preparation", "members")),
+    *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
 )
 
 # Before anything of the package is imported: the hook rewrites modules as they load.

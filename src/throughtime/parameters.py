@@ -57,6 +57,27 @@ class Cell(Protocol):
         """From one step's states to the next one's."""
 
 
+@runtime_checkable
+class InitScheme(Protocol):
+    """How weights start, in parts: a ``throughtime.nn.Scheme``, whose package loads torch."""
+
+    @property
+    def recurrent(self) -> str:
+        """How the recurrent weights start."""
+
+    @property
+    def biases(self) -> str:
+        """How biases start."""
+
+    @property
+    def lag(self) -> float | None:
+        """Steps that chrono's memories go up to."""
+
+
+#: What a user makes that follows one of these protocols.
+OBJECTS = {Cell: "CellSpec", InitScheme: "Scheme"}
+
+
 @dataclass(frozen=True)
 class Option:
     """One parameter's default, help and bounds; ``above`` is exclusive, the other bounds are not."""
@@ -132,7 +153,7 @@ class NetworkParameters(TypedDict, total=False):
                "training size; with adamw, torch's decoupled value as it is", at_least=0),
     ]  # fmt: skip
     init: Annotated[
-        InitName,
+        InitName | InitScheme,
         Option("torch", "how the weights start, gate by gate: he is for relu, identity and critical for an rnn; chrono "
                "is orthogonal with memories of up to init_lag steps, for a gru or lstm; torch and keras are theirs"),
     ]  # fmt: skip
@@ -381,7 +402,7 @@ def check_values(schema: type, values: Mapping[str, Any]) -> None:
 def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     kind, option = parameter.type, parameter.option
     if parameter.choices:
-        instead = " or a CellSpec" if parameter.objects and not isinstance(value, str) else ""
+        instead = f" or a {OBJECTS[parameter.objects]}" if parameter.objects and not isinstance(value, str) else ""
         allowed = isinstance(value, str) and value in parameter.choices
         return None if allowed else f"one of {', '.join(parameter.choices)}{instead}"
     if kind is bool:

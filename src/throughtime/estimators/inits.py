@@ -2,35 +2,57 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import Any, cast
-
-from jaxtyping import Int
-from numpy import ndarray
+from typing import Any
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.nn import Architecture, Init, Net, misplaced_init, scheme_of
+from throughtime.nn import Architecture, Net, Scheme, misplaced_init, scheme_of
 
 
-def init_of(p: Mapping[str, Any], net: Net) -> Init:
-    """How the weights start; a name where nothing was asked beside it."""
-    if not isinstance(net, Architecture):
-        return cast(Init, p["init"])
+def scheme_for(p: Mapping[str, Any], net: Net, longest: int, longest_trained: int) -> Scheme:
+    """The scheme that the parameters ask for, chrono's with a lag; a module of the user's own has no use for it.
+
+    Parameters
+    ----------
+    longest
+        Steps of the longest of a member's own series, as the network reads it: no lag is longer.
+    longest_trained
+        The same without its inner validation series: chrono's lag where none is given.
+
+    Raises
+    ------
+    ParameterError
+        For parameters that contradict each other or ask for what the cell does not have.
+    DataError
+        For a lag that no series has.
+    """
+    init, lag, forget_bias = p["init"], p["init_lag"], p["forget_bias"]
+    for name, value, part in (("init_lag", lag, "lag"), ("forget_bias", forget_bias, "forget_bias")):
+        if isinstance(init, Scheme) and value is not None:
+            raise ParameterError(
+                f"{name} needs an init that is a name, got {name}={value!r} beside a Scheme: set {part} in the Scheme"
+            )
     try:
-        scheme = scheme_of(p["init"])
-        if p["forget_bias"] is not None:
-            scheme = replace(scheme, forget_bias=float(p["forget_bias"]))
+        scheme = scheme_of(init)
+        if forget_bias is not None:
+            scheme = replace(scheme, forget_bias=float(forget_bias))
     except ValueError as error:
-        raise ParameterError(f"{error}, with init={p['init']!r}") from error
-    if rule := misplaced_init(scheme, net.spec):
-        raise ParameterError(f"{rule}, got cell={p['cell']!r} with init={p['init']!r}")
-    return cast(Init, p["init"]) if p["forget_bias"] is None else scheme
-
-
-def init_lag_of(p: Mapping[str, Any], lengths: Int[ndarray, "series"]) -> float | None:
-    """Steps that chrono has memories for: as given, or those of the longest of a member's own series."""
-    if p["init"] != "chrono":
-        return None
-    lag = int(lengths.max()) if p["init_lag"] is None else int(p["init_lag"])
-    if lag < 2:
-        raise DataError(f"init='chrono' needs a training series of at least 2 steps, got {lag}; init_lag gives a lag")
-    return lag
+        raise ParameterError(f"{error}, with init={init!r}") from error
+    if lag is not None and scheme.biases != "chrono":
+        raise ParameterError(
+            f"init_lag needs init='chrono', which alone has a use for it, got init_lag={lag!r} with init={init!r}"
+        )
+    if isinstance(net, Architecture) and (rule := misplaced_init(scheme, net.spec)):
+        raise ParameterError(f"{rule}, got cell={p['cell']!r} with init={init!r}")
+    if scheme.biases != "chrono":
+        return scheme
+    lag = scheme.lag if lag is None else lag
+    steps = longest_trained if lag is None else longest
+    if steps < 2:
+        raise DataError(f"chrono needs a training series of at least 2 steps, got {steps}")
+    if lag is not None and lag > steps:
+        name = "init_lag" if isinstance(init, str) else "lag of the Scheme"
+        raise DataError(
+            f"{name} needs to be at most the {steps} steps of the longest training series, got {lag!r}: no gradient "
+            "comes from further back; none takes their number"
+        )
+    return replace(scheme, lag=longest_trained if lag is None else float(lag))

@@ -14,7 +14,7 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.devices import check_device
 from throughtime.estimators.features import numpy_dtype, refuse_beyond, scaling
 from throughtime.estimators.forecast import ForecastKey
-from throughtime.estimators.inits import init_lag_of, init_of
+from throughtime.estimators.inits import scheme_for
 from throughtime.estimators.inner_split import inner_split
 from throughtime.estimators.interface import parameters_of
 from throughtime.estimators.networks import network_of, noise_of
@@ -102,10 +102,10 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
 
     net = network_of(p, features.n_inputs, coding.n_outputs, targets.by_step)
     batch_size = int(p["batch_size"])
-    k1, k2 = truncation_steps(p, int(pool.X.lengths[places[train]].max()), targets.by_step)
+    longest = int(pool.X.lengths[places[train]].max())
+    k1, k2 = truncation_steps(p, longest, targets.by_step)
     recipe = Recipe(
         loss=estimator.task.loss,
-        init=init_of(p, net),
         optimizer=p["optimizer"],
         lr_schedule=p["lr_schedule"],
         batch_size=batch_size,
@@ -137,7 +137,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         eval=None if evaluated is None else sample_of(evaluated),
         noise=noise_of(p, net),
         perturbations=tuple(request.perturbations),
-        init_lag=init_lag_of(p, pool.X.lengths[places[train]]),
+        init=scheme_for(p, net, int(pool.X.lengths[places[indices]].max()), longest),
     )
     learned = {
         "random_state_": int(seed),

@@ -10,10 +10,10 @@ Critical: Schoenholz et al. (2017), see ``mean_field``.
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from numbers import Real
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from throughtime.kernels import CELLS, CellSpec
 from throughtime.nn.mean_field import Activation
@@ -39,10 +39,13 @@ ACTIVATIONS: dict[str, Activation] = {"rnn_tanh": "tanh", "rnn_relu": "relu", "l
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int larger than any float
+        return False
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scheme:
     """How the weights of recurrent layers start.
 
@@ -110,9 +113,18 @@ class Scheme:
                 f"forget_bias needs biases other than chrono's, which draw it for each unit, got {self.forget_bias!r}"
             )
         if self.lag is not None and self.biases != "chrono":
-            raise ValueError(f"lag needs biases='chrono', which alone has a use for it, got biases={self.biases!r}")
-        if self.lag is not None:
-            check_lag(self.lag)
+            raise ValueError(
+                f"lag needs biases='chrono', which alone has a use for it, got {self.lag!r} with biases={self.biases!r}"
+            )
+        if self.lag is not None and not (_is_number(self.lag) and self.lag >= 2):
+            raise ValueError(f"lag needs a finite number of steps of at least 2, got {self.lag!r}")
+        if not isinstance(self.per_gate, bool):
+            raise ValueError(f"per_gate needs True or False, got {self.per_gate!r}")
+
+    def __repr__(self) -> str:
+        """What is not at its default, as an estimator shows its parameters."""
+        own = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
+        return f"Scheme({', '.join(f'{name}={value!r}' for name, value, default in own if value != default)})"
 
 
 #: The schemes that have names.
@@ -170,9 +182,3 @@ def misplaced_init(scheme: Scheme, cell: CellSpec, *, biased: bool = True) -> st
     if scheme.recurrent == "critical" and not (cell.name in ACTIVATIONS and CELLS[cell.name] == cell):
         return f"critical needs a cell of one activation, without gates ({', '.join(ACTIVATIONS)})"
     return None
-
-
-def check_lag(lag: Any) -> None:
-    """Refuse a lag that chrono has no memories for."""
-    if not (_is_number(lag) and lag >= 2):
-        raise ValueError(f"lag needs a finite number of steps of at least 2, got {lag!r}")
