@@ -10,6 +10,7 @@ from throughtime.estimators.devices import check_device
 from throughtime.estimators.files import FACTS, WEIGHTS
 from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known_channels
 from throughtime.estimators.initialization import at_initialization
+from throughtime.estimators.inits import init_from_plain
 from throughtime.estimators.loading import from_plain, load_estimator
 from throughtime.estimators.members import fit_members, fit_requests, predict_members, predict_requests
 from throughtime.estimators.memory import DEFAULT_BUDGET
@@ -45,6 +46,7 @@ __all__ = [
     "forecast_inputs",
     "from_plain",
     "gradient_flow_of",
+    "init_from_plain",
     "intercept",
     "known_channels",
     "lag_curve_of",

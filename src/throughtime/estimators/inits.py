@@ -1,7 +1,7 @@
-"""How the weights of an estimator's network start, as its parameters ask for it."""
+"""How the weights of an estimator's network start, as its parameters or a file say it."""
 
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import fields, replace
 from typing import Any
 
 from throughtime.errors import DataError, ParameterError
@@ -56,3 +56,22 @@ def scheme_for(p: Mapping[str, Any], net: Net, longest: int, longest_trained: in
             "comes from further back; none takes their number"
         )
     return replace(scheme, lag=longest_trained if lag is None else float(lag))
+
+
+def init_from_plain(value: Any) -> Any:
+    """An ``init`` as JSON holds it, which has a Scheme as the mapping of its fields, as it was given.
+
+    Raises
+    ------
+    ParameterError
+        For a mapping of which no Scheme is made.
+    """
+    if not isinstance(value, Mapping):
+        return value
+    names = [field.name for field in fields(Scheme)]
+    if value.keys() != set(names):
+        raise ParameterError(f"init needs a Scheme's {', '.join(names)}, got {', '.join(map(repr, value)) or 'none'}")
+    try:
+        return Scheme(**value)
+    except ValueError as error:
+        raise ParameterError(f"init needs to be a Scheme, but {error}") from error

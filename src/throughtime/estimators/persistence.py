@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 
 from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
+from throughtime.estimators.inits import init_from_plain
 from throughtime.estimators.interface import FittedEstimator, parameters_of
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.targets import LARGEST
@@ -195,6 +196,7 @@ def restore(
             parameters["cell"] = shapes["cell"] = cell
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
+        parameters["init"] = init_from_plain(parameters["init"])
         check_values(cls.schema, parameters)
         if parameters.keys() != declared(cls.schema).keys():
             raise ValueError("its parameters are not those of this version")
