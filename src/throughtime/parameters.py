@@ -406,7 +406,7 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
         allowed = isinstance(value, str) and value in parameter.choices
         return None if allowed else f"one of {', '.join(parameter.choices)}{instead}"
     if kind is bool:
-        return None if isinstance(value, bool) or type(value).__name__ == "bool_" else "true or false"
+        return None if _is_bool(value) else "true or false"
     if kind is str:
         return None if isinstance(value, str) else "a word"
     if kind in (int, float):
@@ -427,8 +427,14 @@ def _broken_number(kind: type, option: Option, value: Any) -> str | None:
     return None if _within(kind, option, value) else _rule_of(kind, option)
 
 
+def _is_bool(value: Any) -> bool:
+    """Also NumPy's, whose name depends on its version."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+
+
 def _within(kind: type, option: Option, value: Any) -> bool:
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+    # NumPy makes a number of an array with one item, and of a bool
+    if _is_bool(value) or isinstance(value, str) or getattr(value, "ndim", 0) or not hasattr(value, "__float__"):
         return False
     try:
         number = float(value)

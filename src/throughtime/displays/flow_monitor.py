@@ -6,6 +6,7 @@ from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
 from sklearn.utils.validation import check_is_fitted
 
@@ -114,6 +115,7 @@ class FlowMonitorDisplay:
             line = np.where(np.isfinite(horizons), horizons, np.nan)
             self.ax_.plot(steps, line, color=HORIZON, lw=1.6, marker="o", ms=3, label="1 % left")
             self.ax_.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, frameon=False, handlelength=1.4)
+        self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set_title(f"{self.records[0].layers[self.layer]}", fontsize=10, loc="left")
         self.ax_.set(xlabel="training step", ylabel="lag (steps back from the series' end)")
         return self

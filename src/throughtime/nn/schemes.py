@@ -8,14 +8,13 @@ https://arxiv.org/abs/1312.6120. Identity: Le, Jaitly & Hinton (2015), https://a
 Critical: Schoenholz et al. (2017), see ``mean_field``.
 """
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
-from numbers import Real
 from types import MappingProxyType
 from typing import Literal, get_args
 
 from throughtime.kernels import CELLS, CellSpec
+from throughtime.nn.arguments import is_number
 from throughtime.nn.mean_field import Activation
 from throughtime.parameters import InitName
 
@@ -36,13 +35,6 @@ Biases = Literal["torch", "zero", "unit_forget", "chrono"]
 
 #: Cells of which ``mean_field`` holds: one activation, and no gates.
 ACTIVATIONS: dict[str, Activation] = {"rnn_tanh": "tanh", "rnn_relu": "relu", "linear": "linear"}
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-    except OverflowError:  # an int larger than any float
-        return False
 
 
 @dataclass(frozen=True, repr=False)
@@ -104,9 +96,9 @@ class Scheme:
             allowed = [word for word in get_args(words) if (name, word) != ("input", "critical")]
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} needs one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        if not (_is_number(self.gain) and self.gain > 0):
+        if not (is_number(self.gain) and self.gain > 0):
             raise ValueError(f"gain needs a finite number above 0, got {self.gain!r}")
-        if self.forget_bias is not None and not _is_number(self.forget_bias):
+        if self.forget_bias is not None and not is_number(self.forget_bias):
             raise ValueError(f"forget_bias needs a finite number or None, got {self.forget_bias!r}")
         if self.forget_bias is not None and self.biases == "chrono":
             raise ValueError(
@@ -116,7 +108,7 @@ class Scheme:
             raise ValueError(
                 f"lag needs biases='chrono', which alone has a use for it, got {self.lag!r} with biases={self.biases!r}"
             )
-        if self.lag is not None and not (_is_number(self.lag) and self.lag >= 2):
+        if self.lag is not None and not (is_number(self.lag) and self.lag >= 2):
             raise ValueError(f"lag needs a finite number of steps of at least 2, got {self.lag!r}")
         if not isinstance(self.per_gate, bool):
             raise ValueError(f"per_gate needs True or False, got {self.per_gate!r}")
