@@ -159,7 +159,7 @@ class NetworkParameters(TypedDict, total=False):
     ]  # fmt: skip
     init_lag: Annotated[
         int | None,
-        Option(None, "steps that init=chrono has memories for; none: those of the longest series trained on",
+        Option(None, "steps that init=chrono has memories for, at most those of the longest series trained on; none: these",
                at_least=2, at_most=1_000_000_000),
     ]  # fmt: skip
     forget_bias: Annotated[
@@ -434,7 +434,7 @@ def _is_bool(value: Any) -> bool:
 
 def _within(kind: type, option: Option, value: Any) -> bool:
     # NumPy makes a number of an array with one item, and of a bool
-    if _is_bool(value) or isinstance(value, str) or getattr(value, "ndim", 0) or not hasattr(value, "__float__"):
+    if _is_bool(value) or isinstance(value, str) or bool(getattr(value, "ndim", 0)) or not hasattr(value, "__float__"):
         return False
     try:
         number = float(value)

@@ -1,7 +1,6 @@
 """How far gradients reach back while a network trains: a heat map of training step by lag, and their horizon."""
 
 from collections.abc import Sequence
-from numbers import Integral
 from typing import Any, Self
 
 import numpy as np
@@ -53,11 +52,11 @@ class FlowMonitorDisplay:
                 "probes, monitor='flow-every-step' steps too"
             )
         names = self.records[0].layers
-        if not isinstance(layer, Integral) or not -len(names) <= layer < len(names):
+        if layer not in range(-len(names), len(names)):
             raise ParameterError(
                 f"layer needs one of the {len(names)} of the records, {', '.join(names)}, got {layer!r}"
             )
-        self.layer, self.kind = layer, kind
+        self.layer, self.kind = int(layer), kind
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, layer: int = 0, kind: Kind = "probe", ax: Axes | None = None) -> Self:

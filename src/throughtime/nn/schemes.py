@@ -158,7 +158,13 @@ def recommended_init(lag: float | None = None) -> Scheme:
     Returns
     -------
     Weights orthogonal per gate; with a lag chrono biases, which need a cell with gates; without one an LSTM's forget
-    biases sum to 1.
+    biases sum to 1. A GRU's z, which writes what it does not keep, then stays at zero: a ``forget_bias`` sets it.
+
+    Examples
+    --------
+    >>> from throughtime import SequenceClassifier
+    >>> SequenceClassifier(cell="lstm", init=recommended_init(lag=100))
+    SequenceClassifier(cell='lstm', init=Scheme(biases='chrono', lag=100))
     """
     return Scheme(biases="unit_forget") if lag is None else Scheme(biases="chrono", lag=lag)
 
