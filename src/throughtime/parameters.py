@@ -159,7 +159,8 @@ class NetworkParameters(TypedDict, total=False):
     ]  # fmt: skip
     init_lag: Annotated[
         int | None,
-        Option(None, "steps that init=chrono has memories for, at most those of the longest series trained on; none: these",
+        Option(None, "steps that init=chrono has memories for, at most those of the longest series trained on, as "
+               "with none",
                at_least=2, at_most=1_000_000_000),
     ]  # fmt: skip
     forget_bias: Annotated[
