@@ -81,7 +81,16 @@ def just_outside(parameter: Parameter) -> list[object]:
     return values
 
 
-NEITHER_WORD_NOR_NUMBER = [object(), [1], (), b"rnn", 1 + 2j, np.array([1.0, 2.0]), np.array(["rnn", "gru"])]
+NEITHER_WORD_NOR_NUMBER = [
+    object(),
+    [1],
+    (),
+    b"rnn",
+    1 + 2j,
+    np.array([1.0, 2.0]),
+    np.array(["rnn", "gru"]),
+    np.array([5]),
+]
 
 
 @each_parameter
@@ -90,7 +99,7 @@ def test_a_value_outside_the_rule_is_refused_in_words_that_name_parameter_and_va
     if not parameter.optional:
         wrong.append(None)
     if parameter.type in (int, float):
-        wrong += [*just_outside(parameter), math.nan, math.inf, -math.inf, True, "1", 10**400]
+        wrong += [*just_outside(parameter), math.nan, math.inf, -math.inf, True, np.True_, "1", 10**400]
         wrong += [0.5, 2.0] if parameter.type is int else []
     elif parameter.name != "device":
         wrong += ["", "no such word", 1]
@@ -117,6 +126,8 @@ def test_what_is_just_inside_a_bound_is_taken(parameter: Parameter):
         check_value(parameter, math.nextafter(option.below, -math.inf))
     for word in parameter.choices:
         check_value(parameter, word)
+    if parameter.type is bool:
+        check_value(parameter, np.bool_(True))
 
 
 @given(

@@ -57,6 +57,27 @@ class Cell(Protocol):
         """From one step's states to the next one's."""
 
 
+@runtime_checkable
+class InitScheme(Protocol):
+    """How weights start, in parts: a ``throughtime.nn.Scheme``, whose package loads torch."""
+
+    @property
+    def recurrent(self) -> str:
+        """How the recurrent weights start."""
+
+    @property
+    def biases(self) -> str:
+        """How biases start."""
+
+    @property
+    def lag(self) -> float | None:
+        """Steps that chrono's memories go up to."""
+
+
+#: What a user makes that follows one of these protocols.
+OBJECTS = {Cell: "CellSpec", InitScheme: "Scheme"}
+
+
 @dataclass(frozen=True)
 class Option:
     """One parameter's default, help and bounds; ``above`` is exclusive, the other bounds are not."""
@@ -132,13 +153,14 @@ class NetworkParameters(TypedDict, total=False):
                "training size; with adamw, torch's decoupled value as it is", at_least=0),
     ]  # fmt: skip
     init: Annotated[
-        InitName,
+        InitName | InitScheme,
         Option("torch", "how the weights start, gate by gate: he is for relu, identity and critical for an rnn; chrono "
                "is orthogonal with memories of up to init_lag steps, for a gru or lstm; torch and keras are theirs"),
     ]  # fmt: skip
     init_lag: Annotated[
         int | None,
-        Option(None, "steps that init=chrono has memories for; none: those of the longest series trained on",
+        Option(None, "steps that init=chrono has memories for, at most those of the longest series trained on, as "
+               "with none",
                at_least=2, at_most=1_000_000_000),
     ]  # fmt: skip
     forget_bias: Annotated[
@@ -381,11 +403,11 @@ def check_values(schema: type, values: Mapping[str, Any]) -> None:
 def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     kind, option = parameter.type, parameter.option
     if parameter.choices:
-        instead = " or a CellSpec" if parameter.objects and not isinstance(value, str) else ""
+        instead = f" or a {OBJECTS[parameter.objects]}" if parameter.objects and not isinstance(value, str) else ""
         allowed = isinstance(value, str) and value in parameter.choices
         return None if allowed else f"one of {', '.join(parameter.choices)}{instead}"
     if kind is bool:
-        return None if isinstance(value, bool) or type(value).__name__ == "bool_" else "true or false"
+        return None if _is_bool(value) else "true or false"
     if kind is str:
         return None if isinstance(value, str) else "a word"
     if kind in (int, float):
@@ -406,8 +428,14 @@ def _broken_number(kind: type, option: Option, value: Any) -> str | None:
     return None if _within(kind, option, value) else _rule_of(kind, option)
 
 
+def _is_bool(value: Any) -> bool:
+    """Also NumPy's, whose name depends on its version."""
+    return isinstance(value, bool) or type(value).__name__ in ("bool", "bool_")
+
+
 def _within(kind: type, option: Option, value: Any) -> bool:
-    if isinstance(value, bool | str) or not hasattr(value, "__float__"):
+    # NumPy makes a number of an array with one item, and of a bool
+    if _is_bool(value) or isinstance(value, str) or bool(getattr(value, "ndim", 0)) or not hasattr(value, "__float__"):
         return False
     try:
         number = float(value)

@@ -17,7 +17,7 @@ STILL = ["--hidden-size", "4", "--max-epochs", "1", "--lr", "1e-100", "--cv", "2
 @pytest.mark.parametrize(
     ("flags", "options"),
     [
-        (["--init", "chrono", "--init-lag", "100"], {"init": "chrono", "init_lag": 100}),
+        (["--init", "chrono", "--init-lag", "20"], {"init": "chrono", "init_lag": 20}),
         (["--init", "orthogonal", "--forget-bias", "-1.5"], {"init": "orthogonal", "forget_bias": -1.5}),
     ],
     ids=["chrono", "forget bias"],

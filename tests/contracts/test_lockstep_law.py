@@ -17,6 +17,7 @@ from sklearn.base import clone
 from throughtime.data import Sequences
 from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members, predict_members
 from throughtime.kernels import native_available
+from throughtime.nn import Scheme
 
 # Checking shapes triples the time, and the packages' own tests do it.
 pytestmark = pytest.mark.usefixtures("types_unchecked")
@@ -123,8 +124,11 @@ def draw(number: int) -> Case:
         elif not by_step:
             own["class_weight"] = one(rng, None, "balanced", {"a": 2.0, "b": 0.25})
         own |= noise_rates(of_noise, shared["cell"]) if noisy else {}
-        own |= {"init_lag": one(of_start, None, 2, 30)} if chrono else {}
-        members.append((SequenceRegressor if regression else SequenceClassifier)(**shared, **own))
+        if chrono:
+            own |= {"init_lag": one(of_start, None, 2, max(2, int(lengths.max()) // 2))}
+        else:
+            own |= {"init": one(of_start, shared["init"], Scheme("xavier_normal", gain=1.2))}
+        members.append((SequenceRegressor if regression else SequenceClassifier)(**shared | own))
         order = rng.permutation(n)
         size = int(rng.integers(max(6, n // 4), n))
         train.append(order[:size])

@@ -3,7 +3,12 @@
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from sklearn.dummy import DummyClassifier
+from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import FunctionTransformer
 
+from throughtime import LockstepSearchCV, SequenceClassifier
 from throughtime.displays import FlowMonitorDisplay
 from throughtime.errors import ParameterError
 from throughtime.stability import FlowRecord
@@ -55,3 +60,42 @@ def test_records_without_what_is_asked_for_are_refused():
         FlowMonitorDisplay([], kind="step")
     with pytest.raises(ParameterError, match="layer needs one of the 2 of the records, layer 0, layer 1, got 2"):
         FlowMonitorDisplay(records(), layer=2)
+    with pytest.raises(ParameterError, match="layer needs one of the 2 of the records, layer 0, layer 1, got '0'"):
+        FlowMonitorDisplay(records(), layer="0")
+
+
+X, Y = np.random.default_rng(0).normal(size=(24, 9, 2)).astype("float32"), np.arange(24) % 2
+
+
+def net(**settings):
+    own = {"hidden_size": 4, "max_epochs": 6, "random_state": 0, "init": "orthogonal", "monitor": "flow-every-step"}
+    return SequenceClassifier(**own | settings)
+
+
+@pytest.mark.filterwarnings("ignore::throughtime.errors.FlowWarning")
+def test_an_estimator_brings_its_records_also_from_within_a_pipeline_or_search():
+    fitted = net(num_layers=2).fit(X, Y)
+    ax = plt.subplots()[1]
+    shown = FlowMonitorDisplay.from_estimator(fitted, layer=1, kind="step", ax=ax)
+    assert shown.ax_ is ax
+    assert shown.records == FlowMonitorDisplay(fitted.flow_, kind="step").records
+    assert (ax.get_title("left"), shown.kind) == ("layer 1", "step")
+    plain = FlowMonitorDisplay.from_estimator(fitted)
+    assert (plain.kind, plain.layer, len(plain.records)) == ("probe", 0, 6)
+    for holder in (
+        make_pipeline(FunctionTransformer(), net()).fit(X, Y),
+        LockstepSearchCV(net(), {"lr": [0.01]}, cv=2).fit(X, Y),
+    ):
+        assert len(FlowMonitorDisplay.from_estimator(holder).records) == 6
+
+
+def test_an_estimator_without_records_is_refused_with_what_to_set():
+    with pytest.raises(ParameterError, match=r"from_estimator needs an estimator fitted with monitor='flow' or 'flow-"):
+        FlowMonitorDisplay.from_estimator(net(monitor=None).fit(X, Y))
+    with pytest.raises(NotFittedError):
+        FlowMonitorDisplay.from_estimator(net())
+    for other in (DummyClassifier().fit(X, Y), LockstepSearchCV(net(), {"lr": [0.01]}), records(), None):
+        with pytest.raises(
+            ParameterError, match=f"needs a fitted SequenceClassifier or .*, got a {type(other).__name__}"
+        ):
+            FlowMonitorDisplay.from_estimator(other)

@@ -12,7 +12,7 @@ from throughtime import storage
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members
-from throughtime.estimators.persistence import FACTS, WEIGHTS
+from throughtime.estimators.files import FACTS, WEIGHTS
 
 SMALL = {"hidden_size": 5, "max_epochs": 2, "batch_size": 4, "random_state": 0}
 LENGTHS = (150, 3, 70, 9, 65, 64, 1, 128, 40)

@@ -12,7 +12,7 @@ from sklearn.base import clone
 
 from throughtime import storage
 from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members, predict_members
-from throughtime.estimators.persistence import FACTS, WEIGHTS
+from throughtime.estimators.files import FACTS, WEIGHTS
 from throughtime.kernels import CELLS
 from throughtime.nn import Architecture
 from throughtime.parameters import CellName

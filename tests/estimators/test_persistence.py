@@ -1,6 +1,8 @@
 """What is saved is loaded the same, or refused."""
 
 import json
+from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +13,10 @@ from estimator_data import N, classes, ragged, series, steps, values
 from throughtime import storage
 from throughtime.data import Sequences
 from throughtime.errors import ParameterError, StorageError
-from throughtime.estimators import SequenceClassifier, SequenceRegressor
-from throughtime.estimators.persistence import FACTS, WEIGHTS
+from throughtime.estimators import SequenceClassifier, SequenceRegressor, load_estimator, to_plain
+from throughtime.estimators.files import FACTS, FLOW, WEIGHTS
+from throughtime.records import Records
+from throughtime.stability import FlowRecord
 
 SMALL = {"hidden_size": 5, "random_state": 3, "max_epochs": 3}
 NAMES = np.array(["ebb", "flow", "slack tide"])
@@ -186,3 +190,80 @@ def test_an_unfitted_estimator_cannot_be_saved(tmp_path):
     with pytest.raises(NotFittedError):
         SequenceClassifier().save(tmp_path / "model")
     assert list(tmp_path.iterdir()) == []
+
+
+def monitored(**settings: object) -> SequenceClassifier:
+    own = {"monitor": "flow-every-step", "init": "orthogonal", "num_layers": 2, "bidirectional": True}
+    return SequenceClassifier(**SMALL | own | settings).fit(ragged(), classes())
+
+
+def assert_same_records(one: Sequence[FlowRecord], other: Sequence[FlowRecord]) -> None:
+    assert type(one) is type(other)
+    assert len(one) == len(other)
+    for before, after in zip(one, other, strict=True):
+        for field in fields(FlowRecord):
+            np.testing.assert_array_equal(getattr(before, field.name), getattr(after, field.name))
+
+
+@pytest.mark.filterwarnings("ignore::throughtime.errors.FlowWarning")
+def test_the_monitors_records_come_back_to_the_bit_and_go_with_the_next_fit(tmp_path):
+    fitted = monitored()
+    assert {record.kind for record in fitted.flow_} == {"probe", "step", "kept"}
+    fitted.save(tmp_path / "model")
+    loaded = SequenceClassifier.load(tmp_path / "model")
+    assert_same_records(fitted.flow_, loaded.flow_)
+    loaded.save(tmp_path / "again")
+    assert_same_records(fitted.flow_, load_estimator(tmp_path / "again").flow_)
+    for name in (FACTS, WEIGHTS, FLOW):
+        assert (tmp_path / "again" / name).read_bytes() == (tmp_path / "model" / name).read_bytes()
+    assert not hasattr(loaded.set_params(monitor=None).fit(ragged(), classes()), "flow_")
+
+
+def test_an_estimator_without_records_has_no_file_of_them(saved):
+    assert not (saved / FLOW).exists()
+    assert not hasattr(SequenceClassifier.load(saved), "flow_")
+
+
+def test_records_that_are_none_are_saved_as_none(tmp_path):
+    fitted = SequenceClassifier(**SMALL).fit(ragged(), classes())
+    fitted.flow_ = Records()
+    fitted.save(tmp_path / "model")
+    assert SequenceClassifier.load(tmp_path / "model").flow_ == Records()
+
+
+@pytest.mark.filterwarnings("ignore::throughtime.errors.FlowWarning")
+def test_arrays_that_are_no_records_of_the_network_are_refused(tmp_path):
+    fitted = monitored()
+    fitted.save(tmp_path / "model")
+    run = storage.read_run(tmp_path / "model")
+    arrays, files = run.arrays(FLOW), {name: run.bytes(name) for name in (FACTS, WEIGHTS, FLOW)}
+    n = len(arrays["kind"])
+    spoiled = {
+        "another kind": arrays | {"kind": np.full(n, 3, np.uint8)},
+        "epochs below zero": arrays | {"epoch": -arrays["epoch"] - 1},
+        "steps that are no whole numbers": arrays | {"step": arrays["step"] * 0.5},
+        "lags out of order": arrays | {"lags": arrays["lags"][::-1]},
+        "no lags": arrays | {"lags": arrays["lags"][:0], "log_norms": arrays["log_norms"][..., :0]},
+        "words of bits": arrays | {"log_norms": arrays["log_norms"].astype(bool)},
+        "a layer less": arrays
+        | {"reverse": arrays["reverse"][:2], "log_norms": arrays["log_norms"][:, :2],
+           "horizons": arrays["horizons"][:, :2]},
+        "no reverse ones": arrays | {"reverse": 0 * arrays["reverse"]},
+        "a horizon less": arrays | {"horizons": arrays["horizons"][1:]},
+        "under a prefix": {f"seed0.refit.{name}": array for name, array in arrays.items()},
+        **{f"without {name}": {key: value for key, value in arrays.items() if key != name} for name in arrays},
+    }  # fmt: skip
+    for number, (what, other) in enumerate(spoiled.items()):
+        place = tmp_path / str(number)
+        storage.write_run(place, files | {FLOW: storage.arrays_to_bytes(other)}, {"kind": "estimator"})
+        with pytest.raises(StorageError, match=rf"{FLOW} needs (to hold )?records of "):
+            raise AssertionError(f"{what}: {SequenceClassifier.load(place).flow_}")
+    storage.write_run(tmp_path / "bytes", files | {FLOW: b"no safetensors"}, {"kind": "estimator"})
+    with pytest.raises(StorageError, match=f"{FLOW} needs to be a safetensors file"):
+        load_estimator(tmp_path / "bytes")
+    plain = SequenceClassifier(**SMALL).fit(ragged(), classes())
+    facts, weights = to_plain(plain)
+    files = {FACTS: storage.json_to_bytes(facts), WEIGHTS: storage.arrays_to_bytes(weights), FLOW: files[FLOW]}
+    storage.write_run(tmp_path / "another", files, {"kind": "estimator"})
+    with pytest.raises(StorageError, match=r"needs records of layer 0, got some of layer 0, layer 0 rev"):
+        load_estimator(tmp_path / "another")

@@ -219,6 +219,13 @@ def _pruned():
         (nn.GRU(3, 6), "glorot", {}, "init needs one of torch, keras, .*chrono or a Scheme, got 'glorot'"),
         (nn.GRU(3, 6), ["torch"], {}, r"init needs one of torch, .* or a Scheme, got \['torch'\]"),
         (Model(), "chrono", {}, "chrono biases need a lag, the steps that the task looks back, got none"),
+        (
+            Model(),
+            "torch",
+            {"lag": 9},
+            "lag needs biases='chrono', which alone has a use for it, got 9 with biases='torch'",
+        ),
+        (Model(), Scheme(), {"lag": 9}, "lag needs biases='chrono', .* got 9 with biases='zero'"),
         (Model(), "chrono", {"lag": 1}, "lag needs a finite number of steps of at least 2, got 1"),
         (
             nn.GRU(3, 6),

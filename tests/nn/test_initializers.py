@@ -224,16 +224,17 @@ def test_torchs_default_vanishes_and_chrono_does_not(row):
 
 NET = Architecture("lstm", 3, 16, 2, True, "last", 5)
 NETS = {init: NET if init != "critical" else replace(NET, cell="rnn") for init in SCHEMES}
+INITS = SCHEMES | {"chrono": Scheme(biases="chrono", lag=20)}
 
 
 @pytest.mark.parametrize("init", SCHEMES)
 def test_a_member_starts_from_its_own_seed_alone(init):
     torch.manual_seed(0)
     net = NETS[init]
-    one = initial_weights(net, init, 7, torch.float32, 20)
+    one = initial_weights(net, INITS[init], 7, torch.float32)
     before = torch.get_rng_state()
     torch.manual_seed(1)
-    again, other = (initial_weights(net, init, seed, torch.float32, 20) for seed in (7, 8))
+    again, other = (initial_weights(net, INITS[init], seed, torch.float32) for seed in (7, 8))
     torch.manual_seed(0)
     assert torch.equal(before, torch.get_rng_state())  # the global generator is not drawn from
     for name, weight in one.items():
@@ -244,7 +245,9 @@ def test_a_member_starts_from_its_own_seed_alone(init):
 
 def test_float32_starts_where_float64_does():
     for init in SCHEMES:
-        single, double = (initial_weights(NETS[init], init, 7, dtype, 20) for dtype in (torch.float32, torch.float64))
+        single, double = (
+            initial_weights(NETS[init], INITS[init], 7, dtype) for dtype in (torch.float32, torch.float64)
+        )
         for name, weight in double.items():
             assert torch.equal(weight.float(), single[name])
 
@@ -267,7 +270,7 @@ def test_a_networks_layers_start_as_a_layer_of_theirs_does():
         net = NETS[init]
         layer = initialize(CellRNN(net.spec, 3, 16, 2, bidirectional=True), init, lag=20 if init == "chrono" else None,
                            generator=torch.Generator().manual_seed(7))  # fmt: skip
-        weights = initial_weights(net, init, 7, torch.float32, 20)
+        weights = initial_weights(net, INITS[init], 7, torch.float32)
         for name, weight in layer.named_parameters():
             assert torch.equal(weight, weights[f"recurrent.{name}"])
 
@@ -276,6 +279,9 @@ def test_a_networks_layers_start_as_a_layer_of_theirs_does():
 @pytest.mark.parametrize(
     ("parts", "message"),
     [
+        ({"gain": 10**400}, "gain needs a finite number above 0, got 10000"),
+        ({"per_gate": 1}, "per_gate needs True or False, got 1"),
+        ({"per_gate": None}, "per_gate needs True or False, got None"),
         ({"input": "glorot"}, "input needs one of torch, xavier_uniform, .*small_normal, got 'glorot'"),
         ({"input": "critical"}, "input needs one of torch, .*small_normal, got 'critical'"),
         ({"recurrent": None}, "recurrent needs one of torch, .*critical, got None"),
@@ -284,7 +290,7 @@ def test_a_networks_layers_start_as_a_layer_of_theirs_does():
         ({"gain": True}, "gain needs a finite number above 0, got True"),
         ({"forget_bias": math.inf}, "forget_bias needs a finite number or None, got inf"),
         ({"forget_bias": 1.0, "biases": "chrono"}, "forget_bias needs biases other than chrono's.* got 1.0"),
-        ({"lag": 10}, "lag needs biases='chrono'.* got biases='zero'"),
+        ({"lag": 10}, "lag needs biases='chrono'.* got 10 with biases='zero'"),
         ({"lag": 1, "biases": "chrono"}, "lag needs a finite number of steps of at least 2, got 1"),
         ({"lag": math.nan, "biases": "chrono"}, "lag needs a finite number of steps of at least 2, got nan"),
     ],
@@ -292,3 +298,10 @@ def test_a_networks_layers_start_as_a_layer_of_theirs_does():
 def test_a_scheme_that_is_none_is_refused(parts, message):
     with pytest.raises(ValueError, match=message):
         Scheme(**parts)
+
+
+def test_a_scheme_shows_what_is_not_at_its_default_and_is_made_again_of_it():
+    assert repr(Scheme()) == "Scheme()"
+    assert repr(recommended_init(100)) == "Scheme(biases='chrono', lag=100)"
+    for scheme in (*SCHEMES.values(), Scheme(forget_bias=1.5, gain=2.0, per_gate=False)):
+        assert eval(repr(scheme)) == scheme

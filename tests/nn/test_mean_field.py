@@ -62,6 +62,11 @@ def test_the_critical_scale_of_relu_is_hes_and_of_no_activation_one():
     ("call", "message"),
     [
         (lambda: solve_mean_field(-1, 0), "weight_scale needs a finite number of at least 0, got -1"),
+        (lambda: solve_mean_field("1", 0), "weight_scale needs a finite number of at least 0, got '1'"),
+        (lambda: solve_mean_field(True, 0), "weight_scale needs a finite number of at least 0, got True"),
+        (lambda: solve_mean_field(10**400, 0), "weight_scale needs a finite number of at least 0, got 1000"),
+        (lambda: critical_weight_scale(None), "bias_variance needs a finite number of at least 0, got None"),
+        (lambda: critical_weight_scale(0, "gelu"), "activation needs one of tanh, relu, linear, got 'gelu'"),
         (lambda: solve_mean_field(1, math.inf), "bias_variance needs a finite number of at least 0, got inf"),
         (lambda: critical_weight_scale(math.nan), "bias_variance needs a finite number of at least 0, got nan"),
         (lambda: solve_mean_field(1, 0, "gelu"), "activation needs one of tanh, relu, linear, got 'gelu'"),

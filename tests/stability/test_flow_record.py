@@ -104,6 +104,7 @@ def test_records_come_back_from_arrays_to_the_bit():
             np.testing.assert_array_equal(getattr(one, field.name), getattr(other, field.name))
     assert after[0].gradient_horizon == 2.5
     assert flow_to_arrays([]) == {}
+    assert len(flow_from_arrays({}, "here")) == 0
 
 
 @pytest.mark.parametrize(
@@ -116,6 +117,9 @@ def test_records_come_back_from_arrays_to_the_bit():
         ("step", np.zeros(3)),
         ("lags", np.array([0, 5, 1])),
         ("lags", np.array([-1, 0, 1])),
+        ("lags", np.array([1, 2, 3])),
+        ("lags", np.array([0, 5, 1], np.uint8)),
+        ("lags", np.zeros(0, np.int64)),
         ("lags", np.array(3)),
         ("log_norms", np.zeros((3, 2, 2), np.float32)),
         ("log_norms", np.zeros((3, 2, 3), np.int64)),

@@ -30,7 +30,6 @@ from throughtime.training import (
 )
 
 LINEAR = replace(NET, cell="linear", hidden_size=12)
-ORTHOGONAL, GROWING = replace(RECIPE, init="orthogonal"), replace(RECIPE, init="he_normal")
 STEPS = 50
 
 
@@ -52,9 +51,9 @@ def same(one: FlowRecord, other: FlowRecord) -> bool:
 
 @pytest.mark.usefixtures("either_path")
 def test_an_orthogonal_linear_net_keeps_all_of_its_gradient():
-    inputs, member = long_series(lr=1e-300)
+    inputs, member = long_series(lr=1e-300, init="orthogonal")
     monitor = FlowMonitor()
-    train(LINEAR, ORTHOGONAL, inputs, [member], observers=[monitor])
+    train(LINEAR, RECIPE, inputs, [member], observers=[monitor])
     records = monitor.records(0)
     assert [(record.kind, record.epoch, record.step) for record in records] == [
         *(("probe", n // 2, n) for n in range(0, 10, 2)),
@@ -170,7 +169,7 @@ def test_the_end_alone_is_measured_on_up_to_32_series_without_a_warning():
 
 
 def test_a_probe_takes_a_32nd_of_the_series_between_two_or_one():
-    inputs, member = long_series(n=4)
+    inputs, member = long_series(n=4, init="orthogonal")
     sizes = []
 
     class Spied(FlowMonitor):
@@ -180,10 +179,10 @@ def test_a_probe_takes_a_32nd_of_the_series_between_two_or_one():
             return batch
 
     # one step of 4 series an epoch, 20 of them from probe to probe
-    train(LINEAR, ORTHOGONAL, inputs, [replace(member, max_epochs=100)], observers=[Spied(every=20)])
+    train(LINEAR, RECIPE, inputs, [replace(member, max_epochs=100)], observers=[Spied(every=20)])
     assert set(sizes) == {2}
     sizes.clear()
-    train(LINEAR, ORTHOGONAL, inputs, [replace(member, max_epochs=5)], observers=[Spied()])
+    train(LINEAR, RECIPE, inputs, [replace(member, max_epochs=5)], observers=[Spied()])
     assert set(sizes) == {1}
 
 
@@ -200,13 +199,13 @@ def test_a_gradient_that_vanishes_is_told_once_per_member_in_words():
     assert "; and 2 more members. That is shorter than the series, and no fault unless the task needs longer" in text
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an orthogonal linear net's does not vanish
-        train(LINEAR, ORTHOGONAL, inputs, members, observers=[FlowMonitor()])
+        train(LINEAR, RECIPE, inputs, [replace(one, init="orthogonal") for one in members], observers=[FlowMonitor()])
 
 
 def test_a_gradient_that_explodes_is_told_once_with_its_layer_and_epoch():
-    inputs, member = long_series()
+    inputs, member = long_series(init="he_normal")
     with pytest.warns(FlowWarning) as told:
-        train(replace(LINEAR, num_layers=2), GROWING, inputs, [member], places=[9], observers=[FlowMonitor()])
+        train(replace(LINEAR, num_layers=2), RECIPE, inputs, [member], places=[9], observers=[FlowMonitor()])
     (text,) = [str(one.message) for one in told]
     assert text.startswith("a gradient explodes: member 9, epoch 0: it is ")
     assert " times as large 49 steps back in layer " in text

@@ -28,7 +28,7 @@ from throughtime.training.batches import epoch_order
 TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 N, CHANNELS, CLASSES = 41, 3, 4
 
-RECIPE = Recipe("cross_entropy", "torch", "adam", "constant", 16, torch.float64, "cpu")
+RECIPE = Recipe("cross_entropy", "adam", "constant", 16, torch.float64, "cpu")
 NET = Architecture("gru", CHANNELS, 6, 1, False, "last", CLASSES)
 
 
@@ -76,7 +76,7 @@ class PlainLoop:
         sizes = (net.n_inputs, net.hidden_size, net.num_layers)
         self.layers = TORCH[net.cell](*sizes, bidirectional=net.bidirectional, dtype=recipe.dtype)
         self.readout = nn.Linear(net.hidden_size * (1 + net.bidirectional), net.n_outputs, dtype=recipe.dtype)
-        start = initial_weights(net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
+        start = initial_weights(net, member.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
         self.layers.load_state_dict({n.removeprefix("recurrent."): w for n, w in start.items() if "recurrent" in n})
         self.readout.load_state_dict({n.removeprefix("readout."): w for n, w in start.items() if "readout" in n})
         self.named = {"recurrent." + n: w for n, w in self.layers.named_parameters()}

@@ -17,7 +17,7 @@ TORCH = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}
 LENGTHS = np.array([23, 5, 17, 1, 11, 30, 8])
 CHANNELS = 3
 
-BY_STEP = Recipe("squared_error", "torch", "sgd", "constant", 4, torch.float64, "cpu", bptt="truncated", k1=4, k2=4)
+BY_STEP = Recipe("squared_error", "sgd", "constant", 4, torch.float64, "cpu", bptt="truncated", k1=4, k2=4)
 BY_SERIES = replace(BY_STEP, k1=None, k2=6)
 NET = Architecture("gru", CHANNELS, 6, 1, False, "steps", 1)
 
@@ -65,7 +65,7 @@ class PlainLoop:
         self.data, self.net, self.recipe, self.member = data, net, recipe, member
         self.layers = TORCH[net.cell](net.n_inputs, net.hidden_size, net.num_layers, dtype=recipe.dtype)
         self.readout = nn.Linear(net.hidden_size, 1, dtype=recipe.dtype)
-        start = initial_weights(net, recipe.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
+        start = initial_weights(net, member.init, derived_seed(member.seed, Purpose.INITIAL_WEIGHTS), recipe.dtype)
         self.layers.load_state_dict({n.removeprefix("recurrent."): w for n, w in start.items() if "recurrent" in n})
         self.readout.load_state_dict({n.removeprefix("readout."): w for n, w in start.items() if "readout" in n})
         self.named = {"recurrent." + n: w for n, w in self.layers.named_parameters()}

@@ -133,7 +133,7 @@ class TrainingCurvesDisplay:
                 f"{cls.__name__}.from_cv_results needs cross_validate's results with return_estimator=True, got "
                 f"{', '.join(cv_results) or 'none'}"
             )
-        networks = [_network_in(estimator) for estimator in cv_results["estimator"]]
+        networks = [network_in(estimator) for estimator in cv_results["estimator"]]
         fitted = [network for network in networks if hasattr(network, "history_")]
         if not fitted:
             raise ParameterError(f"{cls.__name__}.from_cv_results needs a fitted network of throughtime, got none")
@@ -188,7 +188,7 @@ def loss_of(estimator: Any) -> str:
     return "cross-entropy (nats)" if is_classifier(estimator) else "squared error (standardized)"
 
 
-def _network_in(estimator: Any) -> Any:
+def network_in(estimator: Any) -> Any:
     """The network that answers for a pipeline or a search, or what is there instead."""
     while not isinstance(estimator, SequenceEstimator):
         if isinstance(estimator, Pipeline):

@@ -5,10 +5,14 @@ from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 from numpy import ndarray
+from sklearn.utils.validation import check_is_fitted
 
 from throughtime.displays.canvas import axes_for
+from throughtime.displays.curves import network_in
 from throughtime.errors import ParameterError
+from throughtime.estimators import SequenceEstimator
 from throughtime.stability import FlowRecord, Kind
 
 #: Powers of ten that the colors span; below them all is one color.
@@ -48,9 +52,43 @@ class FlowMonitorDisplay:
                 "probes, monitor='flow-every-step' steps too"
             )
         names = self.records[0].layers
-        if not -len(names) <= layer < len(names):
-            raise ParameterError(f"layer needs one of the {len(names)} of the records, {', '.join(names)}, got {layer}")
-        self.layer, self.kind = layer, kind
+        if layer not in range(-len(names), len(names)):
+            raise ParameterError(
+                f"layer needs one of the {len(names)} of the records, {', '.join(names)}, got {layer!r}"
+            )
+        self.layer, self.kind = int(layer), kind
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, *, layer: int = 0, kind: Kind = "probe", ax: Axes | None = None) -> Self:
+        """Draw what the monitor of a fitted estimator kept.
+
+        Parameters
+        ----------
+        estimator
+            A ``SequenceClassifier`` or ``SequenceRegressor`` with ``flow_``, or a pipeline or search that holds one.
+        layer, kind
+            As the class has them.
+
+        Raises
+        ------
+        sklearn.exceptions.NotFittedError
+            Before ``fit``.
+        ParameterError
+            For another estimator, and one that was fitted without a monitor.
+        """
+        network = network_in(estimator)
+        if not isinstance(network, SequenceEstimator):
+            raise ParameterError(
+                f"{cls.__name__}.from_estimator needs a fitted SequenceClassifier or SequenceRegressor, got a "
+                f"{type(network).__name__}"
+            )
+        check_is_fitted(network, "network_")
+        if not hasattr(network, "flow_"):
+            raise ParameterError(
+                f"{cls.__name__}.from_estimator needs an estimator fitted with monitor='flow' or 'flow-every-step', "
+                f"got one without records and monitor={network.monitor!r}; those of a run are in its flow"
+            )
+        return cls(network.flow_, layer=layer, kind=kind).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
@@ -76,6 +114,7 @@ class FlowMonitorDisplay:
             line = np.where(np.isfinite(horizons), horizons, np.nan)
             self.ax_.plot(steps, line, color=HORIZON, lw=1.6, marker="o", ms=3, label="1 % left")
             self.ax_.legend(loc="lower right", bbox_to_anchor=(1, 1), borderaxespad=0, frameon=False, handlelength=1.4)
+        self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set_title(f"{self.records[0].layers[self.layer]}", fontsize=10, loc="left")
         self.ax_.set(xlabel="training step", ylabel="lag (steps back from the series' end)")
         return self

@@ -6,15 +6,17 @@ Users need the two estimators and `fit_members`; the rest is for the packages ab
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import execute, intercept
 from throughtime.estimators.classifier import SequenceClassifier
+from throughtime.estimators.devices import check_device
+from throughtime.estimators.files import FACTS, WEIGHTS
 from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known_channels
 from throughtime.estimators.initialization import at_initialization
+from throughtime.estimators.inits import init_from_plain
 from throughtime.estimators.loading import from_plain, load_estimator
 from throughtime.estimators.members import fit_members, fit_requests, predict_members, predict_requests
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.estimators.module_calls import ModuleCall, gradient_flow_of, lag_curve_of, module_call
 from throughtime.estimators.names import NAMES
-from throughtime.estimators.persistence import FACTS, WEIGHTS, to_plain
-from throughtime.estimators.preparation import check_device
+from throughtime.estimators.persistence import to_plain
 from throughtime.estimators.problem import sequences_like
 from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
@@ -44,6 +46,7 @@ __all__ = [
     "forecast_inputs",
     "from_plain",
     "gradient_flow_of",
+    "init_from_plain",
     "intercept",
     "known_channels",
     "lag_curve_of",

@@ -14,9 +14,9 @@ from throughtime.data import Clock, Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators.calls import execute
 from throughtime.estimators.documentation import docstring_with_parameters
+from throughtime.estimators.files import read_estimator, write_estimator
 from throughtime.estimators.forecast import at_own_steps
 from throughtime.estimators.names import NAMES
-from throughtime.estimators.persistence import read_estimator, write_estimator
 from throughtime.estimators.problem import Problem, sequences_like
 from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.targets import observed_pairs, steps_like

@@ -9,10 +9,8 @@ from typing import Any, Literal, Union, get_args, get_origin
 
 from sklearn.base import BaseEstimator
 
-from throughtime.parameters import Cell, Parameter, declared
+from throughtime.parameters import OBJECTS, Parameter, declared
 
-#: What a user makes that follows a protocol of the parameters, which know no torch.
-_OBJECTS = {Cell: "CellSpec"}
 _INDENT = " " * 4
 #: The heading of a section in numpydoc's form; what stands before the first is the description.
 _HEADING = re.compile(r"^(?=\w[\w ]*\n-+$)", re.MULTILINE)
@@ -60,7 +58,7 @@ def _section(title: str, text: str) -> str:
 def _entry(parameter: Parameter) -> str:
     option = parameter.option
     kind = " ".join(filter(None, [_kind(parameter.type), option.bounds]))
-    objects = f" or {_OBJECTS[parameter.objects]}" if parameter.objects else ""
+    objects = f" or {OBJECTS[parameter.objects]}" if parameter.objects else ""
     none = " or None" if parameter.optional else ""
     return f"{parameter.name} : {kind}{objects}{none}, default={option.default!r}\n{_sentence(parameter)}"
 

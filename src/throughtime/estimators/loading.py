@@ -7,7 +7,8 @@ from numpy import ndarray
 
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.classifier import SequenceClassifier
-from throughtime.estimators.persistence import read_estimator, restore
+from throughtime.estimators.files import read_estimator
+from throughtime.estimators.persistence import restore
 from throughtime.estimators.regressor import SequenceRegressor
 
 _CLASSES: dict[str, type[SequenceEstimator]] = {cls.task.kind: cls for cls in (SequenceClassifier, SequenceRegressor)}

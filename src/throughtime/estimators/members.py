@@ -10,13 +10,14 @@ from sklearn.base import clone
 
 from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.devices import check_device
 from throughtime.estimators.features import numpy_dtype, refuse_beyond
 from throughtime.estimators.forecast import ForecastKey, check_longer
 from throughtime.estimators.interface import Estimator, FittedEstimator
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.names import check_names
 from throughtime.estimators.pool import Pool, kind, pools_of
-from throughtime.estimators.preparation import Prepared, check_device, prepare
+from throughtime.estimators.preparation import Prepared, prepare
 from throughtime.estimators.problem import Indices, Problem
 from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.trained import TrainedNetwork

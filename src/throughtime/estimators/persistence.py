@@ -1,8 +1,7 @@
-"""A fitted estimator as arrays and plain values, and back: what ``save`` and a run keep of it."""
+"""A fitted estimator as arrays and plain values, and back."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args
 
 import numpy as np
@@ -10,9 +9,9 @@ import torch
 from numpy import ndarray
 from pydantic import ConfigDict, Field
 
-from throughtime import storage
 from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
+from throughtime.estimators.inits import init_from_plain
 from throughtime.estimators.interface import FittedEstimator, parameters_of
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.targets import LARGEST
@@ -21,6 +20,7 @@ from throughtime.kernels import CellSpec
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
 from throughtime.parameters import CellName, Nonlinearity, check_values, declared, renamed
 from throughtime.records import EpochRecord
+from throughtime.storage import typed
 
 E = TypeVar("E", bound=FittedEstimator)
 
@@ -44,8 +44,6 @@ _ADDED = {
 }
 #: Fields of `EpochRecord` by what earlier versions called them.
 _RENAMED = {"watched_loss": "eval_loss"}
-
-FACTS, WEIGHTS = "model.json", "model.safetensors"
 
 _Natural = Annotated[int, Field(ge=0)]
 _Positive = Annotated[int, Field(ge=1)]
@@ -138,19 +136,6 @@ class _BuiltIn:
     nonlinearity: Nonlinearity = "tanh"
 
 
-def write_estimator(estimator: FittedEstimator, directory: Path) -> None:
-    """Write a fitted estimator as a run of two files."""
-    facts, arrays = to_plain(estimator)
-    files = {FACTS: storage.json_to_bytes(facts), WEIGHTS: storage.arrays_to_bytes(arrays)}
-    storage.write_run(directory, files, {"kind": "estimator"})
-
-
-def read_estimator(directory: Path, class_of: Callable[[str], type[E]], module: Any = None, cell: Any = None) -> E:
-    """Read a fitted estimator, from `write_estimator` or from a run of the command line (its refit)."""
-    run = storage.read_run(directory)
-    return restore(run.json(FACTS), run.arrays(WEIGHTS), str(directory), class_of, module, cell)
-
-
 def to_plain(estimator: FittedEstimator) -> tuple[dict[str, Any], dict[str, ndarray]]:
     """Everything of a fitted estimator: values for JSON, and its arrays by name."""
     kind = estimator.task.kind
@@ -200,8 +185,8 @@ def restore(
     """
     facts = _of_this_version(facts)
     _check_module(facts, source, module)
-    storage.typed(facts, _Facts, source, "a saved estimator")
-    storage.typed(facts["architecture"], _BuiltIn if module is None else _Shapes, source, "a saved estimator")
+    typed(facts, _Facts, source, "a saved estimator")
+    typed(facts["architecture"], _BuiltIn if module is None else _Shapes, source, "a saved estimator")
     _check_cell(facts, source, cell)
     cls = class_of(facts["kind"])
     try:
@@ -211,6 +196,7 @@ def restore(
             parameters["cell"] = shapes["cell"] = cell
         if isinstance(parameters.get("class_weight"), list):
             parameters["class_weight"] = dict(parameters["class_weight"])
+        parameters["init"] = init_from_plain(parameters["init"])
         check_values(cls.schema, parameters)
         if parameters.keys() != declared(cls.schema).keys():
             raise ValueError("its parameters are not those of this version")

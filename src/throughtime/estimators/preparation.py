@@ -1,36 +1,29 @@
-"""A member made ready to train: its own series scaled and encoded, its network and recipe chosen."""
+"""A member made ready to train on its own series."""
 
 import math
-from dataclasses import dataclass, replace
-from typing import Any, cast
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
 from jaxtyping import Int
 from numpy import ndarray
-from sklearn.model_selection import GroupShuffleSplit, ShuffleSplit, StratifiedShuffleSplit
 
 from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.devices import check_device
 from throughtime.estimators.features import numpy_dtype, refuse_beyond, scaling
 from throughtime.estimators.forecast import ForecastKey
+from throughtime.estimators.inits import scheme_for
+from throughtime.estimators.inner_split import inner_split
 from throughtime.estimators.interface import parameters_of
+from throughtime.estimators.networks import network_of, noise_of
 from throughtime.estimators.pool import Pool
 from throughtime.estimators.problem import Indices, as_indices
 from throughtime.estimators.requests import Fit
 from throughtime.estimators.truncation import truncation_steps
-from throughtime.nn import (
-    Architecture,
-    FactoryNetwork,
-    Init,
-    Net,
-    NoiseRates,
-    misplaced_init,
-    misplaced_noise,
-    scheme_of,
-)
-from throughtime.parameters import BUILT_IN_ONLY, NetworkParameters, declared
-from throughtime.training import Member, Purpose, Recipe, Sample, derived_seed, observed, row_by_row
+from throughtime.nn import Net
+from throughtime.training import Member, Recipe, Sample, observed, row_by_row
 
 
 @dataclass(frozen=True)
@@ -83,14 +76,14 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
     validation: Indices | None = None
     if p["early_stopping"]:
         groups = None if problem.groups is None else problem.groups[indices]
-        inner = _inner_split(p, len(indices), groups, coding.strata(targets), seed)
+        inner = inner_split(p, len(indices), groups, coding.strata(targets), seed)
         train, validation = indices[inner[0]], indices[inner[1]]
         targets = problem.targets.take(train)
 
     weights = problem.weights[train]
     if not weights.any():
         raise DataError("sample_weight needs a weight above zero in the training series, got zero weights only")
-    dtype = train_dtype(p["dtype"], problem.X)
+    dtype = _train_dtype(p["dtype"], problem.X)
     features = pool.features(masked, dtype)
     shift, scale = np.zeros(features.n_inputs), np.ones(features.n_inputs)
     if p["normalize"] == "standard":
@@ -107,12 +100,12 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
     if not by_target[observed(sample.targets)].sum() > 0:
         raise DataError("training needs an observed target of weight above zero, got none")
 
-    net = _net(p, features.n_inputs, coding.n_outputs, targets.by_step)
+    net = network_of(p, features.n_inputs, coding.n_outputs, targets.by_step)
     batch_size = int(p["batch_size"])
-    k1, k2 = truncation_steps(p, int(pool.X.lengths[places[train]].max()), targets.by_step)
+    longest = int(pool.X.lengths[places[train]].max())
+    k1, k2 = truncation_steps(p, longest, targets.by_step)
     recipe = Recipe(
         loss=estimator.task.loss,
-        init=_init(p, net),
         optimizer=p["optimizer"],
         lr_schedule=p["lr_schedule"],
         batch_size=batch_size,
@@ -142,9 +135,9 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         patience=int(p["patience"]) if p["early_stopping"] else None,
         validation=None if validation is None else sample_of(validation),
         eval=None if evaluated is None else sample_of(evaluated),
-        noise=_noise(p, net),
+        noise=noise_of(p, net),
         perturbations=tuple(request.perturbations),
-        init_lag=_init_lag(p, pool.X.lengths[places[train]]),
+        init=scheme_for(p, net, int(pool.X.lengths[places[indices]].max()), longest),
     )
     learned = {
         "random_state_": int(seed),
@@ -160,29 +153,6 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
     return Prepared(net, recipe, masked, member, learned | coding.learned | problem.names, p["monitor"])
 
 
-def _inner_split(
-    p: dict[str, Any], n: int, groups: ndarray | None, strata: ndarray | None, seed: int
-) -> tuple[Indices, Indices]:
-    """Positions of the inner training and validation series among ``n``, as the outer split would make them."""
-    common = {"n_splits": 1, "test_size": p["validation_fraction"]}
-    random = derived_seed(seed, Purpose.INNER_SPLIT)
-    series = np.zeros(n)
-    try:
-        if groups is not None:
-            parts = GroupShuffleSplit(**common, random_state=random).split(series, groups=groups)
-        elif strata is not None:
-            parts = StratifiedShuffleSplit(**common, random_state=random).split(series, strata)
-        else:
-            parts = ShuffleSplit(**common, random_state=random).split(series)
-        train, validation = next(parts)
-        return train, validation
-    except ValueError as error:
-        raise ParameterError(
-            f"early_stopping needs an inner validation split of the {n} training series "
-            f"(validation_fraction={p['validation_fraction']:g}), which cannot be made: {error}"
-        ) from error
-
-
 def _where_missing(pool: Pool, places: Int[ndarray, "series"], indices: Indices, forecast_key: ForecastKey) -> str:
     horizon, known = forecast_key
     for index in indices:
@@ -193,75 +163,7 @@ def _where_missing(pool: Pool, places: Int[ndarray, "series"], indices: Indices,
     return " in the static features"
 
 
-def _net(p: dict[str, Any], n_inputs: int, n_outputs: int, by_step: bool) -> Net:
-    """The network that the parameters ask for."""
-    if p["module"] is not None:
-        defaults = declared(NetworkParameters)
-        if ignored := [name for name in BUILT_IN_ONLY if p[name] != defaults[name].option.default]:
-            raise ParameterError(
-                f"module brings a network of its own and needs {ignored[0]} at its default, got {p[ignored[0]]!r}"
-            )
-        return FactoryNetwork(p["module"], n_inputs, n_outputs, "steps" if by_step else "last")
-    return Architecture(
-        cell=p["cell"],
-        n_inputs=n_inputs,
-        hidden_size=int(p["hidden_size"]),
-        num_layers=int(p["num_layers"]),
-        bidirectional=bool(p["bidirectional"]),
-        pooling="steps" if by_step else p["pooling"],
-        n_outputs=n_outputs,
-        nonlinearity=p["nonlinearity"],
-    )
-
-
-def _init(p: dict[str, Any], net: Net) -> Init:
-    """How the weights start; a name where nothing was asked beside it."""
-    if not isinstance(net, Architecture):
-        return cast(Init, p["init"])
-    try:
-        scheme = scheme_of(p["init"])
-        if p["forget_bias"] is not None:
-            scheme = replace(scheme, forget_bias=float(p["forget_bias"]))
-    except ValueError as error:
-        raise ParameterError(f"{error}, with init={p['init']!r}") from error
-    if rule := misplaced_init(scheme, net.spec):
-        raise ParameterError(f"{rule}, got cell={p['cell']!r} with init={p['init']!r}")
-    return cast(Init, p["init"]) if p["forget_bias"] is None else scheme
-
-
-def _init_lag(p: dict[str, Any], lengths: Int[ndarray, "series"]) -> float | None:
-    """Steps that chrono has memories for: as given, or those of the longest of a member's own series."""
-    if p["init"] != "chrono":
-        return None
-    lag = int(lengths.max()) if p["init_lag"] is None else int(p["init_lag"])
-    if lag < 2:
-        raise DataError(f"init='chrono' needs a training series of at least 2 steps, got {lag}; init_lag gives a lag")
-    return lag
-
-
-def _noise(p: dict[str, Any], net: Net) -> NoiseRates:
-    """The rates above zero of noise in the layers, where the cell has a place for it."""
-    if isinstance(net, Architecture) and (rule := misplaced_noise(net.spec, p)):
-        raise ParameterError(f"{rule}, got cell={p['cell']!r}")
-    return cast(NoiseRates, {name: float(p[name]) for name in NoiseRates.__annotations__ if p[name]})
-
-
-def train_dtype(dtype: str, X: Sequences) -> torch.dtype:
+def _train_dtype(dtype: str, X: Sequences) -> torch.dtype:
     """The precision to train in: the one named, or with ``auto`` what the series ask for."""
     found: torch.dtype = getattr(torch, X.train_dtype.name if dtype == "auto" else dtype)
     return found
-
-
-def check_device(name: str) -> None:
-    """Refuse a device that torch cannot compute on here.
-
-    Raises
-    ------
-    ParameterError
-        With what torch says of it.
-    """
-    try:
-        torch.zeros(1, device=name).item()  # "meta" has tensors, but no numbers in them
-    except (RuntimeError, AssertionError, NotImplementedError) as error:
-        reason = str(error).splitlines()[0]
-        raise ParameterError(f"device needs one that torch has here, got {name!r}: {reason}") from error

@@ -1,6 +1,8 @@
 """What the layers refuse, with torch's exceptions and in torch's words where torch has them."""
 
+import math
 from collections.abc import Mapping, Sequence
+from numbers import Real
 from typing import Any, cast
 
 import torch
@@ -13,6 +15,14 @@ from throughtime.nn.unrolled import States
 #: What of the noise acts inside a cell's step or on its c, by option: the field of ``StepNoise``.
 _PLACES = {"recurrent_dropout": "recurrent", "candidate_dropout": "candidate", "zoneout": "zoneout_h",
            "cell_zoneout": "zoneout_c"}  # fmt: skip
+
+
+def is_number(value: object) -> bool:
+    """Whether a value is a finite real number."""
+    try:
+        return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an int larger than any float
+        return False
 
 
 def misplaced_noise(cell: CellSpec, rates: Mapping[str, Any]) -> str | None:

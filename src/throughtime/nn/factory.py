@@ -89,7 +89,7 @@ def _(net: FactoryNetwork) -> dict[str, tuple[int, ...]]:
 
 
 @initial_weights.register(FactoryNetwork)
-def _(net: FactoryNetwork, _init: Init, seed: int, dtype: torch.dtype, _lag: float | None = None) -> dict[str, Tensor]:
+def _(net: FactoryNetwork, _init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     made, template = net.make(seed), net.template
     constants = {name: value for name, value in template.state_dict().items() if f"module.{name}" not in _trained(made)}
     for name, value in made.state_dict().items():

@@ -1,5 +1,6 @@
 """``initialize``: the recurrent layers of any model, torch's or ours, started anew by a scheme."""
 
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import torch
@@ -30,7 +31,7 @@ def initialize(
     scheme
         A ``Scheme``, or the name of one of ``SCHEMES``.
     lag
-        Steps that the task looks back, for chrono; in the place of the scheme's own.
+        Steps that the task looks back, for chrono alone; in the place of the scheme's own.
     linear
         Whether the ``nn.Linear`` in it start anew too: as ``weight_ih`` does, with biases of zero, or torch's with
         torch's.
@@ -46,8 +47,8 @@ def initialize(
     ------
     ValueError
         For a model without recurrent layers, with layers whose weights cannot be set (parametrized, scripted, stacked),
-        or with a cell that lacks what the scheme sets; for chrono without a lag, and a lag below 2. Nothing is changed
-        then.
+        or with a cell that lacks what the scheme sets; for chrono without a lag, a lag below 2, and one without chrono.
+        Nothing is changed then.
     TypeError
         For what is no module.
 
@@ -62,13 +63,15 @@ def initialize(
     if not isinstance(module, nn.Module):
         raise TypeError(f"initialize needs a torch.nn.Module, got {type(module).__name__}")
     scheme = scheme_of(scheme)
+    if lag is not None:
+        scheme = replace(scheme, lag=lag)
     if not any(_is_recurrent(part) for part in module.modules()):
         raise ValueError(f"initialize needs a module with recurrent layers, got {type(module).__name__} without any")
     drawn: list[tuple[Tensor, Tensor]] = []
     for name, part in module.named_modules():
         where = f"{type(part).__name__} at {name!r}" if name else type(part).__name__
         if _is_recurrent(part):
-            drawn += _drawn(part, where, scheme, lag, generator)
+            drawn += _drawn(part, where, scheme, generator)
         elif linear and isinstance(part, nn.Linear):
             drawn += _drawn_linear(part, where, scheme, generator)
     for weight, value in drawn:
@@ -80,9 +83,7 @@ def _is_recurrent(part: nn.Module) -> bool:
     return isinstance(part, RecurrentLayer | nn.RNNBase | nn.RNNCellBase) or is_unknown(part)
 
 
-def _drawn(
-    part: Any, where: str, scheme: Scheme, lag: float | None, generator: Generator | None
-) -> list[tuple[Tensor, Tensor]]:
+def _drawn(part: Any, where: str, scheme: Scheme, generator: Generator | None) -> list[tuple[Tensor, Tensor]]:
     """A recurrent layer's weights, each with what it is to become."""
     if isinstance(part, torch.jit.ScriptModule):
         raise ValueError(f"initialize needs layers before they are scripted, got a scripted {where}")
@@ -92,7 +93,7 @@ def _drawn(
     weights = [{name: _own(place.get(name), 1 + name.startswith(_MATRICES), where) for name in wanted}
                for place in places]  # fmt: skip
     shapes = [{name: tuple(weight.shape) for name, weight in place.items()} for place in weights]
-    drawn = draw_layers(cell, shapes, directions, scheme, generator, lag=lag)
+    drawn = draw_layers(cell, shapes, directions, scheme, generator)
     return [(place[name], values[name]) for place, values in zip(weights, drawn, strict=True) for name in wanted]
 
 

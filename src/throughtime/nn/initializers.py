@@ -13,7 +13,7 @@ from torch import Generator, Tensor, nn
 
 from throughtime.kernels import CellSpec
 from throughtime.nn.mean_field import critical_weight_scale, solve_mean_field
-from throughtime.nn.schemes import ACTIVATIONS, Biases, Fill, Scheme, check_lag, misplaced_init
+from throughtime.nn.schemes import ACTIVATIONS, Biases, Fill, Scheme, misplaced_init
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -27,8 +27,6 @@ def draw_layers(
     directions: int,
     scheme: Scheme,
     generator: Generator | None = None,
-    *,
-    lag: float | None = None,
 ) -> list[dict[str, Tensor]]:
     """Draw the weights of layers that stand on one another, in float64 on the CPU.
 
@@ -41,8 +39,6 @@ def draw_layers(
         (``weight_ih``, ...), in the order in which they are drawn.
     generator
         Torch's global one by default.
-    lag
-        In the place of the scheme's own.
 
     Raises
     ------
@@ -52,17 +48,14 @@ def draw_layers(
     biased = all("bias_ih" in part for part in shapes)
     if wrong := misplaced_init(scheme, cell, biased=biased):
         raise ValueError(f"{wrong}, got {cell.name}" + ("" if biased else " with bias=False"))
-    lag = scheme.lag if lag is None else lag
-    if scheme.biases == "chrono" and lag is None:
+    if scheme.biases == "chrono" and scheme.lag is None:
         raise ValueError("chrono biases need a lag, the steps that the task looks back, got none")
     drawn = []
     power = 1.0  # mean square of what the next layer reads
     for number, part in enumerate(shapes):
         weights = _draw(cell, part, scheme, generator, power)
-        if scheme.biases == "chrono":
-            assert lag is not None
-            check_lag(lag)
-            _set_chrono(weights["bias_ih"], cell, lag, generator)
+        if scheme.lag is not None:
+            _set_chrono(weights["bias_ih"], cell, scheme.lag, generator)
         drawn.append(weights)
         if scheme.recurrent == "critical" and number % directions == directions - 1:
             power = _state_power(cell, weights, power)

@@ -14,6 +14,8 @@ from typing import Literal
 
 import numpy as np
 
+from throughtime.nn.arguments import is_number
+
 Activation = Literal["tanh", "relu", "linear"]
 
 #: A standard normal variable and its weights. A trapezoid of so many points is converged to 1e-6 for s_w up to 3;
@@ -99,7 +101,7 @@ def critical_weight_scale(bias_variance: float, activation: Activation = "tanh")
 
 def _check(**values: float) -> None:
     for name, value in values.items():
-        if not (math.isfinite(value) and value >= 0):
+        if not (is_number(value) and value >= 0):
             raise ValueError(f"{name} needs a finite number of at least 0, got {value!r}")
 
 

@@ -129,21 +129,20 @@ def is_bias(name: str) -> bool:
 
 
 @singledispatch
-def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype, lag: float | None = None) -> dict[str, Tensor]:
+def initial_weights(net: Net, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     """One member's weights as they start, from its own seed.
 
-    The output layer starts as the layers' input weights do, with a bias of zero, or torch's with torch's. A ``lag``
-    is chrono's, in the place of the scheme's own.
+    The output layer starts as the layers' input weights do, with a bias of zero, or torch's with torch's.
     """
     raise TypeError(f"net needs an Architecture or a FactoryNetwork, got {net!r}")
 
 
 @initial_weights.register(Architecture)
-def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype, lag: float | None = None) -> dict[str, Tensor]:
+def _(net: Architecture, init: Init, seed: int, dtype: torch.dtype) -> dict[str, Tensor]:
     scheme, generator = scheme_of(init), generator_of(seed)
     shapes = {name.removeprefix("recurrent."): shape for name, shape in weight_shapes(net).items()}
     places = by_place(shapes, net.num_layers, net.bidirectional)
-    drawn = draw_layers(net.spec, places, 1 + net.bidirectional, scheme, generator, lag=lag)
+    drawn = draw_layers(net.spec, places, 1 + net.bidirectional, scheme, generator)
     ends = [ending(*place) for place in layer_directions(net.num_layers, net.bidirectional)]
     weights = {
         f"recurrent.{name}{end}": weight for end, part in zip(ends, drawn, strict=True) for name, weight in part.items()

@@ -8,14 +8,13 @@ https://arxiv.org/abs/1312.6120. Identity: Le, Jaitly & Hinton (2015), https://a
 Critical: Schoenholz et al. (2017), see ``mean_field``.
 """
 
-import math
 from collections.abc import Mapping
-from dataclasses import dataclass
-from numbers import Real
+from dataclasses import dataclass, fields
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from throughtime.kernels import CELLS, CellSpec
+from throughtime.nn.arguments import is_number
 from throughtime.nn.mean_field import Activation
 from throughtime.parameters import InitName
 
@@ -38,11 +37,7 @@ Biases = Literal["torch", "zero", "unit_forget", "chrono"]
 ACTIVATIONS: dict[str, Activation] = {"rnn_tanh": "tanh", "rnn_relu": "relu", "linear": "linear"}
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, Real) and not isinstance(value, bool) and math.isfinite(value)
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Scheme:
     """How the weights of recurrent layers start.
 
@@ -101,18 +96,27 @@ class Scheme:
             allowed = [word for word in get_args(words) if (name, word) != ("input", "critical")]
             if getattr(self, name) not in allowed:
                 raise ValueError(f"{name} needs one of {', '.join(allowed)}, got {getattr(self, name)!r}")
-        if not (_is_number(self.gain) and self.gain > 0):
+        if not (is_number(self.gain) and self.gain > 0):
             raise ValueError(f"gain needs a finite number above 0, got {self.gain!r}")
-        if self.forget_bias is not None and not _is_number(self.forget_bias):
+        if self.forget_bias is not None and not is_number(self.forget_bias):
             raise ValueError(f"forget_bias needs a finite number or None, got {self.forget_bias!r}")
         if self.forget_bias is not None and self.biases == "chrono":
             raise ValueError(
                 f"forget_bias needs biases other than chrono's, which draw it for each unit, got {self.forget_bias!r}"
             )
         if self.lag is not None and self.biases != "chrono":
-            raise ValueError(f"lag needs biases='chrono', which alone has a use for it, got biases={self.biases!r}")
-        if self.lag is not None:
-            check_lag(self.lag)
+            raise ValueError(
+                f"lag needs biases='chrono', which alone has a use for it, got {self.lag!r} with biases={self.biases!r}"
+            )
+        if self.lag is not None and not (is_number(self.lag) and self.lag >= 2):
+            raise ValueError(f"lag needs a finite number of steps of at least 2, got {self.lag!r}")
+        if not isinstance(self.per_gate, bool):
+            raise ValueError(f"per_gate needs True or False, got {self.per_gate!r}")
+
+    def __repr__(self) -> str:
+        """What is not at its default, as an estimator shows its parameters."""
+        own = [(field.name, getattr(self, field.name), field.default) for field in fields(self)]
+        return f"Scheme({', '.join(f'{name}={value!r}' for name, value, default in own if value != default)})"
 
 
 #: The schemes that have names.
@@ -154,7 +158,13 @@ def recommended_init(lag: float | None = None) -> Scheme:
     Returns
     -------
     Weights orthogonal per gate; with a lag chrono biases, which need a cell with gates; without one an LSTM's forget
-    biases sum to 1.
+    biases sum to 1. A GRU's z, which writes what it does not keep, then stays at zero: a ``forget_bias`` sets it.
+
+    Examples
+    --------
+    >>> from throughtime import SequenceClassifier
+    >>> SequenceClassifier(cell="lstm", init=recommended_init(lag=100))
+    SequenceClassifier(cell='lstm', init=Scheme(biases='chrono', lag=100))
     """
     return Scheme(biases="unit_forget") if lag is None else Scheme(biases="chrono", lag=lag)
 
@@ -170,9 +180,3 @@ def misplaced_init(scheme: Scheme, cell: CellSpec, *, biased: bool = True) -> st
     if scheme.recurrent == "critical" and not (cell.name in ACTIVATIONS and CELLS[cell.name] == cell):
         return f"critical needs a cell of one activation, without gates ({', '.join(ACTIVATIONS)})"
     return None
-
-
-def check_lag(lag: Any) -> None:
-    """Refuse a lag that chrono has no memories for."""
-    if not (_is_number(lag) and lag >= 2):
-        raise ValueError(f"lag needs a finite number of steps of at least 2, got {lag!r}")

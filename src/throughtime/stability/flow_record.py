@@ -143,6 +143,8 @@ def flow_from_arrays(arrays: Mapping[str, ndarray], source: str) -> Records[Flow
     StorageError
         For arrays that it did not make.
     """
+    if not arrays:
+        return Records()
     try:
         names = "kind", "epoch", "step", "reverse", "lags", "log_norms", "horizons"
         kind, epoch, step, reverse, lags, log_norms, horizons = (arrays[name] for name in names)
@@ -161,8 +163,8 @@ def flow_from_arrays(arrays: Mapping[str, ndarray], source: str) -> Records[Flow
                 raise ValueError("rows of whole numbers from 0 up, got others")
         if any(array.dtype.kind != "f" for array in (log_norms, horizons)):
             raise ValueError("floats, got others")
-        if not (np.diff(lags) > 0).all():
-            raise ValueError("lags each larger than the one before, got others")
+        if lags[:1].tolist() != [0] or not (lags[1:] > lags[:-1]).all():
+            raise ValueError("lags from 0 up, each larger than the one before, got others")
         layers = layer_names(reverse.astype(bool))
         kinds = get_args(Kind)
         at = zip((kinds[one] for one in kind), epoch.tolist(), step.tolist(), strict=True)

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from throughtime.data import Columns
 from throughtime.errors import ParameterError, StorageError
+from throughtime.estimators import init_from_plain
 from throughtime.generalization import Finding, Interval
 from throughtime.parameters import SCHEMAS, CellName, check_values, declared, renamed
 from throughtime.records import Records
@@ -145,6 +146,7 @@ def config_of(value: Any, source: str) -> dict[str, Any]:
         known = {name: value for name, value in parameters.items() if name in declared(schema)}
         if _is_name_of_own_cell(known.get("cell")):
             del known["cell"]
+        known["init"] = init_from_plain(known.get("init", "torch"))
         check_values(schema, known)
     except ParameterError as error:
         raise StorageError(f"{source} needs to hold the settings of a run, but {error}") from error

@@ -130,7 +130,7 @@ def _first_state(group: Group, digests: Callable[[], Mapping[str, Any]]) -> Grou
 def starting_weights(net: Net, recipe: Recipe, member: Member) -> dict[str, Tensor]:
     """One member's weights before its first step."""
     seed = derived_seed(member.seed, Purpose.INITIAL_WEIGHTS)
-    return initial_weights(net, recipe.init, seed, recipe.dtype, member.init_lag)
+    return initial_weights(net, member.init, seed, recipe.dtype)
 
 
 def _check_state(state: GroupState, net: Net, recipe: Recipe, digests: Mapping[str, Any]) -> None:

@@ -76,8 +76,8 @@ class Member:
     #: only the rates above zero
     noise: NoiseRates = field(default_factory=NoiseRates)
     perturbations: tuple[Perturbation, ...] = ()
-    #: steps that chrono has memories for, in the place of the init's own
-    init_lag: float | None = None
+    #: how its weights start, chrono's with a lag
+    init: Init = "torch"
     #: the largest size of an element of the gradient, before `clip_norm`
     clip_value: float = math.inf
 
@@ -87,7 +87,6 @@ class Recipe:
     """What all members of a group share besides the architecture."""
 
     loss: Loss
-    init: Init
     optimizer: OptimizerName
     lr_schedule: ScheduleName
     batch_size: int
