@@ -230,7 +230,7 @@ def test_probes_measured_at_once_are_those_measured_one_by_one(waiting, monkeypa
 
 
 def test_a_member_that_fails_has_its_gradients_told_of_before_training_ends():
-    inputs, member = long_series()
+    inputs, member = long_series(init="he_normal")
     blown = replace(member, shift=np.full(CHANNELS, 1e150), lr=1e300)
     told: list[bool] = []
 
@@ -243,7 +243,7 @@ def test_a_member_that_fails_has_its_gradients_told_of_before_training_ends():
 
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")
-        train(replace(LINEAR, num_layers=2), GROWING, inputs, [blown], observers=[FlowMonitor(), Last()])
+        train(replace(LINEAR, num_layers=2), RECIPE, inputs, [blown], observers=[FlowMonitor(), Last()])
     assert told == [True]
 
 
