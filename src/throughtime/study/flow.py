@@ -82,8 +82,10 @@ def report_flow(model: SequenceEstimator, data: Dataset, *, lag: int | None = No
         if data.y is None:
             raise DataError(f"{data.source} needs a target to start a network for; --target names its column")
         model = at_initialization(model, data.X, data.y)
-    if lag is not None and not 0 < lag < data.X.lengths.max():
-        longest = data.X.lengths.max()
+    longest = int(data.X.lengths.max())
+    if longest < 2:
+        raise DataError(f"{data.source} needs series of at least 2 steps to look back in, got series of 1")
+    if lag is not None and not 0 < lag < longest:
         raise ParameterError(
             f"lag needs to be 1 to {longest - 1}, as the longest series has {longest} steps, got {lag}"
         )
@@ -119,8 +121,9 @@ def _most_series(model: SequenceEstimator, X: Sequences) -> int:
 
 
 def _some(data: Dataset, most: int) -> tuple[Sequences, Any]:
-    """At most so many series, evenly from all of them, and their targets."""
-    rows: ndarray = np.unique(np.linspace(0, len(data.X) - 1, most).round().astype(int))
+    """At most so many series, the longest and others evenly from all of them, and their targets."""
+    longest = data.X.lengths.argmax()
+    rows: ndarray = np.unique(np.append(np.linspace(0, len(data.X) - 1, most - 1).round().astype(int), longest))
     return data.X[rows], None if data.y is None else data.y[rows]
 
 

@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ParameterGrid
 
-from throughtime.errors import ParameterError
+from throughtime.errors import DataWarning, FlowWarning, ParameterError
 from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization import (
     Interval,
@@ -120,7 +120,8 @@ def search(
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("ignore", UserWarning)  # of folds that have no score, which the results show
-        warnings.simplefilter("always", FitFailedWarning)
+        for category in (FitFailedWarning, DataWarning, FlowWarning):
+            warnings.simplefilter("always", category)
         try:
             searched.fit(plan.train.X, plan.train.y, **weights)
         except ValueError as error:
