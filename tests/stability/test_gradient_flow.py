@@ -390,3 +390,18 @@ def test_a_layers_total_is_that_of_both_states() -> None:
     assert isinstance(own, LayerFlow)
     assert own.c is not None
     assert own.total == pytest.approx((own.h**2 + own.c**2) ** 0.5)
+
+
+def test_initial_states_are_computed_in_the_format_that_is_asked_for() -> None:
+    layer, start = nn.LSTM(4, 5, batch_first=True), (torch.randn(1, 3, 5), torch.randn(1, 3, 5))
+    found = gradient_flow(layer, (X.float(), start), loss_of, dtype=torch.float64)
+    exact = gradient_flow(layer.double(), (X.float().double(), tuple(state.double() for state in start)), loss_of)
+    assert (found.layers[0].h == exact.layers[0].h).all()
+
+
+def test_the_model_itself_is_not_hooked_while_its_copy_runs() -> None:
+    layer = nn.GRU(4, 5, batch_first=True)
+    layer.register_forward_hook(lambda *_: hooks.append(len(layer._forward_hooks)))
+    hooks: list[int] = []
+    gradient_flow(layer, X.float(), loss_of)
+    assert hooks == [1]
