@@ -1,5 +1,7 @@
 """The pictures of a gradient's way show the norms that were measured."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -61,6 +63,20 @@ def test_where_nothing_arrives_the_map_has_its_last_color() -> None:
     assert display.colorbar_.extend == "min"
 
 
+def test_what_is_the_same_everywhere_has_one_color_and_what_is_not_finite_none() -> None:
+    flow = flow_of()
+    layer = flow.layers[0]
+    same = replace(layer, h=np.full_like(layer.h, 0.1), c=None)
+    display = GradientFlowDisplay(replace(flow, layers=(same,))).plot()
+    low, high = display.image_.get_clim()
+    assert (low, high) == pytest.approx((-2, -1))
+    assert display.colorbar_.extend == "neither"
+    overflowing = replace(same, h=np.where(np.arange(len(same.h))[:, None] == 5, np.inf, same.h))
+    row = GradientFlowDisplay(replace(flow, layers=(overflowing,))).norms[0]
+    assert np.isnan(row[5])
+    assert np.isfinite(row[:5]).all()
+
+
 def test_a_cell_without_c_has_no_map_of_it() -> None:
     with pytest.raises(ParameterError, match="needs a cell with c for state='c', got none"):
         GradientFlowDisplay(flow_of(nn.GRU), state="c")
@@ -86,8 +102,21 @@ def test_a_curve_that_never_falls_has_no_horizon_and_one_that_overflows_ends() -
     display = LagCurveDisplay(linear_curve(0.95)).plot()
     assert display.horizons_ == {}
     assert display.ax_.get_title(loc="left") == "5 series, more than 1 % left at lag 39"
+    assert display.ax_.get_legend() is None  # of one layer
     (line,) = LagCurveDisplay(linear_curve(30)).plot().lines_.values()
     assert np.isnan(line.get_ydata()[-1])
+    exploding = LagCurveDisplay(linear_curve(3)).plot()
+    assert exploding.ax_.get_title(loc="left") == "5 series, 3 times per step back"
+    (gone,) = LagCurveDisplay(linear_curve(0.0)).plot().lines_.values()
+    assert np.isnan(gone.get_ydata()[1:]).all()  # zero has no place on a logarithmic axis
+
+
+def test_an_interval_beyond_the_series_ends_with_them() -> None:
+    curve = curve_of()
+    layer = replace(curve.layers[0], gradient_horizon=30.0, horizon_low=20.0, horizon_high=float("inf"))
+    display = LagCurveDisplay(replace(curve, layers=(layer,))).plot()
+    (ends,) = display.horizons_[layer.label].lines[2][0].get_segments()
+    assert ends[:, 0] == pytest.approx((20, curve.longest - 1))
 
 
 def test_one_series_has_no_band_and_no_interval() -> None:

@@ -1,5 +1,7 @@
 """The heat map shows the records as they are."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
@@ -40,6 +42,17 @@ def test_colors_are_what_is_left_relative_to_lag_0_and_the_line_is_the_horizon()
     np.testing.assert_array_equal(line.get_xdata(), [0, 25, 50, 75])
     np.testing.assert_allclose(line.get_ydata(), [4, 5, 2 / 0.3, 20])
     assert ax.get_title("left") == "layer 0"
+    assert display.figure_.axes[-1].get_ylabel() == "log10 of the gradient left, relative to lag 0"
+    corners = mesh.get_coordinates()
+    np.testing.assert_array_equal(corners[0, :, 0], [-12.5, 12.5, 37.5, 62.5, 87.5])  # half way between the probes
+    np.testing.assert_array_equal(corners[:, 0, 1], [-0.5, 0.5, 1.5, 2.5, 5.5, 10.5])
+
+
+def test_the_line_of_horizons_has_a_gap_where_more_than_1_percent_is_left():
+    horizons = (4.0, np.inf, np.nan, 20.0)
+    drawn = [replace(record, horizons=(one, np.inf)) for record, one in zip(records(), horizons, strict=False)]
+    (line,) = FlowMonitorDisplay(drawn).plot().ax_.lines
+    np.testing.assert_array_equal(line.get_ydata(), [4, np.nan, np.nan, 20])
 
 
 def test_what_is_out_of_the_colors_is_drawn_at_their_end_and_another_layer_is_asked_for_by_place():
@@ -48,6 +61,7 @@ def test_what_is_out_of_the_colors_is_drawn_at_their_end_and_another_layer_is_as
     assert mesh.get_array().min() == mesh.get_clim()[0] == -12
     assert not display.ax_.lines
     steps = FlowMonitorDisplay(records(), kind="step").plot()
+    assert steps.figure_.axes[-1].get_ylabel() == "log10 of the norm of the gradient"
     assert not np.isnan(steps.ax_.collections[0].get_array()).all()
     single = FlowMonitorDisplay(records()[:1]).plot()
     assert single.ax_.collections[0].get_array().size == 5
