@@ -27,6 +27,20 @@ def test_at_most_128_series_are_looked_at_and_8_are_drawn() -> None:
     assert report_flow(SequenceRegressor(hidden_size=2), data_of(40, 5)).curve.n_series == 40
 
 
+@pytest.mark.parametrize("place", [0, 7, 100, 299])
+def test_the_longest_series_is_among_those_that_are_looked_at(place: int) -> None:
+    X = Sequences.from_arrays([np.ones((9 if i == place else 5, 1)) * i for i in range(300)])
+    data = replace(data_of(300, 5), X=X, y=np.arange(300) / 300)
+    report = report_flow(SequenceRegressor(hidden_size=2), data, lag=8)
+    assert report.curve.n_series == 128
+    assert report.curve.longest == 9
+
+
+def test_series_of_one_step_have_nothing_to_look_back_on() -> None:
+    with pytest.raises(DataError, match="needs series of at least 2 steps to look back in, got series of 1"):
+        report_flow(SequenceRegressor(hidden_size=2), data_of(8, 1), lag=1)
+
+
 def test_fewer_series_are_looked_at_where_they_are_long_and_none_is_drawn() -> None:
     model = SequenceRegressor(hidden_size=200, num_layers=2, bidirectional=True)
     from throughtime.study import flow

@@ -122,8 +122,10 @@ def _most_series(model: SequenceEstimator, X: Sequences) -> int:
 
 def _some(data: Dataset, most: int) -> tuple[Sequences, Any]:
     """At most so many series, the longest and others evenly from all of them, and their targets."""
-    longest = data.X.lengths.argmax()
-    rows: ndarray = np.unique(np.append(np.linspace(0, len(data.X) - 1, most - 1).round().astype(int), longest))
+    rows: ndarray = np.unique(np.linspace(0, len(data.X) - 1, most).round().astype(int))
+    if data.X.lengths[rows].max() < data.X.lengths.max():
+        longest = data.X.lengths.argmax()
+        rows[np.abs(rows - longest).argmin()] = longest
     return data.X[rows], None if data.y is None else data.y[rows]
 
 

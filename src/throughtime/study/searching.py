@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.exceptions import FitFailedWarning
 from sklearn.model_selection import ParameterGrid
 
-from throughtime.errors import DataWarning, FlowWarning, ParameterError
+from throughtime.errors import DataWarning, ParameterError
 from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization import (
     Interval,
@@ -119,9 +119,10 @@ def search(
     weights = {} if plan.sample_weight is None else {"sample_weight": plan.sample_weight}
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
-        warnings.simplefilter("ignore", UserWarning)  # of folds that have no score, which the results show
-        for category in (FitFailedWarning, DataWarning, FlowWarning):
-            warnings.simplefilter("always", category)
+        # Of folds that have no score, which the results show; and of gradients, which the chosen one's training tells.
+        warnings.simplefilter("ignore", UserWarning)
+        warnings.simplefilter("always", FitFailedWarning)
+        warnings.simplefilter("default", DataWarning)
         try:
             searched.fit(plan.train.X, plan.train.y, **weights)
         except ValueError as error:
