@@ -12,6 +12,7 @@ from jaxtyping import install_import_hook
 PACKAGES = (
     "kernels",
     "nn",
+    "stability",
     "training",
     "data.moments",
     *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),

@@ -140,6 +140,7 @@ def not_a_number(output: tuple[Tensor, Tensor]) -> Tensor:
         (Twice(GRU), torch.sum, "model needs to call its recurrent layer once, got 2 calls"),
     ],
 )
+@pytest.mark.usefixtures("types_unchecked")
 def test_what_cannot_be_taken_apart_is_refused(model: object, loss: object, message: str) -> None:
     lengths = LENGTHS if isinstance(model, Twice) else None
     if isinstance(model, Twice):

@@ -317,6 +317,7 @@ class Idle(nn.Module):
         return x
 
 
+@pytest.mark.usefixtures("types_unchecked")
 def test_a_model_without_recurrent_layers_is_refused() -> None:
     x = X.float()
     with pytest.raises(ParameterError, match=r"needs a recurrent layer .* got Linear without one"):
@@ -332,6 +333,7 @@ def test_a_model_without_recurrent_layers_is_refused() -> None:
         gradient_flow(type("Odd", (nn.GRU,), {})(4, 5), x, loss_of)
 
 
+@pytest.mark.usefixtures("types_unchecked")
 def test_a_loss_that_no_state_has_a_part_in_is_refused() -> None:
     x, layer = X.float(), nn.GRU(4, 5, batch_first=True)
     with pytest.raises(ParameterError, match="one number as a tensor, got a tensor of shape"):

@@ -70,6 +70,7 @@ def test_golden_numbers_of_the_full_and_of_the_one_step_gradient() -> None:
         ({"w_hh": np.zeros((3, 4))}, r"w_xh, w_hh and w_qh need to be .* got \(3, 2\), \(3, 4\), \(1, 3\)"),
     ],
 )
+@pytest.mark.usefixtures("types_unchecked")
 def test_what_does_not_fit_is_refused(changed: dict, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         linear_rnn_gradients(**(case(1, 7, 2, 3, 1) | changed))

@@ -99,6 +99,7 @@ def test_weights_and_generators_are_left_as_they_were() -> None:
     assert all(w.grad is None for w in weights.values())
 
 
+@pytest.mark.usefixtures("types_unchecked")
 def test_a_module_of_the_users_own_is_refused() -> None:
     with pytest.raises(TypeError, match="needs an Architecture, got a Net"):
         pulled_back_norms(Net(), {}, torch.zeros(1, 1, 1, 1), LENGTHS, seed=0)  # type: ignore[arg-type]

@@ -36,6 +36,8 @@ from throughtime.stability import (
     update_ratio,
 )
 
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 X = torch.randn(6, 4, 2, generator=torch.Generator().manual_seed(0))
 
 

@@ -61,6 +61,7 @@ def test_a_linear_memory_of_one_unit_loses_what_its_power_says() -> None:
 
 
 @pytest.mark.parametrize("k", [0, 13, [1, 13], 1.5, "3", True, [2, "3"]], ids=str)
+@pytest.mark.usefixtures("types_unchecked")
 def test_steps_beyond_the_series_are_refused(k: object) -> None:
     with pytest.raises(ParameterError, match="k needs a whole number from 1 to 12, the steps of the longest series"):
         truncation_bias(layer(), inputs(), at_the_end, k)

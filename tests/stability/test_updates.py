@@ -116,6 +116,7 @@ def test_the_live_weights_are_no_weights_before() -> None:
 
 
 @pytest.mark.parametrize("before", [None, [], "sgd", nn.GRU(2, 3).parameters(), nn.GRU(2, 3)], ids=type)
+@pytest.mark.usefixtures("types_unchecked")
 def test_what_is_neither_weights_nor_an_optimizer_is_refused(before: object) -> None:
     with pytest.raises(ParameterError, match=r"before needs the weights before the step by name, .* or an optimizer"):
         update_ratio(nn.GRU(2, 3), before)  # type: ignore[arg-type]

@@ -179,6 +179,7 @@ def test_gradients_that_overflow_are_drawn_and_nan_is_refused_where_it_comes_up_
         (mlp(1), torch.randn(5, 3), lambda _: torch.ones(()), ParameterError, "depend on the model's output"),
     ],
 )
+@pytest.mark.usefixtures("types_unchecked")
 def test_what_is_no_mlp_is_refused(model: Any, x: Any, loss: Any, error: type[Exception], words: str) -> None:
     with pytest.raises(error, match=words):
         layer_graph(model, x, loss=loss)

@@ -441,6 +441,7 @@ class Unused(nn.Module):
         (nn.ModuleList([nn.GRU(2, 4), Own(2, 4)]), series(), {}, "forward of its own.*, got a Own beside those"),
     ],
 )
+@pytest.mark.usefixtures("types_unchecked")
 def test_what_cannot_be_unrolled_is_refused(model: Any, x: Any, given: dict[str, Any], words: str) -> None:
     with pytest.raises(
         ParameterError if "x needs" not in words and "series of one" not in words else DataError, match=words

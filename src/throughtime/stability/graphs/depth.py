@@ -12,7 +12,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from graphlib import TopologicalSorter
-from typing import Literal, Protocol
+from typing import Literal, Protocol, runtime_checkable
 
 from throughtime.records import Record
 
@@ -26,6 +26,7 @@ _WHY: dict[Subject, str] = {
 }
 
 
+@runtime_checkable
 class Costly(Protocol):
     """What the depth asks of an edge; see ``Edge``."""
 
