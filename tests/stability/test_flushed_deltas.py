@@ -42,6 +42,21 @@ def test_a_delta_that_halves_each_step_is_flushed_after_126_steps() -> None:
     assert double.fraction == 0
 
 
+def test_a_loss_of_the_states_at_each_step_is_refused() -> None:
+    class Stated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = ours.GRU(1, 2, num_layers=2)
+
+        def forward(self, x: Tensor) -> Any:
+            return self.layer(x, return_states=True)
+
+    x = torch.zeros(9, 3, 1)
+    assert flushed_deltas(Stated(), x, last)
+    with pytest.raises(ParameterError, match=r"got one that reads its states at each step \(return_states\)"):
+        flushed_deltas(Stated(), x, lambda output: last(output) + output[2][0].sum())
+
+
 @pytest.mark.parametrize(
     ("dtype", "name", "after"), [(torch.bfloat16, "bfloat16", 126), (torch.float16, "float16", 14)]
 )

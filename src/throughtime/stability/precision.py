@@ -21,7 +21,7 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Records, Row
 from throughtime.stability.arguments import check_call, check_dtype, check_lag, check_loss
-from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model
+from throughtime.stability.calls import DOCS, ModelInput, RecurrentCall, as_float64, call_model, tensors_in
 from throughtime.stability.input_forms import data_of
 from throughtime.stability.linearization import linearize
 from throughtime.stability.losses import loss_of
@@ -93,7 +93,8 @@ def flushed_deltas(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers, a loss that is not one number, or that depends on no state.
+        For a model without recurrent layers, a loss that is not one number, that depends on no state, or that reads
+        the states at each step of ``return_states``.
     DataError
         For an x that the model cannot take, and values and deltas that are not finite, the layer, series and step
         named.
@@ -114,8 +115,9 @@ def flushed_deltas(
         value = loss_of(loss, output)
         given = [tensor for call in calls for tensor in _outputs(call)]
         wanted = [tensor for tensor in given if tensor.requires_grad]
-        grads = iter(torch.autograd.grad(value, wanted, allow_unused=True) if wanted else ())
+        grads = iter(torch.autograd.grad(value, wanted, retain_graph=True, allow_unused=True) if wanted else ())
         by_tensor = [next(grads) if tensor.requires_grad else None for tensor in given]
+        _refuse_read_steps(calls, value)
         if all(grad is None for grad in by_tensor):
             raise ParameterError("loss needs to depend on a recurrent layer's output, got one that depends on none")
         found = []
@@ -163,6 +165,19 @@ def _outputs(call: RecurrentCall) -> list[Tensor]:
     """What a layer returned, the outputs first and then the final states."""
     y, ends = call.given[:2]
     return [data_of(y), *((ends,) if isinstance(ends, Tensor) else ends)]
+
+
+def _refuse_read_steps(calls: Sequence[RecurrentCall], value: Tensor) -> None:
+    """Refuse a loss of what ``return_states`` gives, whose gradients are not among those that are followed."""
+    for call in calls:
+        steps = [tensor for tensor in tensors_in(call.given[2:]) if tensor.requires_grad]
+        if steps and any(
+            g is not None for g in torch.autograd.grad(value, steps, retain_graph=True, allow_unused=True)
+        ):
+            raise ParameterError(
+                f"loss needs to read the outputs or the final states of {call.name}, got one that reads its states at "
+                "each step (return_states); those of the last layer are the outputs"
+            )
 
 
 def _direct_parts(
