@@ -3,11 +3,12 @@
 A message reads "<what> needs <rule>, got <value>" and ends with the cure when there is one.
 """
 
+import os
 import sys
 import warnings
 from pathlib import Path
 
-_PACKAGE = str(Path(__file__).parent)
+_PACKAGE = f"{Path(__file__).parent}{os.sep}"  # of which other packages' paths may begin without the separator
 
 
 class ThroughtimeError(Exception):

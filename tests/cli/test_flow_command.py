@@ -211,14 +211,18 @@ def test_what_is_left_is_short(norm: float, text: str) -> None:
 
 
 def test_fit_says_how_far_the_trained_networks_gradient_reaches(capsys: pytest.CaptureFixture[str]) -> None:
-    def say(horizon: float) -> str:
+    def say(horizon: float, bptt: str = "full", k2: int | None = None) -> str:
         record = SimpleNamespace(gradient_horizon=horizon, lags=np.array([0, 5, 28]))
-        fit_module.print_reach(SimpleNamespace(flow_=[None, record]))  # type: ignore[arg-type]
+        model = SimpleNamespace(flow_=[None, record], bptt=bptt, k2=k2)
+        fit_module.print_reach(model)  # type: ignore[arg-type]
         return capsys.readouterr().out
 
     fit_module.console.cache_clear()
-    assert "1 % of it is left 8.87 steps back, where the longest series measured goes back 28;" in say(8.8712)
+    assert "1 % of it is left 8.87 steps back, where the longest series goes back 28;" in say(8.8712)
     assert "more than 1 % of it is left 28 steps back" in say(math.inf)
+    for horizon in (8.8712, math.inf):
+        assert "training cuts it off 4 steps back (k2=5), where the longest" in say(horizon, "truncated", 5)
+    assert "1 % of it is left 8.87 steps back" in say(8.8712, "truncated", 12)
     fit_module.print_reach(SimpleNamespace())  # type: ignore[arg-type]
     assert capsys.readouterr().out == ""
     fit_module.console.cache_clear()

@@ -97,9 +97,10 @@ def test_a_gradient_that_is_not_finite_is_found_where_it_comes_up_first() -> Non
 
 def test_checks_without_their_measurement_do_not_apply() -> None:
     findings = flow_findings()
-    assert [finding.code for finding in findings] == ["STA001", "STA002", "STA003", "STA004"]
+    assert [finding.code for finding in findings] == ["STA001", "STA002", "STA003", "STA004", "STA005"]
     assert {finding.verdict for finding in findings} == {"not applicable"}
-    assert [finding.detail for finding in findings] == ["there is no lag curve"] * 2 + ["no loss was followed back"] * 2
+    lacking = ["there is no lag curve"] * 2 + ["no loss was followed back"] * 2 + ["training is not truncated"]
+    assert [finding.detail for finding in findings] == lacking
     assert all("try" in check.remedy for check in FLOW_CHECKS)
 
 
@@ -111,3 +112,15 @@ def test_a_lag_that_no_series_has_is_refused(lag: float, message: str) -> None:
     curve = lag_curve(default_lstm(), X[:4])
     with pytest.raises(ParameterError, match=message):
         flow_findings(curve=curve, lag=lag)
+
+
+@pytest.mark.parametrize(("k2", "verdict"), [(1, "found"), (20, "found"), (21, "clear"), (None, "not applicable")])
+def test_what_truncated_training_cuts_off_is_told_by_the_lag_that_the_task_needs(k2: int | None, verdict: str) -> None:
+    *_, cut = flow_findings(lag=20, k2=k2)
+    assert (cut.code, cut.verdict) == ("STA005", verdict)
+    *_, unknown = flow_findings(k2=5)
+    assert unknown.verdict == "not applicable"
+    assert (
+        unknown.detail
+        == "training follows gradients at most 4 steps back (k2=5); which lag the task needs is not known"
+    )

@@ -188,9 +188,10 @@ def test_a_lag_that_is_none_is_refused(lag: Any) -> None:
         "gate_memory": gate_memory(made, X),
         "dtype": torch.float16,
         "curve": lag_curve(made, X),
+        "k2": 3,
     }
     by_lag = [check for check in (*FLOW_CHECKS, *RECURRENCE_CHECKS) if "lag" in check.needs]
-    assert len(by_lag) == 5
+    assert len(by_lag) == 6
     for check in by_lag:
         if not (check in FLOW_CHECKS and lag is np.nan):  # which says there that it is not known
             refuses(message, run_checks, [check], lag=lag, **measured)

@@ -72,7 +72,9 @@ def test_a_probe_pulls_back_from_eight_series_of_the_members_own():
     monitor = FlowMonitor(warn=False)
     train(net, RECIPE, data.inputs, [member], observers=[monitor])
     first = monitor.records(0)[0]
-    chosen = stream(5, Purpose.PROBE).permutation(41)[:8]
+    longest = data.inputs.lengths[:41].argmax()
+    drawn = stream(5, Purpose.PROBE).permutation(41)
+    chosen = np.concatenate([[longest], drawn[drawn != longest]])[:8]
     lengths = data.inputs.lengths[chosen]
     x = torch.zeros(1, int(lengths.max()), 8, CHANNELS, dtype=RECIPE.dtype)
     for b, row in enumerate(chosen):
@@ -180,10 +182,10 @@ def test_a_probe_takes_a_32nd_of_the_series_between_two_or_one():
 
     # one step of 4 series an epoch, 20 of them from probe to probe
     train(LINEAR, RECIPE, inputs, [replace(member, max_epochs=100)], observers=[Spied(every=20)])
-    assert set(sizes) == {2}
+    assert sizes == [2, 4]  # and all of them at the end
     sizes.clear()
     train(LINEAR, RECIPE, inputs, [replace(member, max_epochs=5)], observers=[Spied()])
-    assert set(sizes) == {1}
+    assert sizes == [1, 4]
 
 
 def test_a_gradient_that_vanishes_is_told_once_per_member_in_words():
@@ -247,17 +249,32 @@ def test_a_member_that_fails_has_its_gradients_told_of_before_training_ends():
     assert told == [True]
 
 
-def test_series_of_unequal_lengths_are_measured_as_far_back_as_the_longest_goes():
-    data, member = Data(), Data().member(seed=0, max_epochs=2)
+@pytest.mark.parametrize("kind", [FlowMonitor, EveryStepFlowMonitor])
+def test_series_of_unequal_lengths_are_measured_as_far_back_as_the_longest_goes(kind):
+    data, member = Data(), Data().member(seed=0, max_epochs=6)
     longest = data.inputs.lengths[member.train.rows].max()
-    ends, probes = FlowMonitor(every=None, warn=False), FlowMonitor(warn=False)
-    train(NET, RECIPE, data.inputs, [member], observers=[ends, probes])
-    (kept,) = ends.records(0)
-    assert kept.lags[-1] == longest - 1
+    ends, monitor = FlowMonitor(every=None, warn=False), kind(warn=False)
+    train(NET, RECIPE, data.inputs, [member], observers=[ends, monitor])
+    records = [*ends.records(0), *monitor.records(0)]
+    assert {record.lags[-1] for record in records} == {longest - 1}
+    assert all(np.isfinite(record.log_norms).all() for record in records if record.kind != "step")
+
+
+def test_a_series_much_longer_than_the_others_is_left_to_the_end():
+    lengths = np.array([20] * 40 + [400])
+    values = np.random.default_rng(0).normal(size=(lengths.sum() + 1, CHANNELS))
+    values[-1] = np.nan
+    inputs = Inputs(torch.from_numpy(values), lengths.cumsum() - lengths, lengths)
+    sample = Sample(np.arange(41), np.arange(41) % 4, np.ones(41))
+    member = replace(Data().member(seed=0, max_epochs=5, lr=1e-4), train=sample)
+    monitor = FlowMonitor(warn=False)
+    train(NET, RECIPE, inputs, [member], observers=[monitor])
+    *probes, kept = monitor.records(0)
+    assert probes
+    for record in probes:  # 8 times the mean length is 234
+        assert np.isnan(record.log_norms[0, record.lags >= 20]).all()
     assert np.isfinite(kept.log_norms).all()
-    chosen = stream(0, Purpose.PROBE).permutation(len(member.train.rows))[:8]
-    assert {record.lags[-1] for record in probes.records(0)} <= set(data.inputs.lengths[member.train.rows[chosen]] - 1)
-    assert all(np.isfinite(record.log_norms).all() for record in probes.records(0))
+    assert kept.lags[-1] == 399
 
 
 def test_a_network_of_the_users_own_has_no_states_to_look_at():

@@ -72,7 +72,8 @@ def print_reach(model: SequenceEstimator) -> None:
     """How far back the gradient of the trained network reaches, by the record that was made of it after training."""
     records = getattr(model, "flow_", ())
     if records:
-        reach = study.reach_in_words(records[-1].gradient_horizon, int(records[-1].lags[-1]))
+        k2 = model.k2 if model.bptt == "truncated" else None
+        reach = study.reach_in_words(records[-1].gradient_horizon, int(records[-1].lags[-1]), k2)
         print_text(f"Gradient of the last state: {reach}; throughtime flow says more.")
 
 

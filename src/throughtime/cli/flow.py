@@ -24,8 +24,8 @@ from throughtime.study import FlowReport, flow_files, report_flow
 
 #: Lags of the table, as far as the series go.
 SHOWN_LAGS = (1, 10, 50, 100, 500, 1000, 5000)
-#: Says how far the gradient reaches even where nobody knows how far it needs to.
-VANISHING = "STA001"
+#: Say how far the gradient reaches even where nobody knows how far it needs to; the second where training cuts it off.
+_VANISHING, _CUT = "STA001", "STA005"
 #: Blanks between columns.
 _GAP = 2
 
@@ -116,7 +116,7 @@ def _print_report(report: FlowReport, lag: int | None) -> None:
     state = "at initialization" if report.initial else "as trained"
     print_text(
         f"What is left of the last state's gradient so many steps back, {state}; geometric mean of {curve.n_series} "
-        "series. The horizon is the lag at which 1 % is left, with its 95 % interval.\n"
+        "series. Where 1 % is left is the gradient horizon, with its 95 % interval.\n"
     )
     console().print(_table(curve, lag))
     console().print()
@@ -138,7 +138,7 @@ def _table(curve: LagCurve, needed: int | None) -> Table:
             del columns[lag]
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, _GAP, 0, 0))
     table.add_column("layer", overflow="fold")
-    for heading in ("horizon", *map(_lag, columns)):
+    for heading in ("1 % left at", *map(_lag, columns)):
         table.add_column(heading, justify="right", no_wrap=True)
     for name, horizon, *left in zip(names, horizons, *columns.values(), strict=True):
         table.add_row(escape(name), horizon, *left)
@@ -147,11 +147,12 @@ def _table(curve: LagCurve, needed: int | None) -> Table:
 
 def _print_findings(report: FlowReport, lag: int | None) -> None:
     """What was found and what to try, then what could not be judged, then the rest in a line."""
+    of_reach = (_VANISHING,) if report.k2 is None else (_VANISHING, _CUT)
     for finding in report.findings:
         words = f"{finding.title} ({finding.code}): {finding.detail}"
         if finding.verdict == "found":
             print_text(escape(f"{words}; {finding.remedy}."), "yellow")
-        elif finding.verdict == "not applicable" and finding.code == VANISHING:
+        elif finding.verdict == "not applicable" and finding.code in of_reach:
             print_text(escape(f"{words}; --lag says it." if lag is None else f"{words}."))
     clear = [f"{finding.title} ({finding.code})" for finding in report.findings if finding.verdict == "clear"]
     if clear:
@@ -160,7 +161,7 @@ def _print_findings(report: FlowReport, lag: int | None) -> None:
 
 def _horizon(layer: LayerLagCurve) -> str:
     if math.isinf(layer.gradient_horizon):
-        return "none"
+        return f"beyond {len(layer.mean) - 1}"
     if math.isnan(layer.horizon_low):
         return f"{layer.gradient_horizon:.3g}"
     high = "..." if math.isinf(layer.horizon_high) else f"{layer.horizon_high:.3g}"

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import fields, replace
 from typing import Any
 
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError, warn
 from throughtime.nn import Architecture, Net, Scheme, misplaced_init, scheme_of
 
 
@@ -51,9 +51,10 @@ def scheme_for(p: Mapping[str, Any], net: Net, longest: int, longest_trained: in
         raise DataError(f"chrono needs a training series of at least 2 steps, got {steps}")
     if lag is not None and lag > steps:
         name = "init_lag" if isinstance(init, str) else "lag of the Scheme"
-        raise DataError(
-            f"{name} needs to be at most the {steps} steps of the longest training series, got {lag!r}: no gradient "
-            "comes from further back; none takes their number"
+        warn(
+            f"{name} is {lag!r}, beyond the {steps} steps of the longest training series: no gradient comes from so "
+            "far back; none takes their number",
+            DataWarning,
         )
     return replace(scheme, lag=longest_trained if lag is None else float(lag))
 

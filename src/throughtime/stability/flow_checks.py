@@ -6,7 +6,7 @@ import numpy as np
 
 from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
 from throughtime.records import Records
-from throughtime.stability.arguments import check_lag, check_record
+from throughtime.stability.arguments import check_lag, check_record, check_whole
 from throughtime.stability.decay import FRACTION
 from throughtime.stability.flow import GradientFlow
 from throughtime.stability.lag_curves import LagCurve
@@ -56,6 +56,15 @@ def _measure_nonfinite(flow: GradientFlow) -> Measured:
     return Measured(float(len(broken)), f"{what} first in {first.label}, at step {step} of series {series}")
 
 
+def _measure_cut(k2: int, lag: float) -> Measured | NotApplicable:
+    check_whole("k2", k2, 1)
+    reach = f"training follows gradients at most {k2 - 1} steps back (k2={k2})"
+    if lag != lag:  # NaN
+        return NotApplicable(f"{reach}; which lag the task needs is not known")
+    check_lag(lag)
+    return Measured(lag / (k2 - 1) if k2 > 1 else math.inf, f"{reach}, the task needs {lag:g}")
+
+
 VANISHING = Check(
     "STA001",
     "vanishing gradient",
@@ -103,12 +112,28 @@ NONFINITE = Check(
     remedy="try clipping, a smaller learning rate, dtype='float64', or look at the inputs and the loss of that series",
     docs=_DOCS + "sta004",
 )
+CUT = Check(
+    "STA005",
+    "gradient cut off",
+    "warning",
+    needs=("k2", "lag"),
+    lacking="training is not truncated",
+    measure=_measure_cut,
+    threshold=1.0,
+    source="the lag that the task needs, over the furthest that truncated BPTT follows: none comes from beyond",
+    remedy="try a larger k2, or bptt='checkpointed', whose gradient is the full one",
+    docs=_DOCS + "sta005",
+)
 #: In the order of their findings.
-FLOW_CHECKS = (VANISHING, EXPLODING, UNREACHED, NONFINITE)
+FLOW_CHECKS = (VANISHING, EXPLODING, UNREACHED, NONFINITE, CUT)
 
 
 def flow_findings(
-    *, flow: GradientFlow | None = None, curve: LagCurve | None = None, lag: float | None = None
+    *,
+    flow: GradientFlow | None = None,
+    curve: LagCurve | None = None,
+    lag: float | None = None,
+    k2: int | None = None,
 ) -> Records[Finding]:
     """Judge what ``gradient_flow`` and ``lag_curve`` measured.
 
@@ -116,6 +141,8 @@ def flow_findings(
     ----------
     lag
         Steps back that the task needs, where they are known, such as by a probe that cuts the history.
+    k2
+        Steps that truncated BPTT follows a gradient over, where training is truncated.
 
     Returns
     -------
@@ -132,4 +159,6 @@ def flow_findings(
         check_record("curve", curve, LagCurve, "lag_curve")
     if lag is not None:
         check_lag(lag, None if curve is None else curve.longest)
-    return run_checks(FLOW_CHECKS, flow=flow, curve=curve, lag=float("nan") if lag is None else float(lag))
+    if k2 is not None:
+        k2 = check_whole("k2", k2, 1)
+    return run_checks(FLOW_CHECKS, flow=flow, curve=curve, k2=k2, lag=float("nan") if lag is None else float(lag))

@@ -15,7 +15,7 @@ from throughtime.stability.decay import FRACTION, first_crossings
 #: What is measured: a unit direction of the last state pulled back before a step, the same with the weights that a
 #: member ends with, or the gradients at the states in a step of training.
 Kind = Literal["probe", "kept", "step"]
-#: A curve holds every lag below this one, and of the further ones so many, evenly spread.
+#: A curve holds every lag below this one, and of the further ones so many, each by the same ratio beyond the last.
 EVERY_LAG_BELOW = 32
 FURTHER_LAGS = 96
 
@@ -59,9 +59,10 @@ class FlowRecord(Record):
 
 
 def recorded_lags(longest: int) -> Int[ndarray, "lag"]:
-    """The lags that records of series of so many steps hold: all near ones, and the longest."""
+    """The lags that records of series of so many steps hold: all near ones, further ones by ratio, and the longest."""
     near = np.arange(min(longest, EVERY_LAG_BELOW))
-    return np.unique(np.concatenate([near, np.linspace(near[-1], longest - 1, FURTHER_LAGS).round().astype(int)]))
+    further = np.geomspace(max(near[-1], 1), max(longest - 1, 1), FURTHER_LAGS).round().astype(int)
+    return np.unique(np.concatenate([near, further[further < longest]]))
 
 
 def log_norms_at(

@@ -51,6 +51,8 @@ class FlowReport(Record):
         The network unrolled on some series; ``None`` for series too long to draw.
     findings
         What is amiss, and what to try.
+    k2
+        Steps that training follows a gradient over, where it is truncated.
     """
 
     initial: bool
@@ -58,6 +60,7 @@ class FlowReport(Record):
     flow: GradientFlow | None
     graph: ComputationGraph | None
     findings: Records[Finding]
+    k2: int | None
 
 
 def report_flow(model: SequenceEstimator, data: Dataset, *, lag: int | None = None) -> FlowReport:
@@ -82,19 +85,21 @@ def report_flow(model: SequenceEstimator, data: Dataset, *, lag: int | None = No
         if data.y is None:
             raise DataError(f"{data.source} needs a target to start a network for; --target names its column")
         model = at_initialization(model, data.X, data.y)
-    longest = int(data.X.lengths.max())
+    X, y = _some(data, _most_series(model, data.X))
+    call = module_call(model, X, y)
+    longest = int(call.lengths.max())  # of what the network reads: a forecast's is shorter
     if longest < 2:
         raise DataError(f"{data.source} needs series of at least 2 steps to look back in, got series of 1")
     if lag is not None and not 0 < lag < longest:
         raise ParameterError(
-            f"lag needs to be 1 to {longest - 1}, as the longest series has {longest} steps, got {lag}"
+            f"lag needs to be 1 to {longest - 1}, as the longest series that the network reads has {longest} steps, "
+            f"got {lag}"
         )
-    X, y = _some(data, _most_series(model, data.X))
-    call = module_call(model, X, y)
     curve = lag_curve(call.module, call.x, lengths=call.lengths)
     flow = None if y is None else gradient_flow(call.module, call.x, call.loss, lengths=call.lengths)
-    findings = flow_findings(curve=curve, flow=flow, lag=lag)
-    return FlowReport(initial, curve, flow, _graph_of(model, data), findings)
+    k2 = model.k2 if model.bptt == "truncated" else None
+    findings = flow_findings(curve=curve, flow=flow, lag=lag, k2=k2)
+    return FlowReport(initial, curve, flow, _graph_of(model, data), findings, k2)
 
 
 def flow_files(report: FlowReport) -> Mapping[str, bytes]:
@@ -107,11 +112,13 @@ def flow_files(report: FlowReport) -> Mapping[str, bytes]:
     return files
 
 
-def reach_in_words(horizon: float, longest_lag: int) -> str:
-    """How far a gradient reaches, by the lag at which 1 % is left, in a line."""
+def reach_in_words(horizon: float, longest_lag: int, k2: int | None = None) -> str:
+    """How far a gradient reaches, by the lag at which 1 % is left and by truncated BPTT's ``k2``, in a line."""
+    if k2 is not None and k2 - 1 < min(horizon, longest_lag):
+        return f"training cuts it off {k2 - 1} steps back (k2={k2}), where the longest series goes back {longest_lag}"
     if math.isinf(horizon):
-        return f"more than 1 % of it is left {longest_lag} steps back, as far as the longest series measured goes"
-    return f"1 % of it is left {horizon:.3g} steps back, where the longest series measured goes back {longest_lag}"
+        return f"more than 1 % of it is left {longest_lag} steps back, as far as the longest series goes"
+    return f"1 % of it is left {horizon:.3g} steps back, where the longest series goes back {longest_lag}"
 
 
 def _most_series(model: SequenceEstimator, X: Sequences) -> int:

@@ -87,8 +87,9 @@ class FlowMonitor(Observer):
     """Keeps how large gradients are at each lag, of every member, and warns of those that vanish or explode.
 
     A probe pulls a random direction of norm 1 back from the last state of at most 8 of a member's training series, the
-    same ones each time, and costs some percent of the steps between; see `throughtime.stability.pulled_back_norms`.
-    Probes of small networks are measured up to eight at once, so that a warning may come some probes late.
+    same ones each time and the longest among them (of those up to 8 times the mean length), and costs some percent of
+    the steps between; see `throughtime.stability.pulled_back_norms`. Probes of small networks are measured up to eight
+    at once, so that a warning may come some probes late.
 
     Parameters
     ----------
@@ -96,7 +97,7 @@ class FlowMonitor(Observer):
         Places of those to look at; all of them by default.
     every
         Steps of a member between two probes, fewer where its training is short; ``None`` for the weights it ends with
-        alone, which are then measured on 32 series, the longest among them.
+        alone. Those are measured on 32 series, the longest among them.
     warn
         Whether to.
 
@@ -114,8 +115,7 @@ class FlowMonitor(Observer):
         self._measured: list[_Measured] = []
         #: by members; several threads may each probe their own
         self._probed: dict[tuple[int, ...], _Probed] = {}
-        #: where the series that each is probed on lie in the inputs, and the lags of its records
-        self._chosen: dict[int, ndarray] = {}
+        #: of each one's records
         self._lags: dict[int, ndarray] = {}
         #: steps that each has taken
         self._steps: dict[int, int] = {}
@@ -133,7 +133,10 @@ class FlowMonitor(Observer):
             probe = probe.take([m for m, place in enumerate(probe.members) if place in self._members])
         if not probe.members:
             return
-        probed = self._probed_of(probe)
+        self._measure_others(probe.members, probe.kept)
+        if probe.members not in self._probed:
+            self._probed[probe.members] = self._first_probed(probe)
+        probed = self._probed[probe.members]
         moment: Moment = "kept" if probe.kept else "probe", probe.epochs, probe.steps
         probed.waiting.append((moment, {name: weight.clone() for name, weight in probe.weights.items()}))
         self._steps.update(zip(probe.members, probe.steps, strict=True))
@@ -148,30 +151,35 @@ class FlowMonitor(Observer):
         for members in [known for known in self._probed if not failed.isdisjoint(known)]:
             self._measure(self._probed[members])
 
-    def _probed_of(self, probe: Probe) -> _Probed:
-        """The members of a probe; those that some of them were probed with before are measured first."""
-        if probe.members not in self._probed:
-            for members in [known for known in self._probed if not set(known).isdisjoint(probe.members)]:
-                self._measure(self._probed.pop(members))
-            if not isinstance(probe.net, Architecture):
-                raise ParameterError("a flow monitor needs the built-in network, got a module of your own")
-            self._probed[probe.members] = _Probed(probe.net, probe.members, self._load(probe), [])
-        return self._probed[probe.members]
+    def _measure_others(self, members: tuple[int, ...], kept: bool) -> None:
+        """Measure what waits of these members in other company, or on other series, as they are at their end."""
+        if kept or members not in self._probed:
+            for known in [known for known in self._probed if not set(known).isdisjoint(members)]:
+                self._measure(self._probed.pop(known))
+
+    def _first_probed(self, probe: Probe) -> _Probed:
+        if not isinstance(probe.net, Architecture):
+            raise ParameterError("a flow monitor needs the built-in network, got a module of your own")
+        return _Probed(probe.net, probe.members, self._load(probe), [])
 
     def _load(self, probe: Probe) -> Batch:
-        """The series that the members are probed on, each by its own seed."""
+        """The series that the members are probed on, each by its own seed, the longest first.
+
+        Between two steps the longest of those that cost no more than so many of the mean length: one much longer would
+        take longer than the training between.
+        """
+        chosen = []
         for m, (place, rows) in enumerate(zip(probe.members, probe.train_rows, strict=True)):
-            if place in self._chosen:
-                continue
-            rows = rows[stream(probe.seeds[m], Purpose.PROBE).permutation(len(rows))]
-            if self.probe_every is None:
-                longest = rows[probe.inputs.lengths[rows].argmax()]
-                chosen = np.concatenate([[longest], rows[rows != longest]])[:KEPT_SERIES]
-            else:
-                chosen = rows[: min(PROBE_SERIES, max(1, probe.series_between[m] // ONE_IN))]
-            self._chosen[place] = chosen
-            self._lags[place] = recorded_lags(int(probe.inputs.lengths[chosen].max()))
-        return probe.load([self._chosen[place] for place in probe.members])
+            lengths = probe.inputs.lengths[rows]
+            most, bound = KEPT_SERIES, int(lengths.max())
+            self._lags[place] = recorded_lags(bound)
+            if not probe.kept:
+                most = min(PROBE_SERIES, max(1, probe.series_between[m] // ONE_IN))
+                bound = max(int(PROBE_SERIES * lengths.mean()), int(lengths.min()))
+            longest = np.where(lengths <= bound, lengths, 0).argmax()
+            drawn = stream(probe.seeds[m], Purpose.PROBE).permutation(len(rows))
+            chosen.append(rows[np.concatenate([[longest], drawn[drawn != longest]])[:most]])
+        return probe.load(chosen)
 
     def _measure_all(self) -> None:
         """Those that wait."""
