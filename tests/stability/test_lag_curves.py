@@ -168,3 +168,11 @@ def test_gradients_that_are_no_numbers_are_refused_with_layer_step_and_series() 
 
     with pytest.raises(DataError, match="got NaN at low layer 0, first at step 20 of series 1"):
         lag_curve(Broken(), X)
+
+
+def test_growth_that_float32_holds_is_finite() -> None:
+    curve = lag_curve(shrinking(3.0), X * 1e-3)
+    (own,) = curve.layers
+    assert own.mean == pytest.approx(3.0 ** np.arange(60), rel=1e-3)
+    assert own.growth == pytest.approx(3.0, rel=1e-4)
+    assert curve.gradient_horizon == math.inf

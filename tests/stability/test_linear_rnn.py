@@ -1,5 +1,7 @@
 """The closed form of the linear network's gradients against autograd, and the golden numbers of both gradients."""
 
+import re
+
 import numpy as np
 import pytest
 import torch
@@ -74,3 +76,13 @@ def test_golden_numbers_of_the_full_and_of_the_one_step_gradient() -> None:
 def test_what_does_not_fit_is_refused(changed: dict, message: str) -> None:
     with pytest.raises(ParameterError, match=message):
         linear_rnn_gradients(**(case(1, 7, 2, 3, 1) | changed))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["x", "y", "w_xh", "w_hh", "w_qh"])
+def test_numbers_that_are_not_finite_are_refused_by_name(name: str, value: float) -> None:
+    given = case(2, 3, 2, 3, 1)
+    given[name].flat[-1] = value
+    place = tuple(length - 1 for length in given[name].shape)
+    with pytest.raises(ParameterError, match=re.escape(f"{name} needs finite numbers, got {value} at {place}")):
+        linear_rnn_gradients(**given)

@@ -103,3 +103,23 @@ def test_weights_and_generators_are_left_as_they_were() -> None:
 def test_a_module_of_the_users_own_is_refused() -> None:
     with pytest.raises(TypeError, match="needs an Architecture, got a Net"):
         pulled_back_norms(Net(), {}, torch.zeros(1, 1, 1, 1), LENGTHS, seed=0)  # type: ignore[arg-type]
+
+
+def test_what_overflows_by_the_seeds_scale_alone_is_pulled_back_without_it() -> None:
+    """In float32 the scale takes 2^64 of the range: 3 ** 41 is in it, 2 ** 64 * 3 ** 41 is not."""
+    net = Architecture(CELLS["linear"], 1, 8, 1, True, "last", 1)
+    weights = members_of(net, torch.float32, 2)
+    turn, _ = torch.linalg.qr(torch.randn(8, 8, dtype=torch.float64, generator=torch.Generator().manual_seed(2)))
+    for name in ("recurrent.weight_hh_l0", "recurrent.weight_hh_l0_reverse"):
+        weights[name] = torch.stack([3 * turn, 0.06 * turn]).float()
+    lengths = torch.tensor([[60, 20], [60, 20]])
+    both = pulled_back_norms(net, weights, torch.zeros(2, 60, 2, 1), lengths, seed=0)
+    calm_weights = {name: weight[1:] for name, weight in weights.items()}
+    calm = pulled_back_norms(net, calm_weights, torch.zeros(1, 60, 2, 1), lengths[1:], seed=0)
+    for part, alone in zip(both, calm, strict=True):
+        logs = part.total[0, :, 0].log()
+        lags = torch.arange(60, dtype=torch.float64)
+        expected = math.log(3) * (lags if part.reverse else lags.flip(0))
+        torch.testing.assert_close(logs, expected, rtol=0, atol=1e-3)  # 60 roundings of float32
+        assert torch.equal(part.total[1:], alone.total)  # which has the range below: .06 ** 35 is 1.7e-43
+        assert part.total[1, 35 if part.reverse else 24, 0] > 0

@@ -108,3 +108,8 @@ def test_the_finding_names_the_gate() -> None:
     assert (finding.code, finding.verdict, finding.measured) == ("STA013", "found", 1.0)
     assert finding.detail == "gate o of LSTM layer 0: 100% at the low end, 0% at the high end"
     assert "try" in finding.remedy
+
+
+def test_where_nothing_is_saturated_no_step_has_the_most() -> None:
+    lines = str(saturation(nn.RNN(1, 4), torch.zeros(3, 2, 1))).splitlines()
+    assert lines[-1].split()[-3:] == ["0.000", "0.000", "-"]

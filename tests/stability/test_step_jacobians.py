@@ -350,3 +350,10 @@ def test_hooks_and_modes_are_put_back_when_a_model_fails() -> None:
         jacobians(whole, torch.zeros(3, 4, 7, dtype=torch.float64))
     assert whole.training
     assert not whole.recurrent._forward_hooks
+
+
+def test_jacobians_that_take_the_machines_memory_are_refused() -> None:
+    x = torch.zeros(2, 2049, 1)
+    message = "at most 2 GiB, got an x of 2049 series and 2 steps that take 2.001 GiB; hand in fewer series or steps"
+    with pytest.raises(DataError, match=message):
+        jacobians(nn.RNN(1, 256), x)

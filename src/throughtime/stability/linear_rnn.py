@@ -72,7 +72,7 @@ def linear_rnn_gradients(
     Raises
     ------
     ParameterError
-        For what are no numbers, shapes that do not fit, no step, and ``k`` below 1 or beyond the series.
+        For what are no finite numbers, shapes that do not fit, no step, and ``k`` below 1 or beyond the series.
 
     Examples
     --------
@@ -119,9 +119,14 @@ def linear_rnn_gradients(
 
 def _numbers(name: str, values: Any) -> Float64[ndarray, "..."]:
     try:
-        return np.asarray(values, dtype=np.float64)
+        found = np.asarray(values, dtype=np.float64)
     except (ValueError, TypeError) as error:
         raise ParameterError(f"{name} needs an array of numbers, got {type(values).__name__}: {error}") from None
+    wrong = np.argwhere(~np.isfinite(found))
+    if len(wrong):
+        place = tuple(wrong[0].tolist())
+        raise ParameterError(f"{name} needs finite numbers, got {found[place]} at {place}")
+    return found
 
 
 def _check_shapes(x: ndarray, y: ndarray, w_xh: ndarray, w_hh: ndarray, w_qh: ndarray) -> None:

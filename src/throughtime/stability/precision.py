@@ -60,7 +60,7 @@ class FlushedDeltas(Row):
 
     def _cells(self) -> dict[str, str]:
         worst = "-"
-        if not np.isnan(self.by_step).all():
+        if (self.by_step > 0).any():
             step = int(np.nanargmax(self.by_step))
             worst = f"{self.by_step[step]:.3f} at step {step}"
         numbers = {"smallest": f"{self.smallest:.2g}", "fraction": f"{self.fraction:.3f}"}

@@ -19,7 +19,8 @@ from throughtime.nn import Architecture, layer_directions, trace_layers
 from throughtime.records import Record
 
 #: What the unit direction is multiplied with, per dtype: float32 flushes below 1.2e-38, and a default LSTM is there
-#: after 180 steps. A power of two changes no bit of what it leaves in range: 6e-58 to 1.8e19 in float32.
+#: after 180 steps. A power of two changes no bit of what it leaves in range: 6e-58 to 1.8e19 in float32. A series that
+#: goes beyond is pulled back once more without.
 SEED_SCALES = {torch.float32: 2.0**64}
 
 
@@ -133,13 +134,26 @@ def pull_back(
         end, if there is one.
     """
     ends, places = directions.shape[1], h_n.shape[1]
+
+    def pulled(end: int, scale: float, last: bool) -> dict[int, Tensor]:
+        seeds = torch.zeros_like(h_n)
+        seeds[:, places - ends + end] = (directions[:, end] * scale).to(h_n.dtype)
+        torch.autograd.grad(h_n, sources, seeds, retain_graph=not last, allow_unused=True)
+        return {
+            place: (own.h if own.c is None else own.h + own.c).sqrt() / scale
+            for place, own in enumerate(deltas)
+            if own.h is not None and (ends == 1 or reverse[place] == bool(end))
+        }
+
     scale = SEED_SCALES.get(h_n.dtype, 1.0)
     totals: list[Tensor | None] = [None] * len(deltas)
     for end in range(ends):
-        seeds = torch.zeros_like(h_n)
-        seeds[:, places - ends + end] = (directions[:, end] * scale).to(h_n.dtype)
-        torch.autograd.grad(h_n, sources, seeds, retain_graph=end + 1 < ends, allow_unused=True)
-        for place, own in enumerate(deltas):
-            if own.h is not None and (ends == 1 or reverse[place] == bool(end)):
-                totals[place] = (own.h if own.c is None else own.h + own.c).sqrt() / scale
+        found = pulled(end, scale, last=scale == 1 and end + 1 == ends)
+        # a series may overflow by the scale alone; the others keep the range below that the scale gives them
+        over = {place: ~total.isfinite().all(1, keepdim=True) for place, total in found.items()}
+        if scale != 1 and any(bool(series.any()) for series in over.values()):
+            again = pulled(end, 1.0, last=end + 1 == ends)
+            found = {place: torch.where(over[place], again[place], total) for place, total in found.items()}
+        for place, total in found.items():
+            totals[place] = total
     return totals

@@ -62,7 +62,7 @@ class Saturation(Row):
     def _cells(self) -> dict[str, str]:
         whole = self.low + (0 if self.keeps else self.high)
         worst = "-"
-        if not np.isnan(whole).all():
+        if (whole > 0).any():
             step = int(np.nanargmax(whole))
             worst = f"{whole[step]:.3f} at step {step}"
         gate = self.gate + (" (keeps)" if self.keeps else "")

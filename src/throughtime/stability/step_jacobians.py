@@ -15,6 +15,7 @@ from jaxtyping import Float64, Int
 from numpy import ndarray
 from torch import Tensor, nn
 
+from throughtime.errors import DataError
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.records import Records, Row
 from throughtime.stability.arguments import check_call, check_lag, check_record, check_whole
@@ -22,6 +23,8 @@ from throughtime.stability.calls import DOCS, ModelInput
 from throughtime.stability.linearization import identity, linearize
 from throughtime.stability.traces import StepTrace, trace
 
+#: Bytes that the Jacobians of one call may take.
+_MOST_BYTES = 2 * 2**30
 #: The gradient that a horizon is measured at: 1 %, here in decades.
 _LOST = 2.0
 
@@ -106,8 +109,8 @@ def jacobians(
 ) -> Records[Jacobians]:
     """Derivatives of each state with regard to the one before, at each step, layer and direction.
 
-    In float64 and evaluation mode; zoneout is its expectation. Takes ``8 time series state^2`` bytes, a state of an
-    LSTM being h and c.
+    In float64 and evaluation mode; zoneout is its expectation. Takes ``8 time series state^2`` bytes for each layer and
+    direction, a state of an LSTM being h and c; at most 2 GiB in all.
 
     Parameters
     ----------
@@ -127,7 +130,8 @@ def jacobians(
     ParameterError
         For a model without recurrent layers, and lengths that are none.
     DataError
-        For an x that the model cannot take; for values that are not finite, the layer, series and step named.
+        For an x that the model cannot take, and one whose Jacobians take more than 2 GiB; for values that are not
+        finite, the layer, series and step named.
 
     Examples
     --------
@@ -138,7 +142,9 @@ def jacobians(
     (7, 5, 6, 6)
     """
     check_call(model, x, lengths, arguments=(tuple, list))
-    return Records(_jacobians(place) for place in trace(model, x, lengths=lengths))
+    places = trace(model, x, lengths=lengths)
+    _check_size(places)
+    return Records(_jacobians(place) for place in places)
 
 
 def singular_values(found: Jacobians, window: int = 1) -> SingularValues:
@@ -167,6 +173,17 @@ def singular_values(found: Jacobians, window: int = 1) -> SingularValues:
     whole = ~np.isnan(product).any((-2, -1))
     values[window - 1 :][whole] = np.linalg.svd(product[whole], compute_uv=False)
     return SingularValues(found.label, window, values[::-1].copy() if found.reverse else values)
+
+
+def _check_size(places: Sequence[StepTrace]) -> None:
+    """Refuse what would take the machine's memory."""
+    size = sum(8 * place.running.numel() * sum(place.widths) ** 2 for place in places)
+    if size > _MOST_BYTES:
+        time, series = places[0].running.shape[:2]
+        raise DataError(
+            f"jacobians needs at most {_MOST_BYTES / 2**30:.3g} GiB, got an x of {series} series and {time} steps that "
+            f"take {size / 2**30:.4g} GiB; hand in fewer series or steps"
+        )
 
 
 def _jacobians(place: StepTrace) -> Jacobians:
