@@ -14,6 +14,7 @@ from throughtime.data.reasons import reason
 from throughtime.data.rows import SeriesRows, StepRows, steps_within
 from throughtime.data.sequences import Sequences, as_labels, concatenate, unmasked
 from throughtime.data.tables import from_table
+from throughtime.data.windows import WindowSource
 
 __all__ = [
     "READERS",
@@ -34,6 +35,7 @@ __all__ = [
     "Target",
     "TargetKind",
     "Untargeted",
+    "WindowSource",
     "as_labels",
     "as_sequences",
     "as_targets",
