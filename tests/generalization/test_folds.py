@@ -47,7 +47,8 @@ def test_what_is_typed_is_the_splitter_of_scikit_learn(
 
 @pytest.mark.parametrize(
     "text", ["", "ten", "10.5", "-3", "kfold", "kfold:", "loo:5", "time", "time:", "group:a", "5,gap=3",
-             "kfold:5,gap=3", "time:5,gap=", "time:5,gap=-1", "purged", "purged:5,gap=3", "forward", "forward:5,purge=3", "10:kfold", "9" * 5000]
+             "kfold:5,gap=3", "time:5,gap=", "time:5,gap=-1", "purged", "purged:5,gap=3", "forward",
+             "forward:5,purge=3", "10:kfold", "9" * 5000]
 )  # fmt: skip
 def test_anything_else_is_refused_with_what_can_be_typed(text: str) -> None:
     with pytest.raises(

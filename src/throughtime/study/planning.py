@@ -236,6 +236,11 @@ def folds_in_words(plan: Plan) -> str | None:
     return f"{words}; {counted} window{'s' * (most > 1)} near it {_is(most)} left out" if most else words
 
 
+def _counted(data: Dataset) -> str:
+    groups = "" if data.groups is None else f" ({len(np.unique(data.groups))} groups)"
+    return f"{len(data.X)} series{groups}"
+
+
 def _is(n: int) -> str:
     return "is" if n == 1 else "are"
 
