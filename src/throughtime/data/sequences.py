@@ -327,8 +327,8 @@ class Sequences:
         DataError
             No series is long enough.
         """
-        places = window_places(self._lengths, length, stride, history)
-        return self._cut(places.series, places.begins - places.history, places.ends, places.history)
+        at = window_places(self._lengths, length, stride, history)
+        return self._cut(at.series, at.begins, at.ends, at.history)
 
     def without_history(self) -> "Sequences":
         """The same series, NaN at the steps that are history in their `source`: for targets; values are copied."""
@@ -340,15 +340,24 @@ class Sequences:
         values[age < np.repeat(history, self._lengths)] = np.nan
         return self._like(buffer=values, times=self.times, starts=offsets[:-1])
 
-    def cut(self, series: ArrayLike, begins: ArrayLike, ends: ArrayLike) -> "Sequences":
+    def cut(
+        self, series: ArrayLike, begins: ArrayLike, ends: ArrayLike, *, history: ArrayLike | None = None
+    ) -> "Sequences":
         """Pieces as series of their own: the steps from ``begins[i]`` up to ``ends[i]`` of ``series[i]``.
 
         No value is copied, pieces may overlap; groups, static features and times come along with each, which knows its
         `source`.
+
+        Parameters
+        ----------
+        history
+            Steps at the start of each piece that are input alone; none when not given.
         """
-        index, first, last = (np.array(part, np.int64) for part in (series, begins, ends))
-        if not index.shape == first.shape == last.shape or index.ndim != 1:
-            raise ParameterError(f"cut needs three parts of one length, got {index.shape}, {first.shape}, {last.shape}")
+        none = np.zeros(np.shape(series), np.int64)
+        given = (series, begins, ends, none if history is None else history)
+        index, first, last, before = (np.array(part, np.int64) for part in given)
+        if index.ndim != 1 or len({part.shape for part in (index, first, last, before)}) > 1:
+            raise ParameterError(f"cut needs parts of one length, got {index.shape}, {first.shape}, {last.shape}")
         outside = (index < 0) | (index >= len(self)) | (first < 0) | (first >= last)
         outside[~outside] = last[~outside] > self._lengths[index[~outside]]
         if outside.any():
@@ -356,7 +365,9 @@ class Sequences:
             raise ParameterError(
                 f"cut needs steps within a series, got {first[at]} to {last[at]} of series {index[at]}"
             )
-        return self._cut(index, first, last, np.zeros(len(index), np.int64))
+        if ((before < 0) | (before >= last - first)).any():
+            raise ParameterError("cut needs a history shorter than each piece")
+        return self._cut(index, first, last, before)
 
     def padded(self, length: int | None = None, fill: int | float = np.nan) -> Float[ndarray, "series time channel"]:
         """Copy into one array, ``fill`` standing after a series' end.

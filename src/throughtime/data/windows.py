@@ -1,7 +1,7 @@
 """Windows of series: which steps each is of, and the source that it remembers."""
 
-import operator
 from dataclasses import dataclass
+from numbers import Integral
 
 import numpy as np
 from jaxtyping import Int
@@ -38,9 +38,9 @@ class WindowPlaces:
     series
         Which series each window is of.
     begins, ends
-        Its first own step there, and the one after its last.
+        Its first step there, its history included, and the one after its last.
     history
-        Steps before ``begins`` that belong to the window too: at a series' start there are fewer than were asked for.
+        Steps at its start that are not its own: at a series' start there are fewer than were asked for.
     """
 
     series: Int[ndarray, "window"]
@@ -72,26 +72,45 @@ def window_places(
     DataError
         No series is as long as a window.
     """
-    for name, value, least in (("length", length, 1), ("stride", stride, 1), ("history", history, 0)):
-        if operator.index(value) < least:
-            raise ParameterError(f"{name} needs at least {least} step{'s' if least != 1 else ''}, got {value}")
-    if history and stride < length:
-        raise ParameterError(
-            f"history needs a stride of at least the length of a window, {length} steps, so that no step is "
-            f"a target twice, got {stride}"
-        )
+    check_windows(length, stride, history)
     longest = int(max(lengths, default=0))
     if longest < length:
-        raise DataError(f"windows needs a series of at least {length} steps, the longest has {longest}")
+        raise DataError(f"a window (--window) needs a series of at least {length} steps, the longest has {longest}")
     if keep_shorter:
         reaching_the_end = -(-np.maximum(lengths - length, 0) // stride) + 1
         counts = np.minimum(reaching_the_end, -(-lengths // stride))  # a long stride may step over the end
     else:
         counts = np.maximum((lengths - length) // stride + 1, 0)
     series = np.repeat(np.arange(len(lengths)), counts)
-    begins = (np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
-    ends = np.minimum(begins + length, lengths[series])
-    return WindowPlaces(series, begins, ends, np.minimum(begins, history))
+    own = (np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
+    before = np.minimum(own, history)
+    return WindowPlaces(series, own - before, np.minimum(own + length, lengths[series]), before)
+
+
+def check_windows(window: object, stride: object, history: object) -> None:
+    """Refuse lengths that no window has; ``stride`` may be None, for that of the window.
+
+    Raises
+    ------
+    ParameterError
+        "a window (--window) needs at least 1 step, got 0", and the like.
+    """
+    sizes = {"a window (--window)": (window, 1), "stride (--stride)": (stride, 1), "history (--history)": (history, 0)}
+    for name, (value, least) in sizes.items():
+        if value is None and least:
+            continue
+        if isinstance(value, bool) or not isinstance(value, Integral):
+            raise ParameterError(f"{name} needs a whole number of steps, got {value!r}")
+        if value < least:
+            raise ParameterError(f"{name} needs at least {least} step{'s' if least != 1 else ''}, got {value}")
+    for name, asked in (("stride (--stride)", stride is not None), ("history (--history)", history != 0)):
+        if asked and window is None:
+            raise ParameterError(f"{name} needs a window (--window), got none")
+    if history and stride is not None and stride < window:  # type: ignore[operator]
+        raise ParameterError(
+            f"history (--history) needs a stride (--stride) of at least the window's {window} steps, so that no step "
+            f"is a target twice, got {stride}"
+        )
 
 
 def source_of_cut(
