@@ -177,7 +177,7 @@ def spans(X: Any) -> Spans:
         edges = X.offsets
         within = np.ones(len(clock), dtype=bool)
         within[edges[:-1]] = False
-        steps = np.diff(clock, prepend=clock[:1])[within]
+        steps = np.diff(clock, prepend=clock[:1])[within] if within.any() else np.diff(np.unique(clock))
         step = float(np.median(steps)) if len(steps) else 1.0
         origin = clock[edges[:-1]].min()  # small numbers, that float64 holds exactly
         # What rounding leaves of a step of 0.1 would decide whether neighbors are apart.
