@@ -203,11 +203,14 @@ def _predict(
         Literal[".", ","] | None,
         typer.Option(metavar="SIGN", help="decimal sign of CSV files [default: the run's]", show_default=False),
     ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="of windows: a row per step, the mean of the windows over it")
+    ] = False,
 ) -> None:
     """Predict with a run's network, read as the run's data were, into a CSV or Parquet file."""
     from throughtime.cli.predict import predict
 
-    predict(run, source, output, decimal)
+    predict(run, source, output, decimal, merge=merge)
 
 
 @_command("flow")

@@ -76,7 +76,8 @@ class Dataset:
     def windows(self, length: int, stride: int | None = None, *, history: int = 0) -> "Dataset":
         """Every window of ``length`` steps as a series of its own; no value of X is copied.
 
-        A window has the label of its series, or the targets of its steps; groups, static features and times come along.
+        A window has the label of its series, or the targets of its steps (where there are none, ``columns.target_kind``
+        says which of both it would have); groups, static features and times come along.
         It is called ``id[begin:end]`` after its own steps. Where several series have no groups, each is the group of
         its windows, so that folds keep it whole. With a target at each step the steps that are left at a series' end
         are a shorter window; else they are left out.
@@ -117,12 +118,12 @@ class Dataset:
         X = self.X.cut(at.series, at.begins, at.ends, history=at.history)
         if X.groups is None and len(self.X) > 1:
             X = X.replace(groups=as_text(self.ids)[at.series])
-        y, kind = self.y, self.columns.target_kind
+        y = self.y
         if isinstance(y, Sequences):
             y = y.cut(at.series, at.begins, at.ends, history=at.history).without_history()
-            y, kind = y if X.groups is None else y.replace(groups=X.groups), "step"
+            y = y if X.groups is None else y.replace(groups=X.groups)
         elif y is not None:
-            y, kind = y[at.series], "series"
+            y = y[at.series]
         steps = zip(at.series.tolist(), (at.begins + at.history).tolist(), at.ends.tolist(), strict=True)
         return replace(
             self,
@@ -130,7 +131,7 @@ class Dataset:
             y=y,
             ids=tuple(f"{self.ids[series]}[{begin}:{end}]" for series, begin, end in steps),
             groups=X.groups,
-            columns=replace(self.columns, target_kind=kind, window=length, stride=stride, history=history),
+            columns=replace(self.columns, window=length, stride=stride, history=history),
             series_ids=self.ids,
         )
 

@@ -21,7 +21,7 @@ from throughtime.study.scores import (
 )
 from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
 from throughtime.study.study import Study
-from throughtime.study.tables import prediction_table, table_bytes, value_in_words
+from throughtime.study.tables import merged_table, prediction_table, table_bytes, value_in_words
 from throughtime.study.training import score_baselines, train
 
 __all__ = [
@@ -52,6 +52,7 @@ __all__ = [
     "interval_of",
     "match_names",
     "match_test",
+    "merged_table",
     "number_of_settings",
     "plan",
     "prediction_table",
