@@ -75,6 +75,14 @@ def test_blocks_are_called_by_their_times() -> None:
     assert len(blocks) == 4
 
 
+def test_blocks_are_called_by_their_own_steps_whatever_the_history() -> None:
+    for times, first in ((False, "steps 80 to 159"), (True, "1979-03-22 to 1979-06-09")):
+        data = recordings([400], by_step=True, times=times).windows(20, history=50)
+        units = plan(regressor(), data).units
+        assert units is not None
+        assert list(dict.fromkeys(units))[1] == first
+
+
 def test_the_first_fold_forward_can_stop_early_and_a_run_gives_it_back(tmp_path: Any) -> None:
     study = evaluate(classifier(early_stopping=True), one_long(), cv="forward:3", test=0.2)
     assert not any(isinstance(member, Exception) for member in study.assessment.folds[0])
@@ -117,13 +125,19 @@ def test_history_of_one_series_reaches_into_training_alone() -> None:
 @pytest.mark.parametrize(
     ("cv", "words"),
     [
-        (None, "purged:5: 5 blocks of time, each the test of one fold trained on the rest; 1 to 2 windows near it are "
-               "left out"),
-        ("forward:3", "forward:3: 3 blocks of time after a first one, each the test of one fold trained on the windows "
-                      "before it; 1 window near it is left out"),
+        (
+            None,
+            "5 blocks of time (purged:5), each the test of one fold trained on the rest; 1 to 2 windows near it are "
+            "left out",
+        ),
+        (
+            "forward:3",
+            "3 blocks of time after a first one (forward:3), each the test of one fold trained on the windows before "
+            "it; 1 window near it is left out",
+        ),
         ("kfold:3", None),
     ],
-)  # fmt: skip
+)
 def test_the_folds_are_said_in_words(cv: Any, words: str | None) -> None:
     assert folds_in_words(plan(classifier(), one_long(), cv=cv)) == words
 
@@ -167,7 +181,11 @@ def test_windows_of_several_series_stay_with_their_series(cut: str) -> None:
         (recordings([400]), None, "^5 folds need at least 5 series, got 1; --window N "),
         (recordings([400]), 0.2, "^--split needs at least 2 series to divide, got 1; --window N "),
         (recordings([400], groups=["p"]), None, "^2 folds need at least 2 groups, got 1; --window N "),
-        (recordings([40]).windows(20), None, "^5 folds need at least 5 series, got 2; shorter windows are more"),
+        (
+            recordings([40]).windows(20),
+            None,
+            "^5 folds need at least 5 series, got 2; a smaller --window or --stride gives more",
+        ),
         (recordings([21], by_step=False).windows(20, 1), 0.5, "^--split needs windows that end before those of the"),
     ],
 )

@@ -270,7 +270,7 @@ def _check_possible(
 
 def _cure(X: Sequences) -> str:
     """What makes more series of few: windows, or shorter ones."""
-    return _CUT if X.source is None else "; shorter windows are more (--window, --stride)"
+    return _CUT if X.source is None else "; a smaller --window or --stride gives more"
 
 
 def _word(label: Any) -> str:

@@ -229,9 +229,9 @@ def folds_in_words(plan: Plan) -> str | None:
         neither[train] = neither[test] = False
         left_out.append(int((neither & (where.begins < where.begins[test].min())).sum() if forward else neither.sum()))
     least, most = min(left_out), max(left_out)
-    blocks = f"{len(splits)} blocks of time{' after a first one' if forward else ''}"
+    blocks = f"{len(splits)} blocks of time{' after a first one' if forward else ''} ({plan.config['cv']})"
     trained = "the windows before it" if forward else "the rest"
-    words = f"{plan.config['cv']}: {blocks}, each the test of one fold trained on {trained}"
+    words = f"{blocks}, each the test of one fold trained on {trained}"
     counted = f"{most}" if least == most else f"{least} to {most}"
     return f"{words}; {counted} window{'s' * (most > 1)} near it {_is(most)} left out" if most else words
 

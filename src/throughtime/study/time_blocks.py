@@ -39,4 +39,5 @@ def stretch_of(X: Sequences) -> str:
         return f"times {times[0]:g} to {times[1]:g}"
     days = times.astype("datetime64[D]")
     whole = X.time_zone is None and (days == times).all()
-    return " to ".join(map(str, days if whole else times.astype("datetime64[s]")))
+    zone = "" if X.time_zone is None else "Z"
+    return " to ".join(f"{time}{zone}" for time in (days if whole else times.astype("datetime64[s]")))
