@@ -215,7 +215,8 @@ def apart(X: Any, where: Spans, test: ndarray, *, before: float, after: float = 
 
 def in_order(where: Spans) -> ndarray:
     """Indices of the series by their first own step."""
-    return np.lexsort([where.ends, where.begins])
+    order: ndarray = np.lexsort([where.ends, where.begins])
+    return order
 
 
 def _checked_number(n_splits: int) -> int:

@@ -31,9 +31,9 @@ def stretch_of(X: Sequences) -> str:
     assert X.source is not None
     begins, ends = X.source.begins + X.source.history, X.source.begins + X.lengths - 1
     first, last = int(begins.argmin()), int(ends.argmax())
-    if X.times is None:
-        return f"steps {begins[first]} to {ends[last]}"
     clocks = X.times_of(first), X.times_of(last)
+    if clocks[0] is None or clocks[1] is None:
+        return f"steps {begins[first]} to {ends[last]}"
     times = np.array([clocks[0][X.source.history[first]], clocks[1][-1]])
     if times.dtype.kind != "M":
         return f"times {times[0]:g} to {times[1]:g}"
