@@ -126,8 +126,12 @@ def test_a_source_that_is_no_table_is_read_as_windows_again(tmp_path: Path) -> N
     np.savez(tmp_path / "a.npz", X=X, y=X[..., 0])
     np.savez(tmp_path / "new.npz", X=X)
     options = [*QUICK, "--window", "10", "--stride", "10", "--history", "5"]
-    code, _, error = run("fit", tmp_path / "a.npz", *options, "--test", tmp_path / "a.npz", "--out", tmp_path / "run")
+    np.savez(tmp_path / "test.npz", X=-X, y=X[..., 0])
+    code, said, error = run(
+        "fit", tmp_path / "a.npz", *options, "--test", tmp_path / "test.npz", "--out", tmp_path / "run"
+    )
     assert code == 0, error
+    assert "groups are in the training series too" not in said  # series 0 of another archive is another
     for name in ("a", "new"):
         code, said, error = run("predict", tmp_path / "run", tmp_path / f"{name}.npz", "-o", tmp_path / f"{name}.csv")
         assert code == 0, error
@@ -150,6 +154,13 @@ def test_one_long_series_needs_no_id(tmp_path: Path) -> None:
     table = predicted(tmp_path, "run", tmp_path / "p.parquet", "--merge", source=tmp_path / "river.csv")
     assert (table["time"] == pd.to_datetime(one["t"])).all()
     assert (table["series"] == "river").all()
+
+
+def test_a_test_on_windows_of_the_training_series_is_pointed_out(made: Path, tmp_path: Path) -> None:
+    options = [*QUICK, *STEPS, "--test", made / "data.csv", "--out", tmp_path / "run"]
+    code, said, error = run("fit", made / "data.csv", *options)
+    assert code == 0, error
+    assert "4 of the test's groups are in the training series too" in said
 
 
 def test_merge_needs_windows(made: Path, tmp_path: Path) -> None:
