@@ -84,15 +84,18 @@ def test_merged_predictions_are_the_mean_of_the_windows_over_a_step(made: Path, 
     )  # the same sums of doubles, in the same order or another
 
 
-def test_merged_values_are_the_mean_of_the_windows_over_a_step(made: Path, tmp_path: Path) -> None:
-    columns = ["--id", "id", "--target", "y", "--channels", "x", "--window", "10", "--stride", "3"]
+@pytest.mark.parametrize("horizon", [0, 2])
+def test_merged_values_are_the_mean_of_the_windows_over_a_step(horizon: int, made: Path, tmp_path: Path) -> None:
+    columns = ["--id", "id", "--target", "y", "--window", "10", "--stride", "3", "--channels"]
+    columns += ["x,y", "--horizon", "2"] if horizon else ["x"]
     code, _, error = run("fit", made / "data.csv", *QUICK, *columns, "--out", tmp_path / "run")
     assert code == 0, error
     assert run("predict", tmp_path / "run", made / "data.csv", "-o", tmp_path / "p.parquet")[0] == 0
     assert run("predict", tmp_path / "run", made / "data.csv", "-o", tmp_path / "m.parquet", "--merge")[0] == 0
     windows, merged = pd.read_parquet(tmp_path / "p.parquet"), pd.read_parquet(tmp_path / "m.parquet")
-    expected = windows.groupby(["series", "step"])["prediction"].mean().reset_index()
-    assert len(windows) > len(merged) == sum(LENGTHS.values())
+    expected = windows.dropna().groupby(["series", "step"])["prediction"].mean().reset_index()
+    # the first steps of a series have no forecast, those of a later window one by the window before
+    assert len(windows) > len(merged) == sum(LENGTHS.values()) - len(LENGTHS) * horizon
     pd.testing.assert_frame_equal(merged, expected, rtol=1e-12, atol=0)
 
 
@@ -126,8 +129,12 @@ def test_a_source_that_is_no_table_is_read_as_windows_again(tmp_path: Path) -> N
     np.savez(tmp_path / "a.npz", X=X, y=X[..., 0])
     np.savez(tmp_path / "new.npz", X=X)
     options = [*QUICK, "--window", "10", "--stride", "10", "--history", "5"]
-    code, _, error = run("fit", tmp_path / "a.npz", *options, "--test", tmp_path / "a.npz", "--out", tmp_path / "run")
+    np.savez(tmp_path / "test.npz", X=-X, y=X[..., 0])
+    code, said, error = run(
+        "fit", tmp_path / "a.npz", *options, "--test", tmp_path / "test.npz", "--out", tmp_path / "run"
+    )
     assert code == 0, error
+    assert "groups are in the training series too" not in said  # series 0 of another archive is another
     for name in ("a", "new"):
         code, said, error = run("predict", tmp_path / "run", tmp_path / f"{name}.npz", "-o", tmp_path / f"{name}.csv")
         assert code == 0, error
@@ -150,6 +157,13 @@ def test_one_long_series_needs_no_id(tmp_path: Path) -> None:
     table = predicted(tmp_path, "run", tmp_path / "p.parquet", "--merge", source=tmp_path / "river.csv")
     assert (table["time"] == pd.to_datetime(one["t"])).all()
     assert (table["series"] == "river").all()
+
+
+def test_a_test_on_windows_of_the_training_series_is_pointed_out(made: Path, tmp_path: Path) -> None:
+    options = [*QUICK, *STEPS, "--test", made / "data.csv", "--out", tmp_path / "run"]
+    code, said, error = run("fit", made / "data.csv", *options)
+    assert code == 0, error
+    assert "4 of the test's groups are in the training series too" in said
 
 
 def test_merge_needs_windows(made: Path, tmp_path: Path) -> None:

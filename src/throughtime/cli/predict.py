@@ -47,7 +47,9 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     storage.write_file(output, table_bytes(table, kind, data.X.time_zone))
     what = "steps" if merge or model.by_step_ else "series" if data.series_ids is None else "windows"
     score = _score(model, data, outputs, " of the windows" if merge else "")
-    console().print(f"{len(table['prediction'])} {what} predicted into {output}{score}", soft_wrap=True)
+    made = table["prediction"]
+    n = np.count_nonzero(made == made)  # the first steps of a series have no forecast, but NaN
+    console().print(f"{n} {what} predicted into {output}{score}", soft_wrap=True)
 
 
 def read_alike(

@@ -125,15 +125,16 @@ def merged_table(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> T
     edges = np.concatenate([[0], np.cumsum(ends)])
     first = edges[source.series] + source.begins
     sums, counts = np.zeros((edges[-1], values.shape[1])), np.zeros((edges[-1], values.shape[1]), np.int64)
-    times = None if X.times is None else np.zeros(edges[-1], X.times.dtype)
+    clock, offsets = X.times, X.offsets  # both made anew each time they are asked for
+    times = None if clock is None else np.zeros(edges[-1], clock.dtype)
     for place in range(int(X.lengths.max(initial=0))):  # no two windows have the same step in one place
         windows = np.flatnonzero((source.history <= place) & (place < X.lengths))
         steps = first[windows] + place
-        found = values[X.offsets[windows] + place if model.by_step_ else windows]
+        found = values[offsets[windows] + place if model.by_step_ else windows]
         sums[steps] += np.nan_to_num(found)
         counts[steps] += ~np.isnan(found)
-        if times is not None:
-            times[steps] = X.times[X.offsets[windows] + place]
+        if times is not None and clock is not None:
+            times[steps] = clock[offsets[windows] + place]
     covered = np.flatnonzero(counts.all(1))
     means = sums[covered] / counts[covered]
     series = np.searchsorted(edges, covered, "right") - 1
