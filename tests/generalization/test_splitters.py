@@ -1,5 +1,6 @@
 """Folds in time that leave out what touches the test, and three parts of the series."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
@@ -247,6 +248,19 @@ def test_a_step_that_is_no_binary_fraction_counts_as_one_step() -> None:
     cv = PurgedTimeSeriesSplit(4, purge=3)
     for (train, _), (by_place, _) in zip(cv.split(X), cv.split(np.zeros(40)), strict=True):
         np.testing.assert_array_equal(train, by_place)
+
+
+def test_many_windows_are_divided_without_a_copy_of_their_times() -> None:
+    n, length = 100_000, 128
+    X = Sequences(np.zeros((n, 1), np.float32), [0, n], times=np.arange(n)).windows(length)
+    tracemalloc.start()
+    try:
+        splits = list(PurgedTimeSeriesSplit(3).split(X))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * X.n_steps / 4  # a quarter of the times of all windows
+    assert [len(X) - len(train) - len(test) for train, test in splits] == [127, 254, 127]
 
 
 def test_three_parts_of_one_series_share_no_step() -> None:

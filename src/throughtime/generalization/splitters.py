@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from numpy import ndarray
 from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit
 
@@ -169,28 +169,43 @@ class Spans(NamedTuple):
 
 def spans(X: Any) -> Spans:
     """Where each series lies in time: in steps with times, or of windows of one series; else by position."""
-    source = X.source if isinstance(X, Sequences) else None
-    history = 0 if source is None else source.history
-    times = X.times if isinstance(X, Sequences) else None
-    if times is not None:
-        clock = times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times
-        edges = X.offsets
-        within = np.ones(len(clock), dtype=bool)
-        within[edges[:-1]] = False
-        steps = np.diff(clock, prepend=clock[:1])[within] if within.any() else np.diff(np.unique(clock))
-        step = float(np.median(steps)) if len(steps) else 1.0
-        origin = clock[edges[:-1]].min()  # small numbers, that float64 holds exactly
-        # What rounding leaves of a step of 0.1 would decide whether neighbors are apart.
-        reads, begins, ends = (
-            np.round((clock[rows] - origin) / step, 6) for rows in (edges[:-1], edges[:-1] + history, edges[1:] - 1)
-        )
-        return Spans(reads, begins, ends)
-    if source is not None and of_one_series(X):
-        first = source.begins.astype(float)
-        return Spans(first, first + history, first + X.lengths - 1)
+    if isinstance(X, Sequences) and len(X):
+        source = X.source
+        history = np.zeros(len(X), np.int64) if source is None else source.history
+        if X.times_of(0) is not None:
+            return _in_steps(*(_clock(X, at) for at in (np.zeros_like(history), history, X.lengths - 1)), _step(X))
+        if source is not None and of_one_series(X):
+            first = source.begins.astype(float)
+            return Spans(first, first + history, first + X.lengths - 1)
     n = X.shape[0] if hasattr(X, "shape") else len(X)
     position = np.arange(n, dtype=float)
     return Spans(position, position, position)
+
+
+def _in_steps(reads: ndarray, begins: ndarray, ends: ndarray, step: float) -> Spans:
+    origin = reads.min()  # small numbers, that float64 holds exactly
+    # What rounding leaves of a step of 0.1 would decide whether neighbors are apart.
+    return Spans(*(np.round((clock - origin) / step, 6) for clock in (reads, begins, ends)))
+
+
+def _clock(X: Sequences, steps: Int[ndarray, "series"]) -> ndarray:
+    """When one step of each series is, as a number; windows that overlap have far more times than there are."""
+    return _numbers(X.cut(np.arange(len(X)), steps, steps + 1).times)
+
+
+def _step(X: Sequences) -> float:
+    """The median time from one step to the next."""
+    X = X[:: max(1, X.n_steps // len(X.buffer))]  # each step of windows that overlap about once
+    clock = _numbers(X.times)
+    within = np.ones(len(clock), dtype=bool)
+    within[X.offsets[:-1]] = False
+    steps = np.diff(clock, prepend=clock[:1])[within] if within.any() else np.diff(np.unique(clock))
+    return float(np.median(steps)) if len(steps) else 1.0
+
+
+def _numbers(times: ndarray | None) -> ndarray:
+    assert times is not None
+    return times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times
 
 
 def of_one_series(X: Sequences) -> bool:
