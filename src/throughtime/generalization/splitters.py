@@ -173,19 +173,16 @@ def spans(X: Any) -> Spans:
         source = X.source
         history = np.zeros(len(X), np.int64) if source is None else source.history
         if X.times_of(0) is not None:
-            return _in_steps(*(_clock(X, at) for at in (np.zeros_like(history), history, X.lengths - 1)), _step(X))
+            clocks = [_clock(X, at) for at in (np.zeros_like(history), history, X.lengths - 1)]
+            origin, step = clocks[0].min(), _step(X)  # small numbers, that float64 holds exactly
+            # What rounding leaves of a step of 0.1 would decide whether neighbors are apart.
+            return Spans(*(np.round((clock - origin) / step, 6) for clock in clocks))
         if source is not None and of_one_series(X):
             first = source.begins.astype(float)
             return Spans(first, first + history, first + X.lengths - 1)
     n = X.shape[0] if hasattr(X, "shape") else len(X)
     position = np.arange(n, dtype=float)
     return Spans(position, position, position)
-
-
-def _in_steps(reads: ndarray, begins: ndarray, ends: ndarray, step: float) -> Spans:
-    origin = reads.min()  # small numbers, that float64 holds exactly
-    # What rounding leaves of a step of 0.1 would decide whether neighbors are apart.
-    return Spans(*(np.round((clock - origin) / step, 6) for clock in (reads, begins, ends)))
 
 
 def _clock(X: Sequences, steps: Int[ndarray, "series"]) -> ndarray:
