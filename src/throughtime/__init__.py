@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from throughtime.generalization import (
         LockstepSearchCV,
         PurgedTimeSeriesSplit,
+        WalkForwardSplit,
         bootstrap_interval,
         compare_estimators,
         cross_val_predict,
@@ -38,6 +39,7 @@ _HOMES = {
     "fit_members": "estimators",
     "LockstepSearchCV": "generalization",
     "PurgedTimeSeriesSplit": "generalization",
+    "WalkForwardSplit": "generalization",
     "bootstrap_interval": "generalization",
     "compare_estimators": "generalization",
     "nested_cv_interval": "generalization",
@@ -63,6 +65,7 @@ __all__ = [
     "SequenceClassifier",
     "SequenceRegressor",
     "Sequences",
+    "WalkForwardSplit",
     "bootstrap_interval",
     "compare_estimators",
     "cross_val_predict",

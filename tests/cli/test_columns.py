@@ -15,6 +15,7 @@ from throughtime.data import read
 
 NAMES = [field.name for field in fields(Columns)]
 TYPED = {"target_kind": "step", "decimal": ",", "targets": "error", "static": "a, b", "channels": 'c,"d,e"'}
+TYPED |= {"window": 8, "stride": 4, "history": 2}
 MEANT = TYPED | {"static": ["a", "b"], "channels": ["c", "d,e"]}
 
 

@@ -76,3 +76,63 @@ def test_checks_that_would_take_long_are_not_made_and_it_is_said(
     assert code == 0, error
     assert "leakage not looked for in data of this size: overlapping targets (GEN002), overlapping inputs" in out
     assert "throughtime.leakage_report does." in out
+
+
+def long_series(path: Path) -> list[str]:
+    """300 days of one series with a target each day, without an id; the columns to read it by."""
+    days = pd.date_range("1980-01-01", periods=300).strftime("%Y-%m-%d")
+    values = np.random.default_rng(0).normal(size=(300, 2)).round(3)
+    pd.DataFrame({"day": days, "x": values[:, 0], "flow": values[:, 1]}).to_csv(path, index=False)
+    return ["--time", "day", "--target", "flow", "--window", "20", "--hidden-size", "2", "--max-epochs", "1"]
+
+
+@pytest.mark.parametrize(
+    ("typed", "kept", "said"),
+    [
+        ([], "purged:5", "folds: 5 blocks of time (purged:5), each the test of one fold trained on the rest"),
+        (
+            ["--cv", "3"],
+            "purged:3",
+            "folds: 3 blocks of time (purged:3), each the test of one fold trained on the rest",
+        ),
+        (
+            ["--cv", "forward:3,gap=5", "--stride", "10"],
+            "forward:3,gap=5",
+            "folds: 3 blocks of time after a first one (forward:3,gap=5), each the test of one fold trained on the "
+            "windows before it; 2 windows near it are left out",
+        ),
+    ],
+)
+def test_one_long_series_is_divided_in_time_which_is_said_and_kept(
+    typed: list[str], kept: str, said: str, tmp_path: Path
+) -> None:
+    source = tmp_path / "long.csv"
+    code, out, error = run("fit", source, *long_series(source), *typed, "--out", tmp_path / "run")
+    assert code == 0, error
+    assert said in out
+    assert out.index("folds: ") < out.index("in lockstep")
+    assert re.search(r"1980-01-01 to 1980-\d\d-\d\d held out" if "purged" in kept else "to 1980-10-26 held out", out)
+    config = json.loads((tmp_path / "run" / "config.json").read_text())
+    assert (config["cv"], config["columns"]["window"]) == (kept, 20)
+
+
+def test_the_last_of_one_long_series_is_set_aside_which_is_said(tmp_path: Path) -> None:
+    source = tmp_path / "long.csv"
+    typed = [*long_series(source), "--stride", "10", "--split", "0.2", "--cv", "2"]
+    code, out, error = run("fit", source, *typed, "--out", tmp_path / "run")
+    assert code == 0, error
+    line = next(line for line in out.splitlines() if line.startswith("set aside: "))
+    assert line == (
+        "set aside: 6 series for the test, the last in time (1980-08-18 to 1980-10-26), 22 series left to train on; "
+        "1 between shares steps with the test and is left out"
+    )
+
+
+def test_one_long_series_that_is_not_cut_names_the_cure(tmp_path: Path) -> None:
+    source = tmp_path / "long.csv"
+    columns = long_series(source)
+    pd.read_csv(source).assign(id="a").to_csv(source, index=False)
+    cut = columns.index("--window")
+    code, _, error = run("fit", source, "--id", "id", *columns[:cut], *columns[cut + 2 :])
+    assert code == 2
+    assert "5 folds need at least 5 series, got 1; --window N [--stride N] cuts long series into windows" in error

@@ -34,6 +34,8 @@ SHUFFLED = "random_state=3, shuffle=True)"
         ("purged:5", False, False, "PurgedTimeSeriesSplit(embargo=0, n_splits=5, purge=0)"),
         ("purged:5,purge=30", False, False, "PurgedTimeSeriesSplit(embargo=0, n_splits=5, purge=30)"),
         ("purged:5, purge=30, embargo=7", False, False, "PurgedTimeSeriesSplit(embargo=7, n_splits=5, purge=30)"),
+        ("forward:5", True, True, "WalkForwardSplit(gap=0, n_splits=5)"),
+        ("forward:5,gap=30", False, False, "WalkForwardSplit(gap=30, n_splits=5)"),
         ("time:5,gap=3", False, False, "TimeSeriesSplit(gap=3, max_train_size=None, n_splits=5, test_size=None)"),
     ],
 )
@@ -45,21 +47,24 @@ def test_what_is_typed_is_the_splitter_of_scikit_learn(
 
 @pytest.mark.parametrize(
     "text", ["", "ten", "10.5", "-3", "kfold", "kfold:", "loo:5", "time", "time:", "group:a", "5,gap=3",
-             "kfold:5,gap=3", "time:5,gap=", "time:5,gap=-1", "purged", "purged:5,gap=3", "10:kfold", "9" * 5000]
+             "kfold:5,gap=3", "time:5,gap=", "time:5,gap=-1", "purged", "purged:5,gap=3", "forward",
+             "forward:5,purge=3", "10:kfold", "9" * 5000]
 )  # fmt: skip
 def test_anything_else_is_refused_with_what_can_be_typed(text: str) -> None:
     with pytest.raises(
-        ParameterError, match=r"^--cv needs a number of folds, kfold:K, .* time:K\[,gap=G\] or purged:.* got "
+        ParameterError,
+        match=r"^--cv needs a number of folds, kfold:K, .* time:K\[,gap=G\], forward:K\[,gap=G\] or purged:.* got ",
     ):
         parse_cv(text, classifier=True, random_state=0)
 
 
-@pytest.mark.parametrize("text", ["0", "1", "kfold:1", "time:1", "purged:1"])
+@pytest.mark.parametrize("text", ["0", "1", "kfold:1", "time:1", "purged:1", "forward:1"])
 def test_fewer_than_two_folds_are_refused(text: str) -> None:
     with pytest.raises(ParameterError, match=f"^--cv needs at least 2 folds, got '{text}'$"):
         parse_cv(text, classifier=False, random_state=0)
 
 
+CURE = r"; --window N \[--stride N\] cuts long series into windows \(--cv purged:5\), in Python Dataset\.windows"
 CLASSES = np.repeat(["a", "b", "c"], [20, 12, 8])
 GROUPS = np.arange(40) % 10
 
@@ -112,9 +117,15 @@ def test_given_groups_come_before_those_of_the_series() -> None:
 @pytest.mark.parametrize(
     ("text", "X", "y", "message"),
     [
-        ("kfold:11", series(10), np.zeros(10), "^11 folds need at least 11 series, got 10$"),
-        ("loo", series(1), np.zeros(1), "^2 folds need at least 2 series, got 1$"),
-        ("time:9,gap=3", series(12), np.zeros(12), "^9 folds in time need at least 13 series .* got 12$"),
+        ("kfold:11", series(10), np.zeros(10), rf"^11 folds need at least 11 series, got 10{CURE}$"),
+        ("loo", series(1), np.zeros(1), rf"^2 folds need at least 2 series, got 1{CURE}$"),
+        ("time:9,gap=3", series(12), np.zeros(12), rf"^9 folds in time need at least 13 series .* got 12{CURE}$"),
+        (
+            "forward:9",
+            series(9),
+            np.zeros(9),
+            rf"^9 folds that walk forward need at least 10 series, got 9{CURE}$",
+        ),
         ("group:5", series(10), np.zeros(10), "^folds by group need the group of every series, got none; .* --group$"),
         ("group:5", series(10, groups=np.arange(10) % 4), np.zeros(10), "^5 folds need at least 5 groups, got 4$"),
         ("group", series(10, groups=np.zeros(10, int)), np.zeros(10), "^2 folds need at least 2 groups, got 1$"),
@@ -159,7 +170,7 @@ def test_a_splitter_that_fails_is_quoted() -> None:
 @pytest.mark.parametrize("grouped", [False, True])
 def test_a_held_out_share_is_whole_groups_or_the_same_of_every_class(fraction: float, grouped: bool) -> None:
     groups = GROUPS if grouped else None
-    train, test = holdout(40, CLASSES, groups, fraction, classifier=True, random_state=0)
+    train, test = holdout(series(40), CLASSES, groups, fraction, classifier=True, random_state=0)
     np.testing.assert_array_equal(np.sort(np.concatenate([train, test])), np.arange(40))
     assert len(test) == (4 * np.ceil(10 * fraction) if grouped else 40 * fraction)
     if grouped:
@@ -167,7 +178,7 @@ def test_a_held_out_share_is_whole_groups_or_the_same_of_every_class(fraction: f
     else:
         for name, count in zip("abc", (20, 12, 8), strict=True):
             assert abs((CLASSES[test] == name).sum() - fraction * count) <= 1
-    again = holdout(40, CLASSES, groups, fraction, classifier=True, random_state=0)
+    again = holdout(series(40), CLASSES, groups, fraction, classifier=True, random_state=0)
     np.testing.assert_array_equal(test, again[1])
 
 
@@ -176,7 +187,7 @@ def test_a_held_out_share_is_whole_groups_or_the_same_of_every_class(fraction: f
     [
         (9, np.zeros(9), None, 25, ParameterError, "^--split needs a fraction between 0 and 1, got 25$"),
         (9, np.zeros(9), None, float("nan"), ParameterError, "^--split needs a fraction between 0 and 1, got nan$"),
-        (1, np.zeros(1), None, 0.5, DataError, "^--split needs at least 2 series to divide, got 1$"),
+        (1, np.zeros(1), None, 0.5, DataError, rf"^--split needs at least 2 series to divide, got 1{CURE}$"),
         (9, np.zeros(9), np.zeros(9), 0.5, DataError, "^--split needs at least 2 groups to divide, got 1$"),
         (4, np.zeros(4), None, 0.9, ParameterError, "^--split needs to leave series to train on, got 0.9 of 4$"),
         (3, np.array(["a", "a", "b"]), None, 0.5, DataError, "at least 2 series of every class, got 1 of class 'b'$"),
@@ -187,9 +198,9 @@ def test_a_share_that_cannot_be_held_out_is_refused(
     n: int, y: NDArray[np.generic], groups: NDArray[np.generic] | None, fraction: float, error: type, message: str
 ) -> None:
     with pytest.raises(error, match=message):
-        holdout(n, y, groups, fraction, classifier=True, random_state=0)
+        holdout(series(n), y, groups, fraction, classifier=True, random_state=0)
 
 
 def test_targets_at_every_step_are_held_out_by_series() -> None:
-    train, test = holdout(8, series(8), None, 0.25, classifier=True, random_state=0)
+    train, test = holdout(series(8), series(8), None, 0.25, classifier=True, random_state=0)
     assert (len(train), len(test)) == (6, 2)

@@ -1,20 +1,21 @@
 """Folds in time that leave out what touches the test, and three parts of the series."""
 
+import tracemalloc
 from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, check_cv
+from sklearn.model_selection import KFold, TimeSeriesSplit, check_cv
 from sklearn.model_selection import cross_validate as sklearn_cross_validate
 
-from throughtime import PurgedTimeSeriesSplit, train_validation_test_split
+from throughtime import PurgedTimeSeriesSplit, SequenceRegressor, WalkForwardSplit, train_validation_test_split
 from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
-from throughtime.generalization import fold_indices, parse_cv
+from throughtime.generalization import arguments_for, fold_indices, parse_cv
 
 
 def daily(n_steps: int) -> Sequences:
@@ -165,3 +166,142 @@ def test_by_time_the_past_comes_first_and_the_gaps_are_kept() -> None:
 def test_parts_that_cannot_be_made_are_refused(n: int, options: dict[str, Any], error: type, message: str) -> None:
     with pytest.raises(error, match=message):
         train_validation_test_split(np.zeros(n), **options)
+
+
+@st.composite
+def windows_of_one_series(draw: st.DrawFn) -> Sequences:
+    """Windows of a series with or without times, some of them with history, in any order."""
+    length, history = draw(st.integers(1, 9)), draw(st.integers(0, 12))
+    stride = draw(st.integers(length, 12) if history else st.integers(1, 12))
+    n_steps = draw(st.integers(length, 120))
+    timed = length > 1 and draw(st.booleans())  # windows of one step do not tell how long a step is
+    times = 5.0 + 0.1 * np.arange(n_steps) if timed else None
+    X = Sequences(np.zeros((n_steps, 1)), [0, n_steps], times=times).windows(length, stride, history=history)
+    return X[np.random.default_rng(draw(st.integers(0, 9))).permutation(len(X))]
+
+
+def steps_of(X: Sequences, window: int, *, own: bool = False) -> np.ndarray:
+    assert X.source is not None
+    begin = X.source.begins[window]
+    return np.arange(begin + (X.source.history[window] if own else 0), begin + X.lengths[window])
+
+
+@given(
+    X=windows_of_one_series(), k=st.integers(2, 5), purge=st.integers(0, 15), embargo=st.integers(0, 5),
+    forward=st.booleans(),
+)  # fmt: skip
+def test_no_step_of_one_series_is_on_two_sides_and_no_window_is_left_out_in_vain(
+    X: Sequences, k: int, purge: int, embargo: int, forward: bool
+) -> None:
+    cv = WalkForwardSplit(k, gap=purge) if forward else PurgedTimeSeriesSplit(k, purge=purge, embargo=embargo)
+    try:
+        splits = list(cv.split(X))
+    except DataError:
+        assume(False)
+    begins = np.array([steps_of(X, i, own=True)[0] for i in range(len(X))])
+    tested = np.concatenate([test for _, test in splits])
+    assert len(np.unique(tested)) == len(tested)
+    untested = np.setdiff1d(np.arange(len(X)), tested)
+    assert (begins[untested].max() < begins[tested].min()) if forward else not len(untested)
+    for train, test in splits:
+        own = np.concatenate([steps_of(X, i, own=True) for i in test])
+        assert own.max() - own.min() < len(X) * 12  # a block, not scattered windows
+        after = np.inf if forward else own.max() + purge + embargo
+        expected = [
+            i for i in range(len(X)) if i not in test
+            and (steps_of(X, i).max() < own.min() - purge or steps_of(X, i).min() > after)
+        ]  # fmt: skip
+        np.testing.assert_array_equal(train, expected)
+        assert not set(own) & {step for i in train for step in steps_of(X, i)}
+        assert set(test) == {i for i in range(len(X)) if begins[test].min() <= begins[i] <= begins[test].max()}
+
+
+@pytest.mark.parametrize("cv", [PurgedTimeSeriesSplit(3), WalkForwardSplit(3)])
+def test_windows_of_several_series_without_times_share_no_step_either(cv: Any) -> None:
+    X = Sequences(np.zeros((200, 1)), [0, 70, 130, 200]).windows(20, stride=5)
+    assert X.source is not None
+    for train, test in cv.split(X):
+        steps = [{(X.source.series[i], step) for i in side for step in steps_of(X, i)} for side in (train, test)]
+        assert not steps[0] & steps[1]
+
+
+@given(n=st.integers(2, 60), k=st.integers(2, 6), gap=st.integers(0, 5))
+def test_walking_forward_over_series_by_place_is_scikit_learns_time_split(n: int, k: int, gap: int) -> None:
+    def folds(cv: Any) -> list[list[list[int]]] | None:
+        try:
+            return [[side.tolist() for side in fold] for fold in cv.split(np.zeros(n))]
+        except ValueError:
+            return None
+
+    assert folds(WalkForwardSplit(k, gap=gap)) == folds(TimeSeriesSplit(k, gap=gap))
+
+
+def test_history_of_the_test_may_be_of_training_but_not_the_other_way_round() -> None:
+    X = Sequences(np.zeros((60, 1)), [0, 60]).windows(10, 10, history=5)
+    folds = [(train.tolist(), test.tolist()) for train, test in PurgedTimeSeriesSplit(3).split(X)]
+    assert folds == [([3, 4, 5], [0, 1]), ([0, 1, 5], [2, 3]), ([0, 1, 2, 3], [4, 5])]
+    assert [train.tolist() for train, _ in WalkForwardSplit(2).split(X)] == [[0, 1], [0, 1, 2, 3]]
+
+
+def test_a_step_that_is_no_binary_fraction_counts_as_one_step() -> None:
+    X = Sequences(np.zeros((40, 1)), [0, 40], times=0.1 * np.arange(40)).windows(1)
+    cv = PurgedTimeSeriesSplit(4, purge=3)
+    for (train, _), (by_place, _) in zip(cv.split(X), cv.split(np.zeros(40)), strict=True):
+        np.testing.assert_array_equal(train, by_place)
+
+
+def test_many_windows_are_divided_without_a_copy_of_their_times() -> None:
+    n, length = 100_000, 128
+    X = Sequences(np.zeros((n, 1), np.float32), [0, n], times=np.arange(n)).windows(length)
+    tracemalloc.start()
+    try:
+        splits = list(PurgedTimeSeriesSplit(3).split(X))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * X.n_steps / 4  # a quarter of the times of all windows
+    assert [len(X) - len(train) - len(test) for train, test in splits] == [127, 254, 127]
+
+
+def test_three_parts_of_one_series_share_no_step() -> None:
+    X = Sequences(np.zeros((600, 1)), [0, 600]).windows(10, stride=5)
+    train, validation, test = parts(X, by_time=True)
+    for earlier, later in ((train, validation), (validation, test)):
+        assert X.starts[earlier].max() + 9 < X.starts[later].min()
+        assert X.starts[later].min() - (X.starts[earlier].max() + 9) <= 5
+
+
+def test_folds_of_targets_at_each_step_are_those_of_the_windows_themselves() -> None:
+    rng = np.random.default_rng(0)
+    record = Sequences(rng.normal(size=(60, 1)), [0, 60])
+    X = record.windows(8, stride=4)
+    for cv in (PurgedTimeSeriesSplit(3), WalkForwardSplit(3)):
+        given = arguments_for(SequenceRegressor(), X, X, cv=cv).cv
+        for own, other in zip(given, cv.split(X), strict=True):
+            np.testing.assert_array_equal(own[0], other[0])
+
+
+def test_scikit_learn_takes_walking_forward_for_a_splitter() -> None:
+    cv = WalkForwardSplit(3, gap=2)
+    assert check_cv(cv) is cv
+    assert cv.get_n_splits() == 3
+    assert repr(clone(cv, safe=False)) == "WalkForwardSplit(gap=2, n_splits=3)"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"n_splits": 1}, "^n_splits needs a whole number of at least 2, got 1$"),
+        ({"gap": -1}, "^gap needs a finite number of at least 0, got -1$"),
+    ],
+)
+def test_walks_that_make_no_sense_are_refused(arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        WalkForwardSplit(**arguments)
+
+
+def test_walks_without_anything_to_train_on_are_refused() -> None:
+    with pytest.raises(DataError, match=r"^WalkForwardSplit needs series to train on, got none that end before fold 0"):
+        list(WalkForwardSplit(2, gap=9).split(np.zeros(12)))
+    with pytest.raises(DataError, match="number of folds=6 greater than the number of samples=5"):
+        list(WalkForwardSplit(5).split(np.zeros(5)))

@@ -46,14 +46,19 @@ def _of_validation(flag: str, text: str, metavar: str) -> Any:
 _SCORES = "[default: accuracy, with two classes AUROC and AUPRC too; R2 of numbers]"
 TestSource = Annotated[str | None, _of_validation("--test", "another source, never trained on, for a test", "SOURCE")]
 TestFraction = Annotated[
-    float | None, _of_validation("--split", "fraction of the series, or groups, set aside for a test", "NUMBER")
+    float | None,
+    _of_validation(
+        "--split",
+        "fraction of the series, or groups, set aside for a test; of windows of one series the last",
+        "NUMBER",
+    ),
 ]
 Folds = Annotated[
     str | None,
     _of_validation(
         "--cv",
-        "10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5,gap=3, "
-        "purged:5,purge=30 [default: 5]",
+        "10, kfold:10, stratified:10, group:10, group (leave one out), loo, time:5,gap=3, forward:5,gap=30, "
+        "purged:5,purge=30 [default: 5; of windows of one series purged:5]",
         "FOLDS",
     ),
 ]
@@ -198,11 +203,14 @@ def _predict(
         Literal[".", ","] | None,
         typer.Option(metavar="SIGN", help="decimal sign of CSV files [default: the run's]", show_default=False),
     ] = None,
+    merge: Annotated[
+        bool, typer.Option("--merge", help="of windows: a row per step, the mean of the windows over it")
+    ] = False,
 ) -> None:
     """Predict with a run's network, read as the run's data were, into a CSV or Parquet file."""
     from throughtime.cli.predict import predict
 
-    predict(run, source, output, decimal)
+    predict(run, source, output, decimal, merge=merge)
 
 
 @_command("flow")

@@ -23,7 +23,7 @@ def of_data(flag: str, text: str, metavar: str = "COLUMN") -> Any:
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a table are, as typed; ``None`` where nothing was."""
+    """What the columns of a table are, and the windows of any source, as typed; ``None`` where nothing was."""
 
     id: Annotated[str | None, of_data("--id", "column that tells series apart")] = None
     time: Annotated[str | None, of_data("--time", "column that orders the steps")] = None
@@ -51,6 +51,17 @@ class Columns:
         of_data(
             "--targets", "series without a target: drop leaves them out, error refuses them [default: drop]", "WORD"
         ),
+    ] = None
+    window: Annotated[
+        int | None,
+        of_data("--window", "cut series into windows of so many steps; a table needs no --id then", "STEPS"),
+    ] = None
+    stride: Annotated[
+        int | None, of_data("--stride", "steps from one window to the next [default: those of a window]", "STEPS")
+    ] = None
+    history: Annotated[
+        int | None,
+        of_data("--history", "steps before a window to read from, of a target each step [default: 0]", "STEPS"),
     ] = None
 
     def typed(self) -> dict[str, Any]:

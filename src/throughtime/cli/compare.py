@@ -76,7 +76,8 @@ def command_of(settings: Mapping[str, Any], **otherwise: Any) -> str:
     columns = settings["columns"]
     flags |= {name: columns[name] for name in ("id", "time", "target", "group")}
     flags |= {name: ",".join(columns[name]) for name in ("static", "channels") if columns[name]}
-    for name, usual in (("target_kind", "auto"), ("decimal", "."), ("targets", "drop")):
+    unusual = (("target_kind", "auto"), ("decimal", "."), ("targets", "drop"), ("history", 0))
+    for name, usual in (*unusual, ("window", None), ("stride", columns.get("window"))):
         if columns.get(name, usual) != usual:
             flags[name] = columns[name]
     if flags["seeds"] == 1:

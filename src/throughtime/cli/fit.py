@@ -56,7 +56,7 @@ def print_study(finished: study.Study) -> None:
     models, metrics = finished.metrics.models, finished.config["scoring"]
     network = models[-1]
     print_scores(models, metrics, len(splits), None if test is None else test.source)
-    print_folds(network, metrics[0], [_held_out(data, fold, rows) for fold, (_, rows) in enumerate(splits)])
+    print_folds(network, metrics[0], [_held_out(finished, fold, rows) for fold, (_, rows) in enumerate(splits)])
     for seed, folds in enumerate(assessment.folds):
         for fold, member in enumerate(folds):
             if isinstance(member, Exception):
@@ -82,12 +82,12 @@ def print_written(out: Path) -> None:
     console().print(f"\nwritten to {out}; next: throughtime predict {out} SOURCE -o predictions.csv", soft_wrap=True)
 
 
-def _held_out(data: Dataset, fold: int, rows: ndarray) -> str:
-    if data.groups is not None:
-        groups = np.unique(data.groups[rows])
-        if len(groups) <= 3:
-            return ", ".join(str(group) for group in groups) + " held out"
-        return f"{len(groups)} groups held out"
+def _held_out(finished: study.Study, fold: int, rows: ndarray) -> str:
+    if finished.units is not None:
+        units = np.unique(finished.units[rows])
+        if len(units) <= 3:
+            return ", ".join(str(unit) for unit in units) + " held out"
+        return f"{len(units)} groups held out"
     return f"{fold + 1}: {len(rows)} series held out"
 
 

@@ -83,7 +83,7 @@ def flow(
 def _of_run(directory: Path, source: str | None) -> tuple[SequenceEstimator, Dataset]:
     run = open_run(directory)
     model, settings = run.estimator, run.config
-    found = with_names(read_alike(source or settings["source"], settings, model.layout), model, settings)
+    found = with_names(read_alike(source or settings["source"], settings, model), model, settings)
     console().print(f"[bold]{escape(str(directory))}[/bold] on {escape(found.source)}\n", soft_wrap=True)
     return model, found
 

@@ -73,9 +73,11 @@ def plan_of(
 def _print_plan(plan: study.Plan) -> None:
     """What was set aside, what a forecast knows, and what the folds and the test have in common with training."""
     if plan.config["split"] is not None:
-        console().print(f"set aside: {study.set_aside_in_words(plan)}\n")
+        print_text(escape(f"set aside: {study.set_aside_in_words(plan)}") + "\n")
     if plan.test is not None and (shared := study.shared_with(plan.train, plan.test)):
         console().print(f"[yellow]{shared}: the test score will be too good.[/yellow]\n")
+    if (folds := study.folds_in_words(plan)) is not None:
+        print_text(escape(f"folds: {folds}") + "\n")
     model = plan.model
     if model.horizon:
         known = f"; known till then: {', '.join(map(str, model.known))}" if model.known else ""

@@ -11,15 +11,20 @@ from sklearn.base import is_classifier
 from throughtime import storage
 from throughtime.cli.runs import open_run
 from throughtime.cli.screen import console, print_note
-from throughtime.data import Dataset, Decimal, Sequences, read, reads_columns
+from throughtime.data import Dataset, Decimal, Sequences, TargetKind, read, reads_columns
 from throughtime.errors import ParameterError
 from throughtime.estimators import NAMES, SequenceEstimator, predict_members
 from throughtime.generalization import predictions_of
-from throughtime.study import match_names, prediction_table, refuse_uneven, table_bytes
+from throughtime.study import match_names, merged_table, prediction_table, refuse_uneven, table_bytes
 
 
-def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None) -> None:
-    """Write a prediction for every series, or every step, and the probabilities of the classes.
+def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None, *, merge: bool = False) -> None:
+    """Write a prediction for every series, window or step, and the probabilities of the classes.
+
+    Parameters
+    ----------
+    merge
+        Whether a step that several windows cover is one row, their mean, instead of a row per window.
 
     Raises
     ------
@@ -32,22 +37,34 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     storage.claim_file(output)
     opened = open_run(run)
     model, settings = opened.estimator, opened.config
-    data = with_names(read_alike(source, settings, model.layout, decimal), model, settings)
+    if merge and settings["columns"]["window"] is None:
+        raise ParameterError(f"--merge needs a run of windows (fit --window), got {run}, a run of whole series")
+    data = with_names(read_alike(source, settings, model, decimal), model, settings)
     if model.horizon_:
         refuse_uneven(model, None, data, model.clock_)
     (outputs,) = predict_members([model], data.X, [np.arange(len(data.X))])
-    table = prediction_table(model, data, outputs)
+    table = (merged_table if merge else prediction_table)(model, data, outputs)
     storage.write_file(output, table_bytes(table, kind, data.X.time_zone))
-    what = "steps" if model.by_step_ else "series"
-    score = _score(model, data, outputs)
-    console().print(f"{len(outputs)} {what} predicted into {output}{score}", soft_wrap=True)
+    what = "steps" if merge or model.by_step_ else "series" if data.series_ids is None else "windows"
+    score = _score(model, data, outputs, " of the windows" if merge else "")
+    made = table["prediction"]
+    n = np.count_nonzero(made == made)  # the first steps of a series have no forecast, but NaN
+    console().print(f"{n} {what} predicted into {output}{score}", soft_wrap=True)
 
 
-def read_alike(source: str, settings: dict[str, Any], layout: Any = "ntc", decimal: Decimal | None = None) -> Dataset:
+def read_alike(
+    source: str, settings: dict[str, Any], model: SequenceEstimator, decimal: Decimal | None = None
+) -> Dataset:
     """Read a source with the columns of a run, its decimal sign unless another is given; needs no target, no groups."""
-    if not reads_columns(source):
-        return read(source, require_target=False, layout=layout, own_past=settings["columns"]["own_past"])
     columns = {name: value for name, value in settings["columns"].items() if value is not None and name != "group"}
+    if not reads_columns(source):
+        data = read(source, require_target=False, layout=model.layout, own_past=columns["own_past"])
+        if "window" not in columns:
+            return data
+        # Without a target it would not be known that a shorter window at a series' end is wanted.
+        kind: TargetKind = "step" if model.by_step_ else "series"
+        data = replace(data, columns=replace(data.columns, target_kind=kind))
+        return data.windows(columns["window"], columns.get("stride"), history=columns["history"])
     if settings["channels"] is not None:
         columns["channels"] = settings["channels"]
     if decimal is not None:
@@ -65,10 +82,10 @@ def with_names(data: Dataset, model: SequenceEstimator, settings: dict[str, Any]
     return replace(matched, X=matched.X.replace(channel_names=(), static_names=()))
 
 
-def _score(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> str:
+def _score(model: SequenceEstimator, data: Dataset, outputs: ndarray, of_what: str) -> str:
     """The score when the source brings a target of the kind the model was fitted on."""
     if data.y is None or isinstance(data.y, Sequences) != model.by_step_:
         return ""
     name = "accuracy" if is_classifier(model) else "R2"
     predictions = predictions_of(model, data.X, data.y, outputs)
-    return f"; {name} {predictions.score(predictions, predictions.truth):.3f}"
+    return f"; {name}{of_what} {predictions.score(predictions, predictions.truth):.3f}"

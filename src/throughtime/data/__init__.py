@@ -13,7 +13,9 @@ from throughtime.data.reading import read, reads_columns
 from throughtime.data.reasons import reason
 from throughtime.data.rows import SeriesRows, StepRows, steps_within
 from throughtime.data.sequences import Sequences, as_labels, concatenate, unmasked
+from throughtime.data.shared_steps import shares_steps
 from throughtime.data.tables import from_table
+from throughtime.data.windows import WindowSource
 
 __all__ = [
     "READERS",
@@ -34,6 +36,7 @@ __all__ = [
     "Target",
     "TargetKind",
     "Untargeted",
+    "WindowSource",
     "as_labels",
     "as_sequences",
     "as_targets",
@@ -53,6 +56,7 @@ __all__ = [
     "read",
     "reads_columns",
     "reason",
+    "shares_steps",
     "steps_within",
     "unmasked",
     "weighted_moments",

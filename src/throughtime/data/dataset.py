@@ -1,11 +1,14 @@
 """Series, their targets, and where both came from."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
+import numpy as np
 from numpy import ndarray
 
-from throughtime.data.sequences import Sequences
+from throughtime.data.sequences import Sequences, as_text
+from throughtime.data.windows import WindowPlaces, window_places
+from throughtime.errors import DataError, DataWarning, warn
 
 TargetKind = Literal["auto", "series", "step"]
 Decimal = Literal[".", ","]
@@ -14,7 +17,10 @@ Untargeted = Literal["drop", "error"]
 
 @dataclass(frozen=True)
 class Columns:
-    """Which columns of a table were read as what, and how; the same choice reads the data that come later."""
+    """Which columns of a table were read as what, and how; the same choice reads the data that come later.
+
+    ``window``, ``stride`` and ``history`` say into what windows the series of any source were cut, None for whole ones.
+    """
 
     id: str | None = None
     time: str | None = None
@@ -26,6 +32,9 @@ class Columns:
     own_past: bool = False
     decimal: Decimal = "."
     targets: Untargeted = "drop"
+    window: int | None = None
+    stride: int | None = None
+    history: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +59,8 @@ class Dataset:
         What y is called.
     columns
         The columns of a table; `read` takes the same names.
+    series_ids
+        Of windows the names of the series that they were cut from, which ``X.source.series`` numbers; else None.
     """
 
     X: Sequences
@@ -60,3 +71,81 @@ class Dataset:
     groups: ndarray | None = None
     target: str | None = None
     columns: Columns = field(default_factory=Columns)
+    series_ids: tuple[str, ...] | None = None
+
+    def windows(self, length: int, stride: int | None = None, *, history: int = 0) -> "Dataset":
+        """Every window of ``length`` steps as a series of its own; no value of X is copied.
+
+        A window has the label of its series, or the targets of its steps (where there are none, ``columns.target_kind``
+        says which of both it would have); groups, static features and times come along.
+        It is called ``id[begin:end]`` after its own steps. Where several series have no groups, each is the group of
+        its windows, so that folds keep it whole. With a target at each step the steps that are left at a series' end
+        are a shorter window; else they are left out.
+
+        Parameters
+        ----------
+        length
+            Own steps of a window.
+        stride
+            Steps from one window to the next; ``length`` when not given, so that none overlap.
+        history
+            Steps before its own that a window takes in as well, as far as its series reaches back, to be read from
+            alone: their targets are NaN, and loss, scores and standardization leave them out. Needs a target at each
+            step, and a stride of at least ``length``, so that no step is a target twice.
+
+        Warns
+        -----
+        DataWarning
+            How many series and steps fill no window and are left out.
+
+        Raises
+        ------
+        ParameterError
+            A length or stride below 1, a negative history, or one with a stride below the length.
+        DataError
+            No series is as long as a window; history without a target at each step; windows to be cut again.
+        """
+        if self.columns.window is not None:
+            raise DataError(f"windows needs whole series, got windows of {self.columns.window} steps of {self.source}")
+        by_step = isinstance(self.y, Sequences) or (self.y is None and self.columns.target_kind == "step")
+        stride = length if stride is None else stride
+        at = window_places(self.X.lengths, length, stride, history, keep_shorter=by_step)
+        if history and not by_step:
+            got = "none" if self.y is None else "one per series"
+            raise DataError(f"history (--history {history}) needs a target at each step, got {got}")
+        if not by_step:
+            _say_what_is_left_out(self.X.lengths, at, length, stride)
+        X = self.X.cut(at.series, at.begins, at.ends, history=at.history)
+        if X.groups is None and len(self.X) > 1:
+            X = X.replace(groups=as_text(self.ids)[at.series])
+        y = self.y
+        if isinstance(y, Sequences):
+            y = y.cut(at.series, at.begins, at.ends, history=at.history).without_history()
+            y = y if X.groups is None else y.replace(groups=X.groups)
+        elif y is not None:
+            y = y[at.series]
+        steps = zip(at.series.tolist(), (at.begins + at.history).tolist(), at.ends.tolist(), strict=True)
+        return replace(
+            self,
+            X=X,
+            y=y,
+            ids=tuple(f"{self.ids[series]}[{begin}:{end}]" for series, begin, end in steps),
+            groups=X.groups,
+            columns=replace(self.columns, window=length, stride=stride, history=history),
+            series_ids=self.ids,
+        )
+
+
+def _say_what_is_left_out(lengths: ndarray, at: WindowPlaces, length: int, stride: int) -> None:
+    """Warn of the series, and of the steps at the ends of others, that are too few for a window."""
+    counts, ends = np.bincount(at.series, minlength=len(lengths)), np.zeros(len(lengths), np.int64)
+    np.maximum.at(ends, at.series, at.ends)
+    # A stride beyond the length leaves steps between windows out on purpose.
+    steps = int(np.maximum(lengths - np.maximum(ends, counts * stride), 0).sum())
+    short = int((counts == 0).sum())
+    if short:
+        which = f"{short} of {len(lengths)} series {'are' if short > 1 else 'is'} shorter than a window of {length}"
+        warn(f"{which} steps and left out; with the ends of the others that is {steps} steps", DataWarning)
+    elif steps:
+        what = f"{steps} steps at the ends of series are" if steps > 1 else "1 step at the end of a series is"
+        warn(f"{what} too few for a window of {length} and left out", DataWarning)

@@ -162,19 +162,14 @@ def _fulda(entry: BuiltIn, split: Split | None, history: int) -> Dataset:
     begins = months.astype("datetime64[D]") - days[0]
     ends = (months + 1).astype("datetime64[D]") - days[0]
     leads = begins.astype(np.int64) - history
-    one = np.zeros(len(months), np.int64)
+    one, lead = np.zeros(len(months), np.int64), np.full(len(months), history)
 
     def cut(columns: slice, names: list[str]) -> Sequences:
         record = Sequences(table[:, columns], [0, len(table)], times=days, channel_names=names)
-        pieces = record.cut(one, leads, ends.astype(np.int64))
+        pieces = record.cut(one, leads, ends.astype(np.int64), history=lead)
         return pieces.replace(groups=months.astype("datetime64[Y]").astype(np.int64) + 1970)
 
-    X, discharge = cut(slice(0, 4), header[1:5]), cut(slice(4, 5), header[5:])
-    # The days before a month are there to be read from, not to be predicted: no day is a target twice.
-    steps = discharge.values.copy()
-    lead = np.arange(len(steps)) - np.repeat(discharge.offsets[:-1], discharge.lengths) < history
-    steps[lead] = np.nan
-    y = Sequences(steps, discharge.offsets, times=discharge.times, groups=discharge.groups, channel_names=["Q"])
+    X, y = cut(slice(0, 4), header[1:5]), cut(slice(4, 5), header[5:]).without_history()
     return _dataset(entry, split, X, y, tuple(str(month) for month in months), target="Q")
 
 

@@ -20,6 +20,7 @@ from throughtime.data.reasons import reason
 from throughtime.data.sequences import Sequences
 from throughtime.data.table_files import read_directory
 from throughtime.data.tables import from_table
+from throughtime.data.windows import check_windows
 from throughtime.errors import DataError, ParameterError
 
 
@@ -36,6 +37,9 @@ def read(
     own_past: bool = False,
     decimal: Decimal = ".",
     targets: Untargeted = "drop",
+    window: int | None = None,
+    stride: int | None = None,
+    history: int = 0,
     layout: Layout = "ntc",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
@@ -59,6 +63,9 @@ def read(
     targets
         ``"drop"`` leaves series without a target out (`DataWarning`) where a target is required, ``"error"`` refuses
         the source.
+    window, stride, history
+        Into windows of how many steps to cut the series, how many apart, with how many steps before them to read from:
+        see `Dataset.windows`. A table without ``id`` is then one series.
     layout
         ``"nct"`` for an archive whose ``X`` holds channels before time.
     require_target
@@ -78,12 +85,15 @@ def read(
     """
     statics = (static,) if isinstance(static, str) else tuple(static)
     chosen = (channels,) if isinstance(channels, str) else None if channels is None else tuple(channels)
-    columns = Columns(id, time, target, group, statics, chosen, target_kind, own_past, decimal, targets)
+    check_windows(window, stride, history)
+    columns = Columns(id, time, target, group, statics, chosen, target_kind, own_past, decimal, targets, window)
     for name, value, choices in (("decimal", decimal, (".", ",")), ("targets", targets, ("drop", "error"))):
         if value not in choices:
             raise ParameterError(f"{name} needs {choices[0]!r} or {choices[1]!r}, got {value!r}")
-    if not isinstance(source, str | PathLike):
-        return from_table(
+    if isinstance(source, str | PathLike):
+        data = _read_path(source, columns, layout, require_target, dtype, readers)
+    else:
+        data = from_table(
             source,
             id=id,
             time=time,
@@ -96,20 +106,40 @@ def read(
             targets=targets,
             require_target=require_target,
             dtype=dtype,
+            one_series=window is not None,
         )
+    if window is None:
+        return data
+    whole = replace(data, columns=replace(data.columns, window=None))
+    try:
+        return whole.windows(window, stride, history=history)
+    except DataError as error:
+        raise DataError(f"{printable(Path(data.source))}: {error}") from error
+
+
+def _read_path(
+    source: str | PathLike[str],
+    columns: Columns,
+    layout: Layout,
+    require_target: bool,
+    dtype: DTypeLike,
+    readers: Sequence[Reader],
+) -> Dataset:
+    """What a file, a directory or a name of a built-in data set holds, not yet cut into windows."""
     path = Path(source)
-    if not reads_columns(source, readers) and columns != Columns(own_past=own_past, targets=targets):
+    if not reads_columns(source, readers):
         given = [
             name
             for name in ("id", "time", "target", "group", "static", "channels", "target_kind", "decimal")
             if getattr(columns, name) != getattr(Columns(), name)
         ]
-        raise ParameterError(f"{', '.join(given)} needs a table (CSV, Parquet, a directory of them), got {source}")
+        if given:
+            raise ParameterError(f"{', '.join(given)} needs a table (CSV, Parquet, a directory of them), got {source}")
     built_in = _built_in(source)
     if built_in is not None:
         data = load_dataset(*built_in)
         data = replace(data, X=data.X.to_train_in(dtype))
-        return _with_own_past(data) if own_past else data
+        return _with_own_past(data) if columns.own_past else data
     try:
         refuse_undecodable(path)
         if path.is_dir():
@@ -123,7 +153,7 @@ def read(
             *others, last = [name for reader in readers for name in reader.suffixes]
             raise DataError(f"a file needs to be {', '.join(others)} or {last}, got {suffix or 'no suffix'}")
         data = reader.read(path, ReadOptions(columns, layout, require_target, dtype))
-        return data if reader.tabular or not own_past else _with_own_past(data)
+        return data if reader.tabular or not columns.own_past else _with_own_past(data)
     except DataError as error:
         raise type(error)(f"{printable(path)}: {error}") from error
     except (OSError, ValueError) as error:

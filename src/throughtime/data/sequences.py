@@ -1,6 +1,5 @@
 """Ragged series in one flat buffer, of which every series, selection and window is a view."""
 
-import operator
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from types import EllipsisType
 from typing import Any, overload
@@ -12,6 +11,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from throughtime.data.frames import column_names, shared_columns
 from throughtime.data.index_columns import bare_frames, without_row_numbers
+from throughtime.data.windows import WindowSource, joined_source, source_of_cut, taken_source, window_places
 from throughtime.errors import DataError, ParameterError
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -64,6 +64,7 @@ class Sequences:
         "_channel_names",
         "_groups",
         "_lengths",
+        "_source",
         "_starts",
         "_static",
         "_static_names",
@@ -75,6 +76,7 @@ class Sequences:
     _buffer: ndarray
     _starts: ndarray
     _lengths: ndarray
+    _source: WindowSource | None
     _times: ndarray | None
     _groups: ndarray | None
     _static: ndarray | None
@@ -110,6 +112,7 @@ class Sequences:
             buffer=buffer,
             starts=edges[:-1],
             lengths=np.diff(edges),
+            source=None,
             times=_checked_times(times, edges),
             groups=None if groups is None else as_labels(groups, "groups", len(edges) - 1),
             static=features,
@@ -252,6 +255,14 @@ class Sequences:
         return self._train_dtype
 
     @property
+    def source(self) -> WindowSource | None:
+        """Which series each of these was cut from, and where; None when they are no windows.
+
+        Equality leaves it out: it compares what is in the series.
+        """
+        return self._source
+
+    @property
     def n_channels(self) -> int:
         """Channels of every series."""
         return int(self._buffer.shape[1])
@@ -297,36 +308,56 @@ class Sequences:
         dtype = _checked_dtype(dtype, "dtype")
         return self.astype(dtype) if dtype == np.float64 else self.replace(train_dtype=dtype)
 
-    def windows(self, length: int, stride: int = 1) -> "Sequences":
+    def windows(self, length: int, stride: int = 1, *, history: int = 0) -> "Sequences":
         """Every window of ``length`` steps, ``stride`` steps apart, as series of their own; no value is copied.
 
-        Groups and static features come along with each window. A series shorter than ``length`` has none.
+        Groups, static features and times come along with each window, which knows its `source`. A series shorter than
+        ``length`` has none.
+
+        Parameters
+        ----------
+        history
+            Steps before its own that a window takes in as well, as far as its series reaches back, to be read from and
+            never to be a target: `without_history` takes these of the targets out. Own steps may then not overlap.
 
         Raises
         ------
+        ParameterError
+            A length or stride below 1, a negative history, or one with a stride below the length.
         DataError
             No series is long enough.
         """
-        for name, value in (("length", length), ("stride", stride)):
-            if operator.index(value) < 1:
-                raise ParameterError(f"{name} needs at least 1 step, got {value}")
-        counts = np.maximum((self._lengths - length) // stride + 1, 0)
-        if not counts.any():
-            raise DataError(
-                f"windows needs a series of at least {length} steps, the longest has {max(self._lengths, default=0)}"
-            )
-        series = np.repeat(np.arange(len(self)), counts)
-        begins = (np.arange(len(series)) - np.repeat(np.cumsum(counts) - counts, counts)) * stride
-        return self.cut(series, begins, begins + length)
+        at = window_places(self._lengths, length, stride, history)
+        return self._cut(at.series, at.begins, at.ends, at.history)
 
-    def cut(self, series: ArrayLike, begins: ArrayLike, ends: ArrayLike) -> "Sequences":
+    def without_history(self) -> "Sequences":
+        """The same series, NaN at the steps that are history in their `source`: for targets; values are copied."""
+        if self._source is None or not self._source.history.any():
+            return self
+        values = self.values.copy()
+        history, offsets = self._source.history, self.offsets
+        age = np.arange(offsets[-1]) - np.repeat(offsets[:-1], self._lengths)
+        values[age < np.repeat(history, self._lengths)] = np.nan
+        return self._like(buffer=values, times=self.times, starts=offsets[:-1])
+
+    def cut(
+        self, series: ArrayLike, begins: ArrayLike, ends: ArrayLike, *, history: ArrayLike | None = None
+    ) -> "Sequences":
         """Pieces as series of their own: the steps from ``begins[i]`` up to ``ends[i]`` of ``series[i]``.
 
-        No value is copied, pieces may overlap; groups and static features come along with each.
+        No value is copied, pieces may overlap; groups, static features and times come along with each, which knows its
+        `source`.
+
+        Parameters
+        ----------
+        history
+            Steps at the start of each piece that are input alone; none when not given.
         """
-        index, first, last = (np.asarray(part, np.int64) for part in (series, begins, ends))
-        if not index.shape == first.shape == last.shape or index.ndim != 1:
-            raise ParameterError(f"cut needs three parts of one length, got {index.shape}, {first.shape}, {last.shape}")
+        none = np.zeros(np.shape(series), np.int64)
+        given = (series, begins, ends, none if history is None else history)
+        index, first, last, before = (np.array(part, np.int64) for part in given)
+        if index.ndim != 1 or len({part.shape for part in (index, first, last, before)}) > 1:
+            raise ParameterError(f"cut needs parts of one length, got {index.shape}, {first.shape}, {last.shape}")
         outside = (index < 0) | (index >= len(self)) | (first < 0) | (first >= last)
         outside[~outside] = last[~outside] > self._lengths[index[~outside]]
         if outside.any():
@@ -334,12 +365,9 @@ class Sequences:
             raise ParameterError(
                 f"cut needs steps within a series, got {first[at]} to {last[at]} of series {index[at]}"
             )
-        return self._like(
-            starts=self._starts[index] + first,
-            lengths=last - first,
-            groups=None if self._groups is None else self._groups[index],
-            static=None if self._static is None else self._static[index],
-        )
+        if ((before < 0) | (before >= last - first)).any():
+            raise ParameterError("cut needs a history shorter than each piece")
+        return self._cut(index, first, last, before)
 
     def padded(self, length: int | None = None, fill: int | float = np.nan) -> Float[ndarray, "series time channel"]:
         """Copy into one array, ``fill`` standing after a series' end.
@@ -430,6 +458,7 @@ class Sequences:
             lengths=self._lengths[rows],
             groups=None if self._groups is None else self._groups[rows],
             static=None if self._static is None else self._static[rows],
+            source=taken_source(self._source, rows),
         )
 
     def __eq__(self, other: object) -> bool:
@@ -476,6 +505,15 @@ class Sequences:
         # A fold must not drag the whole data set along, nor windows be written out once per overlap.
         lean = self.packed() if self.n_steps < len(self._buffer) else self
         return _restore, (type(self), {name: getattr(lean, f"_{name}") for name in _PARTS})
+
+    def _cut(self, series: ndarray, begins: ndarray, ends: ndarray, history: ndarray) -> "Sequences":
+        return self._like(
+            starts=self._starts[series] + begins,
+            lengths=ends - begins,
+            groups=None if self._groups is None else self._groups[series],
+            static=None if self._static is None else self._static[series],
+            source=source_of_cut(self._source, series, begins, history),
+        )
 
     def _like(self, **changed: Any) -> "Sequences":
         parts = {name: changed.get(name, getattr(self, f"_{name}")) for name in _PARTS}
@@ -551,6 +589,7 @@ def concatenate(parts: Iterable[Sequences]) -> Sequences:
         lengths=np.concatenate([part._lengths for part in parts]),
         groups=_joined([part._groups for part in parts]),
         static=_joined([part._static for part in parts]),
+        source=joined_source([part._source for part in parts], [part._starts for part in parts], shared=shared),
     )
 
 

@@ -49,6 +49,7 @@ def read_table_file(
         targets=columns.targets,
         require_target=require_target,
         dtype=dtype,
+        one_series=columns.window is not None,
         decimal=columns.decimal if path.suffix.lower() == ".csv" else None,
         name=path.stem,
         source=str(path),

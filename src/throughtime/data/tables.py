@@ -46,6 +46,7 @@ def from_table(
     targets: Untargeted = "drop",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
+    one_series: bool = False,
     decimal: Decimal | None = None,
     name: str = "table",
     source: str = "table",
@@ -86,6 +87,8 @@ def from_table(
     dtype
         float32 or float64: what networks with ``dtype="auto"`` train in. Columns are held in float64 unless float32
         holds all that their types can.
+    one_series
+        Whether a table without ``id`` is one series, called by its ``name``: a long recording to be cut into windows.
     decimal
         The decimal sign by which the table was read from a CSV file; None for other tables.
     name, source
@@ -100,17 +103,7 @@ def from_table(
     chosen = None if channels is None else _names(channels, "channels")
     columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind, own_past, targets=targets)
     arrow, index = without_index(_as_arrow(table), asked_for(columns, chosen))
-    if id is None:
-        raise DataError(
-            "id (--id) needs the column that tells series apart, one row being one step, got none; "
-            f"{_listing(arrow.column_names)} (a directory of files takes each file as one series and needs no id)"
-        )
-    if id not in arrow.column_names:
-        raise _absent(arrow, "id", id)
-    _require_type(arrow[id], "id", id, "text, integers or dates", _is_label)
-    codes, labels = _encoded(arrow[id])
-    _refuse_missing(codes, f"id (--id {id})")
-    ids = tuple(str(label) for label in labels)
+    codes, ids = (np.zeros(len(arrow), np.int64), (name,)) if id is None and one_series else _series_of(arrow, id)
     return assemble(
         arrow,
         codes,
@@ -124,6 +117,22 @@ def from_table(
         name=name,
         source=source,
     )
+
+
+def _series_of(table: "pa.Table", id: str | None) -> tuple[ndarray, tuple[str, ...]]:  # noqa: A002
+    """The series of each row by its number, and the names of all."""
+    if id is None:
+        raise DataError(
+            "id (--id) needs the column that tells series apart, one row being one step, got none; "
+            f"{_listing(table.column_names)} (a directory of files takes each file as one series and needs no id; "
+            "window= (--window) cuts a table without one into windows of one long series)"
+        )
+    if id not in table.column_names:
+        raise _absent(table, "id", id)
+    _require_type(table[id], "id", id, "text, integers or dates", _is_label)
+    codes, labels = _encoded(table[id])
+    _refuse_missing(codes, f"id (--id {id})")
+    return codes, tuple(str(label) for label in labels)
 
 
 def assemble(

@@ -76,7 +76,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
     validation: Indices | None = None
     if p["early_stopping"]:
         groups = None if problem.groups is None else problem.groups[indices]
-        inner = inner_split(p, len(indices), groups, coding.strata(targets), seed)
+        inner = inner_split(p, problem.X[indices], groups, coding.strata(targets), seed)
         train, validation = indices[inner[0]], indices[inner[1]]
         targets = problem.targets.take(train)
 

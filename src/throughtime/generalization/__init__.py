@@ -23,12 +23,19 @@ from throughtime.generalization.permutation import permutation_test_score
 from throughtime.generalization.ridge import ridge_leave_one_out
 from throughtime.generalization.search import LockstepSearchCV
 from throughtime.generalization.simplicity import one_standard_error
-from throughtime.generalization.splitters import PurgedTimeSeriesSplit
+from throughtime.generalization.splitters import (
+    TIME_SPLITS,
+    PurgedTimeSeriesSplit,
+    WalkForwardSplit,
+    of_one_series,
+    spans,
+)
 from throughtime.generalization.three_way_split import ThreeWaySplit, train_validation_test_split
 from throughtime.generalization.validation_curves import learning_curve, validation_curve
 
 __all__ = [
     "LEAKAGE_CHECKS",
+    "TIME_SPLITS",
     "Baseline",
     "CachedPredictions",
     "Comparison",
@@ -39,6 +46,7 @@ __all__ = [
     "SeasonalNaive",
     "Split",
     "ThreeWaySplit",
+    "WalkForwardSplit",
     "arguments_for",
     "baselines_for",
     "bootstrap_interval",
@@ -57,6 +65,7 @@ __all__ = [
     "nested_cv_interval",
     "nested_interval",
     "observed_targets",
+    "of_one_series",
     "one_standard_error",
     "paired_comparison",
     "parse_cv",
@@ -65,6 +74,7 @@ __all__ = [
     "predictions_of",
     "ridge_leave_one_out",
     "select_targets",
+    "spans",
     "train_validation_test_split",
     "validation_curve",
 ]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit, check_cv
+from sklearn.model_selection import BaseCrossValidator, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
@@ -15,10 +15,7 @@ from throughtime.data import Sequences, as_sequences, as_targets, is_frame
 from throughtime.errors import warn
 from throughtime.estimators import Outputs, SequenceEstimator, execute, sequences_like
 from throughtime.generalization.cached_predictions import predictions_of
-from throughtime.generalization.splitters import PurgedTimeSeriesSplit
-
-#: These divide by time, whatever the groups are.
-_IN_TIME = TimeSeriesSplit, PurgedTimeSeriesSplit
+from throughtime.generalization.splitters import OWN_TIME_SPLITS, TIME_SPLITS
 
 
 @dataclass(frozen=True)
@@ -56,7 +53,7 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
         if takes_groups(cv):
             groups = X.groups
         elif len(np.unique(X.groups)) < len(X) and (
-            cv is None or (isinstance(cv, int | BaseCrossValidator) and not isinstance(cv, _IN_TIME))
+            cv is None or (isinstance(cv, int | BaseCrossValidator) and not isinstance(cv, TIME_SPLITS))
         ):
             warn(
                 "X has groups, and these folds may put one on both sides, which makes scores too good: a splitter by "
@@ -73,7 +70,9 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
         return Arguments(X, y, groups, cv, scoring, False)
     series, targets = steps
     check_consistent_length(series, targets, groups)
-    splits = list(check_cv(cv).split(np.zeros(len(series)), None, groups))
+    splitter = check_cv(cv)
+    looked_at = series if isinstance(splitter, OWN_TIME_SPLITS) else np.zeros(len(series))
+    splits = list(splitter.split(looked_at, None, groups))
     return Arguments(series, targets, groups, splits, _by_step(estimator, scoring), True)
 
 

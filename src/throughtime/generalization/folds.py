@@ -23,14 +23,25 @@ from sklearn.model_selection import (
 
 from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
-from throughtime.generalization.splitters import PurgedTimeSeriesSplit
+from throughtime.generalization.splitters import (
+    OWN_TIME_SPLITS,
+    PurgedTimeSeriesSplit,
+    WalkForwardSplit,
+    apart,
+    in_order,
+    of_one_series,
+    spans,
+)
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 
 _FORMS = (
-    "a number of folds, kfold:K, stratified:K, group:K, group, loo, time:K[,gap=G] or purged:K[,purge=P][,embargo=E]"
+    "a number of folds, kfold:K, stratified:K, group:K, group, loo, time:K[,gap=G], forward:K[,gap=G] or "
+    "purged:K[,purge=P][,embargo=E]"
 )
-_SHAPE = re.compile(r"(?:(kfold|stratified|group):)?([0-9]{1,9})|time:([0-9]{1,9})(?:, *gap=([0-9]{1,9}))?")
+#: The cure of too few series, where there are long ones.
+_CUT = "; --window N [--stride N] cuts long series into windows (--cv purged:5), in Python Dataset.windows"
+_SHAPE = re.compile(r"(?:(kfold|stratified|group):)?([0-9]{1,9})|(time|forward):([0-9]{1,9})(?:, *gap=([0-9]{1,9}))?")
 _PURGED = re.compile(r"purged:([0-9]{1,9})(?:, *purge=([0-9]{1,9}))?(?:, *embargo=([0-9]{1,9}))?")
 _NUMBERED: dict[str, Callable[[int, int | None], BaseCrossValidator]] = {
     "kfold": lambda n, seed: KFold(n, shuffle=True, random_state=seed),
@@ -48,12 +59,13 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
     text
         ``10`` (stratified by class for a classifier, by group where there are groups), ``kfold:10``,
         ``stratified:10``, ``group:10``, ``group`` (leave one group out), ``loo`` (leave one series out), ``time:5`` or
-        ``time:5,gap=3`` (train on the past; ``gap`` series between are left out), ``purged:5,purge=30,embargo=10``
-        (train on what is far enough before and after: `PurgedTimeSeriesSplit`).
+        ``time:5,gap=3`` (train on the series before; ``gap`` of them between are left out), ``forward:5`` or
+        ``forward:5,gap=30`` (train on what is over ``gap`` steps before: `WalkForwardSplit`),
+        ``purged:5,purge=30,embargo=10`` (train on what is far enough before and after: `PurgedTimeSeriesSplit`).
     classifier
         Whether y is one class per series.
     random_state
-        Seed of the shuffling; ``loo``, ``group``, ``time`` and ``purged`` do not shuffle.
+        Seed of the shuffling; ``loo``, ``group``, ``time``, ``forward`` and ``purged`` do not shuffle.
     grouped
         Whether the series have groups, which then stay whole whenever the text leaves it open.
 
@@ -74,11 +86,11 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
     match = _SHAPE.fullmatch(plain)
     if match is None:
         raise ParameterError(f"--cv needs {_FORMS}, got {text!r}")
-    kind, n, n_in_time, gap = match.groups()
+    kind, n, order, n_in_time, gap = match.groups()
     n_splits = int(n or n_in_time)
     _check_number(n_splits, text)
-    if n_in_time:
-        return TimeSeriesSplit(n_splits, gap=int(gap or 0))
+    if order:
+        return (TimeSeriesSplit if order == "time" else WalkForwardSplit)(n_splits, gap=int(gap or 0))
     if not kind:
         kind = " ".join(["stratified"] * classifier + ["group"] * grouped) or "kfold"
     if kind == "stratified" and grouped:
@@ -99,6 +111,9 @@ def fold_indices(
 ) -> tuple[Split, ...]:
     """Split, and refuse folds that are not possible or that leak.
 
+    A group on both sides of a fold is refused, unless the series are windows: random folds of windows are what honest
+    ones are compared with, and `leakage_report`, which knows windows, says what they share.
+
     Parameters
     ----------
     cv
@@ -115,8 +130,8 @@ def fold_indices(
     Raises
     ------
     DataError
-        If there are fewer series, groups or members of a class than folds, groups are missing, a group is on both
-        sides of a fold, or ``time`` folds are asked of series that are not in order of time.
+        If there are fewer series, groups or members of a class than folds, groups are missing, a group of series that
+        are no windows is on both sides of a fold, or ``time`` folds are asked of series that are not in order of time.
     """
     groups = X.groups if groups is None else groups
     _check_possible(cv, X, y, groups)
@@ -125,12 +140,12 @@ def fold_indices(
         with warnings.catch_warnings():
             # That a splitter looks at no groups is no news; a group on both sides is refused below.
             warnings.filterwarnings("ignore", "The groups parameter is ignored", UserWarning)
-            # only purged folds look at the series; others may take them for what they are not
-            what = X if isinstance(cv, PurgedTimeSeriesSplit) else np.zeros(len(X))
+            # only our folds in time look at the series; others may take them for what they are not
+            what = X if isinstance(cv, OWN_TIME_SPLITS) else np.zeros(len(X))
             splits = tuple(cv.split(what, labels, groups))
     except ValueError as error:
         raise DataError(f"{type(cv).__name__} cannot split these {len(X)} series: {error}") from error
-    if groups is not None:
+    if groups is not None and X.source is None:
         for number, (train, test) in enumerate(splits):
             both = np.intersect1d(groups[train], groups[test])
             if len(both):
@@ -142,7 +157,7 @@ def fold_indices(
 
 
 def holdout(
-    n: int,
+    X: Sequences,
     y: NDArray[Any] | Sequences,
     groups: NDArray[Any] | None,
     fraction: float,
@@ -150,12 +165,13 @@ def holdout(
     classifier: bool,
     random_state: int | None,
 ) -> Split:
-    """Set a fraction of the series aside for a test, whole groups where there are groups.
+    """Set a fraction of the series aside for a test: whole groups where there are groups, of one series the last.
 
     Parameters
     ----------
-    n
-        Number of series.
+    X
+        The series. Windows of one series without groups are not shuffled: the last are the test, and those that share
+        a step with them are on neither side.
     y
         Targets; for a classifier without groups every class is divided in the same proportion.
     groups
@@ -176,12 +192,22 @@ def holdout(
     """
     if not 0 < fraction < 1:
         raise ParameterError(f"--split needs a fraction between 0 and 1, got {fraction:g}")
+    n = len(X)
     units, what = (n, "series") if groups is None else (len(np.unique(groups)), "groups")
     if units < 2:
-        raise DataError(f"--split needs at least 2 {what} to divide, got {units}")
+        raise DataError(
+            f"--split needs at least 2 {what} to divide, got {units}{_cure(X) if groups is None or n == 1 else ''}"
+        )
     n_test = int(np.ceil(fraction * units))  # as scikit-learn rounds
     if n_test >= units:
         raise ParameterError(f"--split needs to leave {what} to train on, got {fraction:g} of {units}")
+    if groups is None and of_one_series(X):
+        where = spans(X)
+        test = in_order(where)[n - n_test :]
+        train = apart(X, where, test, before=0)
+        if not len(train):
+            raise DataError(f"--split needs windows that end before those of the test, got none of {n}")
+        return train, np.sort(test)
     kind: type[BaseCrossValidator] = ShuffleSplit if groups is None else GroupShuffleSplit
     if classifier and groups is None and not isinstance(y, Sequences):
         classes, counts = np.unique(y, return_counts=True)
@@ -209,11 +235,14 @@ def _check_possible(
         if groups is None:
             raise DataError("folds by group need the group of every series, got none; name a column with --group")
         if (n_groups := len(np.unique(groups))) < n_splits:
-            raise DataError(f"{n_splits} folds need at least {n_splits} groups, got {n_groups}")
+            raise DataError(
+                f"{n_splits} folds need at least {n_splits} groups, got {n_groups}{_cure(X) if len(X) == 1 else ''}"
+            )
     elif isinstance(cv, TimeSeriesSplit):
         if len(X) - cv.gap < n_splits + 1:
             raise DataError(
-                f"{n_splits} folds in time need at least {n_splits + 1 + cv.gap} series (the gap counted), got {len(X)}"
+                f"{n_splits} folds in time need at least {n_splits + 1 + cv.gap} series (the gap counted), got "
+                f"{len(X)}{_cure(X)}"
             )
         if (times := X.times) is not None:
             begins = times[X.offsets[:-1]]
@@ -222,8 +251,12 @@ def _check_possible(
                 raise DataError(
                     f"folds in time need series in order of time, but series {late + 1} begins before series {late}"
                 )
+    elif isinstance(cv, WalkForwardSplit) and len(X) <= n_splits:
+        raise DataError(
+            f"{n_splits} folds that walk forward need at least {n_splits + 1} series, got {len(X)}{_cure(X)}"
+        )
     elif len(X) < n_splits:
-        raise DataError(f"{n_splits} folds need at least {n_splits} series, got {len(X)}")
+        raise DataError(f"{n_splits} folds need at least {n_splits} series, got {len(X)}{_cure(X)}")
     if isinstance(cv, StratifiedKFold | StratifiedGroupKFold):
         if isinstance(y, Sequences):
             raise DataError("stratified folds need one class per series, got a target at every step; use kfold:K")
@@ -233,6 +266,11 @@ def _check_possible(
                 f"{n_splits} stratified folds need at least {n_splits} series of every class, got {counts.min()} of "
                 f"class {_word(classes[counts.argmin()])}; use fewer folds, or kfold:{n_splits}"
             )
+
+
+def _cure(X: Sequences) -> str:
+    """What makes more series of few: windows, or shorter ones."""
+    return _CUT if X.source is None else "; a smaller --window or --stride gives more"
 
 
 def _word(label: Any) -> str:

@@ -1,17 +1,20 @@
-"""``PurgedTimeSeriesSplit``: folds in time, with what touches the test series left out of training.
+"""Folds in time, with what touches the test series left out of training.
 
-Reference: Lopez de Prado (2018), Advances in Financial Machine Learning, chapter 7.4, purged K-fold cross-validation.
+References: Lopez de Prado (2018), Advances in Financial Machine Learning, chapter 7.4, purged K-fold cross-validation;
+Tashman (2000), Out-of-sample tests of forecasting accuracy, International Journal of Forecasting 16, 437-450, which
+calls walking forward a rolling origin.
 """
 
 from collections.abc import Iterator
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy import ndarray
-from sklearn.model_selection import BaseCrossValidator
+from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit
 
-from throughtime.data import Sequences
+from throughtime.data import Sequences, shares_steps
 from throughtime.errors import DataError, ParameterError
 
 
@@ -23,16 +26,20 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):  # type: ignore[misc]
     n_splits
         Number of folds; every series is tested once.
     purge
-        Distance kept on either side of the test stretch, at the least the reach of a target or of a window: training
-        series any nearer are left out. With `Sequences` that have times it counts steps (of the median time between
-        two steps), from the test's first to its last; else it counts series, which must then be in order of time.
+        Distance kept on either side of the test stretch, at the least the reach of a target: training series any nearer
+        are left out. It counts steps, from the test's first to its last, where `Sequences` have times (of the median
+        time between two steps) or are windows of one series; else it counts series, which must then be in order of
+        time.
     embargo
         More of the same after the test stretch, for what the test series still influence.
 
     Notes
     -----
-    Training on what comes after the test is no forecast. `sklearn.model_selection.TimeSeriesSplit` trains on the past
-    alone.
+    Windows of one series never have a step on both sides, purge or not: a training window with a step in the test
+    stretch is left out, though it be a step of its history, which is input alone. The history of a test window may
+    reach back into training, as it will in use.
+
+    Training on what comes after the test is no forecast: `WalkForwardSplit` trains on the past alone.
 
     Examples
     --------
@@ -50,14 +57,9 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):  # type: ignore[misc]
     embargo: float
 
     def __init__(self, n_splits: int = 5, *, purge: float = 0, embargo: float = 0) -> None:
-        if not isinstance(n_splits, Integral) or n_splits < 2:
-            raise ParameterError(f"n_splits needs a whole number of at least 2, got {n_splits!r}")
-        for name, distance in (("purge", purge), ("embargo", embargo)):
-            if not isinstance(distance, Real) or not 0 <= distance < np.inf:
-                raise ParameterError(f"{name} needs a finite number of at least 0, got {distance!r}")
-        self.n_splits = n_splits
-        self.purge = purge
-        self.embargo = embargo
+        self.n_splits = _checked_number(n_splits)
+        self.purge = _checked_distance("purge", purge)
+        self.embargo = _checked_distance("embargo", embargo)
 
     def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: ARG002
         """The number of folds."""
@@ -71,18 +73,15 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):  # type: ignore[misc]
         DataError
             If there are fewer series than folds, or a fold has nothing left to train on.
         """
-        begins, ends = spans(X)
-        n = len(begins)
-        if n < self.n_splits:
+        where = spans(X)
+        order = in_order(where)
+        if len(order) < self.n_splits:
             raise DataError(
-                f"Cannot have number of splits n_splits={self.n_splits} greater than the number of samples: {n}"
+                f"Cannot have number of splits n_splits={self.n_splits} greater than the number of samples: "
+                f"{len(order)}"
             )
-        order = np.lexsort([ends, begins])
         for fold, test in enumerate(np.array_split(order, self.n_splits)):
-            first, last = begins[test].min(), ends[test].max()
-            apart = (ends < first - self.purge) | (begins > last + self.purge + self.embargo)
-            apart[test] = False
-            train = np.flatnonzero(apart)
+            train = apart(X, where, test, before=self.purge, after=self.purge + self.embargo)
             if not len(train):
                 raise DataError(
                     f"PurgedTimeSeriesSplit needs series to train on, got none in fold {fold} with "
@@ -91,17 +90,154 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):  # type: ignore[misc]
             yield train, np.sort(test)
 
 
-def spans(X: Any) -> tuple[ndarray, ndarray]:
-    """When each series begins and ends: in steps with times, by position without."""
-    times = X.times if isinstance(X, Sequences) else None
-    if times is None:
-        n = X.shape[0] if hasattr(X, "shape") else len(X)
-        return np.arange(n, dtype=float), np.arange(n, dtype=float)
-    clock = times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times
-    edges = X.offsets
+class WalkForwardSplit(BaseCrossValidator):  # type: ignore[misc]
+    """K blocks of time after a first one, each tested by what was trained on everything before it.
+
+    Parameters
+    ----------
+    n_splits
+        Number of folds. The first block, which is never tested, takes the series that are over.
+    gap
+        Distance kept before the test block, at the least the reach of a target: training series any nearer are left
+        out. It counts as the purge of `PurgedTimeSeriesSplit` does.
+
+    Notes
+    -----
+    Without times or windows it is `sklearn.model_selection.TimeSeriesSplit`. Where series overlap, only those that end
+    before the test block begins are trained on; the history of a test window may reach back into training.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from throughtime import WalkForwardSplit
+    >>> for train, test in WalkForwardSplit(3, gap=1).split(np.zeros(9)):
+    ...     print(train, test)
+    [0 1] [3 4]
+    [0 1 2 3] [5 6]
+    [0 1 2 3 4 5] [7 8]
+    """
+
+    n_splits: int
+    gap: float
+
+    def __init__(self, n_splits: int = 5, *, gap: float = 0) -> None:
+        self.n_splits = _checked_number(n_splits)
+        self.gap = _checked_distance("gap", gap)
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: ARG002
+        """The number of folds."""
+        return int(self.n_splits)
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[ndarray, ndarray]]:  # noqa: ARG002
+        """Rows to train on and rows to test, for each fold.
+
+        Raises
+        ------
+        DataError
+            If there are fewer series than blocks, or a fold has nothing left to train on.
+        """
+        where = spans(X)
+        order = in_order(where)
+        if len(order) <= self.n_splits:
+            raise DataError(
+                f"Cannot have number of folds={self.n_splits + 1} greater than the number of samples={len(order)}"
+            )
+        size = len(order) // (self.n_splits + 1)
+        for fold, begin in enumerate(range(len(order) - self.n_splits * size, len(order), size)):
+            test = order[begin : begin + size]
+            train = apart(X, where, test, before=self.gap)
+            if not len(train):
+                raise DataError(
+                    f"WalkForwardSplit needs series to train on, got none that end before fold {fold} with "
+                    f"gap={self.gap}"
+                )
+            yield train, np.sort(test)
+
+
+#: These divide by time, whatever the groups are; those of ours look at the series themselves.
+OWN_TIME_SPLITS = PurgedTimeSeriesSplit, WalkForwardSplit
+TIME_SPLITS = TimeSeriesSplit, *OWN_TIME_SPLITS
+
+
+class Spans(NamedTuple):
+    """When each series is first read, its history included, begins, and has its last step."""
+
+    reads: Float[ndarray, "series"]
+    begins: Float[ndarray, "series"]
+    ends: Float[ndarray, "series"]
+
+
+def spans(X: Any) -> Spans:
+    """Where each series lies in time: in steps with times, or of windows of one series; else by position."""
+    if isinstance(X, Sequences) and len(X):
+        source = X.source
+        history = np.zeros(len(X), np.int64) if source is None else source.history
+        if X.times_of(0) is not None:
+            clocks = [_clock(X, at) for at in (np.zeros_like(history), history, X.lengths - 1)]
+            origin, step = clocks[0].min(), _step(X)  # small numbers, that float64 holds exactly
+            # What rounding leaves of a step of 0.1 would decide whether neighbors are apart.
+            return Spans(*(np.round((clock - origin) / step, 6) for clock in clocks))
+        if source is not None and of_one_series(X):
+            first = source.begins.astype(float)
+            return Spans(first, first + history, first + X.lengths - 1)
+    n = X.shape[0] if hasattr(X, "shape") else len(X)
+    position = np.arange(n, dtype=float)
+    return Spans(position, position, position)
+
+
+def _clock(X: Sequences, steps: Int[ndarray, "series"]) -> ndarray:
+    """When one step of each series is, as a number; windows that overlap have far more times than there are."""
+    return _numbers(X.cut(np.arange(len(X)), steps, steps + 1).times)
+
+
+def _step(X: Sequences) -> float:
+    """The median time from one step to the next."""
+    X = X[:: max(1, X.n_steps // len(X.buffer))]  # each step of windows that overlap about once
+    clock = _numbers(X.times)
     within = np.ones(len(clock), dtype=bool)
-    within[edges[:-1]] = False
-    steps = np.diff(clock, prepend=clock[:1])[within]
-    step = float(np.median(steps)) if len(steps) else 1.0
-    origin = clock[edges[:-1]].min()  # small numbers, that float64 holds exactly
-    return (clock[edges[:-1]] - origin) / step, (clock[edges[1:] - 1] - origin) / step
+    within[X.offsets[:-1]] = False
+    steps = np.diff(clock, prepend=clock[:1])[within] if within.any() else np.diff(np.unique(clock))
+    return float(np.median(steps)) if len(steps) else 1.0
+
+
+def _numbers(times: ndarray | None) -> ndarray:
+    assert times is not None
+    return times.astype("datetime64[ns]").astype(np.int64) if times.dtype.kind == "M" else times
+
+
+def of_one_series(X: Sequences) -> bool:
+    """Whether X are windows, all of one series."""
+    source = X.source
+    return source is not None and len(X) > 0 and bool((source.series == source.series[0]).all())
+
+
+def apart(X: Any, where: Spans, test: ndarray, *, before: float, after: float = np.inf) -> ndarray:
+    """The series that lie more than a distance before or after those of the test, and share no step with them.
+
+    Without ``after`` it is those before alone.
+    """
+    begin, end = where.begins[test].min(), where.ends[test].max()
+    away = (where.ends < begin - before) | (where.reads > end + after)
+    away[test] = False
+    train = np.flatnonzero(away)
+    if isinstance(X, Sequences):  # windows of several series without times are told apart by their series alone
+        train = train[~shares_steps(X, train, test, history=True)]
+    return train
+
+
+def in_order(where: Spans) -> ndarray:
+    """Indices of the series by their first own step."""
+    order: ndarray = np.lexsort([where.ends, where.begins])
+    return order
+
+
+def _checked_number(n_splits: int) -> int:
+    if not isinstance(n_splits, Integral) or n_splits < 2:
+        raise ParameterError(f"n_splits needs a whole number of at least 2, got {n_splits!r}")
+    return n_splits
+
+
+def _checked_distance(name: str, distance: float) -> float:
+    if not isinstance(distance, Real) or not 0 <= distance < np.inf:
+        raise ParameterError(f"{name} needs a finite number of at least 0, got {distance!r}")
+    return distance

@@ -16,7 +16,7 @@ from sklearn.model_selection import (
 )
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.generalization.splitters import spans
+from throughtime.generalization.splitters import apart, in_order, spans
 from throughtime.records import Record
 
 
@@ -91,23 +91,24 @@ def train_validation_test_split(
 
 
 def _in_time(X: Any, validation_size: float, test_size: float, purge: float) -> ThreeWaySplit:
-    begins, ends = spans(X)
-    order = np.lexsort([ends, begins])
+    where = spans(X)
+    order = in_order(where)
     n = len(order)
     n_test, n_validation = (max(1, round(size * n)) for size in (test_size, validation_size))
     test = order[n - n_test :]
     validation = order[max(n - n_test - n_validation, 0) : n - n_test]
     train = order[: max(n - n_test - n_validation, 0)]
-    validation = validation[ends[validation] < begins[test].min() - purge]
-    first = begins[validation].min() if len(validation) else -np.inf
-    train = train[ends[train] < first - purge]
+    validation = np.intersect1d(validation, apart(X, where, test, before=purge))
+    for later in (test, validation):
+        if len(later):
+            train = np.intersect1d(train, apart(X, where, later, before=purge))
     for name, rows in (("train", train), ("validation", validation)):
         if not len(rows):
             raise ParameterError(
                 f"by_time needs series in every part, got none to {'train on' if name == 'train' else 'validate'} "
                 f"with purge={purge} and fractions of {validation_size} and {test_size} of {n} series"
             )
-    return ThreeWaySplit(np.sort(train), np.sort(validation), np.sort(test))
+    return ThreeWaySplit(train, validation, np.sort(test))
 
 
 def _part(

@@ -7,7 +7,7 @@ from throughtime.study.evaluation import evaluate
 from throughtime.study.files import run_facts, run_files
 from throughtime.study.flow import FlowReport, flow_files, reach_in_words, report_flow
 from throughtime.study.matching import match_names, match_test
-from throughtime.study.planning import Plan, plan, set_aside_in_words
+from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
 from throughtime.study.scores import (
@@ -21,7 +21,7 @@ from throughtime.study.scores import (
 )
 from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
 from throughtime.study.study import Study
-from throughtime.study.tables import prediction_table, table_bytes, value_in_words
+from throughtime.study.tables import merged_table, prediction_table, table_bytes, value_in_words
 from throughtime.study.training import score_baselines, train
 
 __all__ = [
@@ -48,9 +48,11 @@ __all__ = [
     "evaluate",
     "flow_files",
     "fold_sizes",
+    "folds_in_words",
     "interval_of",
     "match_names",
     "match_test",
+    "merged_table",
     "number_of_settings",
     "plan",
     "prediction_table",

@@ -73,10 +73,20 @@ def refuse_uneven(model: SequenceEstimator, season: int | None, data: Dataset, c
 
 def shared_with(train: Dataset, test: Dataset) -> str | None:
     """What the test has in common with the training series, in words; ``None`` when that is nothing."""
-    if train.groups is not None and test.groups is not None:
+    if train.groups is not None and test.groups is not None and not _numbers_series(test):
         groups = np.intersect1d(train.groups, test.groups)
         if len(groups):
             return f"{len(groups)} of the test's groups are in the training series too"
     known = {series.tobytes() for series in train.X}
     n = sum(series.tobytes() in known for series in test.X)
     return f"{n} of the {len(test.X)} test series equal a training series" if n else None
+
+
+def _numbers_series(data: Dataset) -> bool:
+    """Whether the groups only say which series a window is of, where files or places alone name the series.
+
+    In another source the series of that name is another one.
+    """
+    if data.series_ids is None or data.X.source is None or data.columns.id is not None:
+        return False
+    return np.array_equal(np.asarray(data.groups, object), np.array(data.series_ids, object)[data.X.source.series])

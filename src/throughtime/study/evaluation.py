@@ -53,11 +53,13 @@ def evaluate(
     cv
         A number of folds, a word of ``throughtime fit --cv`` such as ``"group:10"``, ``"loo"`` or
         ``"purged:5,purge=30"``, a splitter of scikit-learn's kind, or the folds themselves, pairs of indices. By
-        default 5 folds, or one per group where there are fewer groups; stratified by class, groups kept whole.
+        default 5 folds, or one per group where there are fewer groups; stratified by class, groups kept whole. Windows
+        are grouped by the series they are of; those of one series are divided in time, by default ``"purged:5"``.
     groups
         One per series, (n,); those of X by default.
     test
-        Series never trained on: ``(X, y)``, a `Dataset`, or the fraction of the series, or groups, to set aside.
+        Series never trained on: ``(X, y)``, a `Dataset`, or the fraction of the series, or groups, to set aside;
+        of windows of one series the last.
     scoring
         Names of scikit-learn's scorers, the first decides; by default accuracy, for two classes AUROC and AUPRC too,
         R squared of numbers.

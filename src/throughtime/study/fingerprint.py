@@ -1,7 +1,8 @@
 """What tells data sets apart, so that runs on the same series are known to be."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterable
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,17 @@ def fingerprint_of(data: Dataset, sample_weight: ndarray | None = None) -> dict[
     """SHA-256 of the ``targets``, with series' names, lengths and groups, of the ``inputs``, and of ``weights``."""
     y = data.y.values if isinstance(data.y, Sequences) else data.y
     static = None if data.X.static is None else data.X.static.astype(np.float64)
-    parts = {
+    parts: dict[str, Iterable[Any]] = {
         "targets": [np.array(data.ids, object), data.X.lengths, y, data.groups],
-        # one file may hold in float32 what another does not
-        "inputs": [*(x.astype(np.float64) for x in data.X), static],
+        # one file may hold in float32 what another does not; overlapping windows never lie side by side
+        "inputs": chain((x.astype(np.float64) for x in data.X), [static]),
     }
     if sample_weight is not None:
         parts["weights"] = [sample_weight]
     return {name: digest_of(arrays) for name, arrays in parts.items()}
 
 
-def digest_of(parts: Sequence[Any]) -> str:
+def digest_of(parts: Iterable[Any]) -> str:
     """SHA-256 of arrays with their types and shapes; text counts as numpy's own."""
     digest = hashlib.sha256()
     for part in parts:

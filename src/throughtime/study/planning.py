@@ -13,11 +13,22 @@ from sklearn.model_selection import check_cv
 from throughtime.data import Dataset, Sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceEstimator, check_device, checked_weights
-from throughtime.generalization import Finding, Split, fold_indices, holdout, leakage_report, parse_cv
+from throughtime.generalization import (
+    TIME_SPLITS,
+    Finding,
+    Split,
+    fold_indices,
+    holdout,
+    leakage_report,
+    of_one_series,
+    parse_cv,
+    spans,
+)
 from throughtime.records import Records
 from throughtime.study.checks import refuse_missing, refuse_other_task, refuse_uneven
 from throughtime.study.matching import match_test
 from throughtime.study.scores import Scorers, scorers_for
+from throughtime.study.time_blocks import blocks_of, divided_in_time, stretch_of
 
 #: Values that a check for leakage may look at before training: some seconds.
 LEAKAGE_WORK = 1e8
@@ -31,6 +42,8 @@ class Plan:
     ----------
     train, test
         The series and their targets; ``test`` is never trained on.
+    left_out
+        Series that are neither, since they share steps with a test that was set aside.
     model
         The estimator, unfitted; its ``random_state`` is that of the first seed.
     splits
@@ -43,6 +56,9 @@ class Plan:
         Steps after which a season comes again, for a naive forecast among the baselines.
     baselines
         Whether baselines are trained too.
+    units
+        What is kept whole and counted, one label per training series: its group; of windows of one series the block of
+        time that its fold is tested on; ``None`` where each series is one.
     sample_weight
         One per training series, or ``None``.
     findings
@@ -53,12 +69,14 @@ class Plan:
 
     train: Dataset
     test: Dataset | None
+    left_out: int
     model: SequenceEstimator
     splits: tuple[Split, ...]
     scorers: Scorers
     seeds: int
     season: int | None
     baselines: bool
+    units: ndarray | None
     sample_weight: ndarray | None
     findings: Records[Finding]
     config: dict[str, Any]
@@ -96,10 +114,13 @@ def plan(
     train
         The series, with a target.
     test
-        Series never trained on; or the fraction of the series, of the groups where there are groups, to set aside.
+        Series never trained on; or the fraction of the series, of the groups where there are groups, to set aside: of
+        windows of one series the last.
     cv
         A number of folds, one of ``parse_cv``'s words (``"group:10"``, ``"loo"``, ...), a splitter, or the folds
-        themselves, pairs of indices. By default 5 folds, or one per group where there are fewer groups.
+        themselves, pairs of indices. By default 5 folds, or one per group where there are fewer groups. Windows
+        without groups are grouped by the series they are of; those of one series are divided in time: a number of
+        folds then means ``"purged:5"``.
     scoring
         Names of scikit-learn's scorers; by default accuracy, for two classes AUROC and AUPRC too, R squared of numbers.
     season
@@ -127,7 +148,8 @@ def plan(
     refuse_other_task(model, train)
     refuse_missing(model, train)
     weights = None if sample_weight is None else checked_weights(sample_weight, len(train.X))
-    whole, fraction = train, None
+    whole, fraction, left_out = _grouped_by_series(train), None, 0
+    train = whole
     clock = refuse_uneven(model, season, whole, None)
     if isinstance(test, Dataset):
         test = match_test(train, test)
@@ -138,12 +160,18 @@ def plan(
         indices = _set_aside(whole, fraction, model)
         train, test = (_taken(whole, part) for part in indices)
         test = replace(test, source=f"{whole.source}, set aside")
+        left_out = len(whole.X) - len(train.X) - len(test.X)
         weights = None if weights is None else weights[indices[0]]
 
     y = train.y
     assert y is not None
     cv = _default_folds(train) if cv is None else cv
-    splits = _folds(cv, model, train)
+    if divided_in_time(train) and str(cv).strip().isdecimal():  # a number leaves open how to divide
+        cv = f"purged:{cv}"
+    splitter = _splitter(cv, model, train)
+    splits = fold_indices(splitter, train.X, y, train.groups)
+    by_block = divided_in_time(train) and isinstance(splitter, TIME_SPLITS)
+    units = blocks_of(train.X, splits) if by_block else train.groups
     scoring = [scoring] if isinstance(scoring, str) else scoring
     scorers = scorers_for(model, y, scoring or ())
     burn_in = model.burn_in + model.horizon
@@ -163,7 +191,9 @@ def plan(
         "seeds": seeds,
         "parameters": parameters_in_config(model),
     }
-    return Plan(train, test, model, splits, scorers, seeds, season, baselines, weights, findings, config)
+    return Plan(
+        train, test, left_out, model, splits, scorers, seeds, season, baselines, units, weights, findings, config
+    )
 
 
 def parameters_in_config(model: SequenceEstimator) -> dict[str, Any]:
@@ -178,14 +208,41 @@ def parameters_in_config(model: SequenceEstimator) -> dict[str, Any]:
 
 
 def set_aside_in_words(plan: Plan) -> str:
-    """How many series are for the test, and how many are left to train on."""
+    """How many series are for the test, how many are left to train on, and how many are neither."""
     assert plan.test is not None
-    return f"{_counted(plan.test)} for the test, {_counted(plan.train)} left to train on"
+    last = f", the last in time ({stretch_of(plan.test.X)})" if divided_in_time(plan.test) else ""
+    n = plan.left_out
+    neither = f"; {n} between share{'s' * (n == 1)} steps with the test and {_is(n)} left out" if n else ""
+    return f"{_counted(plan.test)} for the test{last}, {_counted(plan.train)} left to train on{neither}"
+
+
+def folds_in_words(plan: Plan) -> str | None:
+    """How windows of one series are divided in time; ``None`` for other folds."""
+    if plan.units is None or plan.units is plan.train.groups:
+        return None
+    X, splits = plan.train.X, plan.splits
+    where = spans(X)
+    forward = all(where.begins[train].max() < where.begins[test].min() for train, test in splits)
+    left_out = []
+    for train, test in splits:
+        neither = np.ones(len(X), dtype=bool)
+        neither[train] = neither[test] = False
+        left_out.append(int((neither & (where.begins < where.begins[test].min())).sum() if forward else neither.sum()))
+    least, most = min(left_out), max(left_out)
+    blocks = f"{len(splits)} blocks of time{' after a first one' if forward else ''} ({plan.config['cv']})"
+    trained = "the windows before it" if forward else "the rest"
+    words = f"{blocks}, each the test of one fold trained on {trained}"
+    counted = f"{most}" if least == most else f"{least} to {most}"
+    return f"{words}; {counted} window{'s' * (most > 1)} near it {_is(most)} left out" if most else words
 
 
 def _counted(data: Dataset) -> str:
     groups = "" if data.groups is None else f" ({len(np.unique(data.groups))} groups)"
     return f"{len(data.X)} series{groups}"
+
+
+def _is(n: int) -> str:
+    return "is" if n == 1 else "are"
 
 
 def _checked_seeds(seeds: Any) -> int:
@@ -213,9 +270,8 @@ def _set_aside(whole: Dataset, fraction: float, model: SequenceEstimator) -> Spl
     """The series to train on, and those to test on."""
     assert whole.y is not None
     classifier = is_classifier(model) and not isinstance(whole.y, Sequences)
-    return holdout(
-        len(whole.X), whole.y, whole.groups, fraction, classifier=classifier, random_state=model.random_state
-    )
+    groups = None if divided_in_time(whole) else whole.groups
+    return holdout(whole.X, whole.y, groups, fraction, classifier=classifier, random_state=model.random_state)
 
 
 def _taken(whole: Dataset, indices: ndarray) -> Dataset:
@@ -228,31 +284,37 @@ def _taken(whole: Dataset, indices: ndarray) -> Dataset:
     )
 
 
+def _grouped_by_series(data: Dataset) -> Dataset:
+    """Windows of several series with these as their groups, if they have none."""
+    if data.X.source is None or data.groups is not None or of_one_series(data.X):
+        return data
+    grouped = data.X.replace(groups=data.X.source.series)
+    return replace(data, X=grouped, groups=grouped.groups)
+
+
 def _default_folds(data: Dataset) -> int:
-    groups = data.groups
-    return 5 if groups is None else min(5, len(np.unique(groups)))
+    groups = None if divided_in_time(data) else data.groups
+    return 5 if groups is None else min(5, max(2, len(np.unique(groups))))
 
 
-def _folds(cv: Any, model: SequenceEstimator, data: Dataset) -> tuple[Split, ...]:
-    """The folds, checked, from any of the forms of ``cv``."""
-    y, groups = data.y, data.groups
-    assert y is not None
+def _splitter(cv: Any, model: SequenceEstimator, data: Dataset) -> Any:
+    """A splitter, from any of the forms of ``cv``."""
+    y = data.y
     if isinstance(cv, str | Integral) and not isinstance(cv, bool):
-        splitter = parse_cv(
+        return parse_cv(
             str(cv),
             classifier=is_classifier(model) and not isinstance(y, Sequences),
             random_state=model.random_state,
-            grouped=groups is not None,
+            grouped=data.groups is not None,
         )
-        return fold_indices(splitter, data.X, y, groups)
     if hasattr(cv, "split"):
-        return fold_indices(cv, data.X, y, groups)
+        return cv
     if not isinstance(cv, Iterable):
         raise ParameterError(f"cv needs a number of folds, a word, a splitter or pairs of indices, got {cv!r}")
     folds = [_checked_fold(number, fold, len(data.X)) for number, fold in enumerate(cv)]
     if not folds:
         raise ParameterError("cv needs at least one fold, got none")
-    return fold_indices(check_cv(folds), data.X, y, groups)
+    return check_cv(folds)
 
 
 def _checked_fold(number: int, fold: Any, n: int) -> Split:

@@ -20,7 +20,7 @@ Table = dict[str, ndarray]
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Fold(Record):
-    """Indices of the series on either side of a fold, and how many units these are: series, or groups."""
+    """Indices of the series on either side of a fold, and how many units these are: series, groups or time blocks."""
 
     train: ndarray
     test: ndarray
@@ -61,6 +61,9 @@ class Results:
         The networks, their predictions and their scores.
     metrics
         The scores of the baselines and of the network, with intervals.
+    units
+        What intervals count and baselines keep whole, one label per training series: its group, or its block of time;
+        ``None`` where each series is one.
     findings
         What folds have in common that they should not.
     config
@@ -76,6 +79,7 @@ class Results:
     splits: tuple[Split, ...]
     assessment: Assessment
     metrics: Metrics
+    units: ndarray | None
     findings: Records[Finding]
     config: dict[str, Any] = field(default_factory=dict)
     search: Ranking | None = None
@@ -114,5 +118,5 @@ class Results:
     @property
     def folds(self) -> list[Fold]:
         """The folds, with what is counted on either side."""
-        sizes = zip(*fold_sizes(self.splits, self.train.groups), strict=True)
+        sizes = zip(*fold_sizes(self.splits, self.units), strict=True)
         return [Fold(train, test, *size) for (train, test), size in zip(self.splits, sizes, strict=True)]

@@ -209,12 +209,12 @@ def _ranked(
     if not np.isfinite(means).any():
         raise ParameterError("no setting has a score on every fold; choose fewer folds or a --scoring")
     intervals = [
-        interval_of(ModelScores("", {metric: [row.tolist()]}, {}, {}, {}), metric, plan.splits, plan.train.groups)
+        interval_of(ModelScores("", {metric: [row.tolist()]}, {}, {}, {}), metric, plan.splits, plan.units)
         if np.isfinite(mean)
         else Interval(float("nan"), None, None, 0.95, "a fold has no score")
         for row, mean in zip(scores, means, strict=True)
     ]
-    n_train, n_test = (np.array(sizes) for sizes in fold_sizes(plan.splits, plan.train.groups))
+    n_train, n_test = (np.array(sizes) for sizes in fold_sizes(plan.splits, plan.units))
     ratio = float(np.mean(n_test / n_train))
     errors = np.sqrt(scores.var(axis=1, ddof=1) * (1 / len(plan.splits) + ratio))
     simple = partial(one_standard_error, metric=metric, test_to_train=ratio)

@@ -12,7 +12,8 @@ import pyarrow.parquet
 from numpy import ndarray
 from sklearn.base import is_classifier
 
-from throughtime.data import Dataset, Sequences
+from throughtime.data import Dataset, Sequences, steps_within
+from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator
 from throughtime.generalization import CachedPredictions
 from throughtime.study.results import Results, Table
@@ -72,21 +73,86 @@ def predictions_on_test(results: Results) -> Table | None:
 
 
 def prediction_table(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> Table:
-    """Series, step or time, prediction and probabilities of every series, or step, from a network's outputs."""
-    predicted = model.predictions(data.X, outputs)
+    """Series, step or time, prediction and probabilities of every series, or step, from a network's outputs.
+
+    Of windows, also where each begins and ends in its series, and when it begins; of their steps only their own.
+    """
+    X, by_step = data.X, model.by_step_
+    predicted, probabilities = _predicted(model, X, outputs)
+    windows = None if data.series_ids is None else X.source
     columns: Table = {"series": np.array(data.ids, object)}
-    if isinstance(predicted, Sequences):
-        columns["series"] = np.repeat(columns["series"], data.X.lengths)
-        times = data.X.times
-        steps = np.arange(data.X.n_steps) - np.repeat(data.X.offsets[:-1], data.X.lengths)
-        columns |= {"step": steps} if times is None else {"time": times}
-        predicted = predicted.values[:, 0]
+    steps = steps_within(X.lengths)
+    if windows is not None:
+        columns = {
+            "series": np.array(data.series_ids, object)[windows.series],
+            "begin": windows.begins + windows.history,
+            "end": windows.begins + X.lengths,
+        }
+        steps += np.repeat(windows.begins, X.lengths)
+        if X.times is not None and not by_step:
+            columns["begin_time"] = X.times[X.offsets[:-1] + windows.history]
+    if by_step:
+        columns = {name: np.repeat(column, X.lengths) for name, column in columns.items()}
+        columns |= {"step": steps} if X.times is None else {"time": X.times}
     columns["prediction"] = predicted
-    if is_classifier(model):
-        probabilities = model.probabilities(data.X, outputs)
-        table = probabilities.values if isinstance(probabilities, Sequences) else probabilities
-        columns |= _probability_columns(model.classes_, table)
+    if probabilities is not None:
+        columns |= _probability_columns(model.classes_, probabilities)
+    if by_step and windows is not None:
+        own = steps >= columns["begin"]
+        columns = {name: column[own] for name, column in columns.items()}
     return columns
+
+
+def merged_table(model: SequenceEstimator, data: Dataset, outputs: ndarray) -> Table:
+    """Series, step or time, prediction and probabilities of every step that a window covers.
+
+    A value is the mean of those of all windows over the step, a class the one of the highest mean probability; steps
+    that a window takes in as history are not its own. A step without any value, as the first of a forecast, is left
+    out.
+
+    Raises
+    ------
+    DataError
+        For series that are no windows.
+    """
+    X, source = data.X, data.X.source
+    if data.series_ids is None or source is None:
+        raise DataError("--merge needs windows, of a run that was fitted with --window, got whole series")
+    predicted, probabilities = _predicted(model, X, outputs)
+    values = predicted[:, None] if probabilities is None else probabilities
+    ends = np.zeros(len(data.series_ids), np.int64)
+    np.maximum.at(ends, source.series, source.begins + X.lengths)
+    edges = np.concatenate([[0], np.cumsum(ends)])
+    first = edges[source.series] + source.begins
+    sums, counts = np.zeros((edges[-1], values.shape[1])), np.zeros((edges[-1], values.shape[1]), np.int64)
+    clock, offsets = X.times, X.offsets  # both made anew each time they are asked for
+    times = None if clock is None else np.zeros(edges[-1], clock.dtype)
+    for place in range(int(X.lengths.max(initial=0))):  # no two windows have the same step in one place
+        windows = np.flatnonzero((source.history <= place) & (place < X.lengths))
+        steps = first[windows] + place
+        found = values[offsets[windows] + place if model.by_step_ else windows]
+        sums[steps] += np.nan_to_num(found)
+        counts[steps] += ~np.isnan(found)
+        if times is not None and clock is not None:
+            times[steps] = clock[offsets[windows] + place]
+    covered = np.flatnonzero(counts.all(1))
+    means = sums[covered] / counts[covered]
+    series = np.searchsorted(edges, covered, "right") - 1
+    columns: Table = {"series": np.array(data.series_ids, object)[series]}
+    columns |= {"step": covered - edges[series]} if times is None else {"time": times[covered]}
+    if probabilities is None:
+        return columns | {"prediction": means[:, 0]}
+    return columns | {"prediction": model.classes_[means.argmax(1)]} | _probability_columns(model.classes_, means)
+
+
+def _predicted(model: SequenceEstimator, X: Sequences, outputs: ndarray) -> tuple[ndarray, ndarray | None]:
+    """The predictions of every series, or step, and of a classifier the probabilities."""
+    predicted = model.predictions(X, outputs)
+    flat = predicted.values[:, 0] if isinstance(predicted, Sequences) else predicted
+    if not is_classifier(model):
+        return flat, None
+    probabilities = model.probabilities(X, outputs)
+    return flat, probabilities.values if isinstance(probabilities, Sequences) else probabilities
 
 
 def search_table(results: Mapping[str, Any]) -> dict[str, Any]:
@@ -122,7 +188,8 @@ def _scored_columns(predictions: CachedPredictions, data: Dataset, rows: ndarray
         columns["series"] = names[series]
         part = data.X[rows]
         if part.times is None:
-            columns["step"] = step
+            windows = None if data.series_ids is None else part.source
+            columns["step"] = step if windows is None else step + windows.begins[series]
         else:
             columns["time"] = part.times[part.offsets[series] + step]
     columns |= {"truth": predictions.truth, "prediction": predictions.predicted}

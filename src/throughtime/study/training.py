@@ -32,7 +32,7 @@ def score_baselines(plan: Plan, on_baseline: Callable[[str], None] | None = None
         plan.splits,
         plan.scorers,
         test=_test_of(plan),
-        groups=data.groups,
+        groups=plan.units,
         season=plan.season,
         on_model=on_baseline,
     )
@@ -83,8 +83,10 @@ def train(
     for failure in [refit for refit in assessment.refits if isinstance(refit, Exception)]:
         raise failure
     config = plan.config | {"seconds": time.perf_counter() - begin}
-    metrics = metrics_of([*baselines, assessment.scores], plan.metrics, plan.splits, data.groups)
-    return Study(data, plan.test, plan.splits, assessment, metrics, plan.findings, config, search, plan.sample_weight)
+    metrics = metrics_of([*baselines, assessment.scores], plan.metrics, plan.splits, plan.units)
+    return Study(
+        data, plan.test, plan.splits, assessment, metrics, plan.units, plan.findings, config, search, plan.sample_weight
+    )
 
 
 def _test_of(plan: Plan) -> tuple[Sequences, Any] | None:
