@@ -264,3 +264,13 @@ def test_what_cannot_be_audited_is_refused() -> None:
 def test_a_cell_of_ones_own_has_no_gates_that_are_known() -> None:
     audit = audit_initialization(ours.CellRNN(leaky(), 2, 6), lag=5)
     assert verdicts(audit)["STA014"] == verdicts(audit)["STA020"] == "not applicable"
+
+
+@pytest.mark.parametrize("bidirectional", [False, True])
+@pytest.mark.parametrize("seed", range(3))
+def test_critical_weights_of_tanh_layers_are_told_from_hes(seed: int, bidirectional: bool) -> None:
+    torch.manual_seed(seed)
+    made = ours.RNN(16, 64, 2, init="critical", bidirectional=bidirectional)
+    assert patterns(audit_initialization(made)) == {"critical"}
+    assert patterns(audit_initialization(initialize(made, "he_normal"))) == {"he"}
+    assert patterns(audit_initialization(initialize(made, "xavier_normal"))) == {"xavier"}

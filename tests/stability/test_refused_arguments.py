@@ -33,6 +33,7 @@ from throughtime.stability import (
     saturation,
     singular_values,
     truncation_bias,
+    unroll,
     update_ratio,
 )
 
@@ -75,6 +76,7 @@ OF_A_MODEL: dict[str, Callable[..., Any]] = {
     "lyapunov_exponents": lyapunov_exponents,
     "saturation": saturation,
     "truncation_bias": lambda model, x, loss=at_the_end, **options: truncation_bias(model, x, loss, **options),
+    "unroll": unroll,
 }
 WITH_A_LOSS = "flushed_deltas", "gradient_flow", "lag_decomposition", "truncation_bias"
 #: By what is wrong with it: an input, and the message.
@@ -265,3 +267,61 @@ WEIGHTS = "w_xh", "w_hh", "w_qh"
 @pytest.mark.parametrize("model", ["gru", None, SequenceClassifier()], ids=lambda model: type(model).__name__)
 def test_an_update_of_no_module_is_refused(model: Any) -> None:
     refuses("model needs a torch.nn.Module, got", update_ratio, model, {})
+
+
+class Late(Tagger):
+    """Hands its layer none of the steps."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x[:0])
+
+
+@pytest.mark.parametrize("name", OF_A_MODEL)
+def test_series_without_steps_are_refused_and_the_axes_said(name: str) -> None:
+    call = OF_A_MODEL[name]
+    refuses(r"^x needs at least one step, got \(0, 4, 2\)$", call, gru(), X[:0])
+    refuses(r"^x needs at least one step, got \(0, 4, 2\)$", call, gru(), X[:0], lengths=torch.tensor([1, 1, 1, 1]))
+    refuses(
+        r"^x needs at least one step, got \(4, 0, 2\)$", call, nn.GRU(2, 3, batch_first=True), X.mT[..., :0].mT[:4, :0]
+    )
+    refuses(r"^x needs at least one step, got \(0, 2\)$", call, gru(), X[:0, 0])
+    for model, x in ((Tagger(), X[:0]), (Late(), X)):
+        refuses(r"^x needs at least one step where recurrent reads it, got \(0, 4, 2\)$", call, model, x)
+
+
+def overflowing(hidden_layers: int = 1, **options: Any) -> nn.RNN:
+    """3 ** t, of which float32 holds 80 steps."""
+    layer = nn.RNN(2, 3, hidden_layers, nonlinearity="relu", **options)
+    with torch.no_grad():
+        for weight in layer.parameters():
+            weight.fill_(1)
+    return layer
+
+
+@pytest.mark.parametrize("name", OF_A_MODEL)
+def test_a_forward_pass_that_overflows_is_refused_at_its_first_step(name: str) -> None:
+    x = torch.ones(100, 4, 2)
+    x[:, 0] = -10  # whose states stay at zero
+    with torch.no_grad():
+        y = overflowing()(x)[0]
+    step, series = (~y.isfinite().all(-1)).nonzero()[0].tolist()
+    assert 70 < step < 85
+    assert series == 1
+    cure = "the forward pass overflows; try smaller recurrent weights or inputs"
+    message = f"^the states of RNN need to be finite, got infinity at step {step} of series 1: {cure}$"
+    refuses(message, OF_A_MODEL[name], overflowing(), x)
+
+
+def test_a_forward_pass_may_overflow_beyond_a_series_end() -> None:
+    curve = lag_curve(overflowing(batch_first=True), torch.ones(2, 100, 2), lengths=torch.tensor([60, 50]))
+    assert curve.longest == 60
+
+
+def test_a_lower_layer_that_overflows_is_named() -> None:
+    layer = overflowing(2)
+    with torch.no_grad():
+        layer.weight_ih_l1.neg_()  # the upper one's states are zero
+        layer.bias_ih_l1.zero_()
+        layer.bias_hh_l1.zero_()
+    message = "^the states of RNN layer 0 need to be finite, got infinity at step 99 of series 0: the forward pass over"
+    refuses(message, lag_curve, layer, torch.ones(100, 4, 2))

@@ -114,7 +114,7 @@ def check_call(
     ParameterError
         For what is no module, arguments that its ``forward`` has no place for, and lengths that are none.
     DataError
-        For an input that is no tensor, or whose axes, width or format a recurrent layer cannot take.
+        For an input that is no tensor, that has no step, or whose axes, width or format a recurrent layer cannot take.
     """
     check_model(model)
     if dtype is not None:
@@ -162,6 +162,8 @@ def _check_input(layer: Any, x: Any, dtype: torch.dtype | None) -> None:
         raise DataError(f"x needs the axes ({axes}), or (time, channel) of a single series, got {tuple(data.shape)}")
     if data.shape[-1] != width:
         raise DataError(f"x needs {width} channels, the input_size of {name}, got {data.shape[-1]}")
+    if not packed and not data.shape[int(data.dim() == 3 and layer.batch_first)]:
+        raise DataError(f"x needs at least one step, got {tuple(data.shape)}")
     own = next((weight.dtype for weight in layer.parameters()), data.dtype)
     converted = data.dtype if dtype is None or not data.is_floating_point() else dtype
     wanted = own if dtype is None else dtype

@@ -24,7 +24,14 @@ from throughtime.stability.gate_memories import SHORT_MEMORY, GateMemory, memori
 from throughtime.stability.lag_curves import LagCurve, LayerLagCurve, lag_curve
 from throughtime.stability.layers import recurrent_layers
 from throughtime.stability.traces import StepTrace, trace_call
-from throughtime.stability.weight_patterns import DOCS, STACKED_FAN, STACKED_ORTHOGONAL, GateWeights, gate_weights
+from throughtime.stability.weight_patterns import (
+    DOCS,
+    STACKED_FAN,
+    STACKED_ORTHOGONAL,
+    GateWeights,
+    gate_weights,
+    state_power,
+)
 
 #: White inputs where none are given: so many series, as a horizon asks for, and at least so many steps.
 _SERIES, _STEPS = 32, 101
@@ -188,8 +195,11 @@ def _measured(model: nn.Module, x: Any, lengths: Any, seed: int) -> _Part:
     for call in recurrent_calls(model, x, lengths=lengths):
         weights = call.weights
         inputs = [weight[0] for name, weight in weights.items() if name.startswith("weight_ih")]
-        for place, weight in zip(found := trace_call(call), inputs, strict=True):
-            gates += gate_weights(place, weight) if call.number == 0 else []
+        power = 1.0  # of what the layer reads, as its critical weights are drawn for
+        for place, weight, above in zip(found := trace_call(call), inputs, [*found[1:], None], strict=True):
+            gates += gate_weights(place, weight, power) if call.number == 0 else []
+            if above is not None and not above.reverse:
+                power = state_power(place, weight, power)
         places += found
     steps = None if lengths is None else torch.as_tensor(lengths)
     with evaluation(model):

@@ -104,8 +104,8 @@ def recurrent_calls(model: nn.Module, x: ModelInput, *, lengths: Lengths = None)
     ParameterError
         For a model without recurrent layers, or that does not call them.
     DataError
-        For what the model does not take, and when a layer is given a value that is not finite; the layer, series and
-        step are named.
+        For what the model does not take, and when a layer is given or returns a value that is not finite; the layer,
+        series and step are named.
     """
     with torch.inference_mode(False), torch.no_grad():
         return call_model(model, x, lengths=lengths)[1]
@@ -143,7 +143,7 @@ def run_model(
     ParameterError
         For a model that calls no layer or does not take lengths.
     DataError
-        For what the model does not take, and values in it that are not finite.
+        For what the model does not take, no steps, and values that a layer reads or returns that are not finite.
     """
     names = {name or type(layer).__name__: layer for name, layer in layers.items()}
     numbers = dict.fromkeys(names, 0)
@@ -154,7 +154,11 @@ def run_model(
         numbers[name] += 1
         return on_call(call)
 
+    def check(name: str, layer: Any, args: Sequence[Any], options: Mapping[str, Any]) -> None:
+        _check_steps(dict(zip(_ARGUMENTS, args, strict=False)) | dict(options), layer, name)
+
     hooks = [layer.register_forward_hook(partial(catch, name), with_kwargs=True) for name, layer in names.items()]
+    hooks += [layer.register_forward_pre_hook(partial(check, name), with_kwargs=True) for name, layer in names.items()]
     try:
         output = run_forward(model, x, lengths)
     finally:
@@ -255,6 +259,13 @@ def _check_takes_lengths(model: nn.Module) -> None:
         )
 
 
+def _check_steps(named: Mapping[str, Any], layer: Any, name: str) -> None:
+    """Refuse series without steps, of which every layer says something else."""
+    x = named.get("input")
+    if isinstance(x, Tensor) and x.dim() in (2, 3) and not x.shape[0 if x.dim() == 2 else int(layer.batch_first)]:
+        raise DataError(f"x needs at least one step where {name} reads it, got {tuple(x.shape)}")
+
+
 def _call_of(name: str, number: int, layer: Any, named: Mapping[str, Any], given: Any) -> RecurrentCall:
     """What a layer was called with in one form, and all of it finite."""
     x, start, lengths = named["input"], named.get("hx"), named.get("lengths")
@@ -273,6 +284,7 @@ def _call_of(name: str, number: int, layer: Any, named: Mapping[str, Any], given
     call = RecurrentCall(name, number, layer, form, padded, steps, start, given)
     call = replace(call, x=torch.where(call.running, padded, 0))
     _check_finite(call)
+    _check_states(call)
     return call
 
 
@@ -291,6 +303,29 @@ def _check_finite(call: RecurrentCall) -> None:
         raise DataError(
             f"x needs finite numbers where {call.name} reads it, got {found} at step {step} of series {series}"
         )
+
+
+def _check_states(call: RecurrentCall) -> None:
+    """Refuse a forward pass that overflowed: the states of the last layer, and the last ones of those below."""
+    y, ends = call.given[:2]
+    y = call.form.padded(data_of(y).detach())
+    if len(wrong := (call.running & ~y.isfinite().all(-1, keepdim=True)).nonzero()):
+        step, series, _ = wrong[0].tolist()
+        raise _overflow(call.name, y[step, series], step, series)
+    for end in (ends,) if isinstance(ends, Tensor) else ends:
+        end = end.detach().unsqueeze(1) if call.form.alone else end.detach()
+        if len(wrong := (~end.isfinite().all(-1)).nonzero()):
+            place, series = wrong[0].tolist()
+            layer, reverse = divmod(place, 1 + call.layer.bidirectional)
+            step = 0 if reverse else int(call.lengths[series]) - 1
+            raise _overflow(call.label(layer, bool(reverse)), end[place, series], step, series)
+
+
+def _overflow(where: str, values: Tensor, step: int, series: int) -> DataError:
+    return DataError(
+        f"the states of {where} need to be finite, got {_nonfinite(values)} at step {step} of series {series}: the "
+        "forward pass overflows; try smaller recurrent weights or inputs"
+    )
 
 
 def _nonfinite(values: Tensor) -> str:

@@ -16,6 +16,8 @@ from jaxtyping import Float64
 from torch import Tensor
 
 from throughtime.findings import Check, Measured
+from throughtime.kernels import CELLS
+from throughtime.nn import critical_weight_scale, solve_mean_field
 from throughtime.records import Row
 from throughtime.stability.traces import StepTrace
 
@@ -49,8 +51,8 @@ class GateWeights(Row):
     radius
         Spectral radius of a square block, else NaN.
     pattern
-        How the whole matrix seems to have been filled: ``torch``, ``xavier``, ``he``, ``orthogonal``, ``identity``,
-        ``zero``; ``xavier of the stacked gates``, ``orthogonal of the stacked gates``; else ``other``.
+        How the whole matrix seems to have been filled: ``torch``, ``xavier``, ``he``, ``critical``, ``orthogonal``,
+        ``identity``, ``zero``; ``xavier of the stacked gates``, ``orthogonal of the stacked gates``; else ``other``.
     """
 
     title: ClassVar[str] = "how the weights of each gate were started"
@@ -79,12 +81,15 @@ class GateWeights(Row):
         return where | {name: "-" if math.isnan(number) else f"{number:.3g}" for name, number in numbers.items()}
 
 
-def gate_weights(trace: StepTrace, weight_ih: Float64[Tensor, "gate_unit channel"]) -> list[GateWeights]:
-    """Each gate's block of the recurrent weights and of the input weights."""
+def gate_weights(
+    trace: StepTrace, weight_ih: Float64[Tensor, "gate_unit channel"], power: float = 1.0
+) -> list[GateWeights]:
+    """Each gate's block of the recurrent weights and of the input weights; ``power`` is as of ``state_power``."""
     found = []
     gates = trace.cell.gates
     for tensor, whole in (("weight_hh", trace.w_hh), ("weight_ih", weight_ih)):
-        pattern = find_pattern(whole, len(gates))
+        critical = _critical_std(trace, weight_ih, power) if tensor == "weight_hh" else None
+        pattern = find_pattern(whole, len(gates), critical)
         for gate, block in zip(gates, whole.chunk(len(gates)), strict=True):
             fan_out, fan_in = block.shape
             std = float(block.square().mean().sqrt())
@@ -107,7 +112,27 @@ def gate_weights(trace: StepTrace, weight_ih: Float64[Tensor, "gate_unit channel
     return found
 
 
-def find_pattern(weight: Float64[Tensor, "gate_unit channel"], gates: int) -> str:
+def state_power(trace: StepTrace, weight_ih: Float64[Tensor, "gate_unit channel"], power: float) -> float:
+    """Mean square of the states of critical weights, by mean field, from that of their inputs; 1 of other cells."""
+    if trace.cell != CELLS["rnn_tanh"]:
+        return 1.0
+    variance = _input_variance(weight_ih, power)
+    scale = critical_weight_scale(variance)
+    return (solve_mean_field(scale, variance).q - variance) / scale**2
+
+
+def _critical_std(trace: StepTrace, weight_ih: Float64[Tensor, "gate_unit channel"], power: float) -> float | None:
+    """The deviation of critical weights in a tanh layer; of relu it is He's, of a linear layer Xavier's."""
+    if trace.cell != CELLS["rnn_tanh"]:
+        return None
+    return critical_weight_scale(_input_variance(weight_ih, power)) / math.sqrt(len(weight_ih))
+
+
+def _input_variance(weight_ih: Float64[Tensor, "gate_unit channel"], power: float) -> float:
+    return power * float(weight_ih.square().sum(1).mean())
+
+
+def find_pattern(weight: Float64[Tensor, "gate_unit channel"], gates: int, critical_std: float | None = None) -> str:
     """Which way of filling a matrix of gates fits it; of several that fit the closest."""
     if not weight.any():
         return "zero"
@@ -130,6 +155,8 @@ def find_pattern(weight: Float64[Tensor, "gate_unit channel"], gates: int) -> st
     }
     if gates == 1:
         del stds["xavier" + STACKED]
+    if critical_std is not None and not uniform:  # Gaussian, as it is always drawn
+        stds["critical"] = critical_std
     distances = {name: _distance(weight, std, uniform) for name, std in stds.items()}
     fitting = {name: distance for name, distance in distances.items() if distance < 1}
     # small matrices fit several: a mistake is none where it may be chance

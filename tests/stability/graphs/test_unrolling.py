@@ -491,3 +491,18 @@ def test_gradients_that_are_nan_are_refused_where_they_come_up_first(bidirection
         with pytest.raises(DataError, match=f"got NaN at GRU {where}, first at step {step} of series 1"):
             unroll(layer, series(), loss=loss, inside=inside)
     assert unroll(layer, series()).gradients == []
+
+
+@pytest.mark.parametrize("layer", [nn.GRU(2, 4, 2, bidirectional=True, **SMALL), tt.LSTM(2, 4, **SMALL)], ids=str)
+def test_lengths_are_those_of_packed_series(layer: nn.Module) -> None:
+    x, lengths = series(), [7, 2, 5]
+    loss = lambda output: output[1][0].square().sum()  # noqa: E731
+    graph = unroll(layer, x, loss=loss, lengths=lengths)
+    packed = nn.utils.rnn.pack_padded_sequence(x, torch.tensor(lengths), batch_first=True, enforce_sorted=False)
+    other = unroll(layer, packed, loss=loss)
+    found = [(node.name, node.gradient) for node in graph.nodes]
+    assert found == [(node.name, node.gradient) for node in other.nodes]
+    whole = [(node.name, node.gradient) for node in unroll(layer, x, loss=loss).nodes]
+    assert found != whole
+    with pytest.raises(ParameterError, match="whose forward takes it by that name, got Tagger"):
+        unroll(Tagger(), x, loss=last, lengths=lengths)

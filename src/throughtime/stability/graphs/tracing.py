@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor, nn
 
-from throughtime.stability.calls import RecurrentCall, detached, evaluation, run_model
+from throughtime.stability.calls import Lengths, RecurrentCall, detached, evaluation, run_model
 from throughtime.stability.graphs.replaying import Direction, Replay, replay
 from throughtime.stability.layers import recurrent_layers
 
@@ -69,13 +69,15 @@ class Trace:
             below += replayed.call.layer.num_layers
 
 
-def trace(model: nn.Module, x: Any) -> Trace:
+def trace(model: nn.Module, x: Any, lengths: Lengths = None) -> Trace:
     """Run a model in evaluation mode.
 
     Parameters
     ----------
     x
         What the model is called with; a tuple holds several arguments.
+    lengths
+        Steps of each series, handed on by that name.
 
     Raises
     ------
@@ -98,7 +100,7 @@ def trace(model: nn.Module, x: Any) -> Trace:
     hooks = [part.register_forward_hook(partial(_note, found, name)) for name, part in linears]
     try:
         with evaluation(model), torch.inference_mode(False), torch.enable_grad():
-            found.output = run_model(model, detached(x), None, layers, again)
+            found.output = run_model(model, detached(x), lengths, layers, again)
     finally:
         for hook in hooks:
             hook.remove()

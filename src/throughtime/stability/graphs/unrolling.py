@@ -1,10 +1,11 @@
 """``unroll``: the computation graph of a model's recurrent layers through time, with the gradients that flow in it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Int
 from torch import Tensor, nn
 
 from throughtime.errors import DataError, ParameterError
@@ -24,6 +25,7 @@ def unroll(
     x: Any,
     *,
     loss: Callable[[Any], Tensor] | None = None,
+    lengths: Int[Tensor, "series"] | Sequence[int] | None = None,
     inside: bool = False,
     layer: int = -1,
     step: int = -1,
@@ -43,6 +45,8 @@ def unroll(
     loss
         From what the model gives to the number to be differentiated. With it nodes and edges have their gradients,
         those of one loss time if the loss looks at one; losses at every step mask how a gradient decays.
+    lengths
+        Steps of each series, handed on by that name; to torch's layers as packed series.
     inside
         Draw the inside of one step, gate by gate, instead.
     layer, step
@@ -51,11 +55,11 @@ def unroll(
     Raises
     ------
     ParameterError
-        For a model without recurrent layers, a loss that is no number or does not depend on a state, and for a layer,
-        step or cell whose inside cannot be drawn.
+        For a model without recurrent layers, lengths that are none, a loss that is no number or does not depend on a
+        state, and for a layer, step or cell whose inside cannot be drawn.
     DataError
         For an x that the model does not take, that has no step, or that is not finite where a recurrent layer reads it;
-        for gradients that are NaN without an overflow, which is drawn.
+        for states that are not finite, and for gradients that are NaN without an overflow, which is drawn.
 
     Examples
     --------
@@ -67,12 +71,12 @@ def unroll(
     (30, 58)
     >>> svg = graph.to_svg()
     """
-    check_call(model, x)
+    check_call(model, x, lengths)
     if loss is not None:
         check_loss(loss)
     if not inside and (layer, step) != (-1, -1):
         raise ParameterError(f"layer and step need inside=True, got layer={layer!r}, step={step!r} without")
-    traced = trace(model, x)
+    traced = trace(model, x, lengths)
     places = list(traced.places())
     value = _value_of(traced.output) if loss is None else loss_of(loss, traced.output)
     gradients = Gradients(value, _tensors(traced))
