@@ -18,7 +18,7 @@ HALVES = [(np.arange(20, 40), np.arange(20)), (np.arange(20), np.arange(20, 40))
 
 def by_code(*arguments: Any, **options: Any) -> dict[str, Finding]:
     report = leakage_report(*arguments, **options)
-    assert [finding.code for finding in report] == [f"GEN00{number}" for number in range(1, 7)]
+    assert [finding.code for finding in report] == [f"GEN00{number}" for number in range(1, 9)]
     return {finding.code: finding for finding in report}
 
 
@@ -75,7 +75,7 @@ def test_a_shared_burn_in_is_no_leak_of_targets() -> None:
     assert by_code(X, y, cv=halves)["GEN002"].verdict == "found"
     report = by_code(X, y, cv=halves, burn_in=10)  # the last 10 steps of each window count, no two windows' the same
     assert report["GEN002"].verdict == "clear"
-    assert (report["GEN003"].verdict, report["GEN003"].severity) == ("found", "warning")
+    assert (report["GEN003"].verdict, report["GEN003"].severity) == ("found", "note")
     assert report["GEN003"].measured == pytest.approx(10 / (20 * 11))
     unobserved = y.values.copy()
     unobserved.reshape(-1, 20)[:, :10] = np.nan
@@ -138,10 +138,10 @@ def test_a_check_that_takes_too_long_is_not_made_and_says_so() -> None:
     times = [np.arange(len(x)) + 100.0 * (i % 20) for i, x in enumerate(CLEAN)]
     X = Sequences.from_arrays([*CLEAN], times=times, groups=np.arange(N) // 2)
     n = X.n_steps
-    work = {"GEN001": 2 * N, "GEN002": 2 * n + 40 * n, "GEN003": 2 * n + 40 * n, "GEN004": 2 * N, "GEN005": 2 * n}
-    work["GEN006"] = 4 * N**2
+    work = {"GEN001": 2 * N, "GEN002": 2 * n + 2 * n, "GEN003": 2 * n + 2 * n, "GEN004": 2 * N, "GEN005": 2 * n}
+    work |= {"GEN006": 0.5 * N**2, "GEN007": 2 * n, "GEN008": 2 * n}
     whole = by_code(X, cv=HALVES)
-    for most in (0, 2 * N, 2 * n, 4 * N**2, 42 * n):
+    for most in (0, 2 * N, 0.5 * N**2, 2 * n, 4 * n):
         report = by_code(X, cv=HALVES, most_work=most)
         for code, finding in report.items():
             if work[code] <= most:

@@ -1,0 +1,64 @@
+"""The lowest and highest value of every channel in every series."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+
+from throughtime.data import Sequences
+
+#: Steps looked at at a time: windows of one buffer are copied to be looked at.
+_CHUNK = 1 << 20
+
+
+@dataclass(frozen=True, eq=False)
+class ChannelRanges:
+    """The ranges of all channels in all series, measured once for all checks."""
+
+    series: Sequences
+
+    @cached_property
+    def low(self) -> Float[ndarray, "channel series"]:
+        """The lowest values, NaN where none was observed."""
+        return self._reduced(np.fmin)
+
+    @cached_property
+    def high(self) -> Float[ndarray, "channel series"]:
+        """The highest values, NaN where none was observed."""
+        return self._reduced(np.fmax)
+
+    @cached_property
+    def apart(self) -> Int[ndarray, "_"]:
+        """Series no two of which share a step of the buffer, as many as there can be."""
+        order = np.argsort(self.series.starts + self.series.lengths, kind="stable")
+        begins = self.series.starts[order].tolist()
+        ends = (self.series.starts + self.series.lengths)[order].tolist()
+        kept, reached = [], 0
+        for at, (begin, end) in enumerate(zip(begins, ends, strict=True)):
+            if begin >= reached:
+                kept.append(at)
+                reached = end
+        return order[kept]
+
+    def _reduced(self, extreme: np.ufunc) -> Float[ndarray, "channel series"]:
+        series, offsets = self.series, self.series.offsets
+        reduced = np.empty((series.n_channels, len(series)), dtype=series.dtype)
+        first = 0
+        while first < len(series):
+            end = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _CHUNK, "right")) - 1)
+            values = series[first:end].values
+            for channel in range(series.n_channels):
+                column = np.ascontiguousarray(values[:, channel])
+                reduced[channel, first:end] = extreme.reduceat(column, offsets[first:end] - offsets[first])
+            first = end
+        return reduced
+
+
+def in_words(series: Sequences, channels: Int[ndarray, "_"]) -> str:
+    """``channel 'row'``, ``channels 0, 4``; the first four of many."""
+    names = series.channel_names
+    listed = [str(channel) if names is None else repr(names[channel]) for channel in channels[:4]]
+    more = f" and {len(channels) - 4} more" if len(channels) > 4 else ""
+    return f"channel{'s' if len(channels) > 1 else ''} {', '.join(listed)}{more}"
