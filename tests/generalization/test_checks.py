@@ -56,7 +56,15 @@ def test_a_check_from_outside_whose_needs_are_lacking_says_so() -> None:
 
 def test_a_check_may_be_left_out() -> None:
     report = leakage_report(X, cv=HALVES, checks=[check for check in LEAKAGE_CHECKS if check.code != "GEN003"])
-    assert [finding.code for finding in report] == ["GEN001", "GEN002", "GEN004", "GEN005", "GEN006", "GEN007", "GEN008"]
+    assert [finding.code for finding in report] == [
+        "GEN001",
+        "GEN002",
+        "GEN004",
+        "GEN005",
+        "GEN006",
+        "GEN007",
+        "GEN008",
+    ]
 
 
 def test_a_code_that_is_taken_is_refused() -> None:

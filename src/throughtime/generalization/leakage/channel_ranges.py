@@ -19,15 +19,15 @@ class ChannelRanges:
 
     series: Sequences
 
-    @cached_property
+    @property
     def low(self) -> Float[ndarray, "channel series"]:
         """The lowest values, NaN where none was observed."""
-        return self._reduced(np.fmin)
+        return self._extremes[0]
 
-    @cached_property
+    @property
     def high(self) -> Float[ndarray, "channel series"]:
         """The highest values, NaN where none was observed."""
-        return self._reduced(np.fmax)
+        return self._extremes[1]
 
     @cached_property
     def apart(self) -> Int[ndarray, "_"]:
@@ -42,18 +42,20 @@ class ChannelRanges:
                 reached = end
         return order[kept]
 
-    def _reduced(self, extreme: np.ufunc) -> Float[ndarray, "channel series"]:
+    @cached_property
+    def _extremes(self) -> Float[ndarray, "extreme channel series"]:
         series, offsets = self.series, self.series.offsets
-        reduced = np.empty((series.n_channels, len(series)), dtype=series.dtype)
+        extremes = np.empty((2, series.n_channels, len(series)), dtype=series.dtype)
         first = 0
         while first < len(series):
             end = max(first + 1, int(np.searchsorted(offsets, offsets[first] + _CHUNK, "right")) - 1)
-            values = series[first:end].values
+            values, begins = series[first:end].values, offsets[first:end] - offsets[first]
             for channel in range(series.n_channels):
                 column = np.ascontiguousarray(values[:, channel])
-                reduced[channel, first:end] = extreme.reduceat(column, offsets[first:end] - offsets[first])
+                for extreme, part in zip((np.fmin, np.fmax), extremes[:, channel, first:end], strict=True):
+                    extreme.reduceat(column, begins, out=part)
             first = end
-        return reduced
+        return extremes
 
 
 def in_words(series: Sequences, channels: Int[ndarray, "_"]) -> str:

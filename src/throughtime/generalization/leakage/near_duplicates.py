@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
+from jaxtyping import Bool, Int
 from numpy import ndarray
 
 from throughtime.data import Sequences, SeriesRows
@@ -18,21 +18,49 @@ from throughtime.generalization.leakage.worst_fold import worst_fold
 _NEARLY_ONE = 0.0025
 #: Lengths of two such series may differ by this fraction.
 _OTHER_LENGTH = 0.1
-#: Pairs that are looked at, which takes a second or so; of more series, so many are drawn and compared with all.
-_MOST_PAIRS = 10**8
+#: Pairs that are looked at, which takes half a second; of more series, so many are drawn and compared with all.
+_MOST_PAIRS = 5 * 10**7
 #: Distances that are computed at a time, and steps that are resampled, so that what is needed on the way stays small.
 _AT_ONCE, _STEPS = 10**7, 1 << 20
 #: What looking at a pair of series takes in units of looking at a value once.
 _PER_PAIR = 0.5
 
 
+class _Rows:
+    """Each series as one row, scaled by the series, or by some of them where there are many steps.
+
+    Attributes
+    ----------
+    left, right
+        A row of one times a row of the other is the squared distance of the two series.
+    variation
+        The squared distance of each from its mean in time.
+    spread
+        The mean squared distance of pairs.
+    """
+
+    def __init__(self, series: Sequences) -> None:
+        some = max(1, _STEPS * len(series) // series.n_steps)  # hold so many steps
+        every = -(-len(series) // some)
+        to_rows = SeriesRows(summaries=False).fit(series[::every])
+        firsts = range(0, len(series), some)
+        rows = np.concatenate([to_rows.transform(series[i : i + some]).astype(np.float32) for i in firsts])
+        points = rows[:, : to_rows.n_points_ * series.n_channels]
+        points = points.reshape(len(series), to_rows.n_points_, series.n_channels)
+        self.variation = points.var(1).sum(1) * to_rows.n_points_
+        self.spread = float(2 * rows.var(0, dtype=np.float64).sum())
+        rows -= rows.mean(0, dtype=np.float64).astype(np.float32)  # keeps the squares small
+        squares, ones = np.square(rows).sum(1), np.ones(len(series), dtype=np.float32)
+        self.left = np.column_stack([-2 * rows, squares, ones])
+        self.right = np.column_stack([rows, ones, squares])
+
+
 def _measure(copies: Copies, splits: Sequence[Split]) -> Measured | NotApplicable:
     series, n = copies.series, len(copies.series)
     if not _enough(copies):
         return NotApplicable("fewer than 3 different series")
-    rows, variation = _resampled(series)
-    spread = 2 * rows.var(0, dtype=np.float64).sum()  # the mean squared distance of pairs
-    if not spread > 0:
+    rows = _Rows(series)
+    if not rows.spread > 0:
         return NotApplicable("the series do not differ once they are resampled")
     looked_at = np.arange(n)
     if n**2 > _MOST_PAIRS:
@@ -42,7 +70,7 @@ def _measure(copies: Copies, splits: Sequence[Split]) -> Measured | NotApplicabl
     at_once = max(1, _AT_ONCE // n)
     for begin in range(0, len(looked_at), at_once):
         some = looked_at[begin : begin + at_once]
-        pairs = _near(copies, rows, some, np.minimum(spread, variation[some][:, None] + variation))
+        pairs = _near(copies, rows, some)
         for (train, _), test, found in zip(splits, tests, near, strict=True):
             first, end = np.searchsorted(test, [some[0], some[-1] + 1])
             if first < end:
@@ -55,40 +83,18 @@ def _measure(copies: Copies, splits: Sequence[Split]) -> Measured | NotApplicabl
     )
 
 
-def _resampled(series: Sequences) -> tuple[Float32[ndarray, "series feature"], Float32[ndarray, "series"]]:
-    """Each series as one row, scaled by the series, or by some of them where there are many steps.
-
-    And the squared distance of each from its mean in time.
-    """
-    some = max(1, _STEPS * len(series) // series.n_steps)  # hold so many steps
-    every = -(-len(series) // some)
-    to_rows = SeriesRows(summaries=False).fit(series[::every])
-    parts = [to_rows.transform(series[first : first + some]) for first in range(0, len(series), some)]
-    mean = sum(part.sum(0) for part in parts) / len(series)
-    rows = np.concatenate([(part - mean).astype(np.float32) for part in parts])
-    points = np.concatenate([part[:, : to_rows.n_points_ * series.n_channels].astype(np.float32) for part in parts])
-    points = points.reshape(len(series), to_rows.n_points_, series.n_channels)
-    return rows, points.var(1).sum(1) * to_rows.n_points_
-
-
-def _near(
-    copies: Copies,
-    rows: Float32[ndarray, "series feature"],
-    some: Int[ndarray, "_"],
-    usual: Float32[ndarray, "_ series"],
-) -> Bool[ndarray, "_ series"]:
-    """Which of all series are nearly equal to each of some, by their usual distance; not those that are equal."""
-    same, lengths = copies.same, copies.series.lengths
-    squares = np.square(rows).sum(1)
-    products = rows[some] @ rows.T
-    products *= -2
-    products += squares
-    products += squares[some][:, None]
-    near = products <= np.float32(_NEARLY_ONE) * usual
-    near &= same[some][:, None] != same
-    if (lengths != lengths[0]).any():
-        long, short = (1 + _OTHER_LENGTH) * lengths, lengths[some][:, None]
-        near &= (short <= long) & (lengths <= long[some][:, None])
+def _near(copies: Copies, rows: _Rows, some: Int[ndarray, "_"]) -> Bool[ndarray, "_ series"]:
+    """Which of all series are nearly equal to each of some; not those that are equal value for value."""
+    distances = rows.left[some] @ rows.right.T
+    near = distances <= _NEARLY_ONE * rows.spread
+    one, other = np.divmod(np.flatnonzero(near), near.shape[1])  # np.nonzero of two axes is four times as slow
+    lengths, variation, first = copies.series.lengths, rows.variation, some[one]
+    long, short = np.maximum(lengths[first], lengths[other]), np.minimum(lengths[first], lengths[other])
+    near[one, other] = (
+        (distances[one, other] <= _NEARLY_ONE * (variation[first] + variation[other]))
+        & (copies.same[first] != copies.same[other])
+        & (long <= (1 + _OTHER_LENGTH) * short)
+    )
     return near
 
 

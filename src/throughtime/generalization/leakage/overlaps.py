@@ -6,7 +6,7 @@ from throughtime.data import Sequences
 from throughtime.findings import Check, Measured
 from throughtime.generalization.folds import Split
 from throughtime.generalization.leakage.copies import Copies
-from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fold
+from throughtime.generalization.leakage.worst_fold import NONE_SHARED, PER_STEP, worst_fold
 
 
 def _measure_targets(copies: Copies, splits: Sequence[Split]) -> Measured:
@@ -24,10 +24,10 @@ def _measure_inputs(copies: Copies, splits: Sequence[Split]) -> Measured:
 
 
 def _work(copies: Copies, splits: Sequence[Split]) -> float:
-    """Each fold looks at all steps once; what is no view of one buffer is hashed before, with its targets once more."""
+    """What is no view of one buffer is hashed, with its targets once more, and then each fold looks at all steps."""
     series = copies.series
     hashed = 0 if copies.views else series.n_channels * (1 + isinstance(copies.targets, Sequences))
-    return (len(splits) + hashed) * series.n_steps
+    return (PER_STEP * len(splits) + hashed) * series.n_steps
 
 
 OVERLAPPING_TARGETS = Check(

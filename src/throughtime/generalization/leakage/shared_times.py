@@ -11,7 +11,7 @@ from numpy import ndarray
 from throughtime.data import Sequences
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.generalization.folds import Split
-from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fold
+from throughtime.generalization.leakage.worst_fold import NONE_SHARED, PER_STEP, worst_fold
 
 #: Times are numbered without sorting them where at most so many steps are without one, for each with one.
 _SPARSE = 4
@@ -86,7 +86,7 @@ def _numbered(values: Shaped[ndarray, "time"]) -> Int[ndarray, "time"]:
 
 
 def _work(times: Times, splits: Sequence[Split]) -> float:
-    return len(splits) * len(times.values) if times.by_step and not times.begin_anew() else 0
+    return (1 + PER_STEP * len(splits)) * len(times.values) if times.by_step and not times.begin_anew() else 0
 
 
 SHARED_TIMES = Check(

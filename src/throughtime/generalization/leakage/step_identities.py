@@ -13,8 +13,8 @@ _RUN = 32
 _CERTAIN = 10
 #: Steps whose kinds are counted to tell how much a step tells; of more, so many are drawn.
 _COUNTED = 1 << 20
-#: Steps hashed at a time, so that what is computed on the way stays small.
-_CHUNK = 1 << 20
+#: Steps hashed at a time, which stay in the cache; runs sorted at a time, so that what is needed on the way is small.
+_CHUNK, _SORTED = 1 << 15, 1 << 21
 #: Odd constants of a multiplicative hash: 2^64 over the golden ratio, and of MurmurHash3's finalizer.
 _GOLDEN, _MURMUR = np.uint64(0x9E3779B97F4A7C15), np.uint64(0xFF51AFD7ED558CCD)
 _HALF = np.uint64(32)
@@ -47,29 +47,33 @@ def step_identities(
     if n < length:
         return own
     first = _first_runs(hashes, _telling_runs(series, parts, length), length)
-    starts = np.flatnonzero(first != own)
-    if not len(starts):
+    again = first != own
+    if not again.any():
         return own
-    covered = np.zeros(n, dtype=bool)
-    covered[starts] = True
-    covered[first[starts]] = True
+    covered = again.copy()
+    covered[first[again]] = True
     covered = _dilated(covered, length)
     # of neighboring runs that are copies of neighboring ones, the first says it all
-    shift = first[starts] - starts
-    turns = np.concatenate([[True], (np.diff(starts) != 1) | (np.diff(shift) != 0)])
-    starts, copied = starts[turns], first[starts[turns]]
-    del first, shift
+    again[1:] &= (first[1:] - first[:-1] != 1) | ~again[:-1]
+    starts = np.flatnonzero(again)
+    copied = first[starts]
+    del first, again
     place = _side_by_side(series, starts, copied).astype(number)
     place = np.repeat(place, series.lengths) + own
     # Of the steps laid at one place, those equal to the first are it; the others are compared among themselves.
     left = np.flatnonzero(covered).astype(number)
     identity, at_place = own, np.empty(n, dtype=number)
     while len(left):
-        at_place[place[left[::-1]]] = left[::-1]
-        there = at_place[place[left]]
-        equal = hashes[there] == hashes[left]
-        identity[left[equal]] = there[equal]
-        left = left[~equal]
+        for rows in reversed(_chunks(len(left))):
+            at_place[place[left[rows][::-1]]] = left[rows][::-1]  # the first comes last and stays
+        others = []
+        for rows in _chunks(len(left)):
+            steps = left[rows]
+            there = at_place[place[steps]]
+            equal = hashes[there] == hashes[steps]
+            identity[steps[equal]] = there[equal]
+            others.append(steps[~equal])
+        left = np.concatenate(others)
     return identity
 
 
@@ -83,10 +87,13 @@ def _first_runs(hashes: UInt64[ndarray, "step"], telling: Bool[ndarray, "step"],
     n = len(hashes)
     first: ndarray = np.arange(n, dtype=np.int32 if n < 2**31 else np.int64)
     # sorted part by part, by the highest bits, to need little memory
-    n_parts = 1 << int(np.clip(n // _CHUNK, 1, 128)).bit_length()
-    part_of = (runs >> np.uint64(56)).astype(np.uint8) % n_parts
+    n_parts = 1 << int(np.clip(n // _SORTED, 0, 128)).bit_length()
+    part_of = np.empty(len(runs), dtype=np.int16)
+    for rows in _chunks(len(runs)):
+        part_of[rows] = (runs[rows] >> np.uint64(56)) % np.uint64(n_parts)
+    part_of[~telling[: len(runs)]] = -1
     for part in range(n_parts):
-        begins = np.flatnonzero((part_of == part) & telling[: len(runs)])
+        begins = np.flatnonzero(part_of == part)
         if not len(begins):
             continue
         hashed = runs[begins]

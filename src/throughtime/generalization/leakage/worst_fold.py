@@ -8,6 +8,8 @@ from throughtime.findings import Measured
 
 #: What justifies a threshold of 0; the kind of leakage follows.
 NONE_SHARED = "none may be shared: Kapoor & Narayanan (2023), "
+#: What looking up a step in a fold takes in units of looking at a value once, which is then hashed.
+PER_STEP = 0.1
 
 
 def worst_fold(fractions: Sequence[float], detail: str) -> Measured:
