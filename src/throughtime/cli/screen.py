@@ -15,6 +15,8 @@ from throughtime.study import ModelScores
 
 #: Beyond so many, folds are summarized.
 MOST_ROWS = 12
+#: Of more channels the ranges of the first are listed.
+_MOST_RANGES = 24
 
 
 @cache
@@ -53,7 +55,10 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
         rows.append(("times", f"{data.first_time} to {data.last_time}"))
     if data.spacing is not None:
         rows.append(("time step", _time_step(data)))
+    rows.append(("range", _ranges(data)))
     rows.append(("missing", _missing(data)))
+    if data.sentinels:
+        rows.append(("suspect", _sentinels(data)))
     if data.duplicates:
         rows.append(("duplicates", f"{data.duplicates} series equal an earlier one: folds may share them"))
     if set_aside is not None:
@@ -220,6 +225,28 @@ def _channels(data: Description) -> str:
         return f"{data.n_channels}"
     names = ", ".join(data.channels[:6]) + (", ..." if data.n_channels > 6 else "")
     return f"{data.n_channels} ({names})"
+
+
+def _ranges(data: Description) -> str:
+    """The lowest and highest value of every channel; once, where all have the same."""
+    ranges = {
+        name: "no values" if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}"
+        for name, ends in data.range_by_channel.items()
+    }
+    if len(set(ranges.values())) == 1:
+        return next(iter(ranges.values())) + (" in all channels" if len(ranges) > 1 else "")
+    listed = [f"{name}: {ends}" for name, ends in list(ranges.items())[:_MOST_RANGES]]
+    return ", ".join(listed) + (f", ... ({len(ranges)} channels)" if len(ranges) > _MOST_RANGES else "")
+
+
+def _sentinels(data: Description) -> str:
+    """Values that look like marks of missing ones, the first four."""
+    listed = [
+        f"{one.name}: {one.value:.6g}, {one.times} times, others {one.minimum:.4g} to {one.maximum:.4g}"
+        for one in data.sentinels[:4]
+    ]
+    more = f" and {len(data.sentinels) - 4} more" if len(data.sentinels) > 4 else ""
+    return f"{'; '.join(listed)}{more}; leave such cells empty if they stand for missing values"
 
 
 def _missing(data: Description) -> str:

@@ -154,10 +154,7 @@ def run_model(
         numbers[name] += 1
         return on_call(call)
 
-    hooks = [
-        layer.register_forward_hook(partial(catch, name), with_kwargs=True)
-        for name, layer in names.items()
-    ]
+    hooks = [layer.register_forward_hook(partial(catch, name), with_kwargs=True) for name, layer in names.items()]
     try:
         output = run_forward(model, x, lengths)
     finally:
