@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.data import Description, in_words, lacking_in_words
-from throughtime.generalization import Finding, Interval
+from throughtime.generalization import Finding, Interval, leakage_in_words
 from throughtime.study import ModelScores
 
 #: Beyond so many, folds are summarized.
@@ -81,7 +81,7 @@ def print_leakage(findings: Sequence[Finding]) -> None:
             line = f"leakage, the scores will be too good: {line}"
             print_text(_plain(line), "yellow")
         else:
-            print_text(_plain(f"leakage perhaps: {line}"))
+            print_text(_plain(f"{'note' if finding.severity == 'note' else 'leakage perhaps'}: {line}"))
     skipped = [
         f"{finding.title} ({finding.code})" for finding in findings if finding.detail.startswith("not looked for")
     ]
@@ -90,6 +90,13 @@ def print_leakage(findings: Sequence[Finding]) -> None:
         print_text(line, "dim")
     if leaks or skipped:
         console().print()
+
+
+def print_leakage_line(findings: Sequence[Finding], of: str = "") -> None:
+    """In a line beside the scores, what was found between the folds, of a run where there are several."""
+    leaks = any(finding.verdict == "found" and finding.severity == "error" for finding in findings)
+    line = f"leakage{of}: {leakage_in_words(findings)}{', so the scores are too good' if leaks else ''}."
+    print_text(_plain(line), "yellow" if leaks else None)
 
 
 def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds: int, test: str | None) -> None:
