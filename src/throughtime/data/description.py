@@ -121,7 +121,7 @@ def describe(dataset: Dataset) -> Description:
         missing_by_static=_missing_by_static(X),
         range_by_channel={name: _extremes(column) for name, column in zip(names, rows.T, strict=True)},
         sentinels=_sentinels(dataset, names, rows),
-        duplicates=len(X) - len({(len(series), blake2b(series, digest_size=16).digest()) for series in X}),
+        duplicates=len(X) - len({(len(series), blake2b(series.data, digest_size=16).digest()) for series in X}),
         first_time=first,
         last_time=last,
         spacing=spacing_of(X, dataset.ids),

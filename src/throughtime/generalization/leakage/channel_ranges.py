@@ -22,12 +22,14 @@ class ChannelRanges:
     @property
     def low(self) -> Float[ndarray, "channel series"]:
         """The lowest values, NaN where none was observed."""
-        return self._extremes[0]
+        low: ndarray = self._extremes[0]
+        return low
 
     @property
     def high(self) -> Float[ndarray, "channel series"]:
         """The highest values, NaN where none was observed."""
-        return self._extremes[1]
+        high: ndarray = self._extremes[1]
+        return high
 
     @cached_property
     def apart(self) -> Int[ndarray, "_"]:
@@ -40,7 +42,8 @@ class ChannelRanges:
             if begin >= reached:
                 kept.append(at)
                 reached = end
-        return order[kept]
+        apart: ndarray = order[kept]
+        return apart
 
     @cached_property
     def _extremes(self) -> Float[ndarray, "extreme channel series"]:

@@ -28,7 +28,7 @@ def _measure(ranges: ChannelRanges) -> Measured | NotApplicable:
 def _often_repeated(ranges: ChannelRanges, channel: int) -> bool:
     """Whether half of the series or more have two values of a channel, or more."""
     series = ranges.series
-    return sum(np.count_nonzero(~np.isnan(x[:, channel])) > 1 for x in series) >= len(series) / 2
+    return 2 * sum(int(np.count_nonzero(~np.isnan(x[:, channel])) > 1) for x in series) >= len(series)
 
 
 def _work(ranges: ChannelRanges) -> float:

@@ -35,15 +35,11 @@ class Copies:
         """A number for each series, the same for those that are equal value for value."""
         static = self.series.static
         known: dict[tuple[int, bytes, bytes], int] = {}
-        return np.array(
-            [
-                # a digest, for the values of all series would take their size once more
-                known.setdefault(
-                    (len(x), blake2b(x, digest_size=16).digest(), b"" if static is None else static[i].tobytes()), i
-                )
-                for i, x in enumerate(self.series)
-            ]
-        )
+        same = np.empty(len(self.series), dtype=np.int64)
+        for i, x in enumerate(self.series):
+            digest = blake2b(x.data, digest_size=16).digest()  # the values would take their size once more
+            same[i] = known.setdefault((len(x), digest, b"" if static is None else static[i].tobytes()), i)
+        return same
 
     @cached_property
     def variant(self) -> Int[ndarray, "series"]:

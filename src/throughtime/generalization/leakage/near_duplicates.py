@@ -86,7 +86,7 @@ def _measure(copies: Copies, splits: Sequence[Split]) -> Measured | NotApplicabl
 def _near(copies: Copies, rows: _Rows, some: Int[ndarray, "_"]) -> Bool[ndarray, "_ series"]:
     """Which of all series are nearly equal to each of some; not those that are equal value for value."""
     distances = rows.left[some] @ rows.right.T
-    near = distances <= _NEARLY_ONE * rows.spread
+    near: ndarray = distances <= _NEARLY_ONE * rows.spread
     one, other = np.divmod(np.flatnonzero(near), near.shape[1])  # np.nonzero of two axes is four times as slow
     lengths, variation, first = copies.series.lengths, rows.variation, some[one]
     long, short = np.maximum(lengths[first], lengths[other]), np.minimum(lengths[first], lengths[other])

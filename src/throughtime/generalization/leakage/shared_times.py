@@ -59,7 +59,8 @@ def _measure(times: Times, splits: Sequence[Split]) -> Measured | NotApplicable:
     def counted(indices: ndarray) -> Int[ndarray, "time"]:
         chosen = np.zeros(len(lengths), dtype=bool)
         chosen[indices] = True
-        return clock[np.repeat(chosen, lengths) & times.counted]
+        theirs: ndarray = clock[np.repeat(chosen, lengths) & times.counted]
+        return theirs
 
     def fraction(train: ndarray, test: ndarray) -> float:
         known[:] = False
@@ -75,8 +76,9 @@ def _measure(times: Times, splits: Sequence[Split]) -> Measured | NotApplicable:
 
 def _numbered(values: Shaped[ndarray, "time"]) -> Int[ndarray, "time"]:
     """A number for each time, the same for equal ones: whole steps from the first where that is few, else its rank."""
-    if values.dtype.kind == "M" or (values.dtype.kind == "f" and (values == np.floor(values)).all()):
-        since = (values - values.min()).astype(np.int64)
+    whole = values.dtype.kind == "f" and np.ptp(values) < 2**53 and bool((values == np.floor(values)).all())
+    if values.dtype.kind == "M" or whole:
+        since: ndarray = (values - values.min()).astype(np.int64)
         step = max(int(np.gcd.reduce(since)), 1)
         if since.max() // step < _SPARSE * len(values):
             since //= step

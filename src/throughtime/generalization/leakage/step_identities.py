@@ -141,7 +141,8 @@ def _side_by_side(
     np.maximum.at(last, root, begins + lengths)
     extent = np.where(root == np.arange(n), last - first, 0)
     base = np.cumsum(extent) - extent
-    return base[root] + begins - first[root] - offsets
+    places: ndarray = base[root] + begins - first[root] - offsets
+    return places
 
 
 def _telling_runs(series: Sequences, parts: list[ndarray], length: int) -> Bool[ndarray, "step"]:
@@ -153,7 +154,7 @@ def _telling_runs(series: Sequences, parts: list[ndarray], length: int) -> Bool[
             for rows in _chunks(n - 1):
                 bits = _bits(values[rows.start : rows.stop + 1, channel])
                 changed[1:][rows] |= bits[1:] != bits[:-1]
-    changes = np.cumsum(changed, dtype=np.int32 if n < 2**31 else np.int64)
+    changes: ndarray = np.cumsum(changed, dtype=np.int32 if n < 2**31 else np.int64)
     telling = np.zeros(n, dtype=bool)
     telling[: n - length + 1] = 2 * (changes[length - 1 :] - changes[: n - length + 1]) >= length - 1
     whole = np.maximum(series.lengths - length + 1, 0)
