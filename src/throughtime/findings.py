@@ -16,7 +16,7 @@ from throughtime.records import Record, Records
 __all__ = ["Check", "Finding", "Measured", "NotApplicable", "Severity", "Verdict", "run_checks"]
 
 Verdict = Literal["found", "clear", "not applicable"]
-Severity = Literal["error", "warning"]
+Severity = Literal["error", "warning", "note"]
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,8 @@ class Finding(Record):
         ``found`` when ``measured`` is above ``threshold``, else ``clear``; ``not applicable`` where nothing could be
         measured.
     severity
-        How bad it is if found: an ``error`` makes results too good to be believed, a ``warning`` may.
+        How bad it is if found: an ``error`` makes results too good to be believed, a ``warning`` may, a ``note``
+        is worth knowing and often meant.
     measured
         ``None`` when the check is not applicable.
     threshold, source

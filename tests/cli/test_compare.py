@@ -64,6 +64,7 @@ def test_a_run_does_not_differ_from_itself_and_that_is_said(gru: Path) -> None:
     assert code == 0
     assert "first less second 0.000 (0.000 to 0.000), p = 1.000: no fold differs." in words(told)
     assert "First and second are the same run." in told
+    assert told.count("leakage: none found by 6 checks.") == 1
 
 
 def test_only_the_settings_that_differ_are_listed(gru: Path, rnn: Path) -> None:

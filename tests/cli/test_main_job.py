@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -222,7 +223,7 @@ def test_a_damaged_run_is_not_predicted_with(fitted: Path, table: Path, tmp_path
     assert not (tmp_path / "p.csv").exists()
 
 
-def test_data_lists_what_is_built_in_and_describes_a_source(table: Path) -> None:
+def test_data_lists_what_is_built_in_and_describes_a_source(table: Path, tmp_path: Path) -> None:
     code, listed, _ = run("data")
     assert code == 0
     assert "japanese-vowels" in listed
@@ -230,3 +231,10 @@ def test_data_lists_what_is_built_in_and_describes_a_source(table: Path) -> None
     assert code == 0
     assert "24" in described
     assert "3 classes" in described
+    assert " to " in next(line for line in described.splitlines() if line.split()[:1] == ["range"])
+    assert "suspect" not in described
+    rows = pd.read_csv(table)
+    rows.loc[:4, "c1"] = -999
+    rows.to_csv(tmp_path / "marked.csv", index=False)
+    _, described, _ = run("data", tmp_path / "marked.csv", *COLUMNS)
+    assert re.search(r"suspect +c1: -999, 5 times, others ", described)

@@ -44,8 +44,11 @@ def test_windows_that_overlap_across_folds_are_said_before_training_and_kept(com
         r"% of the target steps of the test series of fold \d of 3 are targets in training \(GEN002\)", out
     )
     assert out.index("GEN002") < out.index("in lockstep")
+    beside = out[out.index("on unseen series") :]
+    assert "leakage: overlapping targets (GEN002, error)" in beside
+    assert "so the scores are too good." in beside
     kept = json.loads((tmp_path / "run" / "metrics.json").read_text())["leakage"]
-    assert [finding["code"] for finding in kept] == [f"GEN00{k}" for k in range(1, 7)]
+    assert [finding["code"] for finding in kept] == [f"GEN00{k}" for k in range(1, 9)]
     assert kept[1]["verdict"] == "found"
 
 
@@ -62,6 +65,7 @@ def test_groups_divided_by_folds_are_said_and_whole_ones_are_not(tmp_path: Path)
             continue
         assert code == 0, error
         assert {code for code in ("GEN001", "GEN002", "GEN004", "GEN006") if code in out} == found
+        assert re.search(r"leakage: none found by [78] checks\.", out)
 
 
 def test_checks_that_would_take_long_are_not_made_and_it_is_said(

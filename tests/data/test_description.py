@@ -29,6 +29,8 @@ def test_a_description_counts_what_is_there_and_is_json():
         "missing": 0.125,
         "missing_by_channel": {"u": 0.25, "v": 0.0},
         "missing_by_static": {"0": 1 / 3},
+        "range_by_channel": {"u": [1.0, 4.0], "v": [2.0, 5.0]},
+        "sentinels": [],
         "duplicates": 1,
         "first_time": None,
         "last_time": None,

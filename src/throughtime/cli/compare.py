@@ -12,10 +12,11 @@ from rich.table import Table
 
 from throughtime.cli.options import OWN_DEFAULTS
 from throughtime.cli.runs import open_run
-from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number, print_text
+from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number, print_leakage_line, print_text
 from throughtime.errors import StorageError
-from throughtime.generalization import Comparison, paired_comparison
+from throughtime.generalization import Comparison, Finding, paired_comparison
 from throughtime.parameters import SCHEMAS, declared
+from throughtime.records import Records
 from throughtime.study import Fold
 
 #: Neither what was learned nor how it was scored depends on these.
@@ -31,6 +32,7 @@ class Scored:
     settings: dict[str, Any]
     fingerprint: dict[str, str]
     folds: list[Fold]
+    findings: Records[Finding]
     scores: dict[str, list[float]]
 
 
@@ -57,6 +59,11 @@ def compare(first: Path, second: Path) -> dict[str, Comparison]:
     _print_runs(one, other)
     for metric, comparison in comparisons.items():
         _print_difference(metric, comparison)
+    if one.findings == other.findings:
+        print_leakage_line(one.findings)
+    else:
+        for place, scored in (("first", one), ("second", other)):
+            print_leakage_line(scored.findings, f", {place}")
     _print_method(comparisons, one)
     _print_folds(metrics[0], comparisons[metrics[0]], one)
     _print_settings(one, other)
@@ -119,7 +126,7 @@ def _scored(directory: Path) -> Scored:
         metric: [nan_mean(fold) for fold in zip(*network.validation[metric], strict=True)]
         for metric in settings["scoring"]
     }
-    return Scored(directory, network.name, settings, fingerprint, folds, scores)
+    return Scored(directory, network.name, settings, fingerprint, folds, run.findings, scores)
 
 
 def _refuse_strangers(one: Scored, other: Scored) -> None:

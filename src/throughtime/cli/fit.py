@@ -11,7 +11,7 @@ from rich.markup import escape
 from throughtime import study
 from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, print_folds, print_meaning, print_scores, print_text
+from throughtime.cli.screen import console, print_folds, print_leakage_line, print_meaning, print_scores, print_text
 from throughtime.data import Dataset
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.generalization import observed_targets
@@ -63,6 +63,7 @@ def print_study(finished: study.Study) -> None:
                 which = f"fold {fold + 1}" + (f", seed {seed + 1}" if len(assessment.folds) > 1 else "")
                 print_text(f"{which} failed: {escape(str(member))}", "red")
     print_meaning(models, finished.metrics.intervals[network.name])
+    print_leakage_line(finished.findings)
     print_reach(finished.estimator)
     if {"AUROC", "AUPRC"} & set(metrics):
         _print_prevalence(data, test)

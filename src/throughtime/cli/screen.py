@@ -10,11 +10,13 @@ from rich.console import Console
 from rich.table import Table
 
 from throughtime.data import Description, in_words, lacking_in_words
-from throughtime.generalization import Finding, Interval
+from throughtime.generalization import Finding, Interval, leakage_in_words
 from throughtime.study import ModelScores
 
 #: Beyond so many, folds are summarized.
 MOST_ROWS = 12
+#: Of more channels the ranges of the first are listed.
+_MOST_RANGES = 24
 
 
 @cache
@@ -53,7 +55,10 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
         rows.append(("times", f"{data.first_time} to {data.last_time}"))
     if data.spacing is not None:
         rows.append(("time step", _time_step(data)))
+    rows.append(("range", _ranges(data)))
     rows.append(("missing", _missing(data)))
+    if data.sentinels:
+        rows.append(("suspect", _sentinels(data)))
     if data.duplicates:
         rows.append(("duplicates", f"{data.duplicates} series equal an earlier one: folds may share them"))
     if set_aside is not None:
@@ -76,7 +81,7 @@ def print_leakage(findings: Sequence[Finding]) -> None:
             line = f"leakage, the scores will be too good: {line}"
             print_text(_plain(line), "yellow")
         else:
-            print_text(_plain(f"leakage perhaps: {line}"))
+            print_text(_plain(f"{'note' if finding.severity == 'note' else 'leakage perhaps'}: {line}"))
     skipped = [
         f"{finding.title} ({finding.code})" for finding in findings if finding.detail.startswith("not looked for")
     ]
@@ -85,6 +90,13 @@ def print_leakage(findings: Sequence[Finding]) -> None:
         print_text(line, "dim")
     if leaks or skipped:
         console().print()
+
+
+def print_leakage_line(findings: Sequence[Finding], of: str = "") -> None:
+    """In a line beside the scores, what was found between the folds, of a run where there are several."""
+    leaks = any(finding.verdict == "found" and finding.severity == "error" for finding in findings)
+    line = f"leakage{of}: {leakage_in_words(findings)}{', so the scores are too good' if leaks else ''}."
+    print_text(_plain(line), "yellow" if leaks else None)
 
 
 def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds: int, test: str | None) -> None:
@@ -220,6 +232,28 @@ def _channels(data: Description) -> str:
         return f"{data.n_channels}"
     names = ", ".join(data.channels[:6]) + (", ..." if data.n_channels > 6 else "")
     return f"{data.n_channels} ({names})"
+
+
+def _ranges(data: Description) -> str:
+    """The lowest and highest value of every channel; once, where all have the same."""
+    ranges = {
+        name: "no values" if ends is None else f"{ends[0]:.4g} to {ends[1]:.4g}"
+        for name, ends in data.range_by_channel.items()
+    }
+    if len(set(ranges.values())) == 1:
+        return next(iter(ranges.values())) + (" in all channels" if len(ranges) > 1 else "")
+    listed = [f"{name}: {ends}" for name, ends in list(ranges.items())[:_MOST_RANGES]]
+    return ", ".join(listed) + (f", ... ({len(ranges)} channels)" if len(ranges) > _MOST_RANGES else "")
+
+
+def _sentinels(data: Description) -> str:
+    """Values that look like marks of missing ones, the first four."""
+    listed = [
+        f"{one.name}: {one.value:.6g}, {one.times} times, others {one.minimum:.4g} to {one.maximum:.4g}"
+        for one in data.sentinels[:4]
+    ]
+    more = f" and {len(data.sentinels) - 4} more" if len(data.sentinels) > 4 else ""
+    return f"{'; '.join(listed)}{more}; leave such cells empty if they stand for missing values"
 
 
 def _missing(data: Description) -> str:

@@ -12,6 +12,7 @@ from throughtime.data.readers import READERS, Reader, ReadOptions
 from throughtime.data.reading import read, reads_columns
 from throughtime.data.reasons import reason
 from throughtime.data.rows import SeriesRows, StepRows, steps_within
+from throughtime.data.sentinels import Sentinel
 from throughtime.data.sequences import Sequences, as_labels, concatenate, unmasked
 from throughtime.data.shared_steps import shares_steps
 from throughtime.data.tables import from_table
@@ -28,6 +29,7 @@ __all__ = [
     "Layout",
     "ReadOptions",
     "Reader",
+    "Sentinel",
     "Sequences",
     "SeriesRows",
     "Spacing",

@@ -1,13 +1,16 @@
 """What a data set holds, in numbers that a person can check before training."""
 
 from dataclasses import dataclass
+from hashlib import blake2b
 from typing import Literal
 
 import numpy as np
+from jaxtyping import Float, Int
 from numpy import ndarray
 
 from throughtime.data.clock import Spacing, spacing_of
 from throughtime.data.dataset import Dataset
+from throughtime.data.sentinels import Sentinel, sentinels_in
 from throughtime.data.sequences import Sequences
 from throughtime.records import Record
 
@@ -61,6 +64,10 @@ class Description(Record):
         Over all series, a step that several windows share counted in each.
     missing, missing_by_channel, missing_by_static
         Fractions of NaN: of the values of the channels, of each channel, of each static feature.
+    range_by_channel
+        The lowest and highest value of each channel; ``None`` of one without values.
+    sentinels
+        Values of channels, static features and the target that look like marks of missing ones.
     duplicates
         Series that equal an earlier one, value for value.
     first_time, last_time
@@ -82,6 +89,8 @@ class Description(Record):
     missing: float
     missing_by_channel: dict[str, float]
     missing_by_static: dict[str, float]
+    range_by_channel: dict[str, tuple[float, float] | None]
+    sentinels: tuple[Sentinel, ...]
     duplicates: int
     first_time: str | float | None
     last_time: str | float | None
@@ -93,7 +102,8 @@ def describe(dataset: Dataset) -> Description:
     """Count, measure and summarize a data set."""
     X = dataset.X
     names = X.channel_names or tuple(str(channel) for channel in range(X.n_channels))
-    missing = np.isnan(X.values).mean(0)
+    rows, counts = _rows(X)
+    missing = np.array([counts[np.isnan(column)].sum() for column in rows.T]) / X.n_steps
     first, last = _range(X.times, X.time_zone is not None)
     return Description(
         name=dataset.name,
@@ -109,7 +119,9 @@ def describe(dataset: Dataset) -> Description:
         missing=float(missing.mean()),
         missing_by_channel={name: float(part) for name, part in zip(names, missing, strict=True)},
         missing_by_static=_missing_by_static(X),
-        duplicates=len(X) - len({series.tobytes() for series in X}),
+        range_by_channel={name: _extremes(column) for name, column in zip(names, rows.T, strict=True)},
+        sentinels=_sentinels(dataset, names, rows),
+        duplicates=len(X) - len({(len(series), blake2b(series.data, digest_size=16).digest()) for series in X}),
         first_time=first,
         last_time=last,
         spacing=spacing_of(X, dataset.ids),
@@ -117,11 +129,41 @@ def describe(dataset: Dataset) -> Description:
     )
 
 
+def _rows(X: Sequences) -> tuple[Float[ndarray, "row channel"], Int[ndarray, "row"]]:
+    """The rows of the buffer that are in some series, and in how many each is: windows are not copied."""
+    size = len(X.buffer)
+    edges = np.bincount(X.starts, minlength=size + 1) - np.bincount(X.starts + X.lengths, minlength=size + 1)
+    counts = np.cumsum(edges)[:size]
+    used = counts > 0
+    return (X.buffer if used.all() else X.buffer[used]), counts[used]
+
+
+def _extremes(column: Float[ndarray, "row"]) -> tuple[float, float] | None:
+    low, high = np.fmin.reduce(column), np.fmax.reduce(column)
+    return None if np.isnan(low) else (float(low), float(high))
+
+
+def _sentinels(dataset: Dataset, names: tuple[str, ...], rows: Float[ndarray, "row channel"]) -> tuple[Sentinel, ...]:
+    X, y = dataset.X, dataset.y
+    columns = [*zip(names, rows.T, strict=True)]
+    if X.static is not None:
+        columns += zip(_static_names(X), X.static.T, strict=True)
+    if isinstance(y, Sequences):
+        columns.append((dataset.target or "target", _rows(y)[0][:, 0]))
+    elif y is not None and not is_labels(y):
+        columns.append((dataset.target or "target", y))
+    return tuple(sentinel for name, column in columns for sentinel in sentinels_in(name, column))
+
+
+def _static_names(X: Sequences) -> tuple[str, ...]:
+    assert X.static is not None
+    return X.static_names or tuple(str(feature) for feature in range(X.static.shape[1]))
+
+
 def _missing_by_static(X: Sequences) -> dict[str, float]:
     if X.static is None:
         return {}
-    names = X.static_names or tuple(str(feature) for feature in range(X.static.shape[1]))
-    return {name: float(part) for name, part in zip(names, np.isnan(X.static).mean(0), strict=True)}
+    return {name: float(part) for name, part in zip(_static_names(X), np.isnan(X.static).mean(0), strict=True)}
 
 
 def is_labels(y: ndarray) -> bool:

@@ -16,7 +16,7 @@ from throughtime.generalization.comparison import Comparison, compare_estimators
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
 from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
 from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
-from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_report
+from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_in_words, leakage_report
 from throughtime.generalization.nested import nested_cross_validate
 from throughtime.generalization.nested_scores import nested_cv_interval
 from throughtime.generalization.permutation import permutation_test_score
@@ -58,6 +58,7 @@ __all__ = [
     "cross_validate",
     "fold_indices",
     "holdout",
+    "leakage_in_words",
     "leakage_report",
     "learning_curve",
     "naive_interval",

@@ -65,5 +65,5 @@ class Study(Results):
         folds = f"{len(self.splits)} fold{'s' if len(self.splits) > 1 else ''}"
         test = "" if self.test is None else f", {len(self.test.X)} test series"
         leaks = [finding.code for finding in self.findings if finding.verdict == "found"]
-        leakage = f", found {', '.join(leaks)}" if leaks else ""
+        leakage = f", found {', '.join(leaks)}" if leaks else ", no leakage found"
         return f"Study of {self.config['source']}: {len(self.train.X)} series, {folds}{test}{leakage}"

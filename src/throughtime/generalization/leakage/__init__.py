@@ -5,5 +5,6 @@ Patterns 4, 100804, https://doi.org/10.1016/j.patter.2023.100804, whose kinds of
 """
 
 from throughtime.generalization.leakage.report import LEAKAGE_CHECKS, leakage_report
+from throughtime.generalization.leakage.summary import leakage_in_words
 
-__all__ = ["LEAKAGE_CHECKS", "leakage_report"]
+__all__ = ["LEAKAGE_CHECKS", "leakage_in_words", "leakage_report"]

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 import numpy as np
-from numpy import ndarray
 
 from throughtime.findings import Check, Measured
 from throughtime.generalization.folds import Split
@@ -14,11 +13,10 @@ from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fol
 def _measure(copies: Copies, splits: Sequence[Split]) -> Measured:
     # of the same inputs and the same targets
     same = copies.same * (len(copies.series) + 1) + copies.variant
-
-    def fraction(train: ndarray, test: ndarray) -> float:
-        return float(np.isin(same[test], same[train]).mean())
-
-    return worst_fold(fraction, splits, "{:.1%} of the test series of fold {} of {} are in training, value for value")
+    return worst_fold(
+        [float(np.isin(same[test], same[train]).mean()) for train, test in splits],
+        "{:.1%} of the test series of fold {} of {} are in training, value for value",
+    )
 
 
 def _work(copies: Copies, splits: Sequence[Split]) -> float:

@@ -10,12 +10,15 @@ from sklearn.model_selection import check_cv
 from throughtime.data import Sequences, as_sequences, as_targets
 from throughtime.findings import Check, Finding, run_checks
 from throughtime.generalization.folds import Split
+from throughtime.generalization.leakage.channel_ranges import ChannelRanges
+from throughtime.generalization.leakage.constant_channels import CONSTANT_CHANNELS
 from throughtime.generalization.leakage.copies import Copies
 from throughtime.generalization.leakage.duplicates import DUPLICATES
 from throughtime.generalization.leakage.near_duplicates import NEAR_DUPLICATES
 from throughtime.generalization.leakage.overlaps import OVERLAPPING_INPUTS, OVERLAPPING_TARGETS
 from throughtime.generalization.leakage.shared_groups import SHARED_GROUPS
 from throughtime.generalization.leakage.shared_times import SHARED_TIMES, times_of
+from throughtime.generalization.leakage.telling_channels import TELLING_CHANNELS
 from throughtime.parameters import renamed
 from throughtime.records import Records
 
@@ -27,6 +30,8 @@ LEAKAGE_CHECKS: tuple[Check, ...] = (
     SHARED_GROUPS,
     SHARED_TIMES,
     NEAR_DUPLICATES,
+    CONSTANT_CHANNELS,
+    TELLING_CHANNELS,
 )
 
 
@@ -83,7 +88,9 @@ def leakage_report(
     - ``GEN003`` input steps, without a target on both sides, that test and training share;
     - ``GEN004`` a group in training and test;
     - ``GEN005`` a time of a target in training and test, unless times are numbers that begin anew with every series;
-    - ``GEN006`` a test series nearly identical to one in training.
+    - ``GEN006`` a test series nearly identical to one in training;
+    - ``GEN007`` a channel constant within every series, as a group is, or a property of the series;
+    - ``GEN008`` a channel that tells the series apart by itself, as a row number or an id does.
 
     Raises
     ------
@@ -106,6 +113,7 @@ def leakage_report(
         burn_in=burn_in,
         splits=_splits(series, targets, by, cv),
         copies=copies,
+        ranges=ChannelRanges(series),
     )
 
 

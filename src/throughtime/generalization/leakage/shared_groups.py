@@ -11,10 +11,11 @@ from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fol
 
 
 def _measure(groups: ndarray, splits: Sequence[Split]) -> Measured:
-    def fraction(train: ndarray, test: ndarray) -> float:
-        return float(np.isin(groups[test], groups[train]).mean())
-
-    return worst_fold(fraction, splits, "{:.1%} of the test series of fold {} of {} are of a group that is in training")
+    group = np.unique(groups, return_inverse=True)[1].ravel()
+    return worst_fold(
+        [float(np.isin(group[test], group[train]).mean()) for train, test in splits],
+        "{:.1%} of the test series of fold {} of {} are of a group that is in training",
+    )
 
 
 def _work(groups: ndarray, splits: Sequence[Split]) -> float:

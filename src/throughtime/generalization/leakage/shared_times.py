@@ -11,7 +11,10 @@ from numpy import ndarray
 from throughtime.data import Sequences
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.generalization.folds import Split
-from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fold
+from throughtime.generalization.leakage.worst_fold import NONE_SHARED, PER_STEP, worst_fold
+
+#: Times are numbered without sorting them where at most so many steps are without one, for each with one.
+_SPARSE = 4
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,21 +53,42 @@ def times_of(series: Sequences, time: Any, targeted: Bool[ndarray, "step"]) -> T
 def _measure(times: Times, splits: Sequence[Split]) -> Measured | NotApplicable:
     if times.begin_anew():
         return NotApplicable("times that begin with the same number in every series count from there")
-    edges, counted = times.edges, times.counted
-    _, clock = np.unique(times.values, return_inverse=True)
+    clock, lengths = _numbered(times.values), np.diff(times.edges)
+    known = np.zeros(int(clock.max()) + 1, dtype=bool)
+
+    def counted(indices: ndarray) -> Int[ndarray, "time"]:
+        chosen = np.zeros(len(lengths), dtype=bool)
+        chosen[indices] = True
+        theirs: ndarray = clock[np.repeat(chosen, lengths) & times.counted]
+        return theirs
 
     def fraction(train: ndarray, test: ndarray) -> float:
-        in_train, in_test = (
-            np.concatenate([clock[edges[i] : edges[i + 1]][counted[edges[i] : edges[i + 1]]] for i in indices])
-            for indices in (train, test)
-        )
-        return float(np.isin(in_test, in_train).mean()) if len(in_test) else 0.0
+        known[:] = False
+        known[counted(train)] = True
+        tested = counted(test)
+        return float(known[tested].mean()) if len(tested) else 0.0
 
-    return worst_fold(fraction, splits, "{:.1%} of the times of the test series of fold {} of {} are times of training")
+    return worst_fold(
+        [fraction(*split) for split in splits],
+        "{:.1%} of the times of the test series of fold {} of {} are times of training",
+    )
+
+
+def _numbered(values: Shaped[ndarray, "time"]) -> Int[ndarray, "time"]:
+    """A number for each time, the same for equal ones: whole steps from the first where that is few, else its rank."""
+    whole = values.dtype.kind == "f" and np.ptp(values) < 2**53 and bool((values == np.floor(values)).all())
+    if values.dtype.kind == "M" or whole:
+        since: ndarray = (values - values.min()).astype(np.int64)
+        step = max(int(np.gcd.reduce(since)), 1)
+        if since.max() // step < _SPARSE * len(values):
+            since //= step
+            return since
+    ranks: ndarray = np.unique(values, return_inverse=True)[1].ravel()
+    return ranks
 
 
 def _work(times: Times, splits: Sequence[Split]) -> float:
-    return len(splits) * len(times.values) if times.by_step and not times.begin_anew() else 0
+    return (1 + PER_STEP * len(splits)) * len(times.values) if times.by_step and not times.begin_anew() else 0
 
 
 SHARED_TIMES = Check(
