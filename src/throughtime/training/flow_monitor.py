@@ -38,6 +38,8 @@ KEPT_SERIES = 32
 #: Probes that wait to be measured in one call, for what surrounds a call takes as long as a small network; and numbers
 #: that this call may keep for its way back, so many per unit and step.
 MOST_WAITING, MOST_KEPT, KEPT_PER_UNIT = 8, 2**21, 6
+#: Steps of training whose norms wait to be averaged in one call.
+MOST_STEPS_WAITING = 32
 #: Members that a warning names.
 _NAMED = 5
 
@@ -123,7 +125,7 @@ class FlowMonitor(Observer):
 
     def records(self, member: int) -> Records[FlowRecord]:
         """What was measured of a member, by its place, in order."""
-        self._measure_all()
+        self._measure_of([member])
         found = [(one, one.members.index(member)) for one in self._measured if member in one.members]
         return Records(one.record(m) for one, m in found)
 
@@ -148,8 +150,7 @@ class FlowMonitor(Observer):
     def on_epoch(self, state: GroupState) -> None:
         """Measure what waits of members that have failed: it says why."""
         failed = {own.place for own in state.members if own.result is not None and own.result.failure is not None}
-        for members in [known for known in self._probed if not failed.isdisjoint(known)]:
-            self._measure(self._probed[members])
+        self._measure_of(failed)
 
     def _measure_others(self, members: tuple[int, ...], kept: bool) -> None:
         """Measure what waits of these members in other company, or on other series, as they are at their end."""
@@ -181,9 +182,9 @@ class FlowMonitor(Observer):
             chosen.append(rows[np.concatenate([[longest], drawn[drawn != longest]])[:most]])
         return probe.load(chosen)
 
-    def _measure_all(self) -> None:
-        """Those that wait."""
-        for probed in list(self._probed.values()):
+    def _measure_of(self, members: Collection[int]) -> None:
+        """The probes that wait of some of these members."""
+        for probed in [probed for known, probed in self._probed.items() if not set(known).isdisjoint(members)]:
             self._measure(probed)
 
     def _measure(self, probed: _Probed) -> None:
@@ -262,9 +263,23 @@ class EveryStepFlowMonitor(FlowMonitor):
         self, members: Collection[int] | None = None, *, every: int | None = EVERY_BESIDE_STEPS, warn: bool = True
     ) -> None:
         super().__init__(members, every=every, warn=warn)
+        #: by who took them, the steps whose norms wait: moment, and of each layer and direction is it a reverse one,
+        #: the squared norms, and the series' lengths
+        self._taken: dict[tuple[int, ...], list[tuple[Moment, tuple[bool, ...], list[ndarray], ndarray]]] = {}
+
+    def records(self, member: int) -> Records[FlowRecord]:
+        """What was measured of a member, by its place, in order."""
+        for places in list(self._taken):
+            self._keep_steps(places)
+        return super().records(member)
+
+    def on_probe(self, probe: Probe) -> None:
+        """As a flow monitor does, once the steps before are kept: records are in order."""
+        self._keep_others(probe.members)
+        super().on_probe(probe)
 
     def on_step(self, record: StepRecord) -> None:
-        """Keep the norms by lag of those who took the step."""
+        """Keep the norms by lag of those who took the step, once enough steps wait for it."""
         states, members = record.state_gradient_norms, record.members
         if states is None:
             raise ParameterError("a flow monitor needs the built-in network, got a module of your own")
@@ -272,16 +287,40 @@ class EveryStepFlowMonitor(FlowMonitor):
         at = [m for m, place in enumerate(members) if taking[m] and place in self._lags]  # probed before
         if not at:
             return
-        self._measure_all()  # records are in order
-        lengths = np.where(record.series.cpu().numpy() < 0, 0, record.lengths.cpu().numpy())
-        curves = [(own.reverse, (own.h if own.c is None else own.h + own.c).cpu().numpy()) for own in states]
-        places = members
-        if len(at) < len(members):
-            places, lengths = tuple(members[m] for m in at), lengths[at]
-            curves = [(reverse, squares[at]) for reverse, squares in curves]
+        places = tuple(members[m] for m in at)
+        if places not in self._taken:
+            self._measure_of(members)
+            self._keep_others(members)
+        # copies: the loop may use the memory again
+        lengths = np.where(record.series.cpu().numpy() < 0, 0, record.lengths.cpu().numpy())[at]
+        squares = [(own.h if own.c is None else own.h + own.c).cpu().numpy()[at] for own in states]
         steps = [self._steps[place] for place in places]
-        self._keep([("step", [record.epoch] * len(at), steps)], places, curves, lengths)
         self._steps.update((place, step + 1) for place, step in zip(places, steps, strict=True))
+        moment: Moment = "step", [record.epoch] * len(at), steps
+        waiting = self._taken.setdefault(places, [])
+        waiting.append((moment, tuple(own.reverse for own in states), squares, lengths))
+        if len(waiting) >= min(MOST_STEPS_WAITING, MOST_KEPT // squares[0].size):
+            self._keep_steps(places)
+
+    def _keep_others(self, members: Collection[int]) -> None:
+        """Keep the steps that wait of some of these members, in whatever company they were taken."""
+        for places in [places for places in self._taken if not set(places).isdisjoint(members)]:
+            self._keep_steps(places)
+
+    def _keep_steps(self, places: tuple[int, ...]) -> None:
+        """The steps that wait, all as members of one call."""
+        moments, reverse, squares, lengths = zip(*self._taken.pop(places), strict=True)
+        curves = [(back, _stacked(layer)) for back, layer in zip(reverse[0], zip(*squares, strict=True), strict=True)]
+        self._keep(moments, places, curves, _stacked(lengths))
+
+
+def _stacked(parts: Sequence[ndarray]) -> ndarray:
+    """The rows of arrays one after the other, shorter ones filled up with zeros."""
+    shape = np.max([part.shape for part in parts], axis=0)
+    stacked = np.zeros((len(parts), *shape), parts[0].dtype)
+    for own, part in zip(stacked, parts, strict=True):
+        own[tuple(map(slice, part.shape))] = part
+    return stacked.reshape(-1, *shape[1:])
 
 
 def _vanishing(record: FlowRecord) -> str:
