@@ -33,7 +33,7 @@ class ChannelRanges:
 
     @cached_property
     def apart(self) -> Int[ndarray, "_"]:
-        """Series no two of which share a step of the buffer, as many as there can be."""
+        """Series no two of which have a step of the buffer in common, as many as there can be."""
         order = np.argsort(self.series.starts + self.series.lengths, kind="stable")
         begins = self.series.starts[order].tolist()
         ends = (self.series.starts + self.series.lengths)[order].tolist()
@@ -67,3 +67,8 @@ def in_words(series: Sequences, channels: Int[ndarray, "_"]) -> str:
     listed = [str(channel) if names is None else repr(names[channel]) for channel in channels[:4]]
     more = f" and {len(channels) - 4} more" if len(channels) > 4 else ""
     return f"channel{'s' if len(channels) > 1 else ''} {', '.join(listed)}{more}"
+
+
+def values_in(ranges: ChannelRanges) -> float:
+    """What a check of ranges looks at: each value of the series once."""
+    return ranges.series.n_steps * ranges.series.n_channels

@@ -3,7 +3,7 @@
 import numpy as np
 
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.generalization.leakage.channel_ranges import ChannelRanges, in_words
+from throughtime.generalization.leakage.channel_ranges import ChannelRanges, in_words, values_in
 
 
 def _measure(ranges: ChannelRanges) -> Measured | NotApplicable:
@@ -31,17 +31,13 @@ def _often_repeated(ranges: ChannelRanges, channel: int) -> bool:
     return 2 * sum(int(np.count_nonzero(~np.isnan(x[:, channel])) > 1) for x in series) >= len(series)
 
 
-def _work(ranges: ChannelRanges) -> float:
-    return ranges.series.n_steps * ranges.series.n_channels
-
-
 CONSTANT_CHANNELS = Check(
     "GEN007",
     "channels constant within series",
     "warning",
     needs=("ranges",),
     measure=_measure,
-    work=_work,
+    work=values_in,
     source="what is measured at each step varies within some series",
     remedy="a group is no input: name it with --group; a property of the series belongs to the static features, "
     "--static",

@@ -5,7 +5,7 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.generalization.leakage.channel_ranges import ChannelRanges, in_words
+from throughtime.generalization.leakage.channel_ranges import ChannelRanges, in_words, values_in
 
 #: The fraction of the series that may be where no other series is. A level that differs by series, such as a weight,
 #: puts a few series in a place of their own; nearly all are there by their number alone.
@@ -45,17 +45,13 @@ def _alone(low: Float[ndarray, "series"], high: Float[ndarray, "series"]) -> flo
     return float((around == 1).mean())  # its own
 
 
-def _work(ranges: ChannelRanges) -> float:
-    return ranges.series.n_steps * ranges.series.n_channels
-
-
 TELLING_CHANNELS = Check(
     "GEN008",
     "channels that number the series",
     "warning",
     needs=("ranges",),
     measure=_measure,
-    work=_work,
+    work=values_in,
     threshold=_ALONE,
     source="chosen: levels that differ by series, such as weights, meet in more than 1 of 20",
     remedy="a row number, a time stamp or an id is no input: leave it out (--channels), or name it with --id or --time",
