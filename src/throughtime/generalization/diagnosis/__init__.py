@@ -1,6 +1,7 @@
 """What limits a network: remedies are tried as further members on the same folds, and the verdict says which helped."""
 
 from throughtime.generalization.diagnosis.probes import AUTO_PROBES, Base, Probe, Setting, Variant
+from throughtime.generalization.diagnosis.procedure import diagnose
 from throughtime.generalization.diagnosis.records import (
     Diagnosis,
     Effect,
@@ -22,4 +23,5 @@ __all__ = [
     "Setting",
     "Variant",
     "VerdictName",
+    "diagnose",
 ]
