@@ -31,8 +31,14 @@ def findings_of(evidence: Evidence, effects: Sequence[Effect], judgment: Judgmen
     margin
         The least gain that counts, in units of the loss.
     """
-    inputs = {"evidence": evidence, "effects": effects, "judgment": judgment, "margin": margin}
-    return run_checks([_at(check, margin / evidence.chance if evidence.chance else 0.0) for check in CHECKS], **inputs)
+    fraction = margin / evidence.chance if evidence.chance else 0.0
+    return run_checks(
+        [_at(check, fraction) for check in CHECKS],
+        evidence=evidence,
+        effects=effects,
+        judgment=judgment,
+        margin=margin,
+    )
 
 
 def _at(check: Check, margin: float) -> Check:
@@ -45,9 +51,7 @@ def _at(check: Check, margin: float) -> Check:
 def _leaky(evidence: Evidence) -> Measured | NotApplicable:
     leak = evidence.leak()
     if leak is None:
-        return NotApplicable(
-            "the probe with whole groups was not measured: there are none, or the folds keep them whole"
-        )
+        return NotApplicable("whole groups were not tried: there are none, or the folds keep them whole")
     fraction = leak.value / evidence.leak_chance
     detail = (
         f"with whole groups the {evidence.losses.leak_name} is {leak.value:+.2g} ({leak.error:.2g} standard error) "
@@ -65,8 +69,8 @@ _FEW_GROUPS = 30
 
 def _no_signal(judgment: Judgment, evidence: Evidence) -> Measured:
     skill = judgment.skill or max(evidence.skills(), key=lambda one: one.value)
-    fraction = skill.value / evidence.chance if evidence.chance else 0.0
-    detail = f"the best of all predicts {fraction:.0%} better than guessing, {skill.error / evidence.chance:.0%} standard error"
+    better, error = skill.value / evidence.chance, skill.error / evidence.chance
+    detail = f"the best of all loses {better:.0%} less than guessing, with a standard error of {error:.0%}"
     return Measured(float(judgment.verdicts == ("no signal",)), detail)
 
 
@@ -77,7 +81,7 @@ def _gain(cause: VerdictName, effects: Sequence[Effect], margin: float, evidence
         return NotApplicable("none of its probes was measured")
     certain = [effect for effect in own if is_cure(effect, margin)]
     best = max(certain or own, key=lambda effect: effect.gain)
-    detail = f"{best.change}: {best.gain:+.2g} ({best.low:.2g} to {best.high:.2g}) {best.loss}"
+    detail = _in_words(best)
     if not may_cure(best):
         detail += "; it fits the training series no better"
     return Measured(best.gain / evidence.chance if certain else min(best.gain, margin) / evidence.chance, detail)
@@ -89,7 +93,7 @@ def _noise(judgment: Judgment, evidence: Evidence, effects: Sequence[Effect]) ->
     detail = f"the {evidence.losses.name} is {evidence.loss / evidence.chance:.0%} of what guessing costs"
     if features:
         best = max(features, key=lambda effect: effect.gain)
-        detail += f"; {best.change}: {best.gain:+.2g} ({best.low:.2g} to {best.high:.2g})"
+        detail += f"; {_in_words(best)}"
     return Measured(evidence.tempered().value / evidence.chance if told else HEALTHY, detail)
 
 
@@ -111,7 +115,11 @@ def _label_broken(effects: Sequence[Effect], evidence: Evidence, margin: float) 
     worst = min(own, key=lambda effect: effect.gain)
     certain = worst.high < 0 and worst.gain < -margin
     loss = -worst.gain if certain else min(-worst.gain, margin)
-    return Measured(loss / evidence.chance, f"{worst.change}: {worst.gain:+.2g} ({worst.low:.2g} to {worst.high:.2g})")
+    return Measured(loss / evidence.chance, _in_words(worst))
+
+
+def _in_words(effect: Effect) -> str:
+    return f"{effect.change}: {effect.gain:+.2g} ({effect.low:.2g} to {effect.high:.2g}) in {effect.loss}"
 
 
 def _history(evidence: Evidence, effects: Sequence[Effect], margin: float) -> Measured | NotApplicable:
@@ -122,9 +130,7 @@ def _history(evidence: Evidence, effects: Sequence[Effect], margin: float) -> Me
     (effect,) = [effect for effect in effects if effect.probe == name]
     certain = effect.high < 0 and effect.gain < -margin
     loss = -effect.gain if certain else min(-effect.gain, margin)
-    return Measured(
-        loss / evidence.chance, f"{effect.change}: {effect.gain:+.2g} ({effect.low:.2g} to {effect.high:.2g})"
-    )
+    return Measured(loss / evidence.chance, _in_words(effect))
 
 
 def _cause(code: str, title: VerdictName, remedy: str) -> Check:

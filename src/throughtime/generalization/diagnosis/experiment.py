@@ -24,7 +24,7 @@ from throughtime.estimators import (
 )
 from throughtime.generalization.arguments import takes_groups
 from throughtime.generalization.diagnosis.gains import Units
-from throughtime.generalization.diagnosis.losses import OutOfFold, Targets, losses_for
+from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targets, losses_for
 from throughtime.generalization.diagnosis.probes import Base, Variant
 from throughtime.generalization.folds import Split, fold_indices, parse_cv
 from throughtime.records import EpochProgress
@@ -137,30 +137,32 @@ class Experiment:
         problem = Problem([estimator], X, y, weights, groups)
         folds = base.folds if variant.folds is None else variant.folds
         targets = Targets(estimator, problem.X, y, self.classes, origin)
-        fits, trains, centers = [], [], []
+        members, fits, trains, centers = [], [], [], []
         for number, (train, _) in enumerate(folds):
             own, member = train, estimator
             if variant.train_fraction < 1:
                 own = self._fraction(train, variant.train_fraction, base.seed, number)
                 member = clone(estimator).set_params(**equal_steps(estimator, len(train), len(own)))
             pieces = own if origin is None else np.flatnonzero(np.isin(origin, own))
+            members.append(member)
             fits.append(Fit(member, problem, pieces, perturbations=variant.perturbations))
             trains.append(own)
             centers.append(targets.center(targets.of(own), self.weights))
-        return Condition(targets, fits, trains, [test for _, test in folds], centers)
+        return Condition(targets, members, fits, trains, [test for _, test in folds], centers)
 
     def _judge(self, condition: "Condition", learned: list[dict[str, Any] | Exception]) -> OutOfFold | Exception:
         """Losses of the fitted members of a condition."""
         members = []
-        for fit, one in zip(condition.fits, learned, strict=True):
+        for member, one in zip(condition.members, learned, strict=True):
             if isinstance(one, Exception):
                 return one
-            members.append(fitted_as(fit.estimator, one))
+            members.append(fitted_as(member, one))
         outputs = predict_requests(
             [Outputs(member, fit.problem.X) for member, fit in zip(members, condition.fits, strict=True)],
             memory_budget=self._memory_budget,
         )
-        tests, trains = [], []
+        tests: list[Scored] = []
+        trains: list[Scored] = []
         for k, (member, out) in enumerate(zip(members, outputs, strict=True)):
             if isinstance(out, Exception):
                 return out
@@ -175,7 +177,7 @@ class Experiment:
         units = self.units.number[train]
         kinds = np.zeros(len(train)) if self.classes is None or isinstance(self.y, Sequences) else self.y[train]
         if self.groups is not None:
-            units, first = np.unique(units, return_index=True)
+            units = np.unique(units)
             kinds = np.zeros(len(units))
         order = random.permutation(len(units))
         # where each is among those of its kind, from 0 to 1: any first part has every kind in proportion
@@ -204,7 +206,7 @@ class Experiment:
             groups = self.groups if takes_groups(cv) else np.arange(len(self.X))
             folds = fold_indices(cv, self.X, self.y, groups)
         else:
-            folds = _pairs(cv, len(self.X))
+            folds = _pairs(cv)
         for number, (_, test) in enumerate(folds):
             if not len(test):
                 raise DataError(f"every fold needs a series to test on, got none in fold {number}")
@@ -216,6 +218,7 @@ class Condition:
     """The members of one variant, one per fold, and what they are judged by."""
 
     targets: Targets
+    members: list[SequenceEstimator]
     fits: list[Fit]
     trains: list[ndarray]
     tests: list[ndarray]
@@ -234,7 +237,7 @@ def _classes(y: ndarray | Sequences) -> ndarray:
     return np.unique(values[~np.isnan(values)] if isinstance(y, Sequences) else values)
 
 
-def _pairs(cv: Any, n: int) -> tuple[Split, ...]:
+def _pairs(cv: Any) -> tuple[Split, ...]:
     try:
         folds = tuple((np.asarray(train), np.asarray(test)) for train, test in cv)
     except (TypeError, ValueError) as error:

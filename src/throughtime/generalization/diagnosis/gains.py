@@ -42,7 +42,7 @@ class Units:
 
 @dataclass(frozen=True)
 class Gain:
-    """A weighted mean of differences and its standard error; ``influence`` is what each unit of each repeat adds to it."""
+    """A weighted mean of differences, its standard error, and what each unit of each repeat adds to it."""
 
     value: float
     error: float

@@ -7,7 +7,8 @@ other folds' outputs choose,
     z = log prior + s (o - log prior)        classes,
     z = mean + s (o - mean)                  numbers,
 
-so that a worse loss after it is a worse net, and s = 0 is the dummy.  s = 1/T of Guo et al. (2017), On calibration of
+so that a worse loss after it is a worse net; s = 0 is the dummy, and s = 1, the largest, the net itself: folds without
+an error would draw it out for ever.  s = 1/T of Guo et al. (2017), On calibration of
 modern neural networks, https://arxiv.org/abs/1706.04599, section 4.2, about the prior in the place of uniform chances.
 """
 
@@ -27,10 +28,8 @@ from throughtime.estimators import SequenceEstimator, targets_of
 
 #: Folds are taken together to so many blocks, each tempered by what the others say: leave-one-out has one per series.
 _MOST_BLOCKS = 10
-#: Halvings of the interval in which s is looked for, which leave 1e-5 of it.
+#: Halvings of the interval from 0 to 1 in which s is looked for.
 _HALVINGS = 20
-#: The largest s looked for: outputs that are drawn out further are too rare to tell.
-_LARGEST_SCALE = 8.0
 
 
 @dataclass(frozen=True)
@@ -125,14 +124,12 @@ class Losses(ABC):
         scales = self.scales(tests)
         raw, leak = ([loss(one.truth, one.outputs) for one in tests] for loss in (self.loss, self.leak))
         calm = [self.loss(one.truth, self.tempered(one, s)) for one, s in zip(tests, scales, strict=True)]
-        dummies = [np.broadcast_to(one.center, one.outputs.shape) for one in tests]
-        chance, leak_chance = (
-            [loss(one.truth, dummy) for one, dummy in zip(tests, dummies, strict=True)]
-            for loss in (self.loss, self.leak)
-        )
-        by_series = [self._by_series(tests, losses) for losses in (raw, calm, leak, chance, leak_chance)]
+        dummies = [(one.truth, np.broadcast_to(one.center, one.outputs.shape)) for one in tests]
+        chance, leak_chance = ([loss(*dummy) for dummy in dummies] for loss in (self.loss, self.leak))
+        kinds = {"raw": raw, "tempered": calm, "leak": leak, "chance": chance, "leak_chance": leak_chance}
         fits = [self._mean(one, self.loss(one.truth, one.outputs)) for one in trains]
-        return OutOfFold(*by_series, train=float(np.mean(fits)))
+        by_series = {kind: self._by_series(tests, losses) for kind, losses in kinds.items()}
+        return OutOfFold(**by_series, train=float(np.mean(fits)))
 
     def scales(self, tests: Sequence[Scored]) -> list[float]:
         """The s that each fold is tempered by: the best one for the outputs of the other folds."""
@@ -141,7 +138,7 @@ class Losses(ABC):
         found = {}
         for number in np.unique(block):
             others = [(tests[k], row_weights[k]) for k in np.flatnonzero(block != number)]
-            low, high = 0.0, _LARGEST_SCALE
+            low, high = 0.0, 1.0
             for _ in range(_HALVINGS):
                 middle = (low + high) / 2
                 rising = sum(float(w @ self.slope(one, middle)) for one, w in others) > 0
@@ -163,7 +160,8 @@ class Losses(ABC):
         example = np.concatenate([one.example for one in tests])
         rows = np.bincount(example, minlength=self.n_series)
         sums = np.bincount(example, np.concatenate(losses), minlength=self.n_series)
-        return np.divide(sums, rows, out=np.full(self.n_series, np.nan), where=rows > 0)
+        means: ndarray = np.divide(sums, rows, out=np.full(self.n_series, np.nan), where=rows > 0)
+        return means
 
 
 class ClassLosses(Losses):
@@ -173,7 +171,7 @@ class ClassLosses(Losses):
 
     def loss(self, truth: ndarray, outputs: ndarray) -> Float[ndarray, "row"]:
         """Log loss."""
-        return -np.take_along_axis(outputs, truth[:, None], 1)[:, 0]
+        return np.asarray(-np.take_along_axis(outputs, truth[:, None], 1)[:, 0])
 
     def leak(self, truth: ndarray, outputs: ndarray) -> Float[ndarray, "row"]:
         """Brier score, over all classes."""

@@ -132,7 +132,7 @@ def diagnose(
         n_units=evidence.units.count,
         learning_curve=learning_curve_of(evidence, n_train),
         history=history_curve_of(evidence, trial.first, least),
-        open_question=open_question_of(judgment, evidence, units, tuple(trial.skipped)),
+        open_question=open_question_of(judgment, units, tuple(trial.skipped)),
         members=trial.members,
         members_saved=trial.members_saved,
         seconds=time_budget.spent,

@@ -11,7 +11,7 @@ from throughtime.records import EpochProgress
 _FORETOLD_FROM = 0.5
 
 
-class OutOfTime(Exception):
+class OutOfTimeError(Exception):
     """Raised out of training that will not be over in time."""
 
 
@@ -34,7 +34,7 @@ class TimeBudget:
         return self.seconds is None or self.spent + seconds <= self.seconds
 
     def watch(self) -> Callable[[EpochProgress], None]:
-        """A report of training that begins now, which raises `OutOfTime` when it will not be over in time."""
+        """A report of training that begins now, which raises `OutOfTimeError` when it will not be over in time."""
         begin = time.monotonic()
 
         def on_epoch(progress: EpochProgress) -> None:
@@ -42,6 +42,6 @@ class TimeBudget:
             trained = time.monotonic() - begin
             left = trained * (1 / done - 1) if trained > _FORETOLD_FROM else 0.0
             if not self.fits(left):
-                raise OutOfTime
+                raise OutOfTimeError
 
         return on_epoch

@@ -9,7 +9,7 @@ from throughtime.generalization.diagnosis.evidence import Evidence, Measured, wo
 from throughtime.generalization.diagnosis.experiment import Experiment
 from throughtime.generalization.diagnosis.losses import OutOfFold
 from throughtime.generalization.diagnosis.probes import Base, Probe, Variant
-from throughtime.generalization.diagnosis.time_budget import OutOfTime, TimeBudget
+from throughtime.generalization.diagnosis.time_budget import OutOfTimeError, TimeBudget
 
 #: What the base is called beside the probes.
 _BASE = "base"
@@ -96,9 +96,8 @@ class Trial:
             names = [name for name in names if worth_repeating(evidence, name, margin, leak_margin)]
         base = self._experiment.repeat(number)
         variants = self._variants(base, {name: self._asked[name] for name in names})
-        self.members_saved += sum(
-            _members(self.first, self.probes[name].variant) for name in self.probes if name not in names
-        )
+        spared = [one.variant for name, one in self.probes.items() if name not in names]
+        self.members_saved += sum(_members(self.first, variant) for variant in spared)
         self._take(self._run(base, variants))
 
     def evidence(self, level: float) -> Evidence:
@@ -130,9 +129,9 @@ class Trial:
             begin = time.monotonic()
             try:
                 if not self._budget.fits(self._foretold(base, name, variant)):
-                    raise OutOfTime
+                    raise OutOfTimeError
                 results |= self._experiment.run(base, {name: variant}, self._budget.watch())
-            except OutOfTime:
+            except OutOfTimeError:
                 self.out_of_time = True
                 if name == _BASE:
                     break

@@ -62,9 +62,7 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
         return Judgment(("leaky",))
     skills = evidence.skills()
     threshold = max(SIGNAL_ERRORS, max_t(skills, evidence.level, n))
-    best = max(
-        skills, key=lambda skill: skill.value / skill.error if skill.error else math.copysign(math.inf, skill.value)
-    )
+    best = max(skills, key=_t)
     if not best.value > threshold * best.error:
         likely = max(skills, key=lambda skill: skill.value + 2 * skill.error)
         if likely.value + 2 * likely.error < SIGNAL_MARGIN * chance:
@@ -106,6 +104,10 @@ def may_cure(effect: Effect) -> bool:
 def is_cure(effect: Effect, margin: float) -> bool:
     """Whether an effect names a cause: more than the margin, and certainly something."""
     return may_cure(effect) and effect.gain > margin and effect.low > 0
+
+
+def _t(gain: Gain) -> float:
+    return gain.value / gain.error if gain.error > 0 else math.copysign(math.inf, gain.value)
 
 
 def _needed(n: int, gain: Gain, far: float, errors: float) -> int | None:

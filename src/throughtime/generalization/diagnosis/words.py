@@ -37,8 +37,8 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
         return f"Nothing that was tried helps, and little is left to gain: the {evidence.losses.name} is {left}."
     if verdict == "noise- or feature-limited":
         return (
-            f"Nothing that was tried helps, and the {evidence.losses.name} is still {left}: the rest is noise, or needs "
-            "other features."
+            f"Nothing that was tried helps, and the {evidence.losses.name} is still {left}: the rest is noise, or "
+            "needs other features."
         )
     if judgment.open_effect is None:
         loud = evidence.loss > chance
@@ -48,20 +48,17 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
         )
     effect = judgment.open_effect
     return (
-        f"{evidence.units.count} {units} are too few to tell: {effect.change} may still gain up to {effect.high:.2g} in "
-        f"{effect.loss}, and may gain nothing."
+        f"{evidence.units.count} {units} are too few to tell: {effect.change} may still gain up to {effect.high:.2g} "
+        f"in {effect.loss}, and may gain nothing."
     )
 
 
-def open_question_of(judgment: Judgment, evidence: Evidence, units: str, skipped: tuple[str, ...]) -> str:
+def open_question_of(judgment: Judgment, units: str, skipped: tuple[str, ...]) -> str:
     """What is open, and about how many units would settle it; empty where nothing is."""
     parts = []
     if "inconclusive" in judgment.verdicts:
-        what = (
-            "whether there is a signal"
-            if judgment.open_effect is None
-            else f"whether {judgment.open_effect.probe} helps"
-        )
+        effect = judgment.open_effect
+        what = "whether there is a signal" if effect is None else f"whether {effect.probe} helps"
         more = f"; about {judgment.needed} {units} in all would settle it" if judgment.needed else ""
         parts.append(f"{what} is open{more}, and more repeats alone would not")
     if skipped:
