@@ -137,6 +137,19 @@ void norms_by_tensor(const Strides& shape, const Strides& begins, const Addresse
   }
 }
 
+// Of every member: squares, lengths, lags, means.
+void log_means_of(const Strides& shape, bool reverse, const Addresses& tensors) {
+  const int64_t members = shape.at(0), time = shape.at(1), batch = shape.at(2), count = shape.at(3);
+  const double* squares = pointer<const double>(tensors.at(0));
+  const int64_t *lengths = pointer<const int64_t>(tensors.at(1)), *lags = pointer<const int64_t>(tensors.at(2));
+  double* means = pointer<double>(tensors.at(3));
+  nb::gil_scoped_release released;
+  for (int64_t member = 0; member < members; ++member) {
+    log_means(squares + member * time * batch, time, batch, lengths + member * batch, lags + member * count, count,
+              reverse, means + member * count);
+  }
+}
+
 template <class Source, class Real>
 void load_batch(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
   Gather<Source, Real> g{};
@@ -251,6 +264,7 @@ NB_MODULE(_native, m) {
   m.def("step_f64", &step<double>);
   m.def("tensor_norms_f32", &norms_by_tensor<float>);
   m.def("tensor_norms_f64", &norms_by_tensor<double>);
+  m.def("log_means", &log_means_of);
   m.def("gather_f32", &load_batch<float, float>);
   m.def("gather_f64", &load_batch<double, double>);
   m.def("gather_f64_f32", &load_batch<double, float>);
@@ -265,7 +279,7 @@ NB_MODULE(_native, m) {
   m.def("train_steps_f32", &descend<float, float>);
   m.def("train_steps_f64", &descend<double, double>);
   m.def("train_steps_f64_f32", &descend<double, float>);
-  m.attr("interface") = 3;  // INTERFACE in kernels/native/extension.py
+  m.attr("interface") = 4;  // INTERFACE in kernels/native/extension.py
   m.def("reserve_stride", &reserve_stride);
   m.def("reserve_slots", [](const std::string& kind, bool kept) { return reserve_slots(kind_named(kind), kept); });
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {

@@ -49,6 +49,11 @@ struct Gather {
   Real* x;                                   // member time batch channel + column: (value - shift) / scale, else zero
 };
 
+// At each lag the log10 of the geometric mean of norms over the series that are so long; NaN where none is, -inf where
+// one is zero, inf from the lag on at which one is.
+void log_means(const double* squares, int64_t time, int64_t batch, const int64_t* lengths, const int64_t* lags,
+               int64_t count, bool reverse, double* means);
+
 // The L2 norms of a member's gradient by tensor; each begins where `begins` says and reaches to the next.
 template <class Real>
 void tensor_norms(const Real* grads, int64_t width, const int64_t* begins, int64_t tensors, double* norms,

@@ -164,6 +164,30 @@ class Backend(ABC):
     ) -> Float64[Tensor, "member tensor"]:
         """The L2 norms of every member's gradient by tensor; each begins at its place and reaches to the next."""
 
+    @abstractmethod
+    def log_means(
+        self,
+        squares: Float64[Tensor, "member time batch"],
+        lengths: Int[Tensor, "member batch"],
+        lags: Int[Tensor, "member lag"],
+        reverse: bool,
+    ) -> Float64[Tensor, "member lag"]:
+        """Log10 of the geometric mean of norms over the series that are so long; NaN where none is.
+
+        ``inf`` from the lag on at which a norm overflows; every member's are the same whatever others there are.
+
+        Parameters
+        ----------
+        squares
+            Of the norms, at every step.
+        lengths
+            Steps of each series, at most ``time``; none for padding.
+        lags
+            Each member's own; below zero to fill up.
+        reverse
+            Whether lags are counted from the first step, as a reverse direction's end is, and not from the last.
+        """
+
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
         """Whether ``train_steps`` can take a member's steps, with the bits that its other methods give."""
         return False

@@ -191,16 +191,23 @@ def _fused_records(
     result: Pass,
     norms: StepNorms,
 ) -> Iterator[StepRecord]:
-    """What came of the steps of one call."""
+    """What came of the steps of one call; views, which nobody writes to."""
     samples, size = group.samples["train"], group.recipe.batch_size
-    for step in call:
-        positions = order[:, step * size : (step + 1) * size]
-        lengths = np.where(positions < 0, 0, group.inputs.lengths[_rows_at(samples.rows, positions)])
-        shape = int(lengths.max()), positions.shape[1]
+    begin = call.start * size
+    positions = order[:, begin : call.stop * size]
+    rows = _rows_at(samples.rows, positions)
+    series = torch.from_numpy(np.where(positions < 0, -1, rows))
+    own_steps = np.where(positions < 0, 1, group.inputs.lengths[rows])  # of padding, as the kernels ask for
+    longest = np.maximum.reduceat(own_steps.max(0), range(0, positions.shape[1], size)).tolist()
+    lengths = torch.from_numpy(own_steps)
+    for number, step in enumerate(call):
+        at = slice(number * size, (number + 1) * size)
         states = None
         if norms.h is not None:
-            h, c = (None if whole is None else whole[step - call.start, :, : shape[0], : shape[1]].clone()
-                    for whole in (norms.h, norms.c))  # fmt: skip
+            h, c = (
+                None if whole is None else whole[number, :, : longest[number], : series[:, at].shape[1]]
+                for whole in (norms.h, norms.c)
+            )
             assert h is not None
             states = (StateGradientNorms(0, False, h, c),)
         yield StepRecord(
@@ -208,8 +215,8 @@ def _fused_records(
             step,
             group.places,
             active[step],
-            torch.from_numpy(np.where(positions < 0, -1, _rows_at(samples.rows, positions))),
-            torch.from_numpy(np.maximum(lengths, 1)),
+            series[:, at],
+            lengths[:, at],
             result.norms[step],
             _by_name(group, None if norms.tensors is None else norms.tensors[step]),
             states,

@@ -96,6 +96,10 @@ class NativeBackend(Backend):
         """As ``train_steps`` takes them."""
         return training.tensor_norms(grads, places)
 
+    def log_means(self, squares: Tensor, lengths: Tensor, lags: Tensor, reverse: bool) -> Tensor:
+        """One logarithm per lag, of a product."""
+        return training.log_means(squares.contiguous(), lengths.contiguous(), lags.contiguous(), reverse)
+
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
         """One layer in one direction, one output per series read from the last state, no noise but dropout.
 

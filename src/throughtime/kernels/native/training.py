@@ -51,6 +51,19 @@ def tensor_norms(grads: Float[Tensor, "member weight"], places: Sequence[int]) -
     return norms
 
 
+def log_means(
+    squares: Float64[Tensor, "member time batch"],
+    lengths: Int[Tensor, "member batch"],
+    lags: Int[Tensor, "member lag"],
+    reverse: bool,
+) -> Float64[Tensor, "member lag"]:
+    """See ``Backend.log_means``."""
+    means = squares.new_empty(lags.shape)
+    tensors = addresses((squares, lengths, lags, means), (torch.float64, torch.int64, torch.int64, torch.float64))
+    compiled().log_means((*squares.shape, lags.shape[1]), reverse, tensors)
+    return means
+
+
 def gather_standardized(
     time: int,
     values: Float[Tensor, "step own_channel"],

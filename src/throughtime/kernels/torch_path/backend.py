@@ -1,5 +1,6 @@
 """Plain torch: every device and dtype, one operation after the other; the oracle of the other backends."""
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -89,3 +90,14 @@ class TorchBackend(Backend):
         """One sum after the other."""
         parts = grads.double().square().tensor_split(list(places)[1:], 1)
         return torch.stack([ordered_sum(part, 1) for part in parts], 1).sqrt()
+
+    def log_means(self, squares: Tensor, lengths: Tensor, lags: Tensor, reverse: bool) -> Tensor:
+        """A logarithm of every norm."""
+        there = (lags[:, :, None] >= 0) & (lags[:, :, None] < lengths[:, None])
+        at = torch.where(there, lags[:, :, None] if reverse else lengths[:, None] - 1 - lags[:, :, None], 0)
+        own = squares.gather(1, at)
+        # Beyond an overflow all is NaN (0 * inf), though the weights, not the data, are at fault.
+        over = (own.isinf() & there).any(2).cummax(1).values
+        count = there.sum(2).double()
+        means = ordered_sum(torch.where(there, own.log(), 0), 2) / (2 * math.log(10) * count)
+        return torch.where(count > 0, torch.where(over, math.inf, means), math.nan)
