@@ -194,6 +194,21 @@ def test_too_few_series_are_refused_with_their_cure(data: Dataset, test: Any, me
         plan(classifier(), data, test)
 
 
+def test_a_missing_value_is_named_by_its_step_of_the_series() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 1))
+    values[47] = np.nan
+    X = Sequences(values, [0, 20, 60])
+    whole = Dataset(X, Sequences(np.zeros((60, 1)), X.offsets), ("a", "b"), "made", "made")
+    for data, name in (
+        (whole, "'b'"),
+        (whole.windows(10, history=5), "'b'"),
+        (Dataset(X.windows(10), np.zeros(6), tuple("uvwxyz"), "made", "made"), "1"),  # which do not name their series
+    ):
+        message = rf"^made needs every value with missing='error', got none at series {name}, step 27, channel 0$"
+        with pytest.raises(DataError, match=message):
+            plan(regressor(missing="error"), data)
+
+
 def test_python_is_told_the_cure_in_its_own_words() -> None:
     with pytest.raises(DataError, match=r"window N \[stride N\] .* in Python Dataset.windows$"):
         evaluate(classifier(), recordings([400]))
