@@ -231,8 +231,8 @@ def check_even(
         )
     raise DataError(
         f"{counted} counts steps and needs times without gaps, got {where} (the step is {spacing.step}; "
-        f"{lacking_in_words(spacing)}, in {spacing.n_uneven} of {spacing.n_series} series); add a row for every step that is "
-        f"lacking, empty where nothing was observed, {either}"
+        f"{lacking_in_words(spacing)}, in {spacing.n_uneven} of {spacing.n_series} series); add a row for every step "
+        f"that is lacking, empty where nothing was observed, {either}"
     )
 
 
