@@ -33,7 +33,7 @@ def test_series_that_have_nothing_in_common_are_clear(cv: Any) -> None:
     assert [report[code].verdict for code in ("GEN001", "GEN002", "GEN006")] == ["clear"] * 3
     assert [report[code].verdict for code in ("GEN004", "GEN005")] == ["not applicable"] * 2
     assert report["GEN004"].measured is None
-    assert report["GEN004"].detail == "the series have no groups"
+    assert report["GEN004"].detail == "there are no groups that folds are to keep whole"
 
 
 def test_copies_on_both_sides_are_duplicates_and_their_share_is_measured() -> None:

@@ -42,6 +42,7 @@ def same_folds(made: Plan, cv: Any) -> bool:
         ("4", "purged:4", PurgedTimeSeriesSplit(4)),
         ("purged:5,purge=30", "purged:5,purge=30", PurgedTimeSeriesSplit(5, purge=30)),
         ("forward:3,gap=15", "forward:3,gap=15", WalkForwardSplit(3, gap=15)),
+        ("time:3", "time:3", WalkForwardSplit(3)),
         (WalkForwardSplit(3), "WalkForwardSplit(gap=0, n_splits=3)", WalkForwardSplit(3)),
     ],
 )
@@ -149,6 +150,27 @@ def test_random_folds_of_windows_are_made_and_flagged() -> None:
     assert {"GEN002", "GEN004"} <= found
     one = plan(classifier(), one_long(), cv="kfold:3")
     assert "GEN002" in {finding.code for finding in one.findings if finding.verdict == "found"}
+
+
+def test_windows_of_several_series_walk_forward_by_their_times_whatever_their_order() -> None:
+    times = np.concatenate([np.arange(200.0), np.arange(30, 230.0)])
+    X = Sequences(np.random.default_rng(0).normal(size=(400, 1)), [0, 200, 400], times=times)
+    data = Dataset(X, Sequences(X.values, X.offsets), ("a", "b"), "made", "made").windows(20, history=5)
+    shuffled = np.random.default_rng(1).permutation(len(data.X))
+    y = data.y
+    assert isinstance(y, Sequences)
+    assert data.groups is not None
+    mixed = Dataset(data.X[shuffled], y[shuffled], data.ids, "made", "made", data.groups[shuffled])
+    for cv in ("time:3", "forward:3"):
+        made, other = plan(regressor(), data, cv=cv), plan(regressor(), mixed, cv=cv)
+        assert same_folds(made, WalkForwardSplit(3))
+        assert [set(shuffled[side]) for fold in other.splits for side in fold] == [
+            set(side) for fold in made.splits for side in fold
+        ]
+        # series are to be on both sides of what lies apart in time
+        assert {finding.code for finding in made.findings if finding.verdict == "found"} <= {"GEN003"}
+    people = Dataset(data.X.replace(groups=["p"] * len(data.X)), y, data.ids, "made", "made", np.array(["p"] * 20))
+    assert "GEN004" in {f.code for f in plan(regressor(), people, cv="forward:3").findings if f.verdict == "found"}
 
 
 def test_groups_of_series_that_are_no_windows_are_still_refused_on_both_sides() -> None:
