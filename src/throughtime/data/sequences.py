@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from throughtime.data.frames import column_names, shared_columns
 from throughtime.data.index_columns import bare_frames, without_row_numbers
-from throughtime.data.windows import WindowSource, joined_source, source_of_cut, taken_source, window_places
+from throughtime.data.windows import (
+    WindowSource,
+    covered_stretches,
+    joined_source,
+    source_of_cut,
+    taken_source,
+    window_places,
+)
 from throughtime.errors import DataError, ParameterError
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -368,6 +375,29 @@ class Sequences:
         if ((before < 0) | (before >= last - first)).any():
             raise ParameterError("cut needs a history shorter than each piece")
         return self._cut(index, first, last, before)
+
+    def stretches(self, *, touching: bool = True) -> "Sequences":
+        """The stretches of their series that windows cover, each step once; no value is copied.
+
+        Series that are no windows are their own stretches, and so are windows that were copied one by one. Groups and
+        static features stay behind.
+
+        Parameters
+        ----------
+        touching
+            Whether windows side by side are one stretch too, or only those with a step in common.
+        """
+        if self._source is None or not len(self):
+            return self
+        at = covered_stretches(self._source, self._starts, self._lengths, touching=touching)
+        return self._like(
+            starts=at.starts,
+            lengths=at.lengths,
+            groups=None,
+            static=None,
+            static_names=None,
+            source=source_of_cut(None, at.series, at.begins, np.zeros_like(at.begins)),
+        )
 
     def padded(self, length: int | None = None, fill: int | float = np.nan) -> Float[ndarray, "series time channel"]:
         """Copy into one array, ``fill`` standing after a series' end.
