@@ -7,7 +7,7 @@ from throughtime.training.flow_monitor import EveryStepFlowMonitor, FlowMonitor
 from throughtime.training.lockstep import starting_weights, train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
 from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord, watch_of
-from throughtime.training.perturbations import Perturbation
+from throughtime.training.perturbations import Perturbation, Series
 from throughtime.training.probes import Probe
 from throughtime.training.progress import EpochReports, Report, shown
 from throughtime.training.state import GroupState, MemberState
@@ -35,6 +35,7 @@ __all__ = [
     "Recipe",
     "Report",
     "Sample",
+    "Series",
     "StateGradientNorms",
     "StepRecord",
     "Trained",
