@@ -1,5 +1,17 @@
 """The lockstep loop and what it is made of: members, streams, optimizers, schedules, clipping; who watches it."""
 
+from throughtime.training.augmentations import (
+    AUGMENTATION_CLASSES,
+    Augmentation,
+    ChannelDropout,
+    Jitter,
+    MagnitudeWarp,
+    Mixup,
+    Permutation,
+    Scaling,
+    TimeWarp,
+    WindowSlice,
+)
 from throughtime.training.batches import row_by_row
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
@@ -15,30 +27,40 @@ from throughtime.training.streams import Purpose, derived_seed, stream
 from throughtime.training.truncation import HEAD_STEPS
 
 __all__ = [
+    "AUGMENTATION_CLASSES",
     "EVALUATION_ROWS",
     "HEAD_STEPS",
+    "Augmentation",
+    "ChannelDropout",
     "EpochReports",
     "EveryStepFlowMonitor",
     "Executor",
     "FlowMonitor",
     "GroupState",
     "Inputs",
+    "Jitter",
     "Job",
     "Loss",
+    "MagnitudeWarp",
     "Measurement",
     "Member",
     "MemberState",
+    "Mixup",
     "Observer",
+    "Permutation",
     "Perturbation",
     "Probe",
     "Purpose",
     "Recipe",
     "Report",
     "Sample",
+    "Scaling",
     "Series",
     "StateGradientNorms",
     "StepRecord",
+    "TimeWarp",
     "Trained",
+    "WindowSlice",
     "derived_seed",
     "observed",
     "predict",

@@ -1,4 +1,4 @@
-"""The series of members whose training is perturbed: each one's own part of a batch is taken out, changed, and put back.
+"""Series of members whose training is perturbed: each one's own part of a batch is taken out, changed, and put back.
 
 What a member's perturbations see has the size and the place in memory that it has where the member trains alone.
 """
@@ -77,7 +77,7 @@ def _own_targets(whole: Tensor, longest: int, rows: int) -> Tensor:
 
 
 def _inputs_of(group: Group, m: int, series: Series, before: Series, x: Tensor) -> Tensor:
-    """All inputs that a network takes of some series: flags and steps since a value was seen are made of what is missing.
+    """All inputs that a network takes of series: flags, and steps since a value was seen, are made of what is missing.
 
     Those of ``x``, which were those of the series ``before``, stay where nothing else is missing.
     """
