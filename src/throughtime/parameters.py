@@ -452,7 +452,8 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
 
 def _broken_augmentations(value: Any) -> str | None:
     listed = isinstance(value, list | tuple) and len(value) > 0
-    if not isinstance(value, str) and not (listed and all(isinstance(part, Augmentation) for part in value)):
+    made = listed and all(isinstance(part, Augmentation) and not isinstance(part, type) for part in value)
+    if not isinstance(value, str) and not made:
         return "text such as 'jitter:0.05,window_slice:0.9@0.5', or a list of augmentations"
     augmentation_text(value)  # says itself what is wrong
     return None
