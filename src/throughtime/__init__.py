@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from throughtime.data import Dataset, Sequences, load, read
-    from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members
+    from throughtime.estimators import SequenceClassifier, SequenceRegressor, augment_series, fit_members
     from throughtime.generalization import (
         LockstepSearchCV,
         PurgedTimeSeriesSplit,
         WalkForwardSplit,
+        augmentation_findings,
         bootstrap_interval,
         compare_estimators,
         cross_val_predict,
@@ -36,10 +37,12 @@ _HOMES = {
     "read": "data",
     "SequenceClassifier": "estimators",
     "SequenceRegressor": "estimators",
+    "augment_series": "estimators",
     "fit_members": "estimators",
     "LockstepSearchCV": "generalization",
     "PurgedTimeSeriesSplit": "generalization",
     "WalkForwardSplit": "generalization",
+    "augmentation_findings": "generalization",
     "bootstrap_interval": "generalization",
     "compare_estimators": "generalization",
     "nested_cv_interval": "generalization",
@@ -66,6 +69,8 @@ __all__ = [
     "SequenceRegressor",
     "Sequences",
     "WalkForwardSplit",
+    "augment_series",
+    "augmentation_findings",
     "bootstrap_interval",
     "compare_estimators",
     "cross_val_predict",

@@ -230,6 +230,28 @@ def test_a_member_of_less_than_full_bptt_trains_the_same_alone_or_in_company(num
     hold_to_the_law(replace(case, members=members), number, threads)
 
 
+#: Of members in turn; two of them change lengths, two the targets each step.
+AUGMENTS = (
+    "jitter:0.3,scaling@0.5",
+    None,
+    "mixup:0.5,window_slice:0.6@0.7",
+    "time_warp:0.5,channel_dropout:0.3",
+    "permutation,magnitude_warp",
+)
+
+
+@pytest.mark.filterwarnings("ignore:X misses values")
+@pytest.mark.parametrize("number", CASES[:: 1 if len(CASES) > 40 else 4])
+def test_a_member_on_augmented_series_trains_the_same_alone_or_in_company(number, threads, monkeypatch):
+    monkeypatch.setenv("THROUGHTIME_ISA", "reference" if number % 3 == 0 else "")
+    case = draw(number)
+    members = [
+        clone(member).set_params(augment=AUGMENTS[(number + m) % len(AUGMENTS)], burn_in=0)
+        for m, member in enumerate(case.members)
+    ]
+    hold_to_the_law(replace(case, members=members), number, threads)
+
+
 def hold_to_the_law(case: Case, number: int, threads: Callable[[int], None]) -> None:
     rng = np.random.default_rng([number, 1])
     threads(1 + number % 2)

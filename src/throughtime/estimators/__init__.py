@@ -3,6 +3,7 @@
 Users need the two estimators and `fit_members`; the rest is for the packages above.
 """
 
+from throughtime.estimators.augmented_series import augment_series
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import execute, intercept
 from throughtime.estimators.classifier import SequenceClassifier
@@ -38,6 +39,7 @@ __all__ = [
     "Task",
     "at_initialization",
     "at_own_steps",
+    "augment_series",
     "check_device",
     "checked_weights",
     "execute",
