@@ -25,6 +25,8 @@ class Features:
     starts: Int[ndarray, "series"]
     lengths: Int[ndarray, "series"]
     static: Float[ndarray, "series static_column"] | None
+    #: columns at the end of ``values`` that say what is missing
+    n_flags: int = 0
 
     @property
     def n_inputs(self) -> int:
@@ -46,7 +48,8 @@ def features_of(X: Sequences, masked: bool, at_least: DTypeLike = np.float32) ->
         return Features(X.buffer.astype(dtype, copy=False), X.starts, X.lengths, static)
     # Views that overlap share steps, but not how long ago their own last value was: each gets its own rows.
     series = [np.concatenate([x, np.isnan(x), _steps_since_seen(x)], 1, dtype=dtype, casting="unsafe") for x in X]
-    return Features(np.concatenate(series), np.cumsum(X.lengths) - X.lengths, np.asarray(X.lengths), static)
+    starts = np.cumsum(X.lengths) - X.lengths
+    return Features(np.concatenate(series), starts, np.asarray(X.lengths), static, 2 * X.n_channels)
 
 
 def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
@@ -59,7 +62,7 @@ def inputs_of(features: Features, device: str) -> Inputs:
     padding = np.full((1, features.values.shape[1]), np.nan, dtype=features.values.dtype)
     static = None if features.static is None else torch.tensor(features.static, device=device)
     values = torch.from_numpy(np.concatenate([features.values, padding])).to(device)
-    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static)
+    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static, features.n_flags)
 
 
 def missing_in(X: Sequences) -> Bool[ndarray, "series"]:

@@ -41,6 +41,8 @@ _ADDED = {
     "k2": None,
     "clip_value": None,
     "monitor": None,
+    "input_noise": 0.0,
+    "label_smoothing": 0.0,
 }
 #: Fields of `EpochRecord` by what earlier versions called them.
 _RENAMED = {"watched_loss": "eval_loss"}
@@ -190,7 +192,8 @@ def restore(
     _check_cell(facts, source, cell)
     cls = class_of(facts["kind"])
     try:
-        parameters = _ADDED | renamed(facts["parameters"]) | {"module": module}
+        added = {name: value for name, value in _ADDED.items() if name in declared(cls.schema)}
+        parameters = added | renamed(facts["parameters"]) | {"module": module}
         shapes = dict(facts["architecture"])
         if cell is not None:
             parameters["cell"] = shapes["cell"] = cell

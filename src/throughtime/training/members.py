@@ -34,6 +34,13 @@ class Inputs:
     starts: Int[ndarray, "series"]
     lengths: Int[ndarray, "series"]
     static: Float[Tensor, "series column"] | None = None
+    #: columns at the end of ``values`` that say what is missing
+    n_flags: int = 0
+
+    @property
+    def n_channels(self) -> int:
+        """Columns at the beginning of ``values`` that were measured."""
+        return int(self.values.shape[1]) - self.n_flags
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,10 @@ class Member:
     init: Init = "torch"
     #: the largest size of an element of the gradient, before `clip_norm`
     clip_value: float = math.inf
+    #: standard deviation of what is added to standardized channels
+    input_noise: float = 0.0
+    #: how much of a class's probability all classes share in what is trained on; records are of the loss without
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)
