@@ -25,8 +25,6 @@ class Features:
     starts: Int[ndarray, "series"]
     lengths: Int[ndarray, "series"]
     static: Float[ndarray, "series static_column"] | None
-    #: columns at the end of ``values`` that say what is missing
-    n_flags: int = 0
 
     @property
     def n_inputs(self) -> int:
@@ -48,8 +46,7 @@ def features_of(X: Sequences, masked: bool, at_least: DTypeLike = np.float32) ->
         return Features(X.buffer.astype(dtype, copy=False), X.starts, X.lengths, static)
     # Views that overlap share steps, but not how long ago their own last value was: each gets its own rows.
     series = [np.concatenate([x, np.isnan(x), _steps_since_seen(x)], 1, dtype=dtype, casting="unsafe") for x in X]
-    starts = np.cumsum(X.lengths) - X.lengths
-    return Features(np.concatenate(series), starts, np.asarray(X.lengths), static, 2 * X.n_channels)
+    return Features(np.concatenate(series), np.cumsum(X.lengths) - X.lengths, np.asarray(X.lengths), static)
 
 
 def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
@@ -57,12 +54,12 @@ def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return np.dtype(str(dtype).removeprefix("torch."))
 
 
-def inputs_of(features: Features, device: str) -> Inputs:
+def inputs_of(features: Features, device: str, masked: bool = False) -> Inputs:
     """The same as tensors, with the row that padding points to."""
     padding = np.full((1, features.values.shape[1]), np.nan, dtype=features.values.dtype)
     static = None if features.static is None else torch.tensor(features.static, device=device)
     values = torch.from_numpy(np.concatenate([features.values, padding])).to(device)
-    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static, features.n_flags)
+    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static, masked)
 
 
 def missing_in(X: Sequences) -> Bool[ndarray, "series"]:

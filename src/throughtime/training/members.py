@@ -27,20 +27,20 @@ class Inputs:
 
     ``values`` holds every step (NaN: missing) and ends with a row of NaN, which padding points to; ``static`` columns
     follow a series' channels at every step. Both are of one dtype, the networks' or float64: a member's own mean is
-    subtracted before anything is rounded to what its network computes in.
+    subtracted before anything is rounded to what its network computes in. Where ``flagged``, a third of the columns of
+    ``values`` are channels, a third flag where these are missing, and a third count the steps since they were seen.
     """
 
     values: Float[Tensor, "step channel"]
     starts: Int[ndarray, "series"]
     lengths: Int[ndarray, "series"]
     static: Float[Tensor, "series column"] | None = None
-    #: columns at the end of ``values`` that say what is missing
-    n_flags: int = 0
+    flagged: bool = False
 
     @property
     def n_channels(self) -> int:
-        """Columns at the beginning of ``values`` that were measured."""
-        return int(self.values.shape[1]) - self.n_flags
+        """The first columns of ``values``, without what says where they are missing."""
+        return int(self.values.shape[1]) // (3 if self.flagged else 1)
 
 
 @dataclass(frozen=True)
