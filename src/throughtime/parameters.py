@@ -173,7 +173,7 @@ class NetworkParameters(TypedDict, total=False):
     input_noise: Annotated[
         float,
         Option(0.0, "standard deviation of Gaussian noise added in training to each standardized value that is there, "
-               "new at every step and epoch (Bishop 1995)", at_least=0),
+               "new at every step and epoch (Bishop 1995)", at_least=0, at_most=1_000),
     ]  # fmt: skip
     augment: Annotated[
         str | Sequence[Augmentation] | None,

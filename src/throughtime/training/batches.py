@@ -232,7 +232,7 @@ def input_noise(
             # of the member's own shape: what its neighbors are padded to has no part in what is drawn
             time, rows = int(own.max()), int((own > 0).sum())
             generator = stream(members[m].seed, Purpose.INPUT_NOISE, epoch, steps[step])
-            drawn = generator.standard_normal((time, rows, n_channels), dtype=dtype)  # type: ignore[arg-type]
+            drawn = generator.standard_normal((time, rows, n_channels), dtype=dtype)
             noise[place, step, :time, :rows] = dtype(members[m].input_noise) * drawn
     return InputNoise(torch.from_numpy(of_member).to(like.device), torch.from_numpy(noise).to(like))
 

@@ -131,5 +131,7 @@ class NativeBackend(Backend):
         """Each member runs through its steps by itself, so nothing waits between them."""
         kind, sizes = net.spec.native, (net.hidden_size, net.n_outputs)
         assert kind is not None
-        data = training_data, order, batch, steps, result, dropout, norms, noise, smoothing
-        training.train_steps(kind, loss, *sizes, places, update, *data)
+        of_net = kind, loss, *sizes, places
+        training.train_steps(
+            *of_net, update, training_data, order, batch, steps, result, dropout, norms, noise, smoothing
+        )

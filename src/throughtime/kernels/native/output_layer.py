@@ -98,7 +98,8 @@ def losses(
 ) -> Float[Tensor, "*shape"]:
     """Cross-entropy of logits in nats, the target per class number, or the squared error of the one output.
 
-    ``smoothing`` as ``Backend.losses`` has it. Differentiable once. An element of no weight in the objective gives no gradient, whatever its outputs.
+    ``smoothing`` as ``Backend.losses`` has it. Differentiable once. An element of no weight in the objective gives no
+    gradient, whatever its outputs.
 
     Raises
     ------

@@ -130,8 +130,16 @@ def train_steps(
     pass_ = *of_order, steps.start, len(steps), norms_time, noise_channels, noise_time
     whole, double = torch.int64, torch.float64
     tensors = addresses(
-        (*training_data[:7], order, *training_data[7:], *result, *norms, *(dropout or (None, None)),
-         *(noise or (None, None)), smoothing),  # fmt: skip
+        (
+            *training_data[:7],
+            order,
+            *training_data[7:],
+            *result,
+            *norms,
+            *(dropout or (None, None)),
+            *(noise or (None, None)),
+            smoothing,
+        ),
         [source] * 2
         + [whole] * 3
         + [double] * 2
