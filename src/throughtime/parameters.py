@@ -170,6 +170,11 @@ class NetworkParameters(TypedDict, total=False):
         Option(0.0, "lambda of the objective: mean loss + lambda/(2n) times the sum of squared weights, with n the "
                "training size; with adamw, torch's decoupled value as it is", at_least=0),
     ]  # fmt: skip
+    input_noise: Annotated[
+        float,
+        Option(0.0, "standard deviation of Gaussian noise added in training to each standardized value that is there, "
+               "new at every step and epoch (Bishop 1995)", at_least=0, at_most=1_000),
+    ]  # fmt: skip
     augment: Annotated[
         str | Sequence[Augmentation] | None,
         Option(None, "augmentations of the training series, anew each pass, as name:strength@probability with commas "
@@ -268,6 +273,11 @@ class ClassifierParameters(NetworkParameters, total=False):
         Literal["balanced"] | dict[Any, float] | None,
         Option(None, "weight per class: balanced, or a mapping from class to weight"),
     ]
+    label_smoothing: Annotated[
+        float,
+        Option(0.0, "fraction of a class's probability that all classes share in the loss trained on, while records, "
+               "early stopping and scores keep the data's (Szegedy et al. 2016)", at_least=0, below=1),
+    ]  # fmt: skip
 
 
 class RegressorParameters(NetworkParameters, total=False):

@@ -103,6 +103,7 @@ def draw(number: int) -> Case:
     of_noise = np.random.default_rng([number, 3])  # apart, so that the cases stay what they were without
     noisy = of_noise.random() < 0.5
     of_start = np.random.default_rng([number, 4])
+    of_training = np.random.default_rng([number, 5])
     chrono = shared["cell"] != "rnn" and of_start.random() < 0.3
     shared |= {"init": "chrono"} if chrono else {}
     for _ in range(one(rng, 1, 2, 10)):
@@ -124,6 +125,8 @@ def draw(number: int) -> Case:
         elif not by_step:
             own["class_weight"] = one(rng, None, "balanced", {"a": 2.0, "b": 0.25})
         own |= noise_rates(of_noise, shared["cell"]) if noisy else {}
+        own |= {"input_noise": one(of_training, 0.0, 0.0, 0.3)}
+        own |= {} if regression else {"label_smoothing": one(of_training, 0.0, 0.0, 0.2)}
         if chrono:
             own |= {"init_lag": one(of_start, None, 2, max(2, int(lengths.max()) // 2))}
         else:

@@ -42,6 +42,8 @@ _ADDED = {
     "k2": None,
     "clip_value": None,
     "monitor": None,
+    "input_noise": 0.0,
+    "label_smoothing": 0.0,
     "augment": None,
 }
 #: Fields of `EpochRecord` by what earlier versions called them.
@@ -194,7 +196,8 @@ def restore(
     _check_cell(facts, source, cell)
     cls = class_of(facts["kind"])
     try:
-        parameters = _ADDED | renamed(facts["parameters"]) | {"module": module}
+        added = {name: value for name, value in _ADDED.items() if name in declared(cls.schema)}
+        parameters = added | renamed(facts["parameters"]) | {"module": module}
         shapes = dict(facts["architecture"])
         if cell is not None:
             parameters["cell"] = shapes["cell"] = cell

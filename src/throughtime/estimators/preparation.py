@@ -128,6 +128,8 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         scale=scale,
         lr=float(p["lr"]),
         weight_decay=float(p["weight_decay"]),
+        input_noise=float(p["input_noise"]),
+        label_smoothing=float(p.get("label_smoothing", 0.0)),
         momentum=float(p["momentum"]),
         dropout=float(p["dropout"]),
         clip_norm=math.inf if p["clip_norm"] is None else float(p["clip_norm"]),

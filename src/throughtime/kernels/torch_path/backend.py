@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 
 from throughtime.kernels import reference
-from throughtime.kernels.arguments import check_arguments
+from throughtime.kernels.arguments import check_arguments, check_smoothing
 from throughtime.kernels.backend import Backend
 from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import linear, linear_over_time, ordered_sum
 from throughtime.kernels.reference import CHUNK
-from throughtime.kernels.steps import DeltaNorms, Update
+from throughtime.kernels.steps import DeltaNorms, InputNoise, Update
 from throughtime.kernels.torch_path.gathering import gather
 
 
@@ -61,10 +61,16 @@ class TorchBackend(Backend):
         """One product per member and chunk of steps."""
         return linear_over_time(x, weight, bias, CHUNK)
 
-    def losses(self, name: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, name: str, outputs: Tensor, targets: Tensor, smoothing: Tensor | None = None) -> Tensor:
         """By torch's ``log_softmax``, or the square."""
+        check_smoothing(name, outputs, smoothing)
         if name == "cross_entropy":
-            return -outputs.log_softmax(-1).gather(-1, targets.long().unsqueeze(-1)).squeeze(-1)
+            logs = outputs.log_softmax(-1)
+            of_class = -logs.gather(-1, targets.long().unsqueeze(-1)).squeeze(-1)
+            if smoothing is None:
+                return of_class
+            fraction = smoothing.view(-1, *[1] * (of_class.dim() - 1))
+            return torch.where(fraction > 0, (1 - fraction) * of_class - fraction * logs.mean(-1), of_class)
         return (outputs.squeeze(-1) - targets.to(outputs.dtype)).square()
 
     def gather(
@@ -78,9 +84,10 @@ class TorchBackend(Backend):
         shift: Tensor,
         scale: Tensor,
         dtype: torch.dtype | None = None,
+        noise: InputNoise | None = None,
     ) -> Tensor:
         """By ``index_select``."""
-        return gather(time, values, static, begins, lengths, series, shift, scale, dtype)
+        return gather(time, values, static, begins, lengths, series, shift, scale, dtype, noise)
 
     def optimizer_step(self, update: Update, grads: Tensor, active: Tensor) -> Tensor:
         """What the update says in torch."""
