@@ -51,6 +51,6 @@ OVERLAPPING_INPUTS = Check(
     measure=_measure_inputs,
     work=_work,
     source="none is shared by series kept whole; shared history alone does not tell a target",
-    remedy="harmless if it is a burn-in; else leave a gap as long as the shared history",
+    remedy="harmless if it is a burn-in or history; else leave a gap as long as the shared history",
     docs="docs/guide/leakage.md#gen003",
 )
