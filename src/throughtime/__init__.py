@@ -8,7 +8,16 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from throughtime.data import Dataset, Sequences, load, read
-    from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members
+    from throughtime.estimators import (
+        Differences,
+        FourierFeatures,
+        LagFeatures,
+        RollingStatistics,
+        SequenceClassifier,
+        SequenceRegressor,
+        SummaryFeatures,
+        fit_members,
+    )
     from throughtime.generalization import (
         LockstepSearchCV,
         PurgedTimeSeriesSplit,
@@ -37,6 +46,11 @@ _HOMES = {
     "SequenceClassifier": "estimators",
     "SequenceRegressor": "estimators",
     "fit_members": "estimators",
+    "Differences": "estimators",
+    "FourierFeatures": "estimators",
+    "LagFeatures": "estimators",
+    "RollingStatistics": "estimators",
+    "SummaryFeatures": "estimators",
     "LockstepSearchCV": "generalization",
     "PurgedTimeSeriesSplit": "generalization",
     "WalkForwardSplit": "generalization",
@@ -60,11 +74,16 @@ _PACKAGES = ("study",)
 
 __all__ = [
     "Dataset",
+    "Differences",
+    "FourierFeatures",
+    "LagFeatures",
     "LockstepSearchCV",
     "PurgedTimeSeriesSplit",
+    "RollingStatistics",
     "SequenceClassifier",
     "SequenceRegressor",
     "Sequences",
+    "SummaryFeatures",
     "WalkForwardSplit",
     "bootstrap_interval",
     "compare_estimators",

@@ -5,6 +5,7 @@ from typing import Any, Protocol, runtime_checkable
 from throughtime.data import Clock, Layout
 from throughtime.estimators.tasks import Task
 from throughtime.estimators.trained import TrainedNetwork
+from throughtime.estimators.transformers import TimeUnits
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
 
@@ -23,6 +24,7 @@ class Estimator(Protocol):
     burn_in: int
     horizon: int
     known: Any
+    features: str | None
 
 
 @runtime_checkable
@@ -40,6 +42,12 @@ class FittedEstimator(Estimator, Protocol):
     horizon_: int
     known_: list[int]
     clock_: Clock | None
+    time_units_: TimeUnits | None
+
+
+def n_channels_of(estimator: FittedEstimator) -> int:
+    """Channels of the series in ``fit``, where two-dimensional X had as many features as steps."""
+    return estimator.n_features_in_ if estimator.n_steps_ is None else 1
 
 
 def parameters_of(estimator: Estimator) -> dict[str, Any]:
