@@ -22,7 +22,6 @@ from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.targets import observed_pairs, steps_like
 from throughtime.estimators.tasks import Task
 from throughtime.estimators.trained import Module, TrainedNetwork
-from throughtime.estimators.transformers import TimeUnits
 from throughtime.parameters import declared, renamed
 from throughtime.records import EpochRecord, Records
 from throughtime.stability import FlowRecord
@@ -105,7 +104,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     #: the step of the times that a forecast was trained on, which those to predict must have too
     clock_: Clock | None
     #: the unit of a Fourier feature's periods, which times to predict must have too
-    time_units_: TimeUnits | None
+    time_units_: str | None
 
     _param_names: ClassVar[list[str]]
 

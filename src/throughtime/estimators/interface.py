@@ -5,7 +5,6 @@ from typing import Any, Protocol, runtime_checkable
 from throughtime.data import Clock, Layout
 from throughtime.estimators.tasks import Task
 from throughtime.estimators.trained import TrainedNetwork
-from throughtime.estimators.transformers import TimeUnits
 from throughtime.parameters import declared
 from throughtime.records import EpochRecord
 
@@ -42,10 +41,18 @@ class FittedEstimator(Estimator, Protocol):
     horizon_: int
     known_: list[int]
     clock_: Clock | None
-    time_units_: TimeUnits | None
+    time_units_: str | None
 
 
-def n_channels_of(estimator: FittedEstimator) -> int:
+class Fitted(Protocol):
+    """What an estimator or a transformer remembers of the series in ``fit``."""
+
+    layout: Layout
+    n_features_in_: int
+    n_steps_: int | None
+
+
+def n_channels_of(estimator: Fitted) -> int:
     """Channels of the series in ``fit``, where two-dimensional X had as many features as steps."""
     return estimator.n_features_in_ if estimator.n_steps_ is None else 1
 

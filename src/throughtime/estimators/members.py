@@ -13,12 +13,12 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.devices import check_device
 from throughtime.estimators.features import numpy_dtype, refuse_beyond
 from throughtime.estimators.forecast import check_longer
-from throughtime.estimators.interface import Estimator, FittedEstimator, n_channels_of
+from throughtime.estimators.interface import Estimator, FittedEstimator
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.names import check_names
 from throughtime.estimators.pool import Pool, ReadingKey, kind, pools_of, reading_key
 from throughtime.estimators.preparation import Prepared, prepare
-from throughtime.estimators.problem import Indices, Problem
+from throughtime.estimators.problem import Indices, Problem, check_channels
 from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.trained import TrainedNetwork
 from throughtime.estimators.transformers import check_time_units
@@ -282,11 +282,7 @@ def check_shape(request: Outputs) -> None:
     """Refuse series of another kind than those in ``fit``."""
     estimator, X = request.estimator, request.X
     check_device(estimator.device)  # it may have been trained elsewhere
-    channels = n_channels_of(estimator)
-    if X.n_channels != channels:
-        raise DataError(
-            f"X needs the {channels} channels that {type(estimator).__name__} was fitted on, got {X.n_channels}"
-        )
+    check_channels(estimator, X)
     static = 0 if X.static is None else X.static.shape[1]
     if static != estimator.n_static_:
         raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")

@@ -95,7 +95,7 @@ def _windows(values: Float[ndarray, "step channel"], place: Int[ndarray, "step"]
     running sum keeps in its rounding.
     """
     missing = np.isnan(values)
-    zero = np.where(missing, 0.0, values)
+    zero = np.where(missing, 0.0, values) + 0.0  # -0 would become 0 where something is added, and stay where not
     block = _Moments((~missing).astype(np.float64), zero, np.zeros_like(zero),
                      np.where(missing, np.inf, values), np.where(missing, -np.inf, values))  # fmt: skip
     result: _Moments | None = None

@@ -157,12 +157,13 @@ def _catch22(X: Sequences) -> Float[ndarray, "series new"]:
             "the statistic catch22 needs aeon, which is not installed; pip install 'throughtime[datasets]' brings it"
         ) from error
     measure = Catch22(replace_nans=True)
-    rows = np.full((len(X), X.n_channels, len(CATCH22)), np.nan)
-    for row, x in zip(rows, X, strict=True):
-        for channel, values in zip(row, x.T.astype(np.float64), strict=True):
-            seen = values[~np.isnan(values)]
-            if len(seen):
-                channel[:] = measure.fit_transform([seen[None]])[0] if len(seen) >= _LEAST_FOR_CATCH22 else 0.0
+    rows = np.full((len(X) * X.n_channels, len(CATCH22)), np.nan)
+    seen = [values[~np.isnan(values)] for x in X for values in x.T.astype(np.float64)]
+    lengths = np.array([len(values) for values in seen])
+    rows[(lengths > 0) & (lengths < _LEAST_FOR_CATCH22)] = 0
+    enough = np.flatnonzero(lengths >= _LEAST_FOR_CATCH22)
+    if len(enough):
+        rows[enough] = measure.fit_transform([seen[row][None] for row in enough])
     return rows.reshape(len(X), -1)
 
 

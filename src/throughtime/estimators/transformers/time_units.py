@@ -1,6 +1,6 @@
 """When steps were, as one number each, and the unit of these numbers."""
 
-from typing import Literal, get_args
+from typing import Literal
 
 import numpy as np
 from jaxtyping import Float
@@ -10,7 +10,6 @@ from throughtime.data import Sequences, steps_within
 
 #: Of a clock: days where times are dates, their own where they are numbers, steps where there are none.
 TimeUnits = Literal["days", "numbers", "steps"]
-TIME_UNITS: tuple[str, ...] = get_args(TimeUnits)
 
 _DAY = 86_400_000_000_000  # nanoseconds
 

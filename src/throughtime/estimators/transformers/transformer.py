@@ -13,7 +13,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Layout, Sequences, as_sequences
 from throughtime.errors import DataError
-from throughtime.estimators.names import NAMES, check_names, learned_names
+from throughtime.estimators.interface import n_channels_of
+from throughtime.estimators.names import NAMES, learned_names
+from throughtime.estimators.problem import check_channels, sequences_like, width_of
 from throughtime.estimators.transformers.time_units import clock_of_steps
 
 
@@ -24,12 +26,14 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     Attributes
     ----------
     n_features_in_
-        Channels of the series in ``fit``.
+        Channels of the series in ``fit``; or time steps, when X was two-dimensional and so one channel.
     feature_names_in_, static_names_in_
         Names of channels and static features, when X had any.
     """
 
     layout: Layout
+    #: the width that two-dimensional X must have; ``None`` when X was ragged or had three dimensions
+    n_steps_: int | None
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters, and remember what the series are called.
@@ -51,7 +55,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
         for name in NAMES:  # those of an earlier fit
             self.__dict__.pop(name, None)
         self.__dict__.update(learned_names(X, series))
-        self.n_features_in_ = series.n_channels
+        self.n_steps_ = width_of(X)
+        self.n_features_in_ = series.n_channels if self.n_steps_ is None else self.n_steps_
         self._learn(series, y)
         return self
 
@@ -69,13 +74,8 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
             For other channels or names than in ``fit``, or values too large for what is made of them.
         """
         check_is_fitted(self, "n_features_in_")
-        series = as_sequences(X, layout=self.layout)
-        check_names(self, X, series)
-        if series.n_channels != self.n_features_in_:
-            raise DataError(
-                f"X needs the {self.n_features_in_} channels that {type(self).__name__} was fitted on, got "
-                f"{series.n_channels}"
-            )
+        series = sequences_like(self, X)
+        check_channels(self, series)
         self._check(series)
         return self._added_to(series)
 
@@ -172,8 +172,9 @@ def names_in(transformer: Any, input_features: Any) -> list[str]:
     ValueError
         For other ones than in ``fit``, or another number.
     """
-    known = getattr(transformer, "feature_names_in_", None)
-    count = transformer.n_features_in_
+    # names of two-dimensional X are of steps
+    known = getattr(transformer, "feature_names_in_", None) if transformer.n_steps_ is None else None
+    count = n_channels_of(transformer)
     if input_features is None:
         return [f"x{number}" for number in range(count)] if known is None else [str(name) for name in known]
     names = [str(name) for name in input_features]
