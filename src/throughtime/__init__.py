@@ -8,7 +8,17 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from throughtime.data import Dataset, Sequences, load, read
-    from throughtime.estimators import SequenceClassifier, SequenceRegressor, augment_series, fit_members
+    from throughtime.estimators import (
+        Differences,
+        FourierFeatures,
+        LagFeatures,
+        RollingStatistics,
+        SequenceClassifier,
+        SequenceRegressor,
+        SummaryFeatures,
+        augment_series,
+        fit_members,
+    )
     from throughtime.generalization import (
         LockstepSearchCV,
         PurgedTimeSeriesSplit,
@@ -39,6 +49,11 @@ _HOMES = {
     "SequenceRegressor": "estimators",
     "augment_series": "estimators",
     "fit_members": "estimators",
+    "Differences": "estimators",
+    "FourierFeatures": "estimators",
+    "LagFeatures": "estimators",
+    "RollingStatistics": "estimators",
+    "SummaryFeatures": "estimators",
     "LockstepSearchCV": "generalization",
     "PurgedTimeSeriesSplit": "generalization",
     "WalkForwardSplit": "generalization",
@@ -63,11 +78,16 @@ _PACKAGES = ("study",)
 
 __all__ = [
     "Dataset",
+    "Differences",
+    "FourierFeatures",
+    "LagFeatures",
     "LockstepSearchCV",
     "PurgedTimeSeriesSplit",
+    "RollingStatistics",
     "SequenceClassifier",
     "SequenceRegressor",
     "Sequences",
+    "SummaryFeatures",
     "WalkForwardSplit",
     "augment_series",
     "augmentation_findings",

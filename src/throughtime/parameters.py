@@ -28,6 +28,7 @@ from typing import (
 
 from throughtime.augmentation_specs import augmentation_text
 from throughtime.errors import ParameterError
+from throughtime.feature_specs import parse_features
 
 CellName = Literal["rnn", "gru", "lstm", "linear", "peephole_lstm"]
 Nonlinearity = Literal["tanh", "relu"]
@@ -98,7 +99,10 @@ OBJECTS = {Cell: "CellSpec", InitScheme: "Scheme"}
 
 @dataclass(frozen=True)
 class Option:
-    """One parameter's default, help and bounds; ``above`` is exclusive, the other bounds are not."""
+    """One parameter's default, help and bounds; ``above`` is exclusive, the other bounds are not.
+
+    ``parse`` reads the text of a parameter with a grammar of its own, and raises a `ParameterError` where it cannot.
+    """
 
     default: Any
     help: str
@@ -106,6 +110,7 @@ class Option:
     above: float | None = None
     at_most: float | None = None
     below: float | None = None
+    parse: Callable[[str], Any] | None = None
 
     @property
     def bounds(self) -> str:
@@ -233,6 +238,11 @@ class NetworkParameters(TypedDict, total=False):
         Literal["standard", "none"],
         Option("standard", "scale each channel by the training series' mean and deviation"),
     ]
+    features: Annotated[
+        str | None,
+        Option(None, "made of the channels, each of a step and those before it: diff,rolling:7,lag:1:7,fourier:365.25; "
+               "or, of the whole series, summary", parse=parse_features),
+    ]  # fmt: skip
     missing: Annotated[
         Literal["mask", "error"],
         Option(
@@ -414,6 +424,8 @@ def check_value(parameter: Parameter, value: Any) -> None:
     if rule:
         none = " or None" if parameter.optional else ""
         raise ParameterError(f"{parameter.name} needs {rule}{none}, got {value!r}{_hint(value, parameter.choices)}")
+    if parameter.option.parse is not None:
+        parameter.option.parse(value)
 
 
 def check_values(schema: type, values: Mapping[str, Any]) -> None:

@@ -450,6 +450,34 @@ class Sequences:
         names = None if self._channel_names is None else tuple(self._channel_names[number] for number in channels)
         return self._like(buffer=np.take(self._buffer, channels, axis=1), channel_names=names)
 
+    def with_channels(
+        self, values: Float[ndarray, "step channel"], channel_names: Iterable[str] | None = None
+    ) -> "Sequences":
+        """The same series with other channels; all else stays.
+
+        Parameters
+        ----------
+        values
+            float32 or float64, a row for each step in the order of `values`. Shared, not copied.
+        channel_names
+            Their names; none by default.
+
+        Raises
+        ------
+        DataError
+            For another number of rows, an infinite value, or what are no floats.
+        """
+        if values.ndim != 2 or len(values) != self.n_steps or values.dtype not in _FLOATS:
+            raise DataError(
+                f"values needs a row of floats for each of the {self.n_steps} steps, got {values.dtype} of shape "
+                f"{values.shape}"
+            )
+        names = _checked_names(channel_names, values.shape[1], "channel")
+        offsets = self.offsets
+        _refuse_infinite(values, offsets, names)
+        buffer = np.ascontiguousarray(values)
+        return self._like(buffer=buffer, times=self.times, starts=offsets[:-1], channel_names=names)
+
     def take_static(self, features: Sequence[int]) -> "Sequences":
         """The same series with some of their static features, by number and in this order."""
         if self._static is None:

@@ -23,19 +23,31 @@ from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
 from throughtime.estimators.targets import checked_weights, targets_of
 from throughtime.estimators.tasks import Task
+from throughtime.estimators.transformers import (
+    Differences,
+    FourierFeatures,
+    LagFeatures,
+    RollingStatistics,
+    SummaryFeatures,
+)
 
 __all__ = [
     "DEFAULT_BUDGET",
     "FACTS",
     "NAMES",
     "WEIGHTS",
+    "Differences",
     "Fit",
+    "FourierFeatures",
+    "LagFeatures",
     "ModuleCall",
     "Outputs",
     "Request",
+    "RollingStatistics",
     "SequenceClassifier",
     "SequenceEstimator",
     "SequenceRegressor",
+    "SummaryFeatures",
     "Task",
     "at_initialization",
     "at_own_steps",
