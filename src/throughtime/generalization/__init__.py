@@ -15,6 +15,20 @@ from throughtime.generalization.cached_predictions import (
 )
 from throughtime.generalization.comparison import Comparison, compare_estimators, paired_comparison
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
+from throughtime.generalization.diagnosis import (
+    AUTO_PROBES,
+    Base,
+    Diagnosis,
+    Effect,
+    HistoryCurve,
+    LearningCurve,
+    Probe,
+    Remedy,
+    Setting,
+    Variant,
+    VerdictName,
+    diagnose,
+)
 from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
 from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
 from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_in_words, leakage_report
@@ -36,18 +50,29 @@ from throughtime.generalization.validation_curves import learning_curve, validat
 
 __all__ = [
     "AUGMENTATION_CHECK",
+    "AUTO_PROBES",
     "LEAKAGE_CHECKS",
     "TIME_SPLITS",
+    "Base",
     "Baseline",
     "CachedPredictions",
     "Comparison",
+    "Diagnosis",
+    "Effect",
     "Finding",
+    "HistoryCurve",
     "Interval",
+    "LearningCurve",
     "LockstepSearchCV",
+    "Probe",
     "PurgedTimeSeriesSplit",
+    "Remedy",
     "SeasonalNaive",
+    "Setting",
     "Split",
     "ThreeWaySplit",
+    "Variant",
+    "VerdictName",
     "WalkForwardSplit",
     "arguments_for",
     "augmentation_findings",
@@ -59,6 +84,7 @@ __all__ = [
     "cross_val_predict",
     "cross_val_score",
     "cross_validate",
+    "diagnose",
     "fold_indices",
     "holdout",
     "leakage_in_words",
