@@ -12,12 +12,18 @@ from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known
 from throughtime.estimators.initialization import at_initialization
 from throughtime.estimators.inits import init_from_plain
 from throughtime.estimators.loading import from_plain, load_estimator
-from throughtime.estimators.members import fit_members, fit_requests, predict_members, predict_requests
+from throughtime.estimators.members import (
+    fit_members,
+    fit_requests,
+    fitted_as,
+    predict_members,
+    predict_requests,
+)
 from throughtime.estimators.memory import DEFAULT_BUDGET
 from throughtime.estimators.module_calls import ModuleCall, gradient_flow_of, lag_curve_of, module_call
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.persistence import to_plain
-from throughtime.estimators.problem import sequences_like
+from throughtime.estimators.problem import Problem, sequences_like
 from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
 from throughtime.estimators.targets import checked_weights, targets_of
@@ -31,6 +37,7 @@ __all__ = [
     "Fit",
     "ModuleCall",
     "Outputs",
+    "Problem",
     "Request",
     "SequenceClassifier",
     "SequenceEstimator",
@@ -43,6 +50,7 @@ __all__ = [
     "execute",
     "fit_members",
     "fit_requests",
+    "fitted_as",
     "forecast_inputs",
     "from_plain",
     "gradient_flow_of",

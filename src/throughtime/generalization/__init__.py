@@ -14,6 +14,20 @@ from throughtime.generalization.cached_predictions import (
 )
 from throughtime.generalization.comparison import Comparison, compare_estimators, paired_comparison
 from throughtime.generalization.cross_validation import cross_val_predict, cross_val_score, cross_validate
+from throughtime.generalization.diagnosis import (
+    AUTO_PROBES,
+    Base,
+    Diagnosis,
+    Effect,
+    HistoryCurve,
+    LearningCurve,
+    Probe,
+    Remedy,
+    Setting,
+    Variant,
+    VerdictName,
+    diagnose,
+)
 from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
 from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
 from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_in_words, leakage_report
@@ -34,18 +48,29 @@ from throughtime.generalization.three_way_split import ThreeWaySplit, train_vali
 from throughtime.generalization.validation_curves import learning_curve, validation_curve
 
 __all__ = [
+    "AUTO_PROBES",
     "LEAKAGE_CHECKS",
     "TIME_SPLITS",
+    "Base",
     "Baseline",
     "CachedPredictions",
     "Comparison",
+    "Diagnosis",
+    "Effect",
     "Finding",
+    "HistoryCurve",
     "Interval",
+    "LearningCurve",
     "LockstepSearchCV",
+    "Probe",
     "PurgedTimeSeriesSplit",
+    "Remedy",
     "SeasonalNaive",
+    "Setting",
     "Split",
     "ThreeWaySplit",
+    "Variant",
+    "VerdictName",
     "WalkForwardSplit",
     "arguments_for",
     "baselines_for",
@@ -56,6 +81,7 @@ __all__ = [
     "cross_val_predict",
     "cross_val_score",
     "cross_validate",
+    "diagnose",
     "fold_indices",
     "holdout",
     "leakage_in_words",

@@ -1,0 +1,257 @@
+"""The experiment: the base and its variants, trained on every fold of a repeat as one lockstep batch."""
+
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float, Int, Shaped
+from numpy import ndarray
+from sklearn.base import clone
+
+from throughtime.data import Sequences, as_labels, as_sequences, as_targets
+from throughtime.errors import DataError, ParameterError, ThroughtimeError
+from throughtime.estimators import (
+    Fit,
+    Outputs,
+    Problem,
+    SequenceEstimator,
+    checked_weights,
+    fit_requests,
+    fitted_as,
+    predict_requests,
+)
+from throughtime.generalization.arguments import takes_groups
+from throughtime.generalization.diagnosis.gains import Units
+from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targets, losses_for
+from throughtime.generalization.diagnosis.probes import Base, Variant
+from throughtime.generalization.folds import Split, fold_indices, parse_cv
+from throughtime.records import EpochProgress
+
+
+class Experiment:
+    """Data, checked, on which conditions are trained.
+
+    Parameters
+    ----------
+    estimator
+        The base, unfitted.
+    X, y, groups, sample_weight
+        As ``fit`` takes them. Windows without groups belong to the series they were cut from.
+    cv
+        Folds: a number or the text of ``--cv``, drawn anew in each repeat; a splitter, or pairs of indices, which stay.
+    random_state
+        Of the repeats: their folds, and the seeds of their members.
+    verbose, memory_budget
+        As `fit_requests` takes them.
+
+    Raises
+    ------
+    DataError, ParameterError
+        For what cannot be used.
+    """
+
+    def __init__(
+        self,
+        estimator: SequenceEstimator,
+        X: Any,
+        y: Any,
+        groups: Any,
+        sample_weight: Any,
+        cv: Any,
+        random_state: int | None,
+        verbose: bool,
+        memory_budget: float | None,
+    ) -> None:
+        if not isinstance(estimator, SequenceEstimator):
+            raise ParameterError(
+                f"diagnose needs a SequenceClassifier or a SequenceRegressor, got {type(estimator).__name__}"
+            )
+        self.estimator = estimator
+        self.X = as_sequences(X, layout=estimator.layout)
+        Problem([estimator], self.X, y)  # refuses what cannot be learned
+        self.y = as_targets(y, self.X)
+        self.weights = checked_weights(sample_weight, len(self.X))
+        self.groups = self._groups(groups)
+        self.cv = cv
+        self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
+        self._entropy = np.random.SeedSequence(random_state).entropy
+        self._verbose, self._memory_budget = verbose, memory_budget
+        classes = self.estimator.task.name == "classification"
+        self.classes = _classes(self.y) if classes else None
+        self.losses = losses_for(estimator, len(self.X), self.weights)
+        number = np.arange(len(self.X)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
+        self.units = Units(number.ravel(), self.weights)
+        if self.units.count < 2:
+            raise DataError(f"diagnose needs at least 2 {self.unit_name} to compare, got {self.units.count}")
+
+    @property
+    def unit_name(self) -> str:
+        """What the intervals take for independent."""
+        return "series" if self.groups is None else "groups"
+
+    def repeat(self, number: int) -> Base:
+        """The base of one repeat: its folds, and the seed of its members."""
+        seed = int(np.random.SeedSequence([*_words(self._entropy), number]).generate_state(1)[0])
+        return Base(self.estimator, self.X, self.y, self.groups, self._folds(seed), seed)
+
+    def run(
+        self,
+        base: Base,
+        variants: Mapping[str, Variant],
+        on_epoch: Callable[[EpochProgress], None] | None = None,
+    ) -> dict[str, OutOfFold | Exception]:
+        """Train and judge every variant on every fold; what failed is an exception."""
+        conditions: dict[str, Condition | Exception] = {}
+        for name, variant in variants.items():
+            try:
+                conditions[name] = self._condition(base, variant)
+            except ThroughtimeError as error:
+                conditions[name] = error
+        sound = {name: one for name, one in conditions.items() if isinstance(one, Condition)}
+        trained = iter(
+            fit_requests(
+                [fit for condition in sound.values() for fit in condition.fits],
+                verbose=self._verbose,
+                on_epoch=on_epoch,
+                memory_budget=self._memory_budget,
+            )
+        )
+        learned = {name: [next(trained) for _ in condition.fits] for name, condition in sound.items()}
+        results: dict[str, OutOfFold | Exception] = {}
+        for name, condition in conditions.items():
+            results[name] = condition if isinstance(condition, Exception) else self._judge(condition, learned[name])
+        return results
+
+    def _condition(self, base: Base, variant: Variant) -> "Condition":
+        """The members of a variant, one per fold."""
+        estimator = clone(base.estimator).set_params(random_state=base.seed, **variant.parameters)
+        X = base.X if variant.X is None else variant.X
+        y = base.y if variant.y is None else variant.y
+        origin = variant.origin
+        if origin is None and len(X) != len(base.X):
+            raise ParameterError(f"a variant needs {len(base.X)} series, or the origin of each, got {len(X)}")
+        weights = self.weights if origin is None else self.weights[origin]
+        groups = self.groups if origin is None or self.groups is None else self.groups[origin]
+        problem = Problem([estimator], X, y, weights, groups)
+        folds = base.folds if variant.folds is None else variant.folds
+        targets = Targets(estimator, problem.X, y, self.classes, origin)
+        members, fits, trains, centers = [], [], [], []
+        for number, (train, _) in enumerate(folds):
+            own, member = train, estimator
+            if variant.train_fraction < 1:
+                own = self._fraction(train, variant.train_fraction, base.seed, number)
+                member = clone(estimator).set_params(**equal_steps(estimator, len(train), len(own)))
+            pieces = own if origin is None else np.flatnonzero(np.isin(origin, own))
+            members.append(member)
+            fits.append(Fit(member, problem, pieces, perturbations=variant.perturbations))
+            trains.append(own)
+            centers.append(targets.center(targets.of(own), self.weights))
+        return Condition(targets, members, fits, trains, [test for _, test in folds], centers)
+
+    def _judge(self, condition: "Condition", learned: list[dict[str, Any] | Exception]) -> OutOfFold | Exception:
+        """Losses of the fitted members of a condition."""
+        members = []
+        for member, one in zip(condition.members, learned, strict=True):
+            if isinstance(one, Exception):
+                return one
+            members.append(fitted_as(member, one))
+        outputs = predict_requests(
+            [Outputs(member, fit.problem.X) for member, fit in zip(members, condition.fits, strict=True)],
+            memory_budget=self._memory_budget,
+        )
+        tests: list[Scored] = []
+        trains: list[Scored] = []
+        for k, (member, out) in enumerate(zip(members, outputs, strict=True)):
+            if isinstance(out, Exception):
+                return out
+            for into, examples in ((tests, condition.tests[k]), (trains, condition.trains[k])):
+                rows = condition.targets.of(examples)
+                into.append(condition.targets.scored(member, out, rows, condition.centers[k]))
+        return self.losses.out_of_fold(tests, trains)
+
+    def _fraction(self, train: Int[ndarray, "series"], fraction: float, seed: int, fold: int) -> Int[ndarray, "series"]:
+        """Some series of a training fold, whole groups, every class in proportion; a smaller fraction is part of it."""
+        random = np.random.default_rng([seed, fold])
+        units = self.units.number[train]
+        kinds = np.zeros(len(train)) if self.classes is None or isinstance(self.y, Sequences) else self.y[train]
+        if self.groups is not None:
+            units = np.unique(units)
+            kinds = np.zeros(len(units))
+        order = random.permutation(len(units))
+        # where each is among those of its kind, from 0 to 1: any first part has every kind in proportion
+        rank = np.empty(len(units))
+        for one in np.unique(kinds):
+            own = order[kinds[order] == one]
+            rank[own] = (np.arange(len(own)) + 0.5) / len(own)
+        chosen = units[np.argsort(rank, kind="stable")[: max(1, round(fraction * len(units)))]]
+        return np.asarray(train[np.isin(self.units.number[train], chosen)])
+
+    def _groups(self, groups: Any) -> Shaped[ndarray, "series"] | None:
+        if groups is not None:
+            return as_labels(groups, "groups", len(self.X))
+        if self.X.groups is not None:
+            return self.X.groups
+        source = self.X.source
+        return None if source is None or len(np.unique(source.series)) < 2 else source.series
+
+    def _folds(self, seed: int) -> tuple[Split, ...]:
+        by_series = self.estimator.task.name == "classification" and not isinstance(self.y, Sequences)
+        cv = self.cv
+        if self._drawn:
+            cv = parse_cv(str(cv), classifier=by_series, random_state=seed, grouped=self.groups is not None)
+        if hasattr(cv, "split"):
+            # folds that ignore groups may leak: that is for a probe to find
+            groups = self.groups if takes_groups(cv) else np.arange(len(self.X))
+            folds = fold_indices(cv, self.X, self.y, groups)
+        else:
+            folds = _pairs(cv)
+        for number, (_, test) in enumerate(folds):
+            if not len(test):
+                raise DataError(f"every fold needs a series to test on, got none in fold {number}")
+        return folds
+
+
+@dataclass(frozen=True)
+class Condition:
+    """The members of one variant, one per fold, and what they are judged by."""
+
+    targets: Targets
+    members: list[SequenceEstimator]
+    fits: list[Fit]
+    trains: list[ndarray]
+    tests: list[ndarray]
+    centers: list[Float[ndarray, "output"]]
+
+
+def equal_steps(estimator: SequenceEstimator, n_all: int, n_some: int) -> dict[str, int]:
+    """Epochs on some of the series that are as many steps of the optimizer as those on all; patience in proportion."""
+    batch = estimator.batch_size
+    longer = math.ceil(n_all / batch) / math.ceil(n_some / batch)
+    return {name: max(1, round(getattr(estimator, name) * longer)) for name in ("max_epochs", "patience")}
+
+
+def _classes(y: ndarray | Sequences) -> ndarray:
+    values = y.values[:, 0] if isinstance(y, Sequences) else y
+    return np.unique(values[~np.isnan(values)] if isinstance(y, Sequences) else values)
+
+
+def _pairs(cv: Any) -> tuple[Split, ...]:
+    try:
+        folds = tuple((np.asarray(train), np.asarray(test)) for train, test in cv)
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            f"cv needs a number of folds, the text of --cv, a splitter or pairs of indices, got {cv!r}"
+        ) from error
+    if not folds:
+        raise ParameterError("cv needs at least 2 folds, got none")
+    return tuple(
+        (np.flatnonzero(train) if train.dtype == bool else train, np.flatnonzero(test) if test.dtype == bool else test)
+        for train, test in folds
+    )
+
+
+def _words(entropy: Any) -> list[int]:
+    """Entropy as a list of whole numbers."""
+    return [int(word) for word in np.atleast_1d(entropy)]

@@ -1,0 +1,140 @@
+"""``diagnose``: remedies are tried on the same folds, and the one that helps names what was wrong."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from throughtime.errors import ParameterError
+from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
+from throughtime.generalization.diagnosis.checks import findings_of
+from throughtime.generalization.diagnosis.curves import history_curve_of, learning_curve_of
+from throughtime.generalization.diagnosis.experiment import Experiment
+from throughtime.generalization.diagnosis.probes import Probe, probes_of
+from throughtime.generalization.diagnosis.records import Diagnosis, Remedy
+from throughtime.generalization.diagnosis.time_budget import TimeBudget
+from throughtime.generalization.diagnosis.trial import Trial
+from throughtime.generalization.diagnosis.verdict import LEAK_MARGIN, judge
+from throughtime.generalization.diagnosis.words import open_question_of, sentence_of
+from throughtime.records import Records
+
+
+def diagnose(
+    estimator: SequenceEstimator,
+    X: Any,
+    y: Any,
+    *,
+    cv: Any = 5,
+    groups: Any = None,
+    sample_weight: Any = None,
+    margin: float = 0.05,
+    probes: str | Sequence[str | Probe] = "auto",
+    repeats: int = 2,
+    budget: float | None = None,
+    racing: bool = True,
+    level: float = 0.95,
+    random_state: int | None = 0,
+    verbose: int = 0,
+    memory_budget: float | None = DEFAULT_BUDGET,
+) -> Diagnosis:
+    """Say what limits a network, by trying what might help.
+
+    Every probe (twice the units, more weight decay, longer training, half the data, ...) trains on the same folds as
+    the base, as further members of one lockstep batch.  What lowers the out-of-fold loss, by more than a margin and
+    certainly, is the remedy and names the cause; where nothing does, the net is healthy, or limited by noise.
+
+    Parameters
+    ----------
+    estimator
+        A ``SequenceClassifier`` or ``SequenceRegressor``, unfitted. Its ``random_state`` is not used.
+    X, y, groups, sample_weight
+        As ``fit`` takes them. Groups are the unit of every interval.
+    cv
+        A number of folds or the text of ``--cv``, drawn anew in each repeat: stratified by class, and whole groups
+        where there are groups, unless the text says otherwise (``"kfold:5"``). A splitter, or pairs of indices, gives
+        the same folds each time, to other seeds. Folds that put a group on both sides are compared with whole groups.
+    margin
+        The least gain that counts, as a fraction of the dummy's loss: that of the training fold's class frequencies,
+        or of its mean.
+    probes
+        ``"auto"``, or names, settings in words (``"dropout=0.3"``) and `Probe` objects: see `AUTO_PROBES`.
+    repeats
+        How often all is done, with other folds and seeds.
+    budget
+        Seconds; when they are over, the verdict is of what there is, which may be ``inconclusive``.
+    racing
+        Whether what cannot reach the margin any more is left out after the first repeat.
+    level
+        Simultaneous coverage of the intervals.
+    random_state
+        Of folds and seeds; ``None`` draws one.
+    verbose
+        1 shows the progress of training.
+    memory_budget
+        As in `cross_validate`.
+
+    Raises
+    ------
+    DataError
+        For series too few for the folds, a class that a training fold lacks, or a base that cannot be trained.
+    ParameterError
+        For what is no probe, a probe that changes nothing, or a budget that is over before a single probe is.
+
+    Notes
+    -----
+    Members are bitwise what they are alone: those of the base are ``estimator`` with the repeat's seed, fitted on each
+    training fold.
+
+    Examples
+    --------
+    >>> from throughtime import SequenceClassifier, diagnose, load
+    >>> X, y = load("japanese-vowels", split="train")
+    >>> net = SequenceClassifier(hidden_size=8, max_epochs=2)
+    >>> diagnose(net, X[::3], y[::3], cv=3, probes=["max_epochs x3", "hidden_size x2"], repeats=1).verdict
+    'not optimized'
+    """
+    if not 0 < margin < 1:
+        raise ParameterError(f"margin needs a fraction of the dummy's loss, between 0 and 1, got {margin}")
+    if not 0 < level < 1:
+        raise ParameterError(f"level needs a number between 0 and 1, got {level}")
+    if not isinstance(repeats, int) or repeats < 1:
+        raise ParameterError(f"repeats needs a whole number of at least 1, got {repeats!r}")
+    time_budget = TimeBudget(budget)
+    experiment = Experiment(estimator, X, y, groups, sample_weight, cv, random_state, verbose > 0, memory_budget)
+    trial = Trial(experiment, probes_of(probes, estimator), time_budget)
+    trial.begin()
+    for number in range(1, repeats):
+        so_far = trial.evidence(level)
+        trial.again(number, margin * so_far.chance, LEAK_MARGIN * so_far.leak_chance, racing)
+
+    evidence = trial.evidence(level)
+    effects = evidence.effects()
+    least = margin * evidence.chance
+    judgment = judge(evidence, effects, least, complete=not trial.skipped)
+    winner, units = judgment.winner, experiment.unit_name
+    n_train = float(np.mean([len(np.unique(evidence.units.number[train])) for train, _ in trial.first.folds]))
+    return Diagnosis(
+        verdicts=judgment.verdicts,
+        sentence=sentence_of(judgment, evidence, units),
+        remedy=None
+        if winner is None
+        else Remedy(winner.probe, winner.parameters, winner.gain, winner.low, winner.high),
+        findings=findings_of(evidence, effects, judgment, least),
+        effects=Records(effects),
+        not_measured=dict(trial.not_measured),
+        loss_name=evidence.losses.name,
+        loss=evidence.loss,
+        train_loss=evidence.train_loss,
+        chance=evidence.chance,
+        margin=least,
+        level=level,
+        units=units,
+        n_units=evidence.units.count,
+        learning_curve=learning_curve_of(evidence, n_train),
+        history=history_curve_of(evidence, trial.first, least),
+        open_question=open_question_of(judgment, units, tuple(trial.skipped)),
+        members=trial.members,
+        members_saved=trial.members_saved,
+        seconds=time_budget.spent,
+        out_of_time=trial.out_of_time,
+    )

@@ -1,0 +1,118 @@
+"""From gains to a verdict: the cure names the cause.
+
+The thresholds were fixed on planted cases whose truth is measured on fresh data (``docs/decisions/0016-verdict.md``);
+those that are a fraction are of the dummy's loss.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from throughtime.generalization.diagnosis.evidence import Evidence
+from throughtime.generalization.diagnosis.gains import Gain, max_t
+from throughtime.generalization.diagnosis.records import Effect, VerdictName
+
+#: A leak is a gap of so many standard errors, and of so much of the dummy's loss.
+LEAK_ERRORS, LEAK_MARGIN = 2.5, 0.1
+#: A signal is a skill of at least so many standard errors; none is one that stays, with two of them, below so much.
+SIGNAL_ERRORS, SIGNAL_MARGIN = 2.5, 0.10
+#: What no probe may still gain, for the verdict that none helps; and the loss below which a net is healthy.
+STILL_OPEN, HEALTHY = 0.15, 0.25
+#: Standard errors of the base's loss that a gain may not exceed.
+_LOSS_ERRORS = 1.7
+
+
+@dataclass(frozen=True)
+class Judgment:
+    """The verdict before it is put in words.
+
+    Attributes
+    ----------
+    verdicts
+        As `Diagnosis` has them.
+    winner
+        The effect that named the cause.
+    open_effect, needed
+        What an inconclusive verdict hangs on, and about how many units would settle it.
+    skill
+        The most certain skill over the dummy.
+    """
+
+    verdicts: tuple[VerdictName, ...]
+    winner: Effect | None = None
+    open_effect: Effect | None = None
+    needed: int | None = None
+    skill: Gain | None = None
+
+
+def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete: bool) -> Judgment:
+    """Name what limits the network.
+
+    Parameters
+    ----------
+    effects
+        Those of the evidence.
+    margin
+        The least gain that counts, in units of the loss.
+    complete
+        Whether all probes asked for were measured, if only once; else that none helps cannot be said.
+    """
+    chance, n = evidence.chance, evidence.units.count
+    if is_leaky(evidence):
+        return Judgment(("leaky",))
+    skills = evidence.skills()
+    threshold = max(SIGNAL_ERRORS, max_t(skills, evidence.level, n))
+    best = max(skills, key=_t)
+    if not best.value > threshold * best.error:
+        likely = max(skills, key=lambda skill: skill.value + 2 * skill.error)
+        if likely.value + 2 * likely.error < SIGNAL_MARGIN * chance:
+            return Judgment(("no signal",), skill=best)
+        return Judgment(("inconclusive",), needed=_needed(n, likely, SIGNAL_MARGIN * chance, threshold), skill=best)
+    cures = [effect for effect in effects if is_cure(effect, margin)]
+    if cures:
+        winner = max(cures, key=lambda effect: effect.gain)
+        assert winner.cause is not None
+        return Judgment((winner.cause,), winner=winner, skill=best)
+    loss = evidence.tempered()
+    candidates = [effect for effect in effects if may_cure(effect)]
+    open_effect = max(candidates, key=lambda effect: effect.high, default=None)
+    most = loss.value + _LOSS_ERRORS * loss.error
+    top = most if open_effect is None else min(open_effect.high, most)
+    if complete and top < STILL_OPEN * chance:
+        healthy: VerdictName = "healthy" if loss.value < HEALTHY * chance else "noise- or feature-limited"
+        return Judgment((healthy,), skill=best)
+    needed = None
+    if open_effect is not None and open_effect.error > 0:
+        errors = (open_effect.high - open_effect.gain) / open_effect.error
+        needed = _needed(n, Gain(open_effect.gain, open_effect.error, loss.influence), STILL_OPEN * chance, errors)
+    return Judgment(("inconclusive",), open_effect=open_effect, needed=needed, skill=best)
+
+
+def is_leaky(evidence: Evidence) -> bool:
+    """Whether whole groups are so much worse than the given folds that these must leak."""
+    leak = evidence.leak()
+    return (
+        leak is not None and leak.value > LEAK_ERRORS * leak.error and leak.value > LEAK_MARGIN * evidence.leak_chance
+    )
+
+
+def may_cure(effect: Effect) -> bool:
+    """Whether a gain would name a cause: what trains better has to fit better too."""
+    return effect.cause is not None and (effect.cause != "not optimized" or effect.train_gain > 0)
+
+
+def is_cure(effect: Effect, margin: float) -> bool:
+    """Whether an effect names a cause: more than the margin, and certainly something."""
+    return may_cure(effect) and effect.gain > margin and effect.low > 0
+
+
+def _t(gain: Gain) -> float:
+    return gain.value / gain.error if gain.error > 0 else math.copysign(math.inf, gain.value)
+
+
+def _needed(n: int, gain: Gain, far: float, errors: float) -> int | None:
+    """About how many units make a gain certain, or certainly smaller than what it would have to be."""
+    if not gain.error > 0:
+        return None
+    distance = max(gain.value, far - gain.value)
+    return math.ceil(n * (errors * gain.error / distance) ** 2)
