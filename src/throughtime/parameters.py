@@ -26,6 +26,7 @@ from typing import (
     runtime_checkable,
 )
 
+from throughtime.augmentation_specs import augmentation_text
 from throughtime.errors import ParameterError
 
 CellName = Literal["rnn", "gru", "lstm", "linear", "peephole_lstm"]
@@ -72,6 +73,23 @@ class InitScheme(Protocol):
     @property
     def lag(self) -> float | None:
         """Steps that chrono's memories go up to."""
+
+
+@runtime_checkable
+class Augmentation(Protocol):
+    """Other series to train on: a ``throughtime.training.Augmentation``, which is made of torch's functions."""
+
+    @property
+    def name(self) -> str:
+        """As in a text."""
+
+    @property
+    def strength(self) -> float:
+        """What it means is the augmentation's own."""
+
+    @property
+    def probability(self) -> float:
+        """That a series is augmented."""
 
 
 #: What a user makes that follows one of these protocols.
@@ -151,6 +169,12 @@ class NetworkParameters(TypedDict, total=False):
         float,
         Option(0.0, "lambda of the objective: mean loss + lambda/(2n) times the sum of squared weights, with n the "
                "training size; with adamw, torch's decoupled value as it is", at_least=0),
+    ]  # fmt: skip
+    augment: Annotated[
+        str | Sequence[Augmentation] | None,
+        Option(None, "augmentations of the training series, anew each pass, as name:strength@probability with commas "
+               "between them: jitter, scaling, magnitude_warp, time_warp, window_slice, permutation, channel_dropout, "
+               "mixup"),
     ]  # fmt: skip
     init: Annotated[
         InitName | InitScheme,
@@ -415,6 +439,8 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     if get_origin(kind) is Callable:
         made = hasattr(value, "forward") and not isinstance(value, type)  # a module, where a way to make one is meant
         return None if callable(value) and not made else "a factory (n_channels, n_outputs) -> torch.nn.Module"
+    if parameter.name == "augment":
+        return _broken_augmentations(value)
     if get_origin(kind) is Sequence:
         listed = isinstance(value, list | tuple) and len(value) > 0
         fits = listed and all(isinstance(part, str | Integral) and not isinstance(part, bool) for part in value)
@@ -422,6 +448,14 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
     # class_weight: a word or a mapping
     allowed = isinstance(value, Mapping) or (isinstance(value, str) and value == "balanced")
     return None if allowed else "'balanced' or a mapping from class to weight"
+
+
+def _broken_augmentations(value: Any) -> str | None:
+    listed = isinstance(value, list | tuple) and len(value) > 0
+    if not isinstance(value, str) and not (listed and all(isinstance(part, Augmentation) for part in value)):
+        return "text such as 'jitter:0.05,window_slice:0.9@0.5', or a list of augmentations"
+    augmentation_text(value)  # says itself what is wrong
+    return None
 
 
 def _broken_number(kind: type, option: Option, value: Any) -> str | None:

@@ -54,12 +54,12 @@ def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return np.dtype(str(dtype).removeprefix("torch."))
 
 
-def inputs_of(features: Features, device: str) -> Inputs:
+def inputs_of(features: Features, device: str, masked: bool = False) -> Inputs:
     """The same as tensors, with the row that padding points to."""
     padding = np.full((1, features.values.shape[1]), np.nan, dtype=features.values.dtype)
     static = None if features.static is None else torch.tensor(features.static, device=device)
     values = torch.from_numpy(np.concatenate([features.values, padding])).to(device)
-    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static)
+    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static, masked)
 
 
 def missing_in(X: Sequences) -> Bool[ndarray, "series"]:

@@ -9,6 +9,7 @@ import torch
 from numpy import ndarray
 from pydantic import ConfigDict, Field
 
+from throughtime.augmentation_specs import augmentation_text
 from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators.inits import init_from_plain
@@ -41,6 +42,7 @@ _ADDED = {
     "k2": None,
     "clip_value": None,
     "monitor": None,
+    "augment": None,
 }
 #: Fields of `EpochRecord` by what earlier versions called them.
 _RENAMED = {"watched_loss": "eval_loss"}
@@ -144,6 +146,8 @@ def to_plain(estimator: FittedEstimator) -> tuple[dict[str, Any], dict[str, ndar
     parameters["cell"] = _name(parameters["cell"])
     if isinstance(parameters.get("class_weight"), dict):  # JSON's keys are text, classes may be numbers
         parameters["class_weight"] = [[_plain(key), value] for key, value in parameters["class_weight"].items()]
+    if parameters["augment"] is not None:
+        parameters["augment"] = augmentation_text(parameters["augment"])
     facts = {
         "kind": kind,
         "parameters": parameters,

@@ -52,7 +52,7 @@ class Pool:
         """The same as tensors on a device."""
         key = masked, dtype, device
         if key not in self._inputs:
-            self._inputs[key] = inputs_of(self.features(masked, dtype), device)
+            self._inputs[key] = inputs_of(self.features(masked, dtype), device, masked)
         return self._inputs[key]
 
 

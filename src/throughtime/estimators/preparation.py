@@ -11,6 +11,7 @@ from numpy import ndarray
 
 from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.augmentations import augmentations_for
 from throughtime.estimators.devices import check_device
 from throughtime.estimators.features import numpy_dtype, refuse_beyond, scaling
 from throughtime.estimators.forecast import ForecastKey
@@ -136,7 +137,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         validation=None if validation is None else sample_of(validation),
         eval=None if evaluated is None else sample_of(evaluated),
         noise=noise_of(p, net),
-        perturbations=tuple(request.perturbations),
+        perturbations=(*augmentations_for(p), *request.perturbations),
         init=scheme_for(p, net, int(pool.X.lengths[places[indices]].max()), longest),
     )
     learned = {

@@ -27,13 +27,15 @@ class Inputs:
 
     ``values`` holds every step (NaN: missing) and ends with a row of NaN, which padding points to; ``static`` columns
     follow a series' channels at every step. Both are of one dtype, the networks' or float64: a member's own mean is
-    subtracted before anything is rounded to what its network computes in.
+    subtracted before anything is rounded to what its network computes in. Where ``flagged``, a third of the columns of
+    ``values`` are channels, a third flag where these are missing, and a third count the steps since they were seen.
     """
 
     values: Float[Tensor, "step channel"]
     starts: Int[ndarray, "series"]
     lengths: Int[ndarray, "series"]
     static: Float[Tensor, "series column"] | None = None
+    flagged: bool = False
 
 
 @dataclass(frozen=True)

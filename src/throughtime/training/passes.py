@@ -30,7 +30,8 @@ from throughtime.training.losses import elementwise, totals, weighted_totals
 from throughtime.training.members import Batch
 from throughtime.training.observers import StateGradientNorms, StepRecord, Watch
 from throughtime.training.optimizers import Optimizer
-from throughtime.training.perturbed_steps import add_penalties, perturb_batch, perturb_masks
+from throughtime.training.perturbed_series import perturb_batch
+from throughtime.training.perturbed_steps import add_penalties, perturb_masks
 from throughtime.training.truncation import Drawn, ForwardPass, delta_norms_of, run_tail, run_windows
 
 #: Multiplications and additions that one call of the kernels should take, some tenths of a second; one step of all
@@ -262,7 +263,7 @@ def autograd_pass(
     batches = load_batches(group.inputs, group.samples["train"], order, rows, group.shift, group.scale, dtype)
     for step, loaded in enumerate(batches):
         probes.before(step, weights)
-        batch = perturb_batch(group.net, group.members, loaded, epoch, step)
+        batch = perturb_batch(group, loaded, epoch, step)
         for run in _forward_passes(group, leaves, batch, epoch, step, watch):
             losses = elementwise(group.recipe.loss, run.outputs, run.targets)
             weight = totals(run.weights)
