@@ -86,7 +86,7 @@ class Evidence:
         return pooled_gain((half[:n] - whole[:n]) / 4 + (quarter[:n] - half[:n]) / 8, self.units)
 
     def by_size(self) -> dict[float, Gain]:
-        """Tempered loss by the fraction of the training series, the smallest first; only the whole where none is less."""
+        """Tempered loss by the fraction of the training series, the smallest first, the whole last."""
         sizes = {one.probe.fraction: one for one in self.probes.values() if isinstance(one.probe, LessData)}
         losses = {n: pooled_gain(one.losses("tempered"), self.units) for n, one in sizes.items()}
         return dict(sorted((losses | {1.0: self.tempered()}).items()))

@@ -158,8 +158,13 @@ def _label_findings(experiment: Experiment, trial: Trial) -> dict[str, Finding]:
     for name, one in trial.probes.items():
         augment = one.variant.parameters.get("augment")
         if augment is not None:
-            fits = {"estimators": trial.base_members, "train_indices": [train for train, _ in trial.first.folds]}
-            groups = experiment.groups
-            each = augmentation_findings(X=experiment.X, y=experiment.y, augment=augment, groups=groups, **fits)
+            each = augmentation_findings(
+                trial.base_members,
+                experiment.X,
+                experiment.y,
+                augment,
+                train_indices=[train for train, _ in trial.first.folds],
+                groups=experiment.groups,
+            )
             found[name] = max(each, key=lambda finding: (finding.verdict == "found", finding.measured or 0.0))
     return found
