@@ -165,6 +165,53 @@ def test_a_million_windows_hold_the_values_once() -> None:
     assert held < 41_000_000
 
 
+@pytest.mark.parametrize("touching", [False, True])
+@pytest.mark.filterwarnings("ignore::throughtime.errors.DataWarning")
+@given(
+    lengths=LENGTHS, length=st.integers(1, 8), stride=st.integers(1, 10),
+    chosen=st.sets(st.integers(0, 30), min_size=1), again=st.booleans(),
+)  # fmt: skip
+def test_stretches_hold_each_step_of_the_windows_once(
+    touching: bool, lengths: list[int], length: int, stride: int, chosen: set[int], again: bool
+) -> None:
+    whole = recordings(lengths, groups=True).X
+    if max(lengths) < length:
+        return
+    windows = whole.windows(length, stride)
+    some = windows[[at % len(windows) for at in sorted(chosen, reverse=True)]]
+    if again:
+        some = concatenate([some, windows[:1]])
+    source = some.source
+    assert source is not None
+    steps: dict[int, set[int]] = {}
+    joined: set[tuple[int, int]] = set()  # steps that a stretch holds together with the one before
+    for series, begin, n in zip(source.series.tolist(), source.begins.tolist(), some.lengths.tolist(), strict=True):
+        steps.setdefault(series, set()).update(range(begin, begin + n))
+        joined |= {(series, step) for step in range(begin + 1, begin + n)}
+    expected = []
+    for series in sorted(steps):
+        for step in sorted(steps[series]):
+            if (series, step) in joined or (touching and step - 1 in steps[series]):
+                expected[-1][2] += 1
+            else:
+                expected.append([series, step, 1])
+    found = some.stretches(touching=touching)
+    assert found.source is not None
+    assert np.column_stack([found.source.series, found.source.begins, found.lengths]).tolist() == expected
+    assert found.buffer is whole.buffer
+    assert (found.groups, found.static) == (None, None)
+    for row, (series, begin, n) in enumerate(expected):
+        np.testing.assert_array_equal(found[row], whole[series][begin : begin + n])
+        np.testing.assert_array_equal(found.times_of(row), whole.times_of(series)[begin : begin + n])  # type: ignore[index]
+    assert whole.stretches() is whole
+
+
+def test_windows_that_were_copied_one_by_one_are_their_own_stretches() -> None:
+    windows = recordings([12]).X.windows(4, 2)
+    assert windows.packed().stretches().lengths.tolist() == [4] * 5
+    assert len(windows[[]].stretches()) == 0
+
+
 def test_targets_of_history_alone_are_copied() -> None:
     data = recordings([12, 7], "step")
     plain, with_history = data.windows(4), data.windows(4, history=3)

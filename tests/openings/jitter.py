@@ -1,10 +1,11 @@
 """A perturbation of a user's own, in one file: noise on every value (Um et al. 2017, "jittering")."""
 
+from dataclasses import replace
+
 import numpy as np
 import torch
-from torch import Tensor
 
-from throughtime.training import Perturbation
+from throughtime.training import Perturbation, Series
 
 
 class Jitter(Perturbation):
@@ -15,7 +16,7 @@ class Jitter(Perturbation):
     def __init__(self, deviation: float) -> None:
         self.deviation = deviation
 
-    def transform(self, x: Tensor, lengths: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-        """Other values, the same lengths."""
-        noise = torch.from_numpy(generator.normal(scale=self.deviation, size=x.shape)).to(x)
-        return x + noise, lengths
+    def transform(self, series: Series, generator: np.random.Generator) -> Series:
+        """Other values; lengths, targets and the rest are the same."""
+        noise = torch.from_numpy(generator.normal(scale=self.deviation, size=series.x.shape)).to(series.x)
+        return replace(series, x=series.x + noise)

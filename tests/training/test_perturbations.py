@@ -10,7 +10,7 @@ from test_lockstep import CHANNELS, CLASSES, NET, RECIPE, Data, N, PlainLoop, cu
 
 from throughtime.errors import ParameterError
 from throughtime.nn import FactoryNetwork, is_bias
-from throughtime.training import Member, Perturbation, Purpose, stream, train
+from throughtime.training import Member, Perturbation, Purpose, Series, stream, train
 from throughtime.training.batches import epoch_order
 
 
@@ -21,21 +21,30 @@ class Jitter(Perturbation):
     deviation: float
     key: ClassVar[int] = 10
 
-    def transform(self, x, lengths, generator):
-        return x + torch.from_numpy(self.deviation * generator.standard_normal(tuple(x.shape))).to(x), lengths
+    def transform(self, series, generator):
+        noise = self.deviation * generator.standard_normal(tuple(series.x.shape))
+        return replace(series, x=series.x + torch.from_numpy(noise).to(series.x))
 
 
 @dataclass(frozen=True)
 class RandomCrop(Perturbation):
-    """A window of each series, half of its steps, from anywhere in it."""
+    """A window of each series, half of its steps, from anywhere in it, with the targets of its steps."""
 
     key: ClassVar[int] = 11
 
-    def transform(self, x, lengths, generator):
+    def transform(self, series, generator):
+        x, lengths = series.x, series.lengths
         shorter = (lengths + 1) // 2
         begins = generator.integers(0, (lengths - shorter + 1).numpy())
-        steps = torch.from_numpy(begins) + torch.arange(int(shorter.max()))[:, None]
-        return x.gather(0, steps.clamp(max=len(x) - 1)[..., None].expand(-1, -1, x.shape[2])), shorter
+        steps = (torch.from_numpy(begins) + torch.arange(int(shorter.max()))[:, None]).clamp(max=len(x) - 1)
+
+        def of_steps(values):
+            return None if values is None else values.gather(0, steps[..., None].expand(-1, -1, values.shape[2]))
+
+        moved = {"x": of_steps(x), "missing": of_steps(series.missing)}
+        if series.by_step:
+            moved |= {"targets": series.targets.gather(0, steps), "weights": series.weights.gather(0, steps)}
+        return replace(series, lengths=shorter, **moved)
 
 
 @dataclass(frozen=True)
@@ -103,9 +112,11 @@ def test_what_a_perturbation_sees_has_nothing_of_other_members():
     class Sees(Perturbation):
         key = 0
 
-        def transform(self, x, lengths, _generator):
+        def transform(self, series, _generator):
+            x, lengths = series.x, series.lengths
             assert x.shape[:2] == (lengths.max(), len(lengths))
-            seen.append((x.numpy().tobytes(), x.stride(), lengths.tolist()))
+            of_targets = series.targets.tolist(), series.targets.stride(), series.weights.tolist()
+            seen.append((x.numpy().tobytes(), x.stride(), lengths.tolist(), of_targets))
 
         def mask(self, layer, shape, _generator):
             seen.append((layer, shape))
@@ -203,7 +214,7 @@ def test_each_perturbation_of_a_member_has_a_stream_of_its_own_and_others_do_not
     class Noted(Perturbation):
         key: int
 
-        def transform(self, _x, _lengths, generator):
+        def transform(self, _series, generator):
             drawn.append((self.key, generator.integers(2**62)))
 
     data = Data()
@@ -224,8 +235,8 @@ def test_perturbations_act_one_after_the_other():
     class Sees(Perturbation):
         key = 2
 
-        def transform(self, x, lengths, _generator):
-            seen.append((len(x), lengths))
+        def transform(self, series, _generator):
+            seen.append((len(series.x), series.lengths))
 
     data = Data()
     member = data.member(max_epochs=1, perturbations=(Sees(), Halves()))
@@ -253,16 +264,65 @@ def by_step(data: Data, perturbation: Perturbation) -> Member:
     return data.member(train=sample, max_epochs=2, perturbations=(perturbation,))
 
 
-def test_inputs_of_steps_with_targets_of_their_own_may_change_but_not_their_number():
-    data, net = Data(), replace(NET, pooling="steps")
-    members = [by_step(data, Jitter(0.3)), by_step(data, Jitter(0.0))]
+def test_targets_of_steps_move_along_with_them():
+    data, net, crop = Data(), replace(NET, pooling="steps"), RandomCrop()
+    member = by_step(data, crop)
+    members = [member, by_step(data, Jitter(0.0)), by_step(Data(), Jitter(0.3))]
     together = train(net, RECIPE, data.inputs, members)
-    assert same_bits(train(net, RECIPE, data.inputs, members[:1])[0], together[0])
-    assert curve_of(together[0]) != curve_of(together[1])
-    with pytest.raises(
-        ParameterError, match=r"RandomCrop\.transform needs to leave lengths as they are where each step"
-    ):
-        train(net, RECIPE, data.inputs, [by_step(data, RandomCrop())])
+    for one, found in zip(members, together, strict=True):
+        assert same_bits(train(net, RECIPE, data.inputs, [one])[0], found)
+    # by hand: the windows as series of their own, a batch of all of them
+    lengths, starts = data.inputs.lengths[:9], data.inputs.starts[:9]
+    shorter = (lengths + 1) // 2
+    order = epoch_order([member], 0)[0]
+    begins = np.empty(9, dtype=int)
+    generator = stream(member.seed, Purpose.PERTURBATION, crop.key, 0, 0)
+    begins[order] = generator.integers(0, (lengths - shorter + 1)[order])
+    windows = [slice(b, b + n) for b, n in zip(begins, shorter, strict=True)]
+    whole = np.split(member.train.targets, np.cumsum(lengths)[:-1])
+    targets = np.concatenate([steps[window] for steps, window in zip(whole, windows, strict=True)])
+    inputs = replace(data.inputs, starts=starts + begins, lengths=shorter)
+    plain = replace(member, train=replace(member.train, targets=targets), max_epochs=1, perturbations=())
+    assert train(net, RECIPE, inputs, [plain])[0].history[0].train_loss == together[0].history[0].train_loss
+
+
+def series_of(rows: int = 16, time: int = 3, **changed: object) -> Series:
+    """What a perturbation might give for the first batch of the data."""
+    plain = Series(
+        torch.zeros(time, rows, CHANNELS, dtype=torch.float64),
+        torch.full((rows,), time),
+        torch.zeros(rows, dtype=torch.int64),
+        torch.ones(rows, dtype=torch.float64),
+    )
+    return replace(plain, **changed)
+
+
+BROKEN_SERIES = {
+    "needs to give a Series or None, got Tensor; dataclasses.replace": lambda: torch.zeros(1),
+    r"needs to give x of \(16, 3\) .*, got \(3, 2, 3\)": lambda: series_of(2),
+    "needs to give finite x up to each series' end": lambda: series_of(
+        x=torch.full((3, 16, CHANNELS), torch.nan, dtype=torch.float64)
+    ),
+    r"lengths of shape \(16,\), torch.int64 and cpu, got of shape \(16,\), torch.float32": lambda: series_of(
+        lengths=torch.ones(16)
+    ),
+    "lengths from 1 to the 3 steps of x, got 0 to 15": lambda: series_of(lengths=torch.arange(16)),
+    r"targets of shape \(16,\), torch.int64 and cpu, got of shape \(15,\)": lambda: series_of(
+        targets=torch.zeros(15, dtype=torch.int64)
+    ),
+    "classes from 0 to 3, got 4 to 4": lambda: series_of(targets=torch.full((16,), 4)),
+    "weights of at least 0, got -1": lambda: series_of(weights=torch.full((16,), -1.0, dtype=torch.float64)),
+    "missing as None, got of shape": lambda: series_of(missing=torch.zeros(3, 16, CHANNELS, dtype=torch.bool)),
+}
+
+
+@pytest.mark.parametrize("message", BROKEN_SERIES)
+@pytest.mark.usefixtures("types_unchecked")
+def test_series_that_do_not_fit_are_refused(message):
+    data = Data()
+    broken = type("Broken", (Perturbation,), {"key": 0, "transform": lambda *_: BROKEN_SERIES[message]()})()
+    with pytest.raises(ParameterError, match=message):
+        train(NET, RECIPE, data.inputs, [data.member(perturbations=(broken,))])
 
 
 def giving(**methods: object) -> Perturbation:
@@ -276,25 +336,7 @@ def giving(**methods: object) -> Perturbation:
 @pytest.mark.parametrize(
     ("methods", "message"),
     [
-        (
-            {"transform": torch.zeros(1)},
-            "Broken.transform needs to give two tensors, x and lengths, in a tuple, got Tensor",
-        ),
-        ({"transform": (torch.zeros(1), [1])}, "in a tuple, got a tuple of 2: Tensor, list"),
-        (
-            {"transform": (torch.full((3, 16, CHANNELS), torch.nan, dtype=torch.float64), torch.full((16,), 3))},
-            "Broken.transform needs to give finite values up to each series' end, got NaN or inf",
-        ),
         ({"mask": np.full((16, 6), np.inf)}, "Broken.mask needs to give finite numbers, got NaN or inf"),
-        ({"transform": (torch.zeros(3, 2, 1), torch.ones(16, dtype=torch.int64))}, r"got \(3, 2, 1\)"),
-        (
-            {"transform": (torch.zeros(3, 16, CHANNELS, dtype=torch.float64), torch.ones(16))},
-            r"lengths of shape \(16,\), torch.int64 and cpu, got \(16,\), torch.float32",
-        ),
-        (
-            {"transform": (torch.zeros(3, 16, CHANNELS, dtype=torch.float64), torch.arange(16))},
-            "lengths from 1 to the 3 steps of x, got 0 to 15",
-        ),
         ({"mask": np.ones(3)}, r"Broken.mask needs to give an array of shape \(16, 6\), got \(3,\)"),
         ({"penalty": torch.zeros(2)}, r"Broken.penalty needs to give one number, got \(2,\)"),
         ({"penalty": 0.5}, "Broken.penalty needs to give one number, got float"),
@@ -348,9 +390,9 @@ class BeyondTheEnd(Perturbation):
 
     key = 0
 
-    def transform(self, x, lengths, _generator):
-        beyond = torch.arange(len(x) + 2)[:, None] >= lengths
-        return torch.cat([x, x[:2]]).masked_fill(beyond[..., None], 1e3), lengths
+    def transform(self, series, _generator):
+        beyond = torch.arange(len(series.x) + 2)[:, None] >= series.lengths
+        return replace(series, x=torch.cat([series.x, series.x[:2]]).masked_fill(beyond[..., None], 1e3))
 
 
 def test_what_a_perturbation_leaves_beyond_a_series_end_is_zero_again():

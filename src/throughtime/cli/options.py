@@ -4,13 +4,14 @@ import difflib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import Parameter as Argument
 from inspect import Signature
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Union
 
 import typer
 
 from throughtime.errors import ParameterError
 from throughtime.parameters import (
     RENAMED,
+    Augmentation,
     ClassifierParameters,
     Parameter,
     RegressorParameters,
@@ -22,7 +23,13 @@ from throughtime.parameters import (
 Task = Literal["classification", "regression"]
 #: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
 OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
-_METAVARS = {int: "INTEGER", float: "NUMBER", str: "TEXT", Sequence[int | str]: "A,B,..."}
+_METAVARS: dict[Any, str] = {
+    int: "INTEGER",
+    float: "NUMBER",
+    str: "TEXT",
+    Sequence[int | str]: "A,B,...",
+    Union[str, Sequence[Augmentation]]: "NAME:S@P,...",  # noqa: UP007
+}
 #: How the arguments of flags that say no begin.
 _NO = "no_"
 

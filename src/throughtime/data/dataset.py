@@ -73,6 +73,11 @@ class Dataset:
     columns: Columns = field(default_factory=Columns)
     series_ids: tuple[str, ...] | None = None
 
+    @property
+    def whole_ids(self) -> tuple[str, ...] | None:
+        """The names of whole series: of windows, those that ``X.source.series`` numbers; None where they have none."""
+        return self.ids if self.X.source is None else self.series_ids
+
     def windows(self, length: int, stride: int | None = None, *, history: int = 0) -> "Dataset":
         """Every window of ``length`` steps as a series of its own; no value of X is copied.
 

@@ -54,12 +54,12 @@ def numpy_dtype(dtype: torch.dtype) -> np.dtype[Any]:
     return np.dtype(str(dtype).removeprefix("torch."))
 
 
-def inputs_of(features: Features, device: str) -> Inputs:
+def inputs_of(features: Features, device: str, masked: bool = False) -> Inputs:
     """The same as tensors, with the row that padding points to."""
     padding = np.full((1, features.values.shape[1]), np.nan, dtype=features.values.dtype)
     static = None if features.static is None else torch.tensor(features.static, device=device)
     values = torch.from_numpy(np.concatenate([features.values, padding])).to(device)
-    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static)
+    return Inputs(values, np.asarray(features.starts), np.asarray(features.lengths), static, masked)
 
 
 def missing_in(X: Sequences) -> Bool[ndarray, "series"]:
@@ -142,7 +142,8 @@ def refuse_beyond(
 
     if beyond(extremes).any() and beyond(own := _own_extremes(X, rows)).any():
         column = int(beyond(own).argmax())
-        what = f"channel {column}" if column < X.n_channels else f"static feature {column - X.n_channels}"
+        names = [*(X.channel_names or range(X.n_channels)), *(X.static_names or range(n_static))]
+        what = f"{'channel' if column < X.n_channels else 'static feature'} {names[column]}"
         raise DataError(
             f"X needs values that {dtype} holds once they are scaled, got {np.abs(own[:, column]).max():g} in {what}"
         )

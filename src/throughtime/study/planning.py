@@ -10,6 +10,7 @@ from numpy import ndarray
 from sklearn.base import clone, is_classifier
 from sklearn.model_selection import check_cv
 
+from throughtime.augmentation_specs import augmentation_text
 from throughtime.data import Dataset, Sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceEstimator, check_device, checked_weights
@@ -204,6 +205,8 @@ def parameters_in_config(model: SequenceEstimator) -> dict[str, Any]:
     parameters: dict[str, Any] = model.get_params(deep=False)
     if isinstance(parameters.get("class_weight"), Mapping):
         parameters["class_weight"] = {str(label): weight for label, weight in parameters["class_weight"].items()}
+    if parameters["augment"] is not None:
+        parameters["augment"] = augmentation_text(parameters["augment"])
     if parameters.get("module") is not None:
         parameters["module"] = getattr(parameters["module"], "__qualname__", type(parameters["module"]).__qualname__)
     parameters["cell"] = getattr(parameters["cell"], "name", parameters["cell"])

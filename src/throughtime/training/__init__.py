@@ -1,5 +1,17 @@
 """The lockstep loop and what it is made of: members, streams, optimizers, schedules, clipping; who watches it."""
 
+from throughtime.training.augmentations import (
+    AUGMENTATION_CLASSES,
+    Augmentation,
+    ChannelDropout,
+    Jitter,
+    MagnitudeWarp,
+    Mixup,
+    Permutation,
+    Scaling,
+    TimeWarp,
+    WindowSlice,
+)
 from throughtime.training.batches import row_by_row
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
@@ -7,7 +19,7 @@ from throughtime.training.flow_monitor import EveryStepFlowMonitor, FlowMonitor
 from throughtime.training.lockstep import starting_weights, train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
 from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord, watch_of
-from throughtime.training.perturbations import Perturbation
+from throughtime.training.perturbations import Perturbation, Series
 from throughtime.training.probes import Probe
 from throughtime.training.progress import EpochReports, Report, shown
 from throughtime.training.state import GroupState, MemberState
@@ -15,29 +27,40 @@ from throughtime.training.streams import Purpose, derived_seed, stream
 from throughtime.training.truncation import HEAD_STEPS
 
 __all__ = [
+    "AUGMENTATION_CLASSES",
     "EVALUATION_ROWS",
     "HEAD_STEPS",
+    "Augmentation",
+    "ChannelDropout",
     "EpochReports",
     "EveryStepFlowMonitor",
     "Executor",
     "FlowMonitor",
     "GroupState",
     "Inputs",
+    "Jitter",
     "Job",
     "Loss",
+    "MagnitudeWarp",
     "Measurement",
     "Member",
     "MemberState",
+    "Mixup",
     "Observer",
+    "Permutation",
     "Perturbation",
     "Probe",
     "Purpose",
     "Recipe",
     "Report",
     "Sample",
+    "Scaling",
+    "Series",
     "StateGradientNorms",
     "StepRecord",
+    "TimeWarp",
     "Trained",
+    "WindowSlice",
     "derived_seed",
     "observed",
     "predict",

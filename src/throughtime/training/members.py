@@ -27,13 +27,20 @@ class Inputs:
 
     ``values`` holds every step (NaN: missing) and ends with a row of NaN, which padding points to; ``static`` columns
     follow a series' channels at every step. Both are of one dtype, the networks' or float64: a member's own mean is
-    subtracted before anything is rounded to what its network computes in.
+    subtracted before anything is rounded to what its network computes in. Where ``flagged``, a third of the columns of
+    ``values`` are channels, a third flag where these are missing, and a third count the steps since they were seen.
     """
 
     values: Float[Tensor, "step channel"]
     starts: Int[ndarray, "series"]
     lengths: Int[ndarray, "series"]
     static: Float[Tensor, "series column"] | None = None
+    flagged: bool = False
+
+    @property
+    def n_channels(self) -> int:
+        """The first columns of ``values``, without what says where they are missing."""
+        return int(self.values.shape[1]) // (3 if self.flagged else 1)
 
 
 @dataclass(frozen=True)
@@ -80,6 +87,10 @@ class Member:
     init: Init = "torch"
     #: the largest size of an element of the gradient, before `clip_norm`
     clip_value: float = math.inf
+    #: standard deviation of what is added to standardized channels
+    input_noise: float = 0.0
+    #: how much of a class's probability all classes share in what is trained on; records are of the loss without
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)

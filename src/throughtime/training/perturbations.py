@@ -5,20 +5,55 @@ the network's own (`nn.NoiseRates`): they have an expectation that stays in pred
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
+
+
+@dataclass(frozen=True, eq=False)
+class Series:
+    """One member's own series of one step, without the padding that other members ask for; not to be changed in place.
+
+    Parameters
+    ----------
+    x
+        Standardized channels, in the network's precision; what lies beyond a series' end is not read. The columns that
+        flag what is missing are not among them: they are made of ``missing`` again.
+    lengths
+        Steps of each series, from 1 up to ``time``.
+    targets
+        Class numbers, or values on the learned scale: one per series, or one per step.
+    weights
+        Of the targets in the mean loss; zero where none was observed, whatever stands in ``targets``.
+    missing
+        Where a value of x is missing: x is zero there, whatever is written. ``None`` where the network is fed no flags.
+    static
+        Standardized static features, if there are any.
+    """
+
+    x: Float[Tensor, "time batch channel"]
+    lengths: Int[Tensor, "batch"]
+    targets: Shaped[Tensor, "*step batch"]
+    weights: Float[Tensor, "*step batch"]
+    missing: Bool[Tensor, "time batch channel"] | None = None
+    static: Float[Tensor, "batch column"] | None = None
+
+    @property
+    def by_step(self) -> bool:
+        """Whether every step has a target."""
+        return self.targets.dim() == 2
 
 
 class Perturbation:
     """One disturbance; a class that derives from this one overrides what it changes.
 
-    Every call sees one member's own series of one step, without the padding that other members ask for, and draws from
-    the member's own stream, so that a member is disturbed the same alone and among others. Results that depend on
-    anything else, such as a counter of its own, break that law.
+    Every call sees one member's own series of one step and draws from the member's own stream, so that a member is
+    disturbed the same alone and among others. Results that depend on anything else, such as a counter of its own, break
+    that law.
 
     Attributes
     ----------
@@ -28,21 +63,10 @@ class Perturbation:
 
     key: ClassVar[int]
 
-    def transform(
-        self,
-        x: Float[Tensor, "time batch channel"],
-        lengths: Int[Tensor, "batch"],
-        generator: np.random.Generator,
-    ) -> tuple[Float[Tensor, "new_time batch channel"], Int[Tensor, "batch"]] | None:
-        """Other inputs of a step, and with one target per series other lengths; ``None`` for the same.
+    def transform(self, series: Series, generator: np.random.Generator) -> Series | None:
+        """Other inputs, lengths or targets of a step, of as many series; ``None`` for the same.
 
-        Parameters
-        ----------
-        x
-            Standardized, in the network's precision, zero where missing; what lies beyond a series' end is not read.
-            Not to be changed in place.
-        lengths
-            Steps of each series, from 1 up; the new ones as well, and at most ``new_time``.
+        With a target each step, targets and weights are as long as x.
         """
 
     def mask(self, layer: int, shape: tuple[int, ...], generator: np.random.Generator) -> Float[ndarray, "..."] | None:

@@ -1,10 +1,6 @@
-"""A step of members whose training is perturbed: each one's own part is taken out, changed, and put back.
-
-What a member's perturbations see has the size and the place in memory that it has where the member trains alone.
-"""
+"""Masks and penalties of members whose training is perturbed, each member's own put among those of the others."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -44,44 +40,6 @@ def check_perturbations(members: Sequence[Member], recipe: Recipe) -> None:
             raise ParameterError(f"perturbations of one member need keys that differ, got {keys}")
 
 
-@torch.no_grad()
-def perturb_batch(net: Net, members: Sequence[Member], batch: Batch, epoch: int, step: int) -> Batch:
-    """The batch with each member's transformed inputs.
-
-    Raises
-    ------
-    ParameterError
-        For inputs or lengths that do not fit, and other lengths where every step has a target.
-    """
-    changed: dict[int, tuple[Tensor, Tensor]] = {}
-    for m, member, rows in _perturbed(members, batch, "transform"):
-        lengths = batch.lengths[m, :rows]
-        x = batch.x[m, : int(lengths.max()), :rows].clone(memory_format=torch.contiguous_format)
-        for perturbation in member.perturbations:
-            generator = stream(member.seed, Purpose.PERTURBATION, perturbation.key, epoch, step)
-            transformed = perturbation.transform(x, lengths, generator)
-            if transformed is not None:
-                _check_inputs(perturbation, transformed, x, lengths, net.pooling == "steps")
-                x, lengths = changed[m] = transformed
-    return _replaced(batch, changed) if changed else batch
-
-
-def _replaced(batch: Batch, changed: Mapping[int, tuple[Tensor, Tensor]]) -> Batch:
-    """The batch with other series and lengths of some members, as long as its longest."""
-    lengths = batch.lengths.clone()
-    for m, (_, own) in changed.items():
-        lengths[m, : len(own)] = own
-    time = int(lengths.max())
-    padded = batch.x.new_zeros(len(lengths), time, *batch.x.shape[2:])
-    for m, place in enumerate(padded):
-        x = changed[m][0] if m in changed else batch.x[m]
-        place[: len(x), : x.shape[1]] = x[:time]
-    beyond = torch.arange(time, device=lengths.device)[:, None] >= lengths[:, None]
-    padded.masked_fill_(beyond.unsqueeze(-1), 0)
-    own_steps = np.where(batch.positions < 0, 0, lengths.cpu().numpy())
-    return replace(batch, x=padded, lengths=lengths, own_steps=own_steps)
-
-
 def perturb_masks(
     net: Net, members: Sequence[Member], batch: Batch, masks: list[Tensor | None], epoch: int, step: int
 ) -> list[Tensor | None]:
@@ -92,7 +50,7 @@ def perturb_masks(
     ParameterError
         For a mask of another shape, and for a network of the user's own, which has no place for one.
     """
-    masked = list(_perturbed(members, batch, "mask"))
+    masked = list(perturbed(members, batch, "mask"))
     if not masked:
         return masks
     if not isinstance(net, Architecture):
@@ -154,7 +112,7 @@ def _overrides(member: Member, method: str) -> bool:
     )
 
 
-def _perturbed(members: Sequence[Member], batch: Batch, method: str) -> list[tuple[int, Member, int]]:
+def perturbed(members: Sequence[Member], batch: Batch, method: str) -> list[tuple[int, Member, int]]:
     """Members with series in the batch that a method concerns, their places, and how many series they are."""
     sizes = [
         (m, member, int((batch.positions[m] >= 0).sum()))
@@ -162,38 +120,6 @@ def _perturbed(members: Sequence[Member], batch: Batch, method: str) -> list[tup
         if _overrides(member, method)
     ]
     return [(m, member, size) for m, member, size in sizes if size]
-
-
-def _check_inputs(perturbation: Perturbation, transformed: Any, x: Tensor, lengths: Tensor, by_step: bool) -> None:
-    name = f"{type(perturbation).__name__}.transform"
-    if not (
-        isinstance(transformed, tuple) and len(transformed) == 2 and all(isinstance(t, Tensor) for t in transformed)
-    ):
-        given = (
-            f"a tuple of {len(transformed)}: {', '.join(type(part).__name__ for part in transformed)}"
-            if isinstance(transformed, tuple)
-            else type(transformed).__name__
-        )
-        raise ParameterError(f"{name} needs to give two tensors, x and lengths, in a tuple, got {given}")
-    new_x, new_lengths = transformed
-    if new_x.dim() != 3 or new_x.shape[1:] != x.shape[1:] or (new_x.dtype, new_x.device) != (x.dtype, x.device):
-        raise ParameterError(
-            f"{name} needs to give x of {tuple(x.shape[1:])} (batch, channel), {x.dtype} and {x.device}, behind any "
-            f"number of steps, got {tuple(new_x.shape)}, {new_x.dtype} and {new_x.device}"
-        )
-    if (new_lengths.shape, new_lengths.dtype, new_lengths.device) != (lengths.shape, lengths.dtype, lengths.device):
-        raise ParameterError(
-            f"{name} needs to give lengths of shape {tuple(lengths.shape)}, {lengths.dtype} and {lengths.device}, got "
-            f"{tuple(new_lengths.shape)}, {new_lengths.dtype} and {new_lengths.device}"
-        )
-    least, most = int(new_lengths.min()), int(new_lengths.max())
-    if least < 1 or most > len(new_x):
-        raise ParameterError(f"{name} needs lengths from 1 to the {len(new_x)} steps of x, got {least} to {most}")
-    inside = torch.arange(len(new_x), device=x.device)[:, None] < new_lengths
-    if not new_x[inside].isfinite().all():
-        raise ParameterError(f"{name} needs to give finite values up to each series' end, got NaN or inf")
-    if by_step and not torch.equal(new_lengths, lengths):
-        raise ParameterError(f"{name} needs to leave lengths as they are where each step has a target, got others")
 
 
 def _check_mask(perturbation: Perturbation, mask: Any, shape: tuple[int, ...]) -> None:
