@@ -137,7 +137,7 @@ def test_given_groups_come_before_those_of_the_series() -> None:
             "time:3,gap=2",
             series(9).windows(2),
             np.zeros(9),
-            r"^folds in time of windows need steps counted, not series, got TimeSeriesSplit\(gap=2, .* --cv forward:3\[",
+            r"^folds in time of windows need steps counted, not series, got TimeSeriesSplit\(gap=2, .* --cv forward:3",
         ),
         (
             "forward:3,gap=9",

@@ -230,7 +230,8 @@ def number_series(X: Sequences, groups: ndarray | None) -> bool:
     if source is None or groups is None:
         return False
     codes = [np.unique(labels, return_inverse=True)[1].ravel() for labels in (groups, source.series)]
-    return len(np.unique(np.stack(codes), axis=1).T) == codes[0].max(initial=-1) + 1 == codes[1].max(initial=-1) + 1
+    n_pairs = np.unique(np.stack(codes), axis=1).shape[1]
+    return bool(n_pairs == codes[0].max(initial=-1) + 1 == codes[1].max(initial=-1) + 1)
 
 
 def lie_apart_in_time(X: Sequences, splits: Iterable[tuple[ndarray, ndarray]]) -> bool:
