@@ -149,7 +149,7 @@ class Losses(ABC):
     def _row_weights(self, scored: Scored) -> Float[ndarray, "row"]:
         """A series' weight, divided equally among its rows."""
         rows = np.bincount(scored.example, minlength=self.n_series)
-        return self.weights[scored.example] / rows[scored.example]
+        return np.asarray(self.weights[scored.example] / rows[scored.example])
 
     def _mean(self, scored: Scored, losses: Float[ndarray, "row"]) -> float:
         weights = self._row_weights(scored)
