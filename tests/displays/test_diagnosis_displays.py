@@ -19,6 +19,7 @@ from throughtime.displays import (
     history_in_words,
 )
 from throughtime.errors import ParameterError
+from throughtime.records import Records
 
 MARGIN = DIAGNOSIS.margin
 
@@ -151,3 +152,11 @@ def test_what_a_diagnosis_lacks_cannot_be_drawn() -> None:
         FittedLearningCurveDisplay.from_diagnosis(BARE)
     with pytest.raises(ParameterError, match="needs a diagnosis that probed the history"):
         HistoryCurveDisplay.from_diagnosis(BARE)
+
+
+def test_a_curve_is_labeled_by_the_loss_of_the_probes_that_made_it() -> None:
+    less = [effect(f"half of the {what}", None, 0, 0.1, loss=f"{what} loss") for what in ("data", "history")]
+    found = replace(DIAGNOSIS, effects=Records([*EFFECTS, *less]))
+    assert FittedLearningCurveDisplay.from_diagnosis(found).ax_.get_ylabel() == "data loss held out"
+    assert HistoryCurveDisplay.from_diagnosis(found).ax_.get_ylabel() == "history loss held out"
+    assert FittedLearningCurveDisplay.from_diagnosis(DIAGNOSIS).ax_.get_ylabel() == "log loss held out"

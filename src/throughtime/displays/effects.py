@@ -115,6 +115,12 @@ def losses_of(effects: Sequence[Effect]) -> list[str]:
     return [loss for loss, _ in Counter(effect.loss for effect in effects).most_common()]
 
 
+def curve_loss(diagnosis: Diagnosis, subject: str) -> str:
+    """What the losses of a curve are called: as those of the probes that it is made of, which take away of ``subject``."""
+    named = (effect.loss for effect in diagnosis.effects if effect.probe.endswith(f" of the {subject}"))
+    return next(named, diagnosis.loss_name)
+
+
 def by_gain(effects: Sequence[Effect]) -> list[Effect]:
     """The effects from the largest gain to the smallest."""
     return sorted(effects, key=lambda effect: -effect.gain)
