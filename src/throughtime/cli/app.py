@@ -267,7 +267,8 @@ def _diagnose(
         str | None,
         _of_diagnosis(
             "--probes",
-            "what to try: auto, names as the table has them, settings as dropout=0.3 [default: auto]",
+            "what to try: auto, names as the table has them, settings as dropout=0.3; quoted if it has commas "
+            "[default: auto]",
             "A,B,...",
         ),
     ] = None,
