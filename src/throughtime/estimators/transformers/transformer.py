@@ -16,7 +16,7 @@ from throughtime.errors import DataError
 from throughtime.estimators.interface import n_channels_of
 from throughtime.estimators.names import NAMES, learned_names
 from throughtime.estimators.problem import check_channels, sequences_like, width_of
-from throughtime.estimators.transformers.time_units import clock_of_steps
+from throughtime.estimators.transformers.step_clock import clock_of_steps
 
 
 class SequenceTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
@@ -113,7 +113,7 @@ class ChannelTransformer(SequenceTransformer):
         Parameters
         ----------
         clock
-            When each step was: see `throughtime.estimators.transformers.time_units`.
+            When each step was: see `throughtime.estimators.transformers.step_clock`.
         """
 
     @abstractmethod
