@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,7 +78,8 @@ class Experiment:
         if not self.weights.any():
             raise DataError("sample_weight needs a weight above zero, got zero weights only")
         self.groups = self._groups(groups)
-        self.cv = cv
+        once = isinstance(cv, Iterable) and not isinstance(cv, str)  # pairs may come from a generator
+        self.cv = list(cv) if once else cv
         self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
         self._entropy = int(np.random.default_rng().integers(2**63)) if random_state is None else int(random_state)
         self._verbose, self._memory_budget = verbose, memory_budget
