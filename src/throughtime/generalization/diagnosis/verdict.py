@@ -75,7 +75,8 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
         calming = [one for one in effects if one.cause in ("over-fit", "data-limited") and is_cure(one, margin)]
         if calming:  # it costs, whether there is a signal beneath or not
             return _cured(calming, best, signal_open=True)
-        return Judgment(("inconclusive",), needed=_needed(n, likely, SIGNAL_MARGIN * chance, threshold), skill=best)
+        needed = _needed(n, likely, SIGNAL_MARGIN * chance, threshold)
+        return Judgment(("inconclusive",), needed=needed, skill=best, signal_open=True)
     cures = [effect for effect in effects if is_cure(effect, margin)]
     if cures:
         return _cured(cures, best)
