@@ -72,6 +72,10 @@ class Evidence:
         one = self.probes[name].losses(kind)
         return pooled_gain(self.base.losses(kind)[: len(one)] - one, self.units)
 
+    def error(self, gain: Gain) -> float:
+        """The standard error of a gain for members trained on all series."""
+        return float(np.hypot(gain.error, _TRAINING_ERROR * self.chance))
+
     def doubling(self) -> Gain | None:
         """What twice the data would gain, drawn out from what halves and quarters lose.
 
@@ -149,7 +153,7 @@ class Evidence:
             measured = self.probes[name]
             assert measured.probe is not None
             variant, n = measured.variant, len(measured.repeats)
-            error = float(np.hypot(gain.error, _TRAINING_ERROR * self.chance))
+            error = self.error(gain)
             trains = [base.train - one.train for base, one in zip(self.base.repeats[:n], measured.repeats, strict=True)]
             found.append(
                 Effect(

@@ -94,7 +94,7 @@ def diagnose(
     >>> from throughtime import SequenceClassifier, diagnose, load
     >>> X, y = load("japanese-vowels", split="train")
     >>> net = SequenceClassifier(hidden_size=8, max_epochs=2)
-    >>> diagnose(net, X[::3], y[::3], cv=3, probes=["max_epochs x3", "hidden_size x2"], repeats=1).verdict
+    >>> diagnose(net, X[::3], y[::3], cv=3, probes=["max_epochs x3", "lr x4"], repeats=1).verdict
     'not optimized'
     """
     _check_numbers(margin=margin, level=level, repeats=repeats, random_state=random_state)

@@ -52,7 +52,7 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
         return f"What limits the network is open: no remedy was tried, and the {evidence.losses.name} is {left}."
     return (
         f"{evidence.units.count} {units} are too few to tell: {effect.change} may still gain up to {effect.high:.2g} "
-        f"in {effect.loss}, and may gain nothing."
+        f"in {effect.loss}, and may gain {f'as little as {effect.low:.2g}' if effect.low > 0 else 'nothing'}."
     )
 
 
