@@ -45,13 +45,13 @@ class Scored:
     outputs
         Log-probability of each class; or the value in one column.
     center
-        The same of a dummy: the training fold's class frequencies, or its mean.
+        The same of a dummy: the training fold's class frequencies, or its mean; of all rows, or of each.
     """
 
     truth: Shaped[ndarray, "row"]
     example: Int[ndarray, "row"]
     outputs: Float[ndarray, "row output"]
-    center: Float[ndarray, "output"]
+    center: Float[ndarray, "*row output"]
 
 
 @dataclass(frozen=True)
@@ -134,17 +134,33 @@ class Losses(ABC):
     def scales(self, tests: Sequence[Scored]) -> list[float]:
         """The s that each fold is tempered by: the best one for the outputs of the other folds."""
         block = np.arange(len(tests)) % _MOST_BLOCKS
-        row_weights = [self._row_weights(one) for one in tests]
         found = {}
         for number in np.unique(block):
-            others = [(tests[k], row_weights[k]) for k in np.flatnonzero(block != number)]
-            low, high = 0.0, 1.0
-            for _ in range(_HALVINGS):
-                middle = (low + high) / 2
-                rising = sum(float(w @ self.slope(one, middle)) for one, w in others) > 0
-                low, high = (low, middle) if rising else (middle, high)
-            found[number] = (low + high) / 2
+            others = [tests[k] for k in np.flatnonzero(block != number)]
+            found[number] = self._best_scale(others) if others else 1.0
         return [found[number] for number in block]
+
+    def _best_scale(self, others: Sequence[Scored]) -> float:
+        """The s of the lowest loss: where the slope, which rises, crosses 0; else the end that it points to."""
+        centers = [np.broadcast_to(one.center, one.outputs.shape) for one in others]
+        rows = Scored(
+            np.concatenate([one.truth for one in others]),
+            np.concatenate([one.example for one in others]),
+            np.concatenate([one.outputs for one in others]),
+            np.concatenate(centers),
+        )
+        weights = np.concatenate([self._row_weights(one) for one in others])
+
+        def falls(s: float) -> bool:
+            return float(weights @ self.slope(rows, s)) <= 0
+
+        if falls(1.0):
+            return 1.0
+        low, high = 0.0, 1.0
+        for _ in range(_HALVINGS if falls(0.0) else 0):
+            middle = (low + high) / 2
+            low, high = (middle, high) if falls(middle) else (low, middle)
+        return (low + high) / 2 if low else 0.0
 
     def _row_weights(self, scored: Scored) -> Float[ndarray, "row"]:
         """A series' weight, divided equally among its rows."""
@@ -202,8 +218,8 @@ class SquaredErrors(Losses):
 
     def slope(self, scored: Scored, s: float) -> Float[ndarray, "row"]:
         """Twice the error after tempering, times the distance from the mean."""
-        away = scored.outputs[:, 0] - scored.center[0]
-        return np.asarray(2 * (scored.center[0] + s * away - scored.truth) * away)
+        away = scored.outputs[:, 0] - scored.center[..., 0]
+        return np.asarray(2 * (scored.center[..., 0] + s * away - scored.truth) * away)
 
     def tempered(self, scored: Scored, s: float) -> Float[ndarray, "row output"]:
         """Values about the mean."""
