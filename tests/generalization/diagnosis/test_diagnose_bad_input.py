@@ -12,6 +12,9 @@ from throughtime import SequenceClassifier, SequenceRegressor, diagnose
 from throughtime.errors import DataError, DivergenceError, ParameterError
 from throughtime.generalization import Base, Probe, Setting, Variant
 
+# Shapes are checked by the packages' own tests, and take longer than the training.
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 N = 36
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, 6, 2)).astype(np.float32)
