@@ -25,6 +25,9 @@ from throughtime.generalization.diagnosis.records import Effect
 DOUBLING = "twice the data"
 #: Standard errors by which the doubling has to gain, and that its interval reaches to either side.
 DOUBLING_ERRORS = 2.05
+#: Of the dummy's loss, what a gain of fold members differs from that of members trained on all series, which take more
+#: steps an epoch: added to the error of examples, it brings the coverage of planted gains from 85 to 92 %.
+_TRAINING_ERROR = 0.01
 #: Standard errors of the first repeat within which a probe may still reach the margin.
 RACING_ERRORS = 2.5
 
@@ -68,6 +71,10 @@ class Evidence:
         """The gain of a probe in one kind of loss."""
         one = self.probes[name].losses(kind)
         return pooled_gain(self.base.losses(kind)[: len(one)] - one, self.units)
+
+    def error(self, gain: Gain) -> float:
+        """The standard error of a gain for members trained on all series."""
+        return float(np.hypot(gain.error, _TRAINING_ERROR * self.chance))
 
     def doubling(self) -> Gain | None:
         """What twice the data would gain, drawn out from what halves and quarters lose.
@@ -146,6 +153,7 @@ class Evidence:
             measured = self.probes[name]
             assert measured.probe is not None
             variant, n = measured.variant, len(measured.repeats)
+            error = self.error(gain)
             trains = [base.train - one.train for base, one in zip(self.base.repeats[:n], measured.repeats, strict=True)]
             found.append(
                 Effect(
@@ -154,9 +162,9 @@ class Evidence:
                     change=variant.change,
                     parameters=dict(variant.parameters) if variant.is_setting else {},
                     gain=gain.value,
-                    low=gain.value - quantile * gain.error,
-                    high=gain.value + quantile * gain.error,
-                    error=gain.error,
+                    low=gain.value - quantile * error,
+                    high=gain.value + quantile * error,
+                    error=error,
                     loss=loss,
                     repeats=n,
                     train_gain=float(np.mean(trains)),

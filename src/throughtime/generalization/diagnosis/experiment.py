@@ -2,7 +2,7 @@
 
 import math
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -78,7 +78,8 @@ class Experiment:
         if not self.weights.any():
             raise DataError("sample_weight needs a weight above zero, got zero weights only")
         self.groups = self._groups(groups)
-        self.cv = cv
+        once = isinstance(cv, Iterable) and not isinstance(cv, str)  # pairs may come from a generator
+        self.cv = list(cv) if once else cv
         self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
         self._entropy = int(np.random.default_rng().integers(2**63)) if random_state is None else int(random_state)
         self._verbose, self._memory_budget = verbose, memory_budget
@@ -86,8 +87,8 @@ class Experiment:
         values = observed_targets(self.y)
         self.classes = np.unique(values) if classes else None
         if len(np.unique(values)) < 2:
-            what = "classes" if classes else "values of the target"
-            raise DataError(f"diagnose needs at least 2 {what} to tell apart, got only {values[:1].tolist()}")
+            what = "classes" if classes else "values"
+            raise DataError(f"y needs at least two {what} to tell apart, got {values[0].item()!r} alone")
         self.losses = losses_for(estimator, len(self.X), self.weights)
         number = np.arange(len(self.X)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
         self.units = Units(number.ravel(), self.weights)
@@ -261,7 +262,7 @@ def _pairs(cv: Any, n: int) -> tuple[Split, ...]:
     for number, pair in enumerate(sides):
         train, test = (np.flatnonzero(side) if side.dtype == bool else side for side in pair)
         for side in (train, test):
-            if not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
+            if len(side) and (side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n):
                 shown = reprlib.repr(side.tolist())
                 raise ParameterError(
                     f"fold {number} of cv needs indices among the {n} series on each side, got {shown}"
@@ -270,5 +271,5 @@ def _pairs(cv: Any, n: int) -> tuple[Split, ...]:
             raise DataError(
                 f"a fold needs each series on one side, got series {both[0]} on both sides of fold {number}"
             )
-        folds.append((train, test))
+        folds.append((train.astype(np.intp), test.astype(np.intp)))
     return tuple(folds)

@@ -2,7 +2,7 @@
 
 from throughtime.generalization.diagnosis.evidence import RACING_ERRORS, Evidence, Measured
 from throughtime.generalization.diagnosis.probes import Scaled, Setting
-from throughtime.generalization.diagnosis.verdict import HEALTHY
+from throughtime.generalization.diagnosis.verdict import CLEAR_ERRORS, HEALTHY
 
 
 def further_training(evidence: Evidence, margin: float) -> Setting | None:
@@ -13,7 +13,7 @@ def further_training(evidence: Evidence, margin: float) -> Setting | None:
     evidence
         Of one repeat.
     margin
-        The least gain that counts: what reaches it needs no more.
+        The least gain that counts: what is clear of it needs no more.
     """
     if evidence.tempered().value < HEALTHY * evidence.chance:
         return None
@@ -22,7 +22,7 @@ def further_training(evidence: Evidence, margin: float) -> Setting | None:
         if one.probe is None or one.probe.cause != "not optimized" or not one.variant.is_setting:
             continue
         gain = evidence.gain(name, "tempered")
-        if gain.value > margin:
+        if gain.value - CLEAR_ERRORS * evidence.error(gain) > margin:
             return None
         if gain.value > RACING_ERRORS * gain.error and one.repeats[0].train < evidence.base.repeats[0].train:
             better[name] = one

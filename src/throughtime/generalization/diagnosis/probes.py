@@ -275,32 +275,35 @@ class LessHistory(Probe):
         return Variant(f"the last {100 * self.fraction:.0f} % of each series' steps", X=X)
 
     def _pieces(self, base: Base) -> Variant | NotApplicable:
-        """Pieces of 2h steps, h apart, whose targets are the last h: each is predicted from h to 2h steps."""
+        """Pieces of 3h/2 steps whose targets are the last h/2: each is predicted from h to 3h/2 steps."""
         estimator, X, y = base.estimator, base.X, base.y
         assert isinstance(y, Sequences)
         if estimator.bidirectional:
             return NotApplicable("bidirectional networks read the steps after a target too")
         reach = self.steps(base)
+        own = -(-reach // 2)
         before = reach + estimator.horizon
-        if reach <= estimator.burn_in or before + reach >= X.lengths.max():
+        if reach <= max(estimator.burn_in, estimator.horizon) or before + own >= X.lengths.max():
             return NotApplicable(f"series of {X.lengths.max()} steps have no shorter history of {reach} steps to try")
-        n_pieces = -(-X.lengths // reach)
+        n_pieces = -(-X.lengths // own)
         origin = np.repeat(np.arange(len(X)), n_pieces)
         number = np.arange(n_pieces.sum()) - np.repeat(np.cumsum(n_pieces) - n_pieces, n_pieces)
-        owned = number * reach  # the first step whose target is the piece's
+        owned = number * own  # the first step whose target is the piece's
         begins = np.maximum(owned - before, 0)
-        ends = np.minimum(owned + reach, X.lengths[origin])
+        ends = np.minimum(owned + own, X.lengths[origin])
         # the first steps of a series, burn-in and horizon, stay unobserved in their own place
         values = y.values.copy()
         within = np.arange(y.n_steps) - np.repeat(y.offsets[:-1], y.lengths)
         values[within < estimator.burn_in + estimator.horizon] = np.nan
         targets = Sequences(values, y.offsets, train_dtype=y.train_dtype)
+        if len(origin) > _MOST_PIECES:
+            return NotApplicable(f"{len(origin)} pieces would be more than {_MOST_PIECES}")
         pieces = targets.cut(origin, begins, ends, history=owned - begins).without_history()
-        if len(pieces) > _MOST_PIECES:
-            return NotApplicable(f"{len(pieces)} pieces would be more than {_MOST_PIECES}")
+        told = np.array([not np.isnan(piece).all() for piece in pieces])
+        origin, begins, ends, pieces = origin[told], begins[told], ends[told], pieces[told]
         batch = max(1, round(estimator.batch_size * len(pieces) / len(X)))  # as many targets, and steps, as before
         return Variant(
-            f"{reach} to {2 * reach} steps before each target",
+            f"{reach} to {reach + own} steps before each target",
             {"batch_size": batch, "burn_in": 0},
             X=X.cut(origin, begins, ends),
             y=pieces,

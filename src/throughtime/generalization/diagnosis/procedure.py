@@ -94,7 +94,7 @@ def diagnose(
     >>> from throughtime import SequenceClassifier, diagnose, load
     >>> X, y = load("japanese-vowels", split="train")
     >>> net = SequenceClassifier(hidden_size=8, max_epochs=2)
-    >>> diagnose(net, X[::3], y[::3], cv=3, probes=["max_epochs x3", "hidden_size x2"], repeats=1).verdict
+    >>> diagnose(net, X[::3], y[::3], cv=3, probes=["max_epochs x3", "lr x4"], repeats=1).verdict
     'not optimized'
     """
     _check_numbers(margin=margin, level=level, repeats=repeats, random_state=random_state)
@@ -147,9 +147,9 @@ def diagnose(
 
 
 def _check_numbers(*, margin: Any, level: Any, repeats: Any, random_state: Any) -> None:
-    for name, value, rule in (("margin", margin, "a fraction of the dummy's loss"), ("level", level, "a coverage")):
+    for name, value, rule in (("margin", margin, "a fraction of the dummy's loss,"), ("level", level, "a number")):
         if not (isinstance(value, Real) and 0 < float(value) < 1):
-            raise ParameterError(f"{name} needs {rule}, above 0 and below 1, got {value!r}")
+            raise ParameterError(f"{name} needs {rule} between 0 and 1, got {value!r}")
     for name, value, least in (
         ("repeats", repeats, 1),
         ("random_state", 0 if random_state is None else random_state, 0),

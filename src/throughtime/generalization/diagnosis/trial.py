@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Iterable, Mapping
+from numbers import Real
 
 from throughtime.errors import ParameterError, ThroughtimeError
 from throughtime.estimators import SequenceEstimator
@@ -199,4 +200,6 @@ def _changes_nothing(base: Base, variant: Variant) -> bool:
 
 
 def _equal(one: object, other: object) -> bool:
-    return one is other or (type(one) is type(other) and bool(one == other))
+    numbers = isinstance(one, Real) and isinstance(other, Real)
+    alike = isinstance(one, bool) == isinstance(other, bool) if numbers else type(one) is type(other)
+    return one is other or (alike and bool(one == other))

@@ -19,7 +19,7 @@ SIGNAL_ERRORS, SIGNAL_MARGIN = 2.5, 0.10
 #: What no probe may still gain, for the verdict that none helps; and the loss below which a net is healthy.
 STILL_OPEN, HEALTHY = 0.12, 0.25
 #: Standard errors by which a gain has to be above the margin: the largest of many is larger than it will be again.
-_CLEAR_ERRORS = 1.0
+CLEAR_ERRORS = 1.0
 #: Standard errors of the base's loss that a gain may not exceed.
 _LOSS_ERRORS = 1.7
 
@@ -75,7 +75,8 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
         calming = [one for one in effects if one.cause in ("over-fit", "data-limited") and is_cure(one, margin)]
         if calming:  # it costs, whether there is a signal beneath or not
             return _cured(calming, best, signal_open=True)
-        return Judgment(("inconclusive",), needed=_needed(n, likely, SIGNAL_MARGIN * chance, threshold), skill=best)
+        needed = _needed(n, likely, SIGNAL_MARGIN * chance, threshold)
+        return Judgment(("inconclusive",), needed=needed, skill=best, signal_open=True)
     cures = [effect for effect in effects if is_cure(effect, margin)]
     if cures:
         return _cured(cures, best)
@@ -84,7 +85,8 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
     open_effect = max(candidates, key=lambda effect: effect.high, default=None)
     most = loss.value + _LOSS_ERRORS * loss.error
     top = most if open_effect is None else min(open_effect.high, most)
-    if complete and top < STILL_OPEN * chance:
+    almost = any(effect.gain > margin and effect.low > 0 for effect in candidates)
+    if complete and not almost and top < STILL_OPEN * chance:
         healthy: VerdictName = "healthy" if loss.value < HEALTHY * chance else "noise- or feature-limited"
         return Judgment((healthy,), skill=best)
     needed = None
@@ -116,7 +118,7 @@ def may_cure(effect: Effect) -> bool:
 
 def is_cure(effect: Effect, margin: float) -> bool:
     """Whether an effect names a cause: clearly more than the margin, and certainly something."""
-    return may_cure(effect) and effect.gain - _CLEAR_ERRORS * effect.error > margin and effect.low > 0
+    return may_cure(effect) and effect.gain - CLEAR_ERRORS * effect.error > margin and effect.low > 0
 
 
 def _t(gain: Gain) -> float:

@@ -41,25 +41,28 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
             f"Nothing that was tried helps, and the {evidence.losses.name} is still {left}: the rest is noise, or "
             "needs other features."
         )
-    if judgment.open_effect is None:
+    if judgment.signal_open:
         loud = evidence.loss > chance
         return (
             f"{'The network is over-confident, and w' if loud else 'W'}hether there is a signal at all is open: "
             f"{evidence.units.count} {units} are too few to tell."
         )
     effect = judgment.open_effect
+    if effect is None:
+        return f"What limits the network is open: no remedy was tried, and the {evidence.losses.name} is {left}."
     return (
         f"{evidence.units.count} {units} are too few to tell: {effect.change} may still gain up to {effect.high:.2g} "
-        f"in {effect.loss}, and may gain nothing."
+        f"in {effect.loss}, and may gain {f'as little as {effect.low:.2g}' if effect.low > 0 else 'nothing'}."
     )
 
 
 def open_question_of(judgment: Judgment, units: str, skipped: tuple[str, ...]) -> str:
     """What is open, and about how many units would settle it; empty where nothing is."""
-    parts = ["whether there is a signal is open"] if judgment.signal_open else []
-    if "inconclusive" in judgment.verdicts:
+    parts = []
+    if "inconclusive" in judgment.verdicts or judgment.signal_open:
         effect = judgment.open_effect
-        what = "whether there is a signal" if effect is None else f"whether {effect.probe} helps"
+        helps = "what would help" if effect is None else f"whether {effect.probe} helps"
+        what = "whether there is a signal" if judgment.signal_open else helps
         more = f"; about {judgment.needed} {units} in all would settle it" if judgment.needed else ""
         parts.append(f"{what} is open{more}, and more repeats alone would not")
     if skipped:

@@ -1,0 +1,179 @@
+"""What ``diagnose`` trains: members that are what they are alone, on the series and for the steps that a probe says."""
+
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy import ndarray
+from sklearn.base import clone
+from sklearn.model_selection import KFold, StratifiedKFold
+
+from throughtime import SequenceClassifier, SequenceRegressor
+from throughtime.data import Sequences
+from throughtime.estimators import Fit, fit_requests
+from throughtime.generalization.diagnosis import AUTO_PROBES, Base, Variant, experiment
+from throughtime.generalization.diagnosis.experiment import Experiment
+
+N, TIME = 36, 7
+RNG = np.random.default_rng(0)
+X = Sequences.from_arrays(list(RNG.normal(size=(N, TIME, 2)).astype(np.float32)))
+LABELS = np.arange(N) % 3
+WEIGHTS = RNG.uniform(0.5, 2.0, N)
+GROUPS = np.arange(N) // 3
+PROBES = {probe.name: probe for probe in AUTO_PROBES}
+
+
+def steps() -> Sequences:
+    """A number each step, some unobserved."""
+    values = X.values[:, :1].astype(np.float64) * 3 + 10
+    values[::5] = np.nan
+    return Sequences(values, X.offsets)
+
+
+def made(estimator: Any, y: Any = LABELS, cv: Any = 3, **others: Any) -> Experiment:
+    arguments = {"groups": None, "sample_weight": None, "random_state": 0, "verbose": False, "memory_budget": None}
+    return Experiment(estimator, X, y, cv=cv, **arguments | others)
+
+
+def tried(one: Experiment, base: Base, *names: str) -> dict[str, Any]:
+    """Results of the base and some probes, as one batch."""
+    variants = {name: PROBES[name].variant(base) for name in names}
+    return one.run(base, {"base": Variant("as it is"), **variants})  # type: ignore[dict-item]
+
+
+@pytest.fixture
+def trained(monkeypatch: pytest.MonkeyPatch) -> list[Fit]:
+    """All that are fitted, in order."""
+    fits: list[Fit] = []
+
+    def noted(requests: list[Fit], **others: Any) -> Any:
+        fits.extend(requests)
+        return fit_requests(requests, **others)
+
+    monkeypatch.setattr(experiment, "fit_requests", noted)
+    return fits
+
+
+@pytest.mark.parametrize("weights", [None, WEIGHTS])
+def test_members_of_the_base_are_bitwise_the_estimator_fitted_alone_on_each_fold(weights: ndarray | None) -> None:
+    net = SequenceClassifier(hidden_size=4, max_epochs=3, batch_size=8, dropout=0.2)
+    one = made(net, sample_weight=weights)
+    base = one.repeat(1)
+    result = tried(one, base, "hidden_size x2", "lr x4", "half of the data", "permuted targets")["base"]
+    for (train, test), member in zip(base.folds, result.members, strict=True):
+        weight = {} if weights is None else {"sample_weight": weights[train]}
+        alone = clone(net).set_params(random_state=base.seed).fit(X[train], LABELS[train], **weight)
+        p = alone.predict_proba(X[test])
+        np.testing.assert_array_equal(member.predict_proba(X[test]), p)
+        # the loss is that of the estimator's own probabilities, which are float32
+        np.testing.assert_allclose(result.losses.raw[test], -np.log(p[np.arange(len(test)), LABELS[test]]), rtol=1e-5)
+
+
+def test_with_a_number_each_step_a_series_loss_is_the_mean_over_its_observed_steps_in_units_of_the_target() -> None:
+    net = SequenceRegressor(hidden_size=4, max_epochs=3, batch_size=8, burn_in=2)
+    y = steps()
+    one = made(net, y)
+    base = one.repeat(0)
+    losses = tried(one, base, "lr x4")["base"].losses
+    for train, test in base.folds:
+        alone = clone(net).set_params(random_state=base.seed).fit(X[train], y[train])
+        errors = [
+            np.nanmean((np.ravel(out)[2:] - y[int(k)].ravel()[2:]) ** 2)
+            for k, out in zip(test, alone.predict(X[test]), strict=True)
+        ]
+        np.testing.assert_allclose(losses.raw[test], errors, rtol=1e-4)  # of float32
+        mean = np.mean([np.nanmean(y[int(k)][2:]) for k in train])  # each series counts once
+        chance = [np.nanmean((y[int(k)].ravel()[2:] - mean) ** 2) for k in test]
+        np.testing.assert_allclose(losses.chance[test], chance, rtol=1e-6)
+
+
+@pytest.mark.parametrize("name", list(PROBES))
+def test_every_probe_of_settings_is_bitwise_the_estimator_with_these_parameters(name: str) -> None:
+    net = SequenceClassifier(hidden_size=8, max_epochs=3, batch_size=16, dropout=0.1)
+    one = made(net)
+    base = one.repeat(0)
+    variant = PROBES[name].variant(base)
+    if not isinstance(variant, Variant) or not variant.is_setting:
+        return
+    members = tried(one, base, name)[name].members
+    train, test = base.folds[1]
+    alone = clone(net).set_params(random_state=base.seed, **variant.parameters).fit(X[train], LABELS[train])
+    np.testing.assert_array_equal(members[1].predict_proba(X[test]), alone.predict_proba(X[test]))
+
+
+@pytest.mark.parametrize("batch_size", [2, 4, 32])
+@pytest.mark.parametrize(("name", "fraction"), [("half of the data", 1 / 2), ("quarter of the data", 1 / 4)])
+def test_less_data_trains_as_many_steps(batch_size: int, name: str, fraction: float, trained: list[Fit]) -> None:
+    net = SequenceClassifier(hidden_size=2, max_epochs=8, patience=4, batch_size=batch_size)
+    one = made(net)
+    base = one.repeat(0)
+    result = tried(one, base, name)
+    assert len(trained) == 6
+    for (train, _), fit, member, whole in zip(
+        base.folds, trained[3:], result[name].members, result["base"].members, strict=True
+    ):
+        own = fit.train_indices
+        assert len(own) == round(fraction * len(train))
+        assert set(own) < set(train)
+        assert np.bincount(LABELS[own]).min() >= fraction * len(train) / 3 - 1  # every class in proportion
+        per_epoch = -(-len(own) // batch_size)
+        taken = member.n_iter_ * per_epoch
+        expected = whole.n_iter_ * -(-len(train) // batch_size)
+        assert abs(taken - expected) <= per_epoch / 2
+        assert member.patience / whole.patience == pytest.approx(member.n_iter_ / whole.n_iter_, rel=0.2)
+
+
+def test_less_data_is_part_of_more_and_keeps_groups_whole(trained: list[Fit]) -> None:
+    one = made(SequenceClassifier(hidden_size=2, max_epochs=1), groups=GROUPS)
+    base = one.repeat(0)
+    tried(one, base, "half of the data", "quarter of the data")
+    for (train, _), half, quarter in zip(base.folds, trained[3:6], trained[6:], strict=True):
+        assert set(quarter.train_indices) < set(half.train_indices) < set(train)
+        for fit in (half, quarter):
+            outside = np.setdiff1d(train, fit.train_indices)
+            assert not set(GROUPS[fit.train_indices]) & set(GROUPS[outside])
+
+
+def test_a_number_of_folds_is_drawn_anew_each_repeat_and_given_folds_stay() -> None:
+    net = SequenceClassifier(hidden_size=2, max_epochs=1)
+    drawn = made(net)
+    assert {tuple(test) for _, test in drawn.repeat(0).folds} != {tuple(test) for _, test in drawn.repeat(1).folds}
+    pairs = list(StratifiedKFold(3).split(np.zeros(N), LABELS))
+    masks = [(np.isin(np.arange(N), train), np.isin(np.arange(N), test)) for train, test in pairs]
+    for cv in (StratifiedKFold(3), pairs, masks):
+        one = made(net, cv=cv)
+        first, second = one.repeat(0), one.repeat(1)
+        assert first.seed != second.seed
+        for (train, test), *others in zip(pairs, first.folds, second.folds, strict=True):
+            for other in others:
+                np.testing.assert_array_equal(other[0], train)
+                np.testing.assert_array_equal(other[1], test)
+
+
+def test_folds_of_a_number_have_every_class_in_proportion_and_keep_groups_whole() -> None:
+    net = SequenceClassifier(hidden_size=2, max_epochs=1)
+    for _, test in made(net).repeat(0).folds:
+        np.testing.assert_array_equal(np.bincount(LABELS[test]), N // 9)
+    for train, test in made(net, groups=GROUPS).repeat(0).folds:
+        assert not set(GROUPS[train]) & set(GROUPS[test])
+
+
+def test_whole_groups_are_tried_where_given_folds_part_them(trained: list[Fit]) -> None:
+    net = SequenceClassifier(hidden_size=2, max_epochs=1)
+    one = made(net, groups=GROUPS, cv=KFold(3, shuffle=True, random_state=0))
+    base = one.repeat(0)
+    assert any(set(GROUPS[train]) & set(GROUPS[test]) for train, test in base.folds)
+    tried(one, base, "whole groups")
+    for fit in trained[3:]:
+        outside = np.setdiff1d(np.arange(N), fit.train_indices)
+        assert not set(GROUPS[fit.train_indices]) & set(GROUPS[outside])
+
+
+def test_shuffled_targets_are_the_same_ones_elsewhere() -> None:
+    for y in (LABELS, steps()):
+        base = made(SequenceRegressor(hidden_size=2), y).repeat(0)
+        variant = PROBES["permuted targets"].variant(base)
+        assert isinstance(variant, Variant)
+        now, before = (np.asarray([np.ravel(one) for one in part]) for part in (variant.y, base.y))  # type: ignore[union-attr]
+        assert not np.array_equal(now, before, equal_nan=True)
+        np.testing.assert_array_equal(np.sort(now, axis=0), np.sort(before, axis=0))
