@@ -12,6 +12,9 @@ from throughtime import SequenceClassifier, SequenceRegressor, diagnose
 from throughtime.errors import DataError, DivergenceError, ParameterError
 from throughtime.generalization import Base, Probe, Setting, Variant
 
+# Shapes are checked by the packages' own tests, and take longer than the training.
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 N = 36
 RNG = np.random.default_rng(0)
 X = RNG.normal(size=(N, 6, 2)).astype(np.float32)
@@ -34,17 +37,17 @@ def test_an_estimator_that_is_no_network_of_ours(net: Any) -> None:
     refused(ParameterError, "needs a SequenceClassifier or a SequenceRegressor, got", net)
 
 
-@pytest.mark.parametrize("margin", [0, 1, -0.1, float("nan")])
-def test_a_margin_that_is_no_fraction(margin: float) -> None:
-    refused(ParameterError, f"margin needs a fraction of the dummy's loss.*got {margin}", margin=margin)
+@pytest.mark.parametrize("margin", [0, 1, -0.1, float("nan"), "a", None])
+def test_a_margin_that_is_no_fraction(margin: Any) -> None:
+    refused(ParameterError, "margin needs a fraction of the dummy's loss, above 0 and below 1", margin=margin)
 
 
-@pytest.mark.parametrize("level", [0, 1, 95, float("nan")])
-def test_a_level_that_is_no_probability(level: float) -> None:
-    refused(ParameterError, f"level needs a number between 0 and 1, got {level}", level=level)
+@pytest.mark.parametrize("level", [0, 1, 95, float("nan"), "a"])
+def test_a_level_that_is_no_probability(level: Any) -> None:
+    refused(ParameterError, "level needs a coverage, above 0 and below 1", level=level)
 
 
-@pytest.mark.parametrize("repeats", [0, -1, 1.5, "2"])
+@pytest.mark.parametrize("repeats", [0, -1, 1.5, "2", True])
 def test_repeats_that_are_no_number_of_times(repeats: Any) -> None:
     refused(ParameterError, "repeats needs a whole number of at least 1", repeats=repeats)
 
@@ -64,13 +67,33 @@ def test_series_or_groups_or_classes_too_few_for_the_folds() -> None:
     refused(DataError, "13 stratified folds need at least 13 series of every class, got 12", cv=13)
     refused(DataError, "3 folds need at least 3 groups, got 2", groups=ALL % 2)
     refused(DataError, "at least 2 groups to compare, got 1", groups=ALL * 0)
-    refused(DataError, "every fold needs a series to test on, got none in fold 1", cv=[(ALL[9:], ALL[:9]), (ALL, [])])
+
+
+@pytest.mark.parametrize(
+    "test",
+    [ALL[18:] + 5, ALL[18:] - N, ALL[18:] * 1.0, ALL[:0], np.ones(N + 3, bool)],
+    ids=["too large", "negative", "float", "empty", "longer mask"],
+)
+def test_pairs_of_what_are_no_indices_of_the_series(test: Any) -> None:
+    refused(ParameterError, "fold 1 of cv needs indices among the 36 series", cv=[(ALL[9:], ALL[:9]), (ALL[:18], test)])
+
+
+def test_a_series_on_both_sides_of_a_fold_and_a_fold_alone() -> None:
+    words = "needs each series on one side, got series 9 on both sides of fold 1"
+    refused(DataError, words, cv=[(ALL[9:], ALL[:9]), (ALL[:18], ALL[9:])])
+    refused(ParameterError, "at least 2 folds", cv=[(ALL[9:], ALL[:9])])
+
+
+@pytest.mark.parametrize("random_state", [-1, "a", np.random.RandomState(0)])
+def test_a_random_state_that_is_no_seed(random_state: Any) -> None:
+    refused(ParameterError, "random_state needs a whole number of at least 0", random_state=random_state)
 
 
 def test_a_class_that_a_training_fold_lacks() -> None:
     folds = [(np.flatnonzero(Y > 0), np.flatnonzero(Y == 0)), (np.flatnonzero(Y < 1), np.flatnonzero(Y > 0))]
-    refused(DataError, "every training fold needs each class, got none of class .*0", cv=folds)
-    refused(DataError, "at least two classes", y=Y * 0)
+    refused(DataError, "every training fold needs each class, got none of class 0", cv=folds)
+    refused(DataError, "at least 2 classes", y=Y * 0)
+    refused(DataError, "at least 2 values of the target", SequenceRegressor(), np.ones(N))
 
 
 def test_data_that_do_not_belong_together() -> None:
@@ -93,6 +116,12 @@ def test_a_name_that_is_there_twice(probes: Any) -> None:
 def test_what_is_no_probe() -> None:
     refused(ParameterError, "probes needs names and Probe objects, got int", probes=[3])
     refused(ParameterError, "probes needs at least one, got none", probes=[])
+    refused(ParameterError, 'probes needs "auto" or a list', probes=None)
+
+
+@pytest.mark.parametrize("probe", ["lr=fast", "dropout=1.5", "cell=foo", "augment:foo:1", "max_epochs=2.0"])
+def test_a_value_that_the_estimator_would_refuse(probe: str) -> None:
+    refused(ParameterError, "needs", probes=["lr x4", probe])
 
 
 class Wrong(Probe):

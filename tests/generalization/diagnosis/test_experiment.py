@@ -14,6 +14,9 @@ from throughtime.estimators import Fit, fit_requests
 from throughtime.generalization.diagnosis import AUTO_PROBES, Base, Variant, experiment
 from throughtime.generalization.diagnosis.experiment import Experiment
 
+# Shapes are checked by the packages' own tests, and take longer than the training.
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 N, TIME = 36, 7
 RNG = np.random.default_rng(0)
 X = Sequences.from_arrays(list(RNG.normal(size=(N, TIME, 2)).astype(np.float32)))

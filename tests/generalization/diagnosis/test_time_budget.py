@@ -13,6 +13,9 @@ from throughtime.generalization import Diagnosis
 from throughtime.generalization.diagnosis import experiment, time_budget, trial
 from throughtime.records import EpochProgress
 
+# Shapes are checked by the packages' own tests, and take longer than the training.
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 N = 30
 Y = np.arange(N) % 2
 X = np.random.default_rng(0).normal(size=(N, 5, 2)).astype(np.float32) + Y[:, None, None]
