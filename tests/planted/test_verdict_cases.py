@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from numpy import ndarray
-from verdict_cases import KINDS, PULSE, TIME, case, copies, latches, motifs, pulses
+from verdict_cases import KINDS, PULSE, TIME, Kinds, case, copies, latches, motifs, pulses
+from verdict_held_out import KINDS as SECOND
 
 from throughtime.data import Sequences
 
 N = 4000
+SETS = [*((KINDS, kind) for kind in KINDS), *((SECOND, kind) for kind in SECOND)]
 
 
 def rng() -> np.random.Generator:
@@ -25,19 +27,19 @@ def matched(X: Sequences, bits: int) -> ndarray:
     return np.prod([x[:, end - PULSE : end, bit].mean(1) for bit, end in enumerate(ends)], 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_case_follows_from_its_kind_and_seed(kind: str) -> None:
+@pytest.mark.parametrize(("kinds", "kind"), SETS)
+def test_a_case_follows_from_its_kind_and_seed(kinds: Kinds, kind: str) -> None:
     for seed in (0, 1):
-        one, same, other = case(kind, seed), case(kind, seed), case(kind, seed + 2)
+        one, same, other = (case(kind, number, kinds) for number in (seed, seed, seed + 2))
         assert one.drawn.X == same.drawn.X
         np.testing.assert_array_equal(values(one.drawn.y), values(same.drawn.y))
         assert one.estimator.get_params() == same.estimator.get_params()
         assert one.drawn.X != other.drawn.X
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_fresh_series_are_others_of_the_same_law(kind: str) -> None:
-    one = case(kind, 1)
+@pytest.mark.parametrize(("kinds", "kind"), SETS)
+def test_fresh_series_are_others_of_the_same_law(kinds: Kinds, kind: str) -> None:
+    one = case(kind, 1, kinds)
     fresh = one.fresh(200)
     assert fresh.X == one.fresh(200).X
     assert fresh.X != one.fresh(200, stream=2).X
