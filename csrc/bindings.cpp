@@ -137,6 +137,19 @@ void norms_by_tensor(const Strides& shape, const Strides& begins, const Addresse
   }
 }
 
+// Of every member: squares, lengths, lags, means.
+void log_means_of(const Strides& shape, bool reverse, const Addresses& tensors) {
+  const int64_t members = shape.at(0), time = shape.at(1), batch = shape.at(2), count = shape.at(3);
+  const double* squares = pointer<const double>(tensors.at(0));
+  const int64_t *lengths = pointer<const int64_t>(tensors.at(1)), *lags = pointer<const int64_t>(tensors.at(2));
+  double* means = pointer<double>(tensors.at(3));
+  nb::gil_scoped_release released;
+  for (int64_t member = 0; member < members; ++member) {
+    log_means(squares + member * time * batch, time, batch, lengths + member * batch, lags + member * count, count,
+              reverse, means + member * count);
+  }
+}
+
 template <class Source, class Real>
 void load_batch(const Strides& shape, const Addresses& tensors, int threads, bool of_torch) {
   Gather<Source, Real> g{};
@@ -147,6 +160,8 @@ void load_batch(const Strides& shape, const Addresses& tensors, int threads, boo
   g.series = pointer<const int64_t>(tensors.at(4));
   g.shift = pointer<const Source>(tensors.at(5)), g.scale = pointer<const Source>(tensors.at(6));
   g.x = pointer<Real>(tensors.at(7));
+  g.noise_channels = shape.at(5), g.noise_time = shape.at(6), g.noise_rows = shape.at(7);
+  g.noise_of = pointer<const int64_t>(tensors.at(8)), g.noise = pointer<const Real>(tensors.at(9));
   nb::gil_scoped_release released;
   gather(g, {threads, of_torch}, isa_wanted());
 }
@@ -178,6 +193,7 @@ void loss(const std::string& name, const Strides& shape, const Addresses& tensor
   l.y = pointer<const Real>(tensors.at(0)), l.targets = pointer<const double>(tensors.at(1));
   l.losses = pointer<Real>(tensors.at(2)), l.share = pointer<const Real>(tensors.at(3));
   l.dy = pointer<Real>(tensors.at(4));
+  l.smoothing = pointer<const Real>(tensors.at(5)), l.rows_smoothing = shape.at(2);
   nb::gil_scoped_release released;
   (backwards ? loss_backward<Real> : loss_forward<Real>)(l, {threads, of_torch}, isa_wanted());
 }
@@ -192,6 +208,7 @@ void descend(const std::string& kind, const std::string& loss, const std::string
   d.channels = shape.at(0), d.columns = shape.at(1), d.hidden = shape.at(2), d.outputs = shape.at(3);
   d.rows = shape.at(4), d.positions = shape.at(5), d.sample_size = shape.at(6);
   d.first_step = shape.at(7), d.steps = shape.at(8), d.norms_time = shape.at(9);
+  d.noise_channels = shape.at(10), d.noise_time = shape.at(11);
   std::copy(places.begin(), places.end(), d.places.at);
   d.values = pointer<const Source>(tensors.at(0)), d.constants = pointer<const Source>(tensors.at(1));
   d.starts = pointer<const int64_t>(tensors.at(2)), d.lengths = pointer<const int64_t>(tensors.at(3));
@@ -205,6 +222,8 @@ void descend(const std::string& kind, const std::string& loss, const std::string
   d.tensor_norms = pointer<double>(tensors.at(13));
   d.dh_norms = pointer<double>(tensors.at(14)), d.dc_norms = pointer<double>(tensors.at(15));
   d.mask_of = pointer<const int64_t>(tensors.at(16)), d.masks = pointer<const Real>(tensors.at(17));
+  d.noise_of = pointer<const int64_t>(tensors.at(18)), d.noise = pointer<const Real>(tensors.at(19));
+  d.smoothing = pointer<const Real>(tensors.at(20));
   nb::gil_scoped_release released;
   train_steps(d, {threads, of_torch}, isa_wanted());
 }
@@ -251,6 +270,7 @@ NB_MODULE(_native, m) {
   m.def("step_f64", &step<double>);
   m.def("tensor_norms_f32", &norms_by_tensor<float>);
   m.def("tensor_norms_f64", &norms_by_tensor<double>);
+  m.def("log_means", &log_means_of);
   m.def("gather_f32", &load_batch<float, float>);
   m.def("gather_f64", &load_batch<double, double>);
   m.def("gather_f64_f32", &load_batch<double, float>);
@@ -265,7 +285,7 @@ NB_MODULE(_native, m) {
   m.def("train_steps_f32", &descend<float, float>);
   m.def("train_steps_f64", &descend<double, double>);
   m.def("train_steps_f64_f32", &descend<double, float>);
-  m.attr("interface") = 3;  // INTERFACE in kernels/native/extension.py
+  m.attr("interface") = 5;  // INTERFACE in kernels/native/extension.py
   m.def("reserve_stride", &reserve_stride);
   m.def("reserve_slots", [](const std::string& kind, bool kept) { return reserve_slots(kind_named(kind), kept); });
   m.def("block_rows", [](const std::string& kind, int64_t channels, int64_t hidden, size_t real_bytes) {

@@ -75,7 +75,7 @@ class Member {
       const int64_t* const end = order() + std::min(first + d_.rows, d_.positions);
       rows_ = std::find_if(order() + first, end, [](int64_t position) { return position < 0; }) - (order() + first);
       const int64_t time = look_up(order() + first);
-      load_batch(time);
+      load_batch(step, time);
       descend(step, time);
       measure(step, time);
       update(step);
@@ -100,7 +100,7 @@ class Member {
     return longest;
   }
 
-  void load_batch(int64_t time) {
+  void load_batch(int64_t step, int64_t time) {
     const int64_t width = d_.channels + d_.columns;
     Gather<Source, Real> g{};
     g.members = 1, g.time = time, g.batch = rows_, g.channels = d_.channels, g.columns = d_.columns;
@@ -108,6 +108,13 @@ class Member {
     g.begins = workspace_.begins.data(), g.lengths = workspace_.lengths.data(), g.series = workspace_.series.data();
     g.shift = d_.shift + member_ * width, g.scale = d_.scale + member_ * width;
     g.x = workspace_.x;
+    const int64_t own = 0;
+    if (d_.noise_of && d_.noise_of[member_] >= 0) {
+      g.noise_channels = d_.noise_channels, g.noise_time = d_.noise_time;
+      g.noise_rows = std::min(d_.rows, d_.positions);
+      g.noise_of = &own;
+      g.noise = d_.noise + (d_.noise_of[member_] * d_.steps + step) * g.noise_time * g.noise_rows * g.noise_channels;
+    }
     gather(g, team_, isa_);
   }
 
@@ -144,8 +151,9 @@ class Member {
     Losses<Real> l{};
     l.loss = d_.loss, l.rows = rows_, l.outputs = d_.outputs, l.y = workspace_.y, l.targets = workspace_.targets.data();
     l.losses = workspace_.losses, l.share = workspace_.share, l.dy = workspace_.dy;
-    loss_forward(l, team_, isa_);
+    loss_forward(l, team_, isa_);  // the data's loss: smoothing is the gradient's alone, as weight decay is
     reduce_loss();
+    if (d_.smoothing) l.smoothing = d_.smoothing + member_, l.rows_smoothing = rows_;
     loss_backward(l, team_, isa_);
 
     r.dy = workspace_.dy, r.dx = workspace_.dh_n;

@@ -47,6 +47,11 @@ struct FusedSteps {
   // Dropout on what the output layer is given: which of the masks is a member's, below zero for none; of this call.
   const int64_t* mask_of;  // member; null where no member has one
   const Real* masks;       // mask, step of this call, row of the batch, unit
+  // Noise on the first channels, as Gather has it, and how much of a class's probability all share, as Losses has it.
+  int64_t noise_channels, noise_time;
+  const int64_t* noise_of;  // member; null where no member has one
+  const Real* noise;        // noise, step of this call, time, row of the batch, channel
+  const Real* smoothing;    // member; null where no member has one
 
   // Its grads and active are not read. Norms: step of the pass, member; written where a member takes the step.
   Update<Real> update;

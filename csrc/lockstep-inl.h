@@ -78,10 +78,17 @@ void gather(const Gather<Source, Real>& g, int64_t member, int64_t step) {
   const int64_t width = g.channels + g.columns;
   const Source *shift = g.shift + member * width, *scale = g.scale + member * width;
   Real* out = g.x + (member * g.time + step) * g.batch * width;
+  const bool noisy = g.noise_of && g.noise_of[member] >= 0;
+  const Real* noise =
+      noisy ? g.noise + (g.noise_of[member] * g.noise_time + step) * g.noise_rows * g.noise_channels : nullptr;
   for (int64_t b = 0; b < g.batch; ++b, out += width) {
     const int64_t at = member * g.batch + b;
     if (step < g.lengths[at]) {
-      standardize(g.values + (g.begins[at] + step) * g.channels, shift, scale, g.channels, out);
+      const Source* values = g.values + (g.begins[at] + step) * g.channels;
+      standardize(values, shift, scale, g.channels, out);
+      for (int64_t i = 0; noise && i < g.noise_channels; ++i) {
+        if (values[i] == values[i]) out[i] += noise[b * g.noise_channels + i];
+      }
       if (g.columns) {
         standardize(g.constants + g.series[at] * g.columns, shift + g.channels, scale + g.channels, g.columns,
                     out + g.channels);

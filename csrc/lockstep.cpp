@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
+#include <limits>
 #include <vector>
 
 #include "dispatch.h"
@@ -28,7 +30,93 @@ Factors<Real> factors(const Update<Real>& u, int64_t member, Real norm) {
   return f;
 }
 
+// A product of positive numbers of any size: that of their mantissas, in lanes, and the sum of their exponents.
+class Product {
+ public:
+  static constexpr int64_t lanes = 4;
+
+  // Factors of the lanes in turn; a lane holds `most` between two calls of `settle`.
+  template <class Factor>
+  void times(int64_t count, const Factor& factor) {
+    for (int64_t begin = 0; begin < count; begin += most * lanes) {
+      const int64_t end = std::min(begin + most * lanes, count);
+      double lane[lanes] = {lanes_[0], lanes_[1], lanes_[2], lanes_[3]};
+      int64_t i = begin;
+      for (; i + lanes <= end; i += lanes) {
+        for (int64_t k = 0; k < lanes; ++k) lane[k] *= mantissa(factor(i + k));
+      }
+      for (int64_t k = 0; i < end; ++i, ++k) lane[k] *= mantissa(factor(i));
+      std::copy_n(lane, lanes, lanes_);
+      settle();
+    }
+  }
+  // Whether every factor was finite, above zero and not denormal.
+  bool in_range() const { return !out_; }
+  double log() const {
+    return std::log((lanes_[0] * lanes_[1]) * (lanes_[2] * lanes_[3])) + static_cast<double>(exponents_) * ln2;
+  }
+
+ private:
+  static constexpr int64_t bias = 1023, most = 1000;
+  static constexpr double ln2 = 0.693147180559945309417;
+
+  // From 1 up to 2; takes note of the exponent.
+  double mantissa(double factor) {
+    uint64_t bits;
+    std::memcpy(&bits, &factor, sizeof bits);
+    const int64_t exponent = static_cast<int64_t>(bits >> 52);  // below zero, the sign makes it too large
+    out_ |= static_cast<uint64_t>(exponent - 1) >= 2 * bias;
+    exponents_ += exponent - bias;
+    bits = (bits & ((uint64_t{1} << 52) - 1)) | (static_cast<uint64_t>(bias) << 52);
+    std::memcpy(&factor, &bits, sizeof factor);
+    return factor;
+  }
+  void settle() {
+    for (double& lane : lanes_) {
+      int exponent;
+      lane = std::frexp(lane, &exponent);
+      exponents_ += exponent;
+    }
+  }
+
+  double lanes_[lanes] = {1, 1, 1, 1};
+  int64_t exponents_ = 0;
+  bool out_ = false;
+};
+
 }  // namespace
+
+void log_means(const double* squares, int64_t time, int64_t batch, const int64_t* lengths, const int64_t* lags,
+               int64_t count, bool reverse, double* means) {
+  const DenormalMode mode(Denormals::kept);
+  constexpr double ln10 = 2.302585092994045684018;
+  bool over = false;  // beyond an overflow all is NaN (0 * inf), though the weights, not the data, are at fault
+  for (int64_t i = 0; i < count; ++i) {
+    const int64_t lag = lags[i];
+    // A series without this lag is a factor of one.
+    const auto own = [&](int64_t b) {
+      const int64_t length = std::min(lengths[b], time);
+      return lag < length ? squares[(reverse ? lag : length - 1 - lag) * batch + b] : 1.0;
+    };
+    int64_t there = 0;
+    for (int64_t b = 0; b < batch; ++b) there += lag < std::min(lengths[b], time);
+    if (lag < 0 || !there) {
+      means[i] = std::numeric_limits<double>::quiet_NaN();
+      continue;
+    }
+    Product product;
+    product.times(batch, own);
+    double sum = product.log();
+    if (!product.in_range()) {
+      sum = 0;
+      for (int64_t b = 0; b < batch; ++b) {
+        over = over || std::isinf(own(b));
+        sum += std::log(own(b));
+      }
+    }
+    means[i] = over ? std::numeric_limits<double>::infinity() : sum / (2 * ln10 * static_cast<double>(there));
+  }
+}
 
 template <class Real>
 void take_step(const Update<Real>& u, const ThreadTeam& team, const std::string& isa) {

@@ -47,7 +47,17 @@ struct Gather {
   const int64_t *begins, *lengths, *series;  // member batch: first step, steps (0: padding), row of constants
   const Source *shift, *scale;               // member channel + column
   Real* x;                                   // member time batch channel + column: (value - shift) / scale, else zero
+
+  // What is added to the first channels of values that are there: at least as many steps and rows as x has.
+  int64_t noise_channels, noise_time, noise_rows;
+  const int64_t* noise_of;  // member: which of the noises is its own, below zero for none; null where no member has one
+  const Real* noise;        // noise, time, row, channel
 };
+
+// At each lag the log10 of the geometric mean of norms over the series that are so long; NaN where none is, -inf where
+// one is zero, inf from the lag on at which one is.
+void log_means(const double* squares, int64_t time, int64_t batch, const int64_t* lengths, const int64_t* lags,
+               int64_t count, bool reverse, double* means);
 
 // The L2 norms of a member's gradient by tensor; each begins where `begins` says and reaches to the next.
 template <class Real>

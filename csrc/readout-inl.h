@@ -57,6 +57,14 @@ void readout_backward(const Readout<Real>& r, int64_t member) {
   }
 }
 
+// The mean over the classes of how far each logit is above `most`, in their order.
+template <class Real>
+inline Real mean_above(const Real* logits, int64_t count, Real most) {
+  Real sum = 0;
+  for (int64_t i = 0; i < count; ++i) sum += logits[i] - most;
+  return sum / static_cast<Real>(count);
+}
+
 // The largest of a row's logits and the sum of the powers of e of what each is below it.
 template <class Real>
 struct Spread {
@@ -80,7 +88,10 @@ void loss_forward(const Losses<Real>& l, int64_t begin, int64_t end) {
     if (l.loss == Loss::cross_entropy) {
       const Spread<Real> s = Spread<Real>::of(y, l.outputs);
       const Real log_sum = static_cast<Real>(__builtin_log(static_cast<double>(s.sum)));
-      l.losses[row] = log_sum - (y[static_cast<int64_t>(l.targets[row])] - s.most);
+      const Real smoothing = l.smoothing_at(row);
+      Real wanted = y[static_cast<int64_t>(l.targets[row])] - s.most;
+      if (smoothing > 0) wanted = (1 - smoothing) * wanted + smoothing * mean_above(y, l.outputs, s.most);
+      l.losses[row] = log_sum - wanted;
     } else {
       const Real error = y[0] - static_cast<Real>(l.targets[row]);
       l.losses[row] = error * error;
@@ -98,11 +109,12 @@ void loss_backward(const Losses<Real>& l, int64_t begin, int64_t end) {
       for (int64_t i = 0; i < l.outputs; ++i) dy[i] = 0;
     } else if (l.loss == Loss::cross_entropy) {
       const Spread<Real> s = Spread<Real>::of(y, l.outputs);
+      const Real smoothing = l.smoothing_at(row), of_each = smoothing / static_cast<Real>(l.outputs);
       for (int64_t i = 0; i < l.outputs; i += width<Real>) {
         const Vec<Real> power = exp<Real>(load_first(y + i, l.outputs - i) - s.most);
-        store_first(dy + i, power / s.sum * share, l.outputs - i);
+        store_first(dy + i, (power / s.sum - of_each) * share, l.outputs - i);
       }
-      dy[static_cast<int64_t>(l.targets[row])] -= share;
+      dy[static_cast<int64_t>(l.targets[row])] -= (1 - smoothing) * share;
     } else {
       dy[0] = 2 * (y[0] - static_cast<Real>(l.targets[row])) * share;
     }

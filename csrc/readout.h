@@ -32,8 +32,13 @@ struct Losses {
   const double* targets;  // row: a class number, or a value
   Real* losses;           // row: written forward
 
+  const Real* smoothing;   // of so many rows one each: how much of a class's probability all share; null: nothing
+  int64_t rows_smoothing;  // rows of each
+
   const Real* share;  // row: what each loss is multiplied with in the objective; read backward
   Real* dy;           // row output: zero in a row without a share, whatever it holds
+
+  Real smoothing_at(int64_t row) const { return smoothing ? smoothing[row / rows_smoothing] : Real(0); }
 };
 
 template <class Real>

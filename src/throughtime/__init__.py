@@ -8,11 +8,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from throughtime.data import Dataset, Sequences, load, read
-    from throughtime.estimators import SequenceClassifier, SequenceRegressor, fit_members
+    from throughtime.estimators import (
+        Differences,
+        FourierFeatures,
+        LagFeatures,
+        RollingStatistics,
+        SequenceClassifier,
+        SequenceRegressor,
+        SummaryFeatures,
+        augment_series,
+        fit_members,
+    )
     from throughtime.generalization import (
         LockstepSearchCV,
         PurgedTimeSeriesSplit,
         WalkForwardSplit,
+        augmentation_findings,
         bootstrap_interval,
         compare_estimators,
         cross_val_predict,
@@ -37,10 +48,17 @@ _HOMES = {
     "read": "data",
     "SequenceClassifier": "estimators",
     "SequenceRegressor": "estimators",
+    "augment_series": "estimators",
     "fit_members": "estimators",
+    "Differences": "estimators",
+    "FourierFeatures": "estimators",
+    "LagFeatures": "estimators",
+    "RollingStatistics": "estimators",
+    "SummaryFeatures": "estimators",
     "LockstepSearchCV": "generalization",
     "PurgedTimeSeriesSplit": "generalization",
     "WalkForwardSplit": "generalization",
+    "augmentation_findings": "generalization",
     "bootstrap_interval": "generalization",
     "compare_estimators": "generalization",
     "nested_cv_interval": "generalization",
@@ -62,12 +80,19 @@ _PACKAGES = ("study",)
 
 __all__ = [
     "Dataset",
+    "Differences",
+    "FourierFeatures",
+    "LagFeatures",
     "LockstepSearchCV",
     "PurgedTimeSeriesSplit",
+    "RollingStatistics",
     "SequenceClassifier",
     "SequenceRegressor",
     "Sequences",
+    "SummaryFeatures",
     "WalkForwardSplit",
+    "augment_series",
+    "augmentation_findings",
     "bootstrap_interval",
     "compare_estimators",
     "cross_val_predict",

@@ -28,6 +28,7 @@ from typing import (
 
 from throughtime.augmentation_specs import augmentation_text
 from throughtime.errors import ParameterError
+from throughtime.feature_specs import parse_features
 
 CellName = Literal["rnn", "gru", "lstm", "linear", "peephole_lstm"]
 Nonlinearity = Literal["tanh", "relu"]
@@ -98,7 +99,10 @@ OBJECTS = {Cell: "CellSpec", InitScheme: "Scheme"}
 
 @dataclass(frozen=True)
 class Option:
-    """One parameter's default, help and bounds; ``above`` is exclusive, the other bounds are not."""
+    """One parameter's default, help and bounds; ``above`` is exclusive, the other bounds are not.
+
+    ``parse`` reads the text of a parameter with a grammar of its own, and raises a `ParameterError` where it cannot.
+    """
 
     default: Any
     help: str
@@ -106,6 +110,7 @@ class Option:
     above: float | None = None
     at_most: float | None = None
     below: float | None = None
+    parse: Callable[[str], Any] | None = None
 
     @property
     def bounds(self) -> str:
@@ -170,6 +175,11 @@ class NetworkParameters(TypedDict, total=False):
         Option(0.0, "lambda of the objective: mean loss + lambda/(2n) times the sum of squared weights, with n the "
                "training size; with adamw, torch's decoupled value as it is", at_least=0),
     ]  # fmt: skip
+    input_noise: Annotated[
+        float,
+        Option(0.0, "standard deviation of Gaussian noise added in training to each standardized value that is there, "
+               "new at every step and epoch (Bishop 1995)", at_least=0, at_most=1_000),
+    ]  # fmt: skip
     augment: Annotated[
         str | Sequence[Augmentation] | None,
         Option(None, "augmentations of the training series, anew each pass, as name:strength@probability with commas "
@@ -228,6 +238,11 @@ class NetworkParameters(TypedDict, total=False):
         Literal["standard", "none"],
         Option("standard", "scale each channel by the training series' mean and deviation"),
     ]
+    features: Annotated[
+        str | None,
+        Option(None, "made of the channels, each of a step and those before it: diff,rolling:7,lag:1:7,fourier:365.25; "
+               "or, of the whole series, summary", parse=parse_features),
+    ]  # fmt: skip
     missing: Annotated[
         Literal["mask", "error"],
         Option(
@@ -268,6 +283,11 @@ class ClassifierParameters(NetworkParameters, total=False):
         Literal["balanced"] | dict[Any, float] | None,
         Option(None, "weight per class: balanced, or a mapping from class to weight"),
     ]
+    label_smoothing: Annotated[
+        float,
+        Option(0.0, "fraction of a class's probability that all classes share in the loss trained on, while records, "
+               "early stopping and scores keep the data's (Szegedy et al. 2016)", at_least=0, below=1),
+    ]  # fmt: skip
 
 
 class RegressorParameters(NetworkParameters, total=False):
@@ -404,6 +424,8 @@ def check_value(parameter: Parameter, value: Any) -> None:
     if rule:
         none = " or None" if parameter.optional else ""
         raise ParameterError(f"{parameter.name} needs {rule}{none}, got {value!r}{_hint(value, parameter.choices)}")
+    if parameter.option.parse is not None:
+        parameter.option.parse(value)
 
 
 def check_values(schema: type, values: Mapping[str, Any]) -> None:
@@ -452,7 +474,8 @@ def _broken_rule(parameter: Parameter, value: Any) -> str | None:
 
 def _broken_augmentations(value: Any) -> str | None:
     listed = isinstance(value, list | tuple) and len(value) > 0
-    if not isinstance(value, str) and not (listed and all(isinstance(part, Augmentation) for part in value)):
+    made = listed and all(isinstance(part, Augmentation) and not isinstance(part, type) for part in value)
+    if not isinstance(value, str) and not made:
         return "text such as 'jitter:0.05,window_slice:0.9@0.5', or a list of augmentations"
     augmentation_text(value)  # says itself what is wrong
     return None

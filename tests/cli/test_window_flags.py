@@ -150,7 +150,7 @@ def test_one_long_series_needs_no_id(tmp_path: Path) -> None:
     columns = ["--time", "t", "--target", "y", "--window", "10", "--history", "5"]
     code, said, error = run("data", tmp_path / "river.csv", *columns)
     assert code == 0, error
-    assert "4, 10 to 15 steps" in said
+    assert "4 windows of 1 series, 10 to 15 steps" in said
     options = ["--hidden-size", "2", "--max-epochs", "1", *columns, "--cv", "time:2", "--out", tmp_path / "run"]
     code, _, error = run("fit", tmp_path / "river.csv", *options)
     assert code == 0, error

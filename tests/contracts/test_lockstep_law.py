@@ -103,6 +103,7 @@ def draw(number: int) -> Case:
     of_noise = np.random.default_rng([number, 3])  # apart, so that the cases stay what they were without
     noisy = of_noise.random() < 0.5
     of_start = np.random.default_rng([number, 4])
+    of_training = np.random.default_rng([number, 5])
     chrono = shared["cell"] != "rnn" and of_start.random() < 0.3
     shared |= {"init": "chrono"} if chrono else {}
     for _ in range(one(rng, 1, 2, 10)):
@@ -124,6 +125,8 @@ def draw(number: int) -> Case:
         elif not by_step:
             own["class_weight"] = one(rng, None, "balanced", {"a": 2.0, "b": 0.25})
         own |= noise_rates(of_noise, shared["cell"]) if noisy else {}
+        own |= {"input_noise": one(of_training, 0.0, 0.0, 0.3)}
+        own |= {} if regression else {"label_smoothing": one(of_training, 0.0, 0.0, 0.2)}
         if chrono:
             own |= {"init_lag": one(of_start, None, 2, max(2, int(lengths.max()) // 2))}
         else:
@@ -227,6 +230,28 @@ def test_a_member_of_less_than_full_bptt_trains_the_same_alone_or_in_company(num
     own = {"k1": k1, "k2": k1 + number % 2} if isinstance(case.y, list) else {"k2": k1}
     ways = ({"bptt": "truncated", "bidirectional": False} | own, {"bptt": "checkpointed"}, {})
     members = [clone(member).set_params(**ways[m % 3]) for m, member in enumerate(case.members)]
+    hold_to_the_law(replace(case, members=members), number, threads)
+
+
+#: Of members in turn; two of them change lengths, two the targets each step.
+AUGMENTS = (
+    "jitter:0.3,scaling@0.5",
+    None,
+    "mixup:0.5,window_slice:0.6@0.7",
+    "time_warp:0.5,channel_dropout:0.3",
+    "permutation,magnitude_warp",
+)
+
+
+@pytest.mark.filterwarnings("ignore:X misses values")
+@pytest.mark.parametrize("number", CASES[:: 1 if len(CASES) > 40 else 4])
+def test_a_member_on_augmented_series_trains_the_same_alone_or_in_company(number, threads, monkeypatch):
+    monkeypatch.setenv("THROUGHTIME_ISA", "reference" if number % 3 == 0 else "")
+    case = draw(number)
+    members = [
+        clone(member).set_params(augment=AUGMENTS[(number + m) % len(AUGMENTS)], burn_in=0)
+        for m, member in enumerate(case.members)
+    ]
     hold_to_the_law(replace(case, members=members), number, threads)
 
 

@@ -138,6 +138,29 @@ def test_selections_and_windows_have_the_spacing_of_their_own_rows() -> None:
     check_even(windows[:7], "horizon=1")
 
 
+def test_windows_are_spaced_as_the_series_that_they_are_of_and_named_by_it() -> None:
+    X = timed(np.arange(40.0), np.delete(np.arange(60.0), [20, 21, 30]))
+    whole = spacing_of(X, ["a", "b"])
+    assert whole is not None
+    assert whole.first == ("b", "19", "22")
+    for length, stride in ((10, 10), (10, 5), (10, 1), (3, 3)):  # of the series of 57 the last steps fill no window
+        windows = X.windows(length, stride)
+        end = (57 - length) // stride * stride + length
+        covered = spacing_of(X.cut([0, 1], [0, 0], [40 if length == 10 else 39, end]), ["a", "b"])
+        for some in (windows, windows[::-1]):
+            assert spacing_of(some, ["a", "b"]) == covered
+    assert (whole.n_series, whole.n_uneven, whole.n_lacking) == (2, 1, 3)
+
+
+def test_what_lacks_between_two_windows_is_a_gap_of_their_series_and_not_of_what_counts_steps() -> None:
+    X = timed(np.delete(np.arange(40.0), [20, 21]))
+    between, within = X.windows(10, 10), X.windows(8, 8)
+    assert spacing_of(between).n_lacking == spacing_of(within).n_lacking == 2  # type: ignore[union-attr]
+    assert check_even(between, "horizon=1") is not None
+    with pytest.raises(DataError, match=r"got 19 and 22, one after the other in series 'river' .* in 1 of 1 series"):
+        check_even(within, "horizon=1", ids=["river"])
+
+
 def test_series_without_two_times_have_no_clock() -> None:
     assert clock_of(Sequences.from_arrays([[1.0, 2.0]])) is None
     assert clock_of(timed([3.0], [5.0])) is None

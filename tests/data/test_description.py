@@ -1,5 +1,6 @@
 import dataclasses
 import json
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ def test_a_description_counts_what_is_there_and_is_json():
         "name": "name",
         "source": "source",
         "n_series": 3,
+        "windows_of": None,
         "n_steps": 4,
         "n_channels": 2,
         "channels": ["u", "v"],
@@ -56,6 +58,35 @@ STEPS = Sequences.from_arrays([[np.nan, 1.0], [2.0], [3.0]])
 )
 def test_a_target_is_described_by_its_kind(y, want):
     assert describe(dataset(y)).target == want
+
+
+def test_windows_are_described_by_the_series_that_they_are_of():
+    times = np.delete(np.arange(32.0), [15])
+    X = Sequences(np.zeros((31, 1)), [0, 31], times=times)
+    y = Sequences(np.where(times == 3, np.nan, 2.0)[:, None], X.offsets, times=times)
+    whole = Dataset(X, y, ("river",), "name", "source")
+    described = describe(whole.windows(5, history=7))
+    assert (described.n_series, described.windows_of) == (7, 1)
+    assert described.spacing == describe(whole).spacing
+    assert described.spacing.first == ("river", "14", "16")
+    # of 31 own steps one has no target; those of the history are to have none
+    assert described.target.observed == describe(whole).target.observed == 30 / 31
+    nameless = Dataset(X.windows(5), np.zeros(6), tuple("abcdef"), "name", "source")
+    assert describe(nameless).spacing.first[0] == "0"
+
+
+def test_many_windows_are_described_without_a_copy_of_their_times():
+    n, length = 20_000, 128
+    X = Sequences(np.zeros((n, 1), np.float32), [0, n], times=np.arange(n)).windows(length)
+    data = Dataset(X, None, tuple(map(str, range(len(X)))), "name", "source")
+    tracemalloc.start()
+    try:
+        described = describe(data)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert peak < 8 * X.n_steps / 4  # a quarter of the times of all windows
+    assert (described.first_time, described.last_time) == (0, n - 1)
 
 
 def test_whole_numbers_are_labels_while_they_are_few():

@@ -165,6 +165,112 @@ def test_a_million_windows_hold_the_values_once() -> None:
     assert held < 41_000_000
 
 
+CHANGING = st.lists(st.lists(st.sampled_from(["sit", "walk", None]), min_size=3, max_size=14), min_size=1, max_size=3)
+
+
+@pytest.mark.filterwarnings("ignore::throughtime.errors.DataWarning")
+@given(recorded=CHANGING, length=st.integers(1, 4), stride=st.integers(1, 5), kind=st.sampled_from([str, int]))
+def test_a_window_has_the_label_that_all_of_its_steps_have(
+    recorded: list[list[str | None]], length: int, stride: int, kind: type
+) -> None:
+    words = {"sit": "sit" if kind is str else 3, "walk": "walk" if kind is str else 8, None: None}
+    rows = [(f"r{k}", words[label]) for k, labels in enumerate(recorded) for label in labels]
+    table = pd.DataFrame(rows, columns=["id", "label"]).assign(x=np.arange(len(rows)))
+    table["label"] = table["label"].astype("Int64" if kind is int else "str")
+    expected = []
+    changing = any(len({*labels} - {None}) > 1 for labels in recorded)
+    for k, labels in enumerate(recorded):
+        known = {*labels} - {None}
+        if not known:
+            continue  # a series without a target
+        for begin in range(0, len(labels) - length + 1, stride):
+            steps = known if len(known) == 1 else {*labels[begin : begin + length]}
+            if len(steps) == 1 and None not in steps:
+                expected.append((f"r{k}[{begin}:{begin + length}]", words[next(iter(steps))]))
+    options: dict[str, Any] = {"id": "id", "target": "label", "channels": ["x"], "target_kind": "series"}
+    options |= {"window": length, "stride": stride}
+    if not expected:
+        message = r"a value in some series|a series of at least|all have the same label, got none of \d+;"
+        with pytest.raises(DataError, match=message):
+            read(table, **options)
+        return
+    data = read(table, **options)
+    assert [*zip(data.ids, data.y.tolist(), strict=True)] == expected  # type: ignore[union-attr]
+    assert data.step_labels is None
+    assert data.columns.target_kind == "series"
+    assert all(np.diff(x[:, 0]).sum() == length - 1 for x in data.X)
+    later = read(table, **options, require_target=False)  # what is to be predicted has all windows
+    assert len(later.X) == sum(len(range(0, len(labels) - length + 1, stride)) for labels in recorded)
+    assert changing <= (later.y is None)
+
+
+def test_windows_across_a_change_are_counted_and_labels_need_windows(tmp_path: Path) -> None:
+    table = pd.DataFrame({"x": np.arange(12.0), "label": ["a"] * 5 + ["b"] * 7})
+    with pytest.warns(
+        DataWarning, match=r"^1 of 4 windows has steps of several labels, or without one, and is left out$"
+    ):
+        assert read(table, target="label", window=3).y.tolist() == ["a", "b", "b"]  # type: ignore[union-attr]
+    with pytest.raises(
+        DataError, match=r"got a and b in series 's'; text .*; a window \(--window\) has the label of its"
+    ):
+        read(table.assign(s="s"), id="s", target="label")
+    with pytest.raises(DataError, match=r"^table: history \(--history 2\) needs a target at each step, got labels$"):
+        read(table, target="label", window=3, history=2)
+    with pytest.raises(DataError, match=r"^own_past needs a target at each step"):
+        read(table, target="label", channels=["x"], window=3, own_past=True)
+    for name in ("one", "two"):
+        table.to_csv(tmp_path / f"{name}.csv", index=False)
+    with pytest.warns(DataWarning, match="^2 of 8 windows have steps"):
+        assert len(read(tmp_path, target="label", window=3).X) == 6
+
+
+@pytest.mark.parametrize("touching", [False, True])
+@pytest.mark.filterwarnings("ignore::throughtime.errors.DataWarning")
+@given(
+    lengths=LENGTHS, length=st.integers(1, 8), stride=st.integers(1, 10),
+    chosen=st.sets(st.integers(0, 30), min_size=1), again=st.booleans(),
+)  # fmt: skip
+def test_stretches_hold_each_step_of_the_windows_once(
+    touching: bool, lengths: list[int], length: int, stride: int, chosen: set[int], again: bool
+) -> None:
+    whole = recordings(lengths, groups=True).X
+    if max(lengths) < length:
+        return
+    windows = whole.windows(length, stride)
+    some = windows[[at % len(windows) for at in sorted(chosen, reverse=True)]]
+    if again:
+        some = concatenate([some, windows[:1]])
+    source = some.source
+    assert source is not None
+    steps: dict[int, set[int]] = {}
+    joined: set[tuple[int, int]] = set()  # steps that a stretch holds together with the one before
+    for series, begin, n in zip(source.series.tolist(), source.begins.tolist(), some.lengths.tolist(), strict=True):
+        steps.setdefault(series, set()).update(range(begin, begin + n))
+        joined |= {(series, step) for step in range(begin + 1, begin + n)}
+    expected = []
+    for series in sorted(steps):
+        for step in sorted(steps[series]):
+            if (series, step) in joined or (touching and step - 1 in steps[series]):
+                expected[-1][2] += 1
+            else:
+                expected.append([series, step, 1])
+    found = some.stretches(touching=touching)
+    assert found.source is not None
+    assert np.column_stack([found.source.series, found.source.begins, found.lengths]).tolist() == expected
+    assert found.buffer is whole.buffer
+    assert (found.groups, found.static) == (None, None)
+    for row, (series, begin, n) in enumerate(expected):
+        np.testing.assert_array_equal(found[row], whole[series][begin : begin + n])
+        np.testing.assert_array_equal(found.times_of(row), whole.times_of(series)[begin : begin + n])  # type: ignore[index]
+    assert whole.stretches() is whole
+
+
+def test_windows_that_were_copied_one_by_one_are_their_own_stretches() -> None:
+    windows = recordings([12]).X.windows(4, 2)
+    assert windows.packed().stretches().lengths.tolist() == [4] * 5
+    assert len(windows[[]].stretches()) == 0
+
+
 def test_targets_of_history_alone_are_copied() -> None:
     data = recordings([12, 7], "step")
     plain, with_history = data.windows(4), data.windows(4, history=3)

@@ -27,10 +27,11 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 FORECASTING = next(page for page in GUIDES if page.stem == "forecasting")
+WINDOWS = next(page for page in GUIDES if page.stem == "windows")
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in (README, *GUIDES) if page != FORECASTING], ids=lambda page: page.stem
+    "page", [page for page in (README, *GUIDES) if page not in (FORECASTING, WINDOWS)], ids=lambda page: page.stem
 )
 def test_every_block_of_python_runs_in_the_order_of_the_page(page: Path) -> None:
     assert run(page)
@@ -50,3 +51,14 @@ def test_the_forecasting_guide_runs_and_its_forecast_beats_the_season(capsys: py
     assert list(table) == ["mean", "seasonal naive, 7", "ridge on lags", "1-NN on lags"]
     # the naive forecast does not know the price, the network does
     assert names["scores"].mean() > float(table["seasonal naive, 7"])
+
+
+def test_the_windows_guide_runs_and_random_folds_are_flagged_and_score_above_folds_by_person() -> None:
+    names = run(WINDOWS)
+    at_random, by_person = (
+        (study.scores[0].validation, {finding.code for finding in study.findings if finding.verdict == "found"})
+        for study in (names["at_random"], names["by_person"])
+    )
+    assert {"GEN002", "GEN004"} <= at_random[1]
+    assert not {"GEN002", "GEN003", "GEN004"} & by_person[1]
+    assert 0.80 <= by_person[0] <= 0.87 < at_random[0]

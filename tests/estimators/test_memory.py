@@ -12,7 +12,7 @@ from throughtime.data import as_sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators import Fit, members
 from throughtime.estimators.memory import bytes_a_member, masks_of, runs
-from throughtime.estimators.pool import Pool
+from throughtime.estimators.pool import Pool, ReadingKey
 from throughtime.estimators.preparation import prepare
 from throughtime.estimators.problem import Problem
 from throughtime.nn import Architecture
@@ -67,7 +67,8 @@ def test_masks_are_counted_once_for_all_members() -> None:
     X, y = np.zeros((4, 3, 1), np.float32), np.arange(4) % 2
     plain, noisy = SequenceClassifier(max_epochs=1), SequenceClassifier(max_epochs=1, zoneout=0.1, dropout=0.2)
     prepared = [
-        prepare(Fit(one, Problem([one], X, y)), Pool(as_sequences(X), (0, ())), np.arange(4)) for one in (plain, noisy)
+        prepare(Fit(one, Problem([one], X, y)), Pool(as_sequences(X), ReadingKey((0, ()), ())), np.arange(4))
+        for one in (plain, noisy)
     ]
     assert [masks_of([one.member]) for one in prepared] == [0, 2]
     assert masks_of([one.member for one in prepared]) == 2

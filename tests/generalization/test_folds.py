@@ -127,6 +127,24 @@ def test_given_groups_come_before_those_of_the_series() -> None:
             rf"^9 folds that walk forward need at least 10 series, got 9{CURE}$",
         ),
         ("group:5", series(10), np.zeros(10), "^folds by group need the group of every series, got none; .* --group$"),
+        (
+            "group:5",
+            series(1).windows(1),
+            np.zeros(2),
+            "^folds by group need .* --group; of windows of one series --cv purged:5 divides in time$",
+        ),
+        (
+            "time:3,gap=2",
+            series(9).windows(2),
+            np.zeros(9),
+            r"^folds in time of windows need steps counted, not series, got TimeSeriesSplit\(gap=2, .* --cv forward:3",
+        ),
+        (
+            "forward:3,gap=9",
+            series(9),
+            np.zeros(9),
+            r"^WalkForwardSplit needs series to train on, got none that end before fold 0 with gap=9; a smaller gap",
+        ),
         ("group:5", series(10, groups=np.arange(10) % 4), np.zeros(10), "^5 folds need at least 5 groups, got 4$"),
         ("group", series(10, groups=np.zeros(10, int)), np.zeros(10), "^2 folds need at least 2 groups, got 1$"),
         (

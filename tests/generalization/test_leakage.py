@@ -33,7 +33,7 @@ def test_series_that_have_nothing_in_common_are_clear(cv: Any) -> None:
     assert [report[code].verdict for code in ("GEN001", "GEN002", "GEN006")] == ["clear"] * 3
     assert [report[code].verdict for code in ("GEN004", "GEN005")] == ["not applicable"] * 2
     assert report["GEN004"].measured is None
-    assert report["GEN004"].detail == "the series have no groups"
+    assert report["GEN004"].detail == "there are no groups that folds are to keep whole"
 
 
 def test_copies_on_both_sides_are_duplicates_and_their_share_is_measured() -> None:
@@ -132,6 +132,69 @@ def test_times_that_begin_anew_with_every_series_are_no_times_they_share() -> No
     assert (finding.verdict, finding.measured) == ("not applicable", None)
     dates = [np.datetime64("2023-01-01") + np.arange(len(x)) for x in CLEAN]
     assert by_code(Sequences.from_arrays([*CLEAN], times=dates), cv=HALVES)["GEN005"].measured > 0.9
+
+
+def test_windows_of_series_that_count_from_their_start_share_no_times() -> None:
+    counted = Sequences.from_arrays([*CLEAN], times=[np.arange(len(x)) for x in CLEAN])
+    folds = GroupKFold(4)
+
+    def verdict(X: Sequences) -> str:
+        windows = X.windows(5, 3)
+        assert windows.source is not None
+        return by_code(windows, groups=windows.source.series, cv=folds)["GEN005"].verdict
+
+    assert verdict(counted) == verdict(counted[::-1]) == "not applicable"
+    # a clock that all share, in which some begin later
+    shifted = [np.arange(len(x)) + 3.0 * (i % 4) for i, x in enumerate(CLEAN)]
+    assert verdict(Sequences.from_arrays([*CLEAN], times=shifted)) == "found"
+    one = Sequences(np.zeros((60, 1)), [0, 60], times=np.arange(60)).windows(5, 3)
+    assert by_code(concatenate([one, one]), cv=3)["GEN005"].verdict == "found"
+
+
+def with_daily_channel(level: Any) -> Sequences:
+    """Hourly series with a channel that changes by the day."""
+    rng, day = np.random.default_rng(0), np.repeat(np.arange(12), 24)
+    return Sequences.from_arrays([np.column_stack([rng.normal(size=len(day)), level(i, day)]) for i in range(6)])
+
+
+def test_what_rests_within_windows_but_not_within_their_series_is_not_found_constant() -> None:
+    holidays, person = (
+        with_daily_channel(level) for level in (lambda i, day: (day + i) % 7 > 4, lambda i, day: 0 * day + i % 2)
+    )
+    for X, verdict, detail in ((holidays, "clear", "every channel"), (person, "found", "within each of 6 series")):
+        finding = by_code(X.windows(24), cv=3)["GEN007"]
+        assert finding.verdict == by_code(X, cv=3)["GEN007"].verdict == verdict
+        assert detail in finding.detail
+    assert by_code(holidays[:1].windows(24), cv=3)["GEN007"].detail == "a single series"
+
+
+def test_windows_of_recordings_that_rest_are_no_duplicates_but_those_of_a_recording_that_is_there_twice_are() -> None:
+    rng, moves = np.random.default_rng(0), np.arange(300) % 100 >= 50
+    X = Sequences.from_arrays([np.where(moves, rng.normal(size=300), 0)[:, None] for _ in range(6)])
+    windows = X.windows(20, 20)
+    assert windows.source is not None
+    finding = by_code(windows, groups=windows.source.series, cv=GroupKFold(6))["GEN001"]
+    assert (finding.verdict, finding.measured) == ("clear", 0.0)
+    again = concatenate([X, X[:1]]).packed().windows(20, 20)
+    finding = by_code(again, groups=again.source.series, cv=GroupKFold(7))["GEN001"]  # type: ignore[union-attr]
+    # of 15 windows of the copied recording these are not half at rest
+    moving = sum(np.count_nonzero(np.diff(x[:, 0])) >= 9.5 for x in windows[:15])
+    assert finding.measured == moving / 15 > 0.5
+    assert by_code(concatenate([X, X[:1]]), cv=GroupKFold(7), groups=np.arange(7))["GEN001"].measured == 1.0
+
+
+def test_short_windows_that_are_alike_by_chance_are_not_nearly_identical_but_noisy_copies_of_a_recording_are() -> None:
+    rng = np.random.default_rng(0)
+    slopes = Sequences.from_arrays([np.convolve(rng.normal(size=430), np.hanning(31), "valid") for _ in range(8)])
+
+    def measured(X: Sequences) -> float | None:
+        windows = X.windows(4, 2)
+        assert windows.source is not None
+        return by_code(windows, groups=windows.source.series, cv=GroupKFold(len(X)))["GEN006"].measured
+
+    assert measured(slopes) == 0
+    again = Sequences.from_arrays([x + 0.02 * x.std() * rng.normal(size=x.shape) for x in slopes[:1]])
+    assert measured(concatenate([slopes, again])) == 1
 
 
 def test_a_check_that_takes_too_long_is_not_made_and_says_so() -> None:

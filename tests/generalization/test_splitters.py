@@ -1,6 +1,8 @@
 """Folds in time that leave out what touches the test, and three parts of the series."""
 
+import re
 import tracemalloc
+import warnings
 from typing import Any
 
 import numpy as np
@@ -9,12 +11,12 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from sklearn.base import clone
 from sklearn.linear_model import Ridge
-from sklearn.model_selection import KFold, TimeSeriesSplit, check_cv
+from sklearn.model_selection import GroupKFold, KFold, ShuffleSplit, TimeSeriesSplit, check_cv
 from sklearn.model_selection import cross_validate as sklearn_cross_validate
 
 from throughtime import PurgedTimeSeriesSplit, SequenceRegressor, WalkForwardSplit, train_validation_test_split
 from throughtime.data import Sequences
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError
 from throughtime.generalization import arguments_for, fold_indices, parse_cv
 
 
@@ -269,6 +271,36 @@ def test_three_parts_of_one_series_share_no_step() -> None:
     for earlier, later in ((train, validation), (validation, test)):
         assert X.starts[earlier].max() + 9 < X.starts[later].min()
         assert X.starts[later].min() - (X.starts[earlier].max() + 9) <= 5
+
+
+RECORD, TWO = Sequences(np.zeros((60, 1)), [0, 60]), Sequences(np.zeros((120, 1)), [0, 60, 120])
+
+
+@pytest.mark.parametrize(
+    ("X", "cv", "cure"),
+    [
+        (RECORD.windows(6, 6), None, "PurgedTimeSeriesSplit and WalkForwardSplit divide them in time$"),
+        (RECORD.windows(6, 6), 5, "PurgedTimeSeriesSplit and"),
+        (RECORD.windows(6, 3), ShuffleSplit(3, random_state=0), "PurgedTimeSeriesSplit and"),
+        (RECORD.windows(6, 3), TimeSeriesSplit(3), "PurgedTimeSeriesSplit and"),
+        (RECORD.replace(groups=["p"]).windows(6, 6), 5, "PurgedTimeSeriesSplit and"),
+        (TWO.windows(6, 6), 5, "GroupKFold with groups=X.source.series keeps those of a series together$"),
+        (RECORD.windows(6, 6), TimeSeriesSplit(3), None),
+        (RECORD.windows(6, 3), PurgedTimeSeriesSplit(3), None),
+        (RECORD.windows(6, 3), WalkForwardSplit(3), None),
+        (RECORD.windows(6, 3), [(np.arange(5), np.arange(9, 12))], None),
+        (TWO.replace(groups=[0, 1]).windows(6, 3), GroupKFold(2), None),
+        (TWO, 2, None),
+    ],
+)
+def test_folds_that_do_not_look_at_windows_are_warned_of_with_the_cure(X: Sequences, cv: Any, cure: str | None) -> None:
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        arguments_for(SequenceRegressor(), X, np.zeros(len(X)), cv=cv)
+    said = [str(w.message) for w in warned if issubclass(w.category, DataWarning)]
+    assert len(said) == (cure is not None)
+    for text in said:
+        assert re.search(rf"^X are windows, and these folds .* too good: {cure}", text)
 
 
 def test_folds_of_targets_at_each_step_are_those_of_the_windows_themselves() -> None:

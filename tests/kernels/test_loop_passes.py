@@ -6,8 +6,8 @@ import torch
 from cases import needs_native
 from torch import Tensor
 
-from throughtime.kernels import Update, one_thread, standardize
-from throughtime.kernels.native import gather_standardized, take_step
+from throughtime.kernels import InputNoise, TorchBackend, Update, one_thread, standardize
+from throughtime.kernels.native import NativeBackend, gather_standardized, take_step
 from throughtime.training.optimizers import BETA1, BETA2, EPSILON, Optimizer
 
 pytestmark = [needs_native, pytest.mark.usefixtures("isa")]
@@ -166,6 +166,43 @@ def test_a_batch_is_gathered_and_standardized_as_by_torch_to_the_bit(channels, c
     if dtype == torch.float64:  # rounded once, after it is centered
         narrow = gather_standardized(9, values, static, begins, own, series, shift, scale, torch.float32)
         assert torch.equal(narrow, x.float())
+
+
+@pytest.mark.parametrize(
+    "dtypes", [(torch.float32,) * 2, (torch.float64,) * 2, (torch.float64, torch.float32)], ids=str
+)
+def test_noise_is_added_to_channels_that_are_there_by_both_backends_with_the_same_bits(dtypes):
+    source, dtype = dtypes
+    rng = np.random.default_rng(0)
+    lengths, channels, columns = np.array([5, 9, 1, 3]), 3, 2
+    values = torch.from_numpy(np.append(rng.normal(3, 2, (lengths.sum(), 5)), [[np.nan] * 5], 0)).to(source)
+    values[1, 0] = values[7, 2] = torch.nan
+    static = torch.from_numpy(rng.normal(size=(4, columns))).to(source)
+    series = torch.tensor([[1, 0, 0], [2, 3, 3], [0, 1, 2]])
+    own = torch.from_numpy(lengths)[series] * torch.tensor([[1, 1, 0], [1, 1, 1], [1, 1, 1]])
+    begins = torch.from_numpy(np.cumsum(lengths) - lengths)[series]
+    shift, scale = (torch.from_numpy(rng.uniform(0.5, 2, (3, 7))).to(source) for _ in range(2))
+    # as a call of the kernels has them: for more steps and rows than the batch has, and not for every member
+    noise = InputNoise(torch.tensor([1, -1, 0]), torch.from_numpy(rng.normal(size=(2, 11, 4, channels))).to(dtype))
+    given = 9, values, static, begins, own, series, shift, scale, dtype
+    plain, noisy = (NativeBackend().gather(*given, with_noise) for with_noise in (None, noise))
+    assert torch.equal(noisy, TorchBackend().gather(*given, noise))
+    wanted = plain.clone()
+    for m, of_member in ((0, 1), (2, 0)):
+        for b, t in np.ndindex(3, 9):
+            for c in range(channels):
+                if t < own[m, b] and not values[begins[m, b] + t, c].isnan():
+                    wanted[m, t, b, c] += noise.noise[of_member, t, b, c]
+    assert torch.equal(noisy, wanted)
+    assert torch.equal(noisy[..., channels:], plain[..., channels:])  # flags and static columns
+    assert torch.equal(noisy[1], plain[1])
+
+
+def test_noise_of_fewer_steps_than_a_batch_has_is_refused():
+    one, at = torch.ones(2, 1), torch.zeros(1, 1, dtype=torch.int64)
+    noise = InputNoise(torch.zeros(1, dtype=torch.int64), torch.zeros(1, 1, 1, 1))
+    with pytest.raises(RuntimeError, match=r"noise needs at least 2 steps and 1 rows of at most 1 channels, got"):
+        gather_standardized(2, one, None, at, at + 2, at, one[:1], one[:1], torch.float32, noise)
 
 
 @pytest.mark.usefixtures("types_unchecked")

@@ -88,6 +88,44 @@ def test_cross_entropy_and_its_gradient_are_torchs(classes, dtype):
 
 
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+@pytest.mark.parametrize("classes", [1, 2, 8, 9, 33])
+def test_a_smoothed_cross_entropy_and_its_gradient_are_torchs_each_member_with_its_own(classes, dtype):
+    torch.manual_seed(classes)
+    outputs = (torch.randn(3, 5, 60, classes, dtype=dtype) * 10).requires_grad_()
+    targets = torch.randint(0, classes, (3, 5, 60))
+    share = torch.rand(3, 5, 60, dtype=dtype)
+    fractions = [0.1, 0.0, 0.9]
+    found = losses("cross_entropy", outputs, targets, torch.tensor(fractions, dtype=dtype))
+    exact = outputs.detach().double().requires_grad_()
+    wanted = torch.stack(
+        [
+            functional.cross_entropy(logits.flatten(0, 1), own.flatten(), reduction="none", label_smoothing=fraction)
+            for logits, own, fraction in zip(exact, targets, fractions, strict=True)
+        ]
+    ).view(3, 5, 60)
+    bound = {"rtol": TOLERANCE[dtype], "atol": TOLERANCE[dtype]}
+    torch.testing.assert_close(found.double(), wanted, **bound)
+    (one,), (other,) = (
+        torch.autograd.grad(each, leaf, outer)
+        for each, leaf, outer in ((found, outputs, share), (wanted, exact, share.double()))
+    )
+    torch.testing.assert_close(one.double(), other, **bound)
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
+def test_a_smoothing_of_zero_has_the_bits_of_none_beside_a_neighbor_with_one(dtype):
+    torch.manual_seed(0)
+    outputs = (torch.randn(2, 300, 9, dtype=dtype) * 10).requires_grad_()
+    targets, share = torch.randint(0, 9, (2, 300)), torch.rand(2, 300, dtype=dtype)
+    plain = losses("cross_entropy", outputs, targets)
+    smoothed = losses("cross_entropy", outputs, targets, torch.tensor([0.0, 0.3], dtype=dtype))
+    (one,), (other,) = (torch.autograd.grad(each, outputs, share) for each in (plain, smoothed))
+    assert torch.equal(plain[0], smoothed[0])
+    assert torch.equal(one[0], other[0])
+    assert not torch.equal(one[1], other[1])
+
+
+@pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_the_squared_error_and_its_gradient_are_torchs_to_the_bit(dtype):
     torch.manual_seed(0)
     outputs = torch.randn(3, 300, 1, dtype=dtype).requires_grad_()

@@ -13,52 +13,8 @@ from throughtime.stability import (
     flow_to_arrays,
     horizons_of,
     layer_names,
-    log_norms_at,
     recorded_lags,
 )
-
-LENGTHS = np.array([[7, 5, 5, 2], [4, 7, 0, 0]])
-
-
-def by_hand(norms: np.ndarray, lengths: np.ndarray, lag: int, reverse: bool) -> float:
-    """One member's geometric mean at a lag, series by series."""
-    own = [norms[lag if reverse else n - 1 - lag, b] for b, n in enumerate(lengths) if lag < n]
-    return float(np.mean(np.log10(own))) if own else np.nan
-
-
-@pytest.mark.parametrize("reverse", [False, True])
-def test_norms_are_averaged_over_the_series_that_are_so_long(reverse):
-    norms = np.random.default_rng(0).random((2, 7, 4)) + 0.1
-    lags = np.array([[0, 1, 2, 4, 6], [0, 3, 6, -1, -1]])
-    found = log_norms_at(norms**2, LENGTHS, lags, reverse=reverse)
-    for m in range(2):
-        for k, lag in enumerate(lags[m]):
-            expected = np.nan if lag < 0 else by_hand(norms[m], LENGTHS[m], lag, reverse)
-            assert found[m, k] == pytest.approx(expected, rel=1e-13, nan_ok=True)  # float64, four logarithms
-    equal = np.full((2, 4), 7)
-    found = log_norms_at(norms**2, equal, np.array([[0, 2, 6]] * 2), reverse=reverse)
-    expected = [[by_hand(norms[m], equal[m], lag, reverse) for lag in (0, 2, 6)] for m in range(2)]
-    np.testing.assert_allclose(found, expected, rtol=1e-13)
-
-
-@pytest.mark.parametrize("lengths", [np.full((3, 12), 9), np.random.default_rng(1).integers(1, 10, (3, 12))])
-def test_a_members_norms_have_the_same_bits_alone_or_in_company(lengths):
-    norms = np.random.default_rng(0).random((3, 9, 12))
-    lags = np.tile(np.arange(9), (3, 1))
-    together = log_norms_at(norms, lengths, lags)
-    for m in range(3):
-        alone = log_norms_at(norms[m : m + 1], lengths[m : m + 1], lags[m : m + 1])
-        np.testing.assert_array_equal(alone[0], together[m])
-    padded = np.concatenate([norms, np.ones((3, 9, 5))], 2), np.pad(lengths, ((0, 0), (0, 5)))
-    np.testing.assert_array_equal(log_norms_at(*padded, lags), together)
-
-
-def test_what_is_behind_an_overflow_is_infinite_and_a_gradient_of_zero_is_minus_infinite():
-    norms = np.array([[np.nan, np.nan, np.inf, 4.0, 1.0], [0.0, 0.0, 1e-4, 1e-2, 1.0]])[:, :, None]
-    found = log_norms_at(norms**2, np.full((2, 1), 5), np.tile(np.arange(5), (2, 1)))
-    np.testing.assert_allclose(found[0], [0, np.log10(4), np.inf, np.inf, np.inf], rtol=1e-15)
-    np.testing.assert_allclose(found[1], [0, -2, -4, -np.inf, -np.inf], rtol=1e-15)
-    np.testing.assert_allclose(horizons_of(found, np.arange(5)), [np.inf, 1])
 
 
 def test_the_horizon_is_that_of_a_lag_curve():

@@ -42,6 +42,7 @@ def same_folds(made: Plan, cv: Any) -> bool:
         ("4", "purged:4", PurgedTimeSeriesSplit(4)),
         ("purged:5,purge=30", "purged:5,purge=30", PurgedTimeSeriesSplit(5, purge=30)),
         ("forward:3,gap=15", "forward:3,gap=15", WalkForwardSplit(3, gap=15)),
+        ("time:3", "time:3", WalkForwardSplit(3)),
         (WalkForwardSplit(3), "WalkForwardSplit(gap=0, n_splits=3)", WalkForwardSplit(3)),
     ],
 )
@@ -151,6 +152,27 @@ def test_random_folds_of_windows_are_made_and_flagged() -> None:
     assert "GEN002" in {finding.code for finding in one.findings if finding.verdict == "found"}
 
 
+def test_windows_of_several_series_walk_forward_by_their_times_whatever_their_order() -> None:
+    times = np.concatenate([np.arange(200.0), np.arange(30, 230.0)])
+    X = Sequences(np.random.default_rng(0).normal(size=(400, 1)), [0, 200, 400], times=times)
+    data = Dataset(X, Sequences(X.values, X.offsets), ("a", "b"), "made", "made").windows(20, history=5)
+    shuffled = np.random.default_rng(1).permutation(len(data.X))
+    y = data.y
+    assert isinstance(y, Sequences)
+    assert data.groups is not None
+    mixed = Dataset(data.X[shuffled], y[shuffled], data.ids, "made", "made", data.groups[shuffled])
+    for cv in ("time:3", "forward:3"):
+        made, other = plan(regressor(), data, cv=cv), plan(regressor(), mixed, cv=cv)
+        assert same_folds(made, WalkForwardSplit(3))
+        assert [set(shuffled[side]) for fold in other.splits for side in fold] == [
+            set(side) for fold in made.splits for side in fold
+        ]
+        # series are to be on both sides of what lies apart in time
+        assert {finding.code for finding in made.findings if finding.verdict == "found"} <= {"GEN003"}
+    people = Dataset(data.X.replace(groups=["p"] * len(data.X)), y, data.ids, "made", "made", np.array(["p"] * 20))
+    assert "GEN004" in {f.code for f in plan(regressor(), people, cv="forward:3").findings if f.verdict == "found"}
+
+
 def test_groups_of_series_that_are_no_windows_are_still_refused_on_both_sides() -> None:
     data = recordings([10] * 6, groups=["p", "q"] * 3)
     with pytest.raises(DataError, match=r"on both sides of fold 0; use --cv group:K$"):
@@ -192,6 +214,21 @@ def test_windows_of_several_series_stay_with_their_series(cut: str) -> None:
 def test_too_few_series_are_refused_with_their_cure(data: Dataset, test: Any, message: str) -> None:
     with pytest.raises(DataError, match=message):
         plan(classifier(), data, test)
+
+
+def test_a_missing_value_is_named_by_its_step_of_the_series() -> None:
+    values = np.random.default_rng(0).normal(size=(60, 1))
+    values[47] = np.nan
+    X = Sequences(values, [0, 20, 60])
+    whole = Dataset(X, Sequences(np.zeros((60, 1)), X.offsets), ("a", "b"), "made", "made")
+    for data, name in (
+        (whole, "'b'"),
+        (whole.windows(10, history=5), "'b'"),
+        (Dataset(X.windows(10), np.zeros(6), tuple("uvwxyz"), "made", "made"), "1"),  # which do not name their series
+    ):
+        message = rf"^made needs every value with missing='error', got none at series {name}, step 27, channel 0$"
+        with pytest.raises(DataError, match=message):
+            plan(regressor(missing="error"), data)
 
 
 def test_python_is_told_the_cure_in_its_own_words() -> None:

@@ -231,23 +231,6 @@ def test_probes_measured_at_once_are_those_measured_one_by_one(waiting, monkeypa
         assert all(same(*pair) for pair in zip(one_by_one[place], at_once[place], strict=True))
 
 
-@pytest.mark.parametrize("net", [NET, replace(NET, cell="lstm", num_layers=2)], ids=["whole steps", "autograd"])
-def test_steps_kept_at_once_are_those_kept_one_by_one(net, monkeypatch):
-    data, found = Data(), []
-    for most in (1, 3, 32):
-        monkeypatch.setattr(flow_monitor, "MOST_STEPS_WAITING", most)
-        calls, monitor = [], EveryStepFlowMonitor(every=5, warn=False)
-        keep = monitor._keep
-        monkeypatch.setattr(monitor, "_keep", lambda *a, own=calls, keep=keep: own.append(a) or keep(*a))
-        train(net, RECIPE, data.inputs, mixed(data), observers=[monitor])
-        found.append(([monitor.records(place) for place in range(5)], len(calls)))
-    (one_by_one, many), *others = found
-    for at_once, few in others:
-        assert few < many
-        for place in range(5):
-            assert all(same(*pair) for pair in zip(one_by_one[place], at_once[place], strict=True))
-
-
 def test_a_member_that_fails_has_its_gradients_told_of_before_training_ends():
     inputs, member = long_series(init="he_normal")
     blown = replace(member, shift=np.full(CHANNELS, 1e150), lr=1e300)

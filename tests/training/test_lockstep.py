@@ -82,7 +82,7 @@ class PlainLoop:
         self.named = {"recurrent." + n: w for n, w in self.layers.named_parameters()}
         self.named |= {"readout." + n: w for n, w in self.readout.named_parameters()}
 
-    def losses(self, rows: np.ndarray) -> Tensor:
+    def outputs(self, rows: np.ndarray) -> Tensor:
         packed = pack_padded_sequence(
             nn.utils.rnn.pad_sequence([self.data.series(row) for row in rows]),
             torch.from_numpy(self.data.inputs.lengths[rows]),
@@ -91,8 +91,10 @@ class PlainLoop:
         _, end = self.layers(packed)
         h_n = end[0] if isinstance(end, tuple) else end
         last = h_n[-(1 + self.net.bidirectional) :]
-        outputs = self.readout(last.transpose(0, 1).flatten(1))
-        return functional.cross_entropy(outputs, torch.from_numpy(self.data.classes[rows]), reduction="none")
+        return self.readout(last.transpose(0, 1).flatten(1))
+
+    def losses(self, rows: np.ndarray) -> Tensor:
+        return functional.cross_entropy(self.outputs(rows), torch.from_numpy(self.data.classes[rows]), reduction="none")
 
     def objective(self, positions: np.ndarray) -> tuple[Tensor, Tensor]:
         """The loss of a batch, and with it lambda/(2n) of the squared weights, biases left out."""

@@ -42,6 +42,7 @@ def test_purposes_keep_their_numbers_because_results_depend_on_them():
         "NOISE": 4,
         "PERTURBATION": 5,
         "PROBE": 6,
+        "INPUT_NOISE": 7,
     }
 
 

@@ -171,7 +171,7 @@ def test_how_many_steps_a_call_takes_changes_no_bit(monkeypatch):
     monkeypatch.setattr(passes, "CALL_WORK", 1)
     monkeypatch.setattr(NativeBackend, "train_steps", noted)
     same(train(NET, RECIPE, data.inputs, company(data)), long)
-    assert {len(steps) for *_, steps, _, _, _ in calls} == {1}
+    assert {len(steps) for *_, steps, _, _, _, _, _ in calls} == {1}
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from throughtime.cli.columns import Columns, of_data, with_column_flags
+from throughtime.cli.columns import Columns, of_data, split_words, with_column_flags
 from throughtime.cli.exit_codes import report_errors, run_to_exit
 from throughtime.cli.options import Task, with_model_flags
 from throughtime.cli.printed_warnings import print_warnings
@@ -244,6 +244,92 @@ def _flow(
     from throughtime.cli.flow import flow
 
     flow(what, source, columns.typed(), given, lag=lag, task=task, config=config, out=out)
+
+
+def _of_diagnosis(flag: str, text: str, metavar: str) -> Any:
+    return typer.Option(flag, metavar=metavar, help=text, show_default=False, rich_help_panel="Diagnosis")
+
+
+@_command("diagnose")
+@with_model_flags
+@with_column_flags
+def _diagnose(
+    what: Annotated[
+        str,
+        typer.Argument(metavar="SOURCE|RUN", help="data, and a network by its flags; or directory that fit wrote"),
+    ],
+    margin: Annotated[
+        float | None,
+        _of_diagnosis("--margin", "least gain that counts, a fraction of a dummy's loss [default: 0.05]", "NUMBER"),
+    ] = None,
+    probes: Annotated[
+        str | None,
+        _of_diagnosis(
+            "--probes",
+            "what to try: auto, names as the table has them, settings as dropout=0.3 [default: auto]",
+            "A,B,...",
+        ),
+    ] = None,
+    repeats: Annotated[
+        int | None, _of_diagnosis("--repeats", "times that all folds are trained [default: 2]", "INTEGER")
+    ] = None,
+    budget: Annotated[
+        float | None,
+        _of_diagnosis("--budget", "seconds it may take; probes are dropped to keep them [default: none]", "SECONDS"),
+    ] = None,
+    no_racing: Annotated[
+        bool, typer.Option("--no-racing", help="repeat hopeless probes too", rich_help_panel="Diagnosis")
+    ] = False,
+    level: Annotated[
+        float | None, _of_diagnosis("--level", "coverage of the intervals [default: 0.95]", "NUMBER")
+    ] = None,
+    memory_budget: Annotated[
+        float | None,
+        _of_diagnosis("--memory-budget", "GiB that networks training at a time may take [default: 2]", "NUMBER"),
+    ] = None,
+    apply: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="new TOML file of the configuration with the remedy, for fit --config",
+            show_default=False,
+        ),
+    ] = None,
+    split: TestFraction = None,
+    cv: Folds = None,
+    task: TaskName = None,
+    *,
+    columns: Columns,
+    config: Config = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="new directory of the diagnosis and its pictures", show_default=False),
+    ] = None,
+    **given: Any,
+) -> None:
+    """Say what limits a network, under-fit, over-fit or fine: remedies are tried on the same folds, in lockstep."""
+    from throughtime.cli.diagnose import diagnose
+
+    options = {
+        "margin": margin,
+        "probes": None if probes is None else split_words(probes),
+        "repeats": repeats,
+        "budget": budget,
+        "racing": False if no_racing else None,
+        "level": level,
+        "memory_gib": memory_budget,
+    }
+    diagnose(
+        what,
+        columns.typed() | {"split": split},
+        {"cv": cv},
+        given,
+        options,
+        task=task,
+        config=config,
+        out=out,
+        apply=apply,
+    )
 
 
 @_command("data")

@@ -1,6 +1,9 @@
 """A config file: the flags by their names, in tables."""
 
+import json
+import re
 import tomllib
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, get_type_hints
 
@@ -73,3 +76,46 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
         except ParameterError as error:
             raise ParameterError(f"{path}: {error}") from error
     return config | {"model": parameters}
+
+
+def config_text(tables: Mapping[str, Mapping[str, Any]], comment: Iterable[str] = ()) -> str:
+    """A config file that `read_config` gives back as these tables, under lines of comment.
+
+    Raises
+    ------
+    ParameterError
+        For a value that a config file cannot hold.
+    """
+    declared = model_parameters()
+    lines = [f"# {''.join(letter if letter.isprintable() else ' ' for letter in line)}" for line in comment]
+    for name, table in tables.items():
+        if table:
+            lines += ["", f"[{name}]"]
+        for key, value in table.items():
+            if name == "model":
+                parse_value(declared[key], value)  # a parameter may be an object, which has no words
+            lines.append(f"{_key(key)} = {_toml(value)}")
+    return "\n".join(lines).lstrip("\n") + "\n"
+
+
+def _key(name: str) -> str:
+    return name if re.fullmatch(r"[A-Za-z0-9_-]+", name) else _toml(name)
+
+
+def _toml(value: Any) -> str:
+    """A value as TOML has it, where none is a word."""
+    match value:
+        case None:
+            return '"none"'
+        case bool():
+            return str(value).lower()
+        case int() | float():
+            return repr(value)
+        case str():  # JSON's escapes are TOML's, but for this one
+            return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+        case list() | tuple():
+            return f"[{', '.join(map(_toml, value))}]"
+        case Mapping():
+            return f"{{{', '.join(f'{_key(key)} = {_toml(part)}' for key, part in value.items())}}}"
+        case _:
+            raise ParameterError(f"a config file needs numbers, words, lists and tables, got {value!r:.60}")

@@ -13,9 +13,12 @@ from throughtime.cli.model import estimator_for
 from throughtime.cli.options import OWN_DEFAULTS, Task, given
 from throughtime.cli.screen import console, print_description, print_leakage, print_text
 from throughtime.cli.sources import read_like
-from throughtime.data import describe, read
+from throughtime.data import Dataset, describe, read
 from throughtime.errors import ParameterError
-from throughtime.estimators import check_device
+from throughtime.estimators import SequenceEstimator, check_device
+
+#: By table of a config file, what it says by name.
+Tables = dict[str, dict[str, Any]]
 
 
 def plan_of(
@@ -43,31 +46,49 @@ def plan_of(
     -------
     Where the run will be, and the plan.
     """
-    tables = {"model": {}, "data": {}, "validation": {}} if config is None else read_config(config)
-    columns = tables["data"] | {name: value for name, value in data.items() if value is not None}
-    chosen = tables["validation"] | {name: value for name, value in validation.items() if value is not None}
-    parameters = OWN_DEFAULTS | tables["model"] | given(flags)
-    check_device(parameters.get("device", "cpu"))
+    tables = tables_of(data, validation, flags, config)
+    check_device(tables["model"].get("device", "cpu"))
     out = out or Path("runs") / f"{_file_name(source)}-{time.strftime('%Y%m%d-%H%M%S')}"
     storage.claim(out)
 
-    test_source, fraction = columns.pop("test", None), columns.pop("split", None)
+    test_source, fraction = tables["data"].get("test"), tables["data"].get("split")
     if test_source is not None and fraction is not None:
         raise ParameterError("--test and --split both set test series aside; choose one")
-    layout = parameters.get("layout", "ntc")
-    if parameters.get("horizon"):
-        columns["own_past"] = True
-    train = read(source, **columns, layout=layout)
-    model = estimator_for(train, task, parameters)
+    train, model = read_training(source, tables, task)
     print_description(describe(train))
     console().print()
-    test = None if test_source is None else read_like(train, test_source, columns, layout)
+    test = None if test_source is None else read_like(train, test_source, _columns_of(tables), model.layout)
     if test is not None:
         print_description(describe(test))
         console().print()
-    plan = study.plan(model, train, fraction if test is None else test, **chosen)
+    plan = study.plan(model, train, fraction if test is None else test, **tables["validation"])
     _print_plan(plan)
     return out, plan
+
+
+def tables_of(
+    data: Mapping[str, Any], validation: Mapping[str, Any], flags: Mapping[str, Any], config: Path | None
+) -> Tables:
+    """What was typed over what a config says, as a config would say it."""
+    tables = {"model": {}, "data": {}, "validation": {}} if config is None else read_config(config)
+    typed = {"model": given(flags), "data": data, "validation": validation}
+    return {
+        name: tables[name] | {key: value for key, value in typed[name].items() if value is not None or name == "model"}
+        for name in tables
+    }
+
+
+def read_training(source: str, tables: Tables, task: Task | None) -> tuple[Dataset, SequenceEstimator]:
+    """The series to train on, and the estimator that is asked for, unfitted."""
+    parameters: dict[str, Any] = OWN_DEFAULTS | tables["model"]
+    train = read(source, **_columns_of(tables), layout=parameters.get("layout", "ntc"))
+    return train, estimator_for(train, task, parameters)
+
+
+def _columns_of(tables: Tables) -> dict[str, Any]:
+    """How to read a source; a forecast reads its target's own past."""
+    columns = {name: value for name, value in tables["data"].items() if name not in ("test", "split")}
+    return columns | ({"own_past": True} if tables["model"].get("horizon") else {})
 
 
 def _print_plan(plan: study.Plan) -> None:

@@ -4,10 +4,12 @@ from pathlib import Path
 
 from throughtime import storage
 from throughtime.errors import StorageError
-from throughtime.study import Run
+from throughtime.study import DIAGNOSIS, Run
 
 #: Kind, in its manifest, of a directory of pictures.
 PICTURES = "flow"
+#: What else has a manifest, by kind.
+NO_RUNS = {PICTURES: "the pictures that flow wrote", DIAGNOSIS: "a diagnosis"}
 
 
 def is_written(path: str | Path) -> bool:
@@ -24,6 +26,7 @@ def open_run(directory: Path) -> Run:
         If there is none, or it is damaged.
     """
     run = Run.open(directory)
-    if run.facts.get("kind") == PICTURES:
-        raise StorageError(f"{directory} needs to be a run of fit or search, got the pictures that flow wrote")
+    for kind, other in NO_RUNS.items():
+        if run.facts.get("kind") == kind:
+            raise StorageError(f"{directory} needs to be a run of fit or search, got {other}")
     return run

@@ -44,7 +44,8 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
         else f"{lengths.minimum:.0f} to {lengths.maximum:.0f} steps "
         f"(quartiles {lengths.lower_quartile:.0f}, {lengths.median:.0f}, {lengths.upper_quartile:.0f})"
     )
-    rows = [("series", f"{data.n_series}, {steps}"), ("channels", _channels(data))]
+    of = "" if data.windows_of is None else f" windows of {data.windows_of} series"
+    rows = [("series", f"{data.n_series}{of}, {steps}"), ("channels", _channels(data))]
     if data.n_static:
         rows.append(("static", f"{data.n_static} feature{'s' if data.n_static > 1 else ''} per series"))
     if data.target is not None:
@@ -277,7 +278,7 @@ def _time_step(data: Description) -> str:
     if spacing.first is None:
         return spacing.step
     name, before, _ = spacing.first
-    where = f"in {spacing.n_uneven} of {data.n_series} series, the first after {before} in series {name}"
+    where = f"in {spacing.n_uneven} of {spacing.n_series} series, the first after {before} in series {name}"
     if spacing.irregular:
         return f"irregular, {shortest} to {longest}, median {median}"
     if not spacing.n_lacking:

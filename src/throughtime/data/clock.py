@@ -77,6 +77,8 @@ class Spacing(Record):
         Of the spans between one row and the next: seconds between dates, else in the unit of the times.
     n_lacking, lacking
         Steps that have no row, and their fraction of all steps.
+    n_series
+        Series that were looked at, of windows those that they are of.
     n_uneven
         Series in which a row is not one step from the row before.
     first
@@ -91,6 +93,7 @@ class Spacing(Record):
     longest: float
     n_lacking: int
     lacking: float
+    n_series: int
     n_uneven: int
     first: tuple[str, str, str] | None
     irregular: bool
@@ -98,6 +101,7 @@ class Spacing(Record):
 
 def clock_of(X: Sequences) -> Clock | None:
     """The most frequent step of the series; ``None`` without times, or where no series has two."""
+    X = X.stretches()
     spans = _spans(X)
     if spans is None or not len(spans):
         return None
@@ -126,17 +130,23 @@ def steps_between(X: Sequences, clock: Clock) -> Int[ndarray, "pair"]:
 def spacing_of(X: Sequences, ids: Sequence[str] | None = None, clock: Clock | None = None) -> Spacing | None:
     """How even the times are, by their own step or that of another clock; ``None`` without two times in a series.
 
+    Of windows each step of their series is looked at once, from one window to the next too.
+
     Parameters
     ----------
     ids
-        What the series are called; their numbers by default.
+        What the series are called, of windows those that they are of; their numbers by default.
     """
+    return _spacing_of(X.stretches(), ids, clock)
+
+
+def _spacing_of(X: Sequences, ids: Sequence[str] | None, clock: Clock | None) -> Spacing | None:
     spans, clock = _spans(X), clock or clock_of(X)
     if spans is None or not len(spans) or clock is None:
         return None
     steps = steps_between(X, clock)
     uneven = np.flatnonzero(steps != 1)
-    series = _series_of(X, uneven)
+    series, numbers = _series_of(X, uneven), _numbers_of(X)
     n_lacking = int((steps[steps > 1] - 1).sum())
     odd = np.abs(spans[uneven] / clock.step - steps[uneven]) > 0.2
     first = None
@@ -145,7 +155,7 @@ def spacing_of(X: Sequences, ids: Sequence[str] | None = None, clock: Clock | No
         row = int(uneven[0]) + index  # each series before has one row more than it has pairs
         assert X.times is not None
         stamps = [time_text(time, X.time_zone) for time in X.times[row : row + 2]]
-        first = (str(index) if ids is None else ids[index], stamps[0], stamps[1])
+        first = (_name(int(numbers[index]), ids), stamps[0], stamps[1])
     return Spacing(
         step=_step_in_words(clock),
         shortest=float(spans.min()),
@@ -153,7 +163,8 @@ def spacing_of(X: Sequences, ids: Sequence[str] | None = None, clock: Clock | No
         longest=float(spans.max()),
         n_lacking=n_lacking,
         lacking=n_lacking / (X.n_steps + n_lacking),
-        n_uneven=len(np.unique(series)),
+        n_series=len(np.unique(numbers)),
+        n_uneven=len(np.unique(numbers[series])),
         first=first,
         irregular=bool(odd.sum() > _MOST_ODD * len(spans)),
     )
@@ -162,7 +173,7 @@ def spacing_of(X: Sequences, ids: Sequence[str] | None = None, clock: Clock | No
 def check_even(
     X: Sequences, counted: str, clock: Clock | None = None, ids: Sequence[str] | None = None
 ) -> Clock | None:
-    """Refuse times of which a row is not one step from the row before.
+    """Refuse times of which a row is not one step from the row before, in a series or window.
 
     Parameters
     ----------
@@ -171,7 +182,7 @@ def check_even(
     clock
         The step that the rows must have, such as that of the training series; their own by default.
     ids
-        What the series are called; their numbers by default.
+        What the series are called, of windows those that they are of; their numbers by default.
 
     Returns
     -------
@@ -182,8 +193,9 @@ def check_even(
     DataError
         Naming the first two times, and the cure.
     """
+    X = X.stretches(touching=False)  # what lacks between two windows is in none
     usual = clock or clock_of(X)
-    spacing = None if usual is None else spacing_of(X, ids, usual)
+    spacing = None if usual is None else _spacing_of(X, ids, usual)
     if usual is None or spacing is None or spacing.first is None:
         if clock is not None and X.times is not None:
             _check_open(X, counted, clock, ids)
@@ -219,8 +231,8 @@ def check_even(
         )
     raise DataError(
         f"{counted} counts steps and needs times without gaps, got {where} (the step is {spacing.step}; "
-        f"{lacking_in_words(spacing)}, in {spacing.n_uneven} of {len(X)} series); add a row for every step that is "
-        f"lacking, empty where nothing was observed, {either}"
+        f"{lacking_in_words(spacing)}, in {spacing.n_uneven} of {spacing.n_series} series); add a row for every step "
+        f"that is lacking, empty where nothing was observed, {either}"
     )
 
 
@@ -249,11 +261,11 @@ def _check_open(X: Sequences, counted: str, clock: Clock, ids: Sequence[str] | N
     closed = np.flatnonzero(~(is_open[0] | is_open[1]))
     if len(closed):
         row = int(closed[0])
-        index = int(np.searchsorted(X.offsets, row, "right")) - 1
+        number = int(_numbers_of(X)[np.searchsorted(X.offsets, row, "right") - 1])
         time = time_text(X.times[row], X.time_zone)
         raise DataError(
             f"{counted} counts steps, of {_step_in_words(clock)} in fit, and needs times in the part of the week that "
-            f"fit knew, got {time} in series {str(index) if ids is None else ids[index]!r}; leave such rows out, or "
+            f"fit knew, got {time} in series {_name(number, ids)!r}; leave such rows out, or "
             "fit on series that have them"
         )
 
@@ -280,6 +292,15 @@ def time_text(time: np.datetime64 | float, zone: str | None = None) -> str:
         return f"{float(time):.10g}"
     unit = next(unit for unit in ("D", "s", "ms", "us", "ns") if time.astype(f"M8[{unit}]") == time)
     return str(time.astype(f"M8[{'s' if zone and unit == 'D' else unit}]")) + ("Z" if zone else "")
+
+
+def _numbers_of(X: Sequences) -> Int[ndarray, "series"]:
+    """Which series each is, or is a stretch of."""
+    return np.arange(len(X)) if X.source is None else X.source.series
+
+
+def _name(number: int, ids: Sequence[str] | None) -> str:
+    return str(number) if ids is None else ids[number]
 
 
 def _series_of(X: Sequences, pairs: Int[ndarray, "pair"]) -> Int[ndarray, "pair"]:

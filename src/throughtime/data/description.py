@@ -41,7 +41,7 @@ class Target(Record):
     mean, sd, minimum, maximum
         Of the values that were observed; sd with the divisor n.
     observed
-        Fraction of the steps, or of the series, that have a target.
+        Fraction of the steps, or of the series, that have a target; steps of a window's history are to have none.
     """
 
     kind: Literal["classes", "values", "steps"]
@@ -62,6 +62,8 @@ class Description(Record):
     ----------
     n_steps
         Over all series, a step that several windows share counted in each.
+    windows_of
+        How many series the windows are of; ``None`` of series that are no windows.
     missing, missing_by_channel, missing_by_static
         Fractions of NaN: of the values of the channels, of each channel, of each static feature.
     range_by_channel
@@ -79,6 +81,7 @@ class Description(Record):
     name: str
     source: str
     n_series: int
+    windows_of: int | None
     n_steps: int
     n_channels: int
     channels: tuple[str, ...]
@@ -104,11 +107,12 @@ def describe(dataset: Dataset) -> Description:
     names = X.channel_names or tuple(str(channel) for channel in range(X.n_channels))
     rows, counts = _rows(X)
     missing = np.array([counts[np.isnan(column)].sum() for column in rows.T]) / X.n_steps
-    first, last = _range(X.times, X.time_zone is not None)
+    first, last = _range(X.stretches().times, X.time_zone is not None)
     return Description(
         name=dataset.name,
         source=dataset.source,
         n_series=len(X),
+        windows_of=None if X.source is None else len(np.unique(X.source.series)),
         n_steps=X.n_steps,
         n_channels=X.n_channels,
         channels=names,
@@ -124,7 +128,7 @@ def describe(dataset: Dataset) -> Description:
         duplicates=len(X) - len({(len(series), blake2b(series.data, digest_size=16).digest()) for series in X}),
         first_time=first,
         last_time=last,
-        spacing=spacing_of(X, dataset.ids),
+        spacing=spacing_of(X, dataset.whole_ids),
         dtype=str(X.dtype),
     )
 
@@ -184,6 +188,10 @@ def _target(y: ndarray | Sequences | None, name: str | None) -> Target | None:
     if isinstance(y, ndarray) and is_labels(y):
         labels, counts = np.unique(y, return_counts=True)
         return Target("classes", name, {str(label): int(n) for label, n in zip(labels, counts, strict=True)})
+    n_history = 0
+    if isinstance(y, Sequences):
+        y = y.without_history()
+        n_history = 0 if y.source is None else int(y.source.history.sum())
     numbers = (y.values if isinstance(y, Sequences) else y).astype(np.float64)
     seen = numbers[~np.isnan(numbers)]
     kind: Literal["steps", "values"] = "steps" if isinstance(y, Sequences) else "values"
@@ -196,7 +204,7 @@ def _target(y: ndarray | Sequences | None, name: str | None) -> Target | None:
         sd=float(seen.std()),
         minimum=float(seen.min()),
         maximum=float(seen.max()),
-        observed=len(seen) / numbers.size,
+        observed=len(seen) / (numbers.size - n_history),
     )
 
 

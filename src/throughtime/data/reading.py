@@ -65,7 +65,7 @@ def read(
         the source.
     window, stride, history
         Into windows of how many steps to cut the series, how many apart, with how many steps before them to read from:
-        see `Dataset.windows`. A table without ``id`` is then one series.
+        see `Dataset.windows`. A table without ``id`` is then one series, and a label may change within a series.
     layout
         ``"nct"`` for an archive whose ``X`` holds channels before time.
     require_target
@@ -106,7 +106,7 @@ def read(
             targets=targets,
             require_target=require_target,
             dtype=dtype,
-            one_series=window is not None,
+            for_windows=window is not None,
         )
     if window is None:
         return data

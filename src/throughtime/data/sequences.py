@@ -11,7 +11,14 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from throughtime.data.frames import column_names, shared_columns
 from throughtime.data.index_columns import bare_frames, without_row_numbers
-from throughtime.data.windows import WindowSource, joined_source, source_of_cut, taken_source, window_places
+from throughtime.data.windows import (
+    WindowSource,
+    covered_stretches,
+    joined_source,
+    source_of_cut,
+    taken_source,
+    window_places,
+)
 from throughtime.errors import DataError, ParameterError
 
 _FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
@@ -369,6 +376,29 @@ class Sequences:
             raise ParameterError("cut needs a history shorter than each piece")
         return self._cut(index, first, last, before)
 
+    def stretches(self, *, touching: bool = True) -> "Sequences":
+        """The stretches of their series that windows cover, each step once; no value is copied.
+
+        Series that are no windows are their own stretches, and so are windows that were copied one by one. Groups and
+        static features stay behind.
+
+        Parameters
+        ----------
+        touching
+            Whether windows side by side are one stretch too, or only those with a step in common.
+        """
+        if self._source is None or not len(self):
+            return self
+        at = covered_stretches(self._source, self._starts, self._lengths, touching=touching)
+        return self._like(
+            starts=at.starts,
+            lengths=at.lengths,
+            groups=None,
+            static=None,
+            static_names=None,
+            source=source_of_cut(None, at.series, at.begins, np.zeros_like(at.begins)),
+        )
+
     def padded(self, length: int | None = None, fill: int | float = np.nan) -> Float[ndarray, "series time channel"]:
         """Copy into one array, ``fill`` standing after a series' end.
 
@@ -419,6 +449,34 @@ class Sequences:
         """The same series with some of their channels, by number and in this order; values are copied."""
         names = None if self._channel_names is None else tuple(self._channel_names[number] for number in channels)
         return self._like(buffer=np.take(self._buffer, channels, axis=1), channel_names=names)
+
+    def with_channels(
+        self, values: Float[ndarray, "step channel"], channel_names: Iterable[str] | None = None
+    ) -> "Sequences":
+        """The same series with other channels; all else stays.
+
+        Parameters
+        ----------
+        values
+            float32 or float64, a row for each step in the order of `values`. Shared, not copied.
+        channel_names
+            Their names; none by default.
+
+        Raises
+        ------
+        DataError
+            For another number of rows, an infinite value, or what are no floats.
+        """
+        if values.ndim != 2 or len(values) != self.n_steps or values.dtype not in _FLOATS:
+            raise DataError(
+                f"values needs a row of floats for each of the {self.n_steps} steps, got {values.dtype} of shape "
+                f"{values.shape}"
+            )
+        names = _checked_names(channel_names, values.shape[1], "channel")
+        offsets = self.offsets
+        _refuse_infinite(values, offsets, names)
+        buffer = np.ascontiguousarray(values)
+        return self._like(buffer=buffer, times=self.times, starts=offsets[:-1], channel_names=names)
 
     def take_static(self, features: Sequence[int]) -> "Sequences":
         """The same series with some of their static features, by number and in this order."""

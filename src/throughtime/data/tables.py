@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from io import StringIO
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 from numpy import ndarray
@@ -46,7 +46,7 @@ def from_table(
     targets: Untargeted = "drop",
     require_target: bool = True,
     dtype: DTypeLike = "float32",
-    one_series: bool = False,
+    for_windows: bool = False,
     decimal: Decimal | None = None,
     name: str = "table",
     source: str = "table",
@@ -74,7 +74,8 @@ def from_table(
     target_kind
         ``"auto"`` takes the target as one per step when it varies within a series, or when it is a float that is null
         on some steps of a series but not on others; ``"series"`` and ``"step"`` settle it. Labels (text, booleans) are
-        never one per step; integers and labels may be null on some steps of a series.
+        never one per step; integers and labels may be null on some steps of a series. For windows what is one per
+        series may change within a series: see `Dataset.windows`.
     own_past
         Whether the target, one per step, is a channel too, the last if ``channels`` does not name it: for a forecast,
         which sees of it what lies a horizon back.
@@ -87,8 +88,9 @@ def from_table(
     dtype
         float32 or float64: what networks with ``dtype="auto"`` train in. Columns are held in float64 unless float32
         holds all that their types can.
-    one_series
-        Whether a table without ``id`` is one series, called by its ``name``: a long recording to be cut into windows.
+    for_windows
+        Whether the series are to be cut into windows, by `Dataset.windows`: then a table without ``id`` is one series,
+        called by its ``name``, and labels may change within a series (``step_labels``).
     decimal
         The decimal sign by which the table was read from a CSV file; None for other tables.
     name, source
@@ -103,7 +105,7 @@ def from_table(
     chosen = None if channels is None else _names(channels, "channels")
     columns = Columns(id, time, target, group, _names(static, "static"), None, target_kind, own_past, targets=targets)
     arrow, index = without_index(_as_arrow(table), asked_for(columns, chosen))
-    codes, ids = (np.zeros(len(arrow), np.int64), (name,)) if id is None and one_series else _series_of(arrow, id)
+    codes, ids = (np.zeros(len(arrow), np.int64), (name,)) if id is None and for_windows else _series_of(arrow, id)
     return assemble(
         arrow,
         codes,
@@ -112,6 +114,7 @@ def from_table(
         chosen,
         index=index,
         require_target=require_target,
+        for_windows=for_windows,
         dtype=dtype,
         decimal=decimal,
         name=name,
@@ -144,6 +147,7 @@ def assemble(
     *,
     index: "Mapping[str, pa.DataType]",
     require_target: bool,
+    for_windows: bool,
     dtype: DTypeLike,
     decimal: Decimal | None,
     name: str,
@@ -200,16 +204,16 @@ def assemble(
         time_zone=None if columns.time is None else _zone(table[columns.time]),
         static_names=columns.static or None,
     )
-    kind, y, empty = columns.target_kind, None, np.zeros(len(ids), np.bool_)
+    kind, y, empty, step_labels = columns.target_kind, None, np.zeros(len(ids), np.bool_), None
     if has_target:
         assert columns.target is not None
-        kind, y, empty = _target(table, columns, series, X, place, require_target)
+        kind, y, empty, step_labels = _target(table, columns, series, X, place, require_target, for_windows)
         if empty.all() and require_target:
             raise DataError(f"target (--target {columns.target}) needs a value in some series, got none in any")
-    if columns.own_past and isinstance(y, ndarray):
+    if columns.own_past and (isinstance(y, ndarray) or step_labels is not None):
         raise DataError("own_past needs a target at each step, got one per series, which would be its own input")
     frozen = replace(columns, channels=names, target_kind=kind)
-    data = Dataset(X, y, ids, name, source, X.groups, columns.target, frozen)
+    data = Dataset(X, y, ids, name, source, X.groups, columns.target, frozen, step_labels=step_labels)
     return leave_out(data, empty, columns.targets) if require_target and empty.any() else data
 
 
@@ -477,10 +481,24 @@ def _static(table: "pa.Table", column: str, series: _Series, place: _Place) -> n
     return first
 
 
+class _Target(NamedTuple):
+    """Its kind, its values, which series have none, whose values mean nothing, and `Dataset.step_labels`."""
+
+    kind: TargetKind
+    y: ndarray | Sequences | None
+    empty: ndarray
+    step_labels: ndarray | None = None
+
+
 def _target(
-    table: "pa.Table", columns: Columns, series: _Series, X: Sequences, place: _Place, required: bool
-) -> tuple[TargetKind, ndarray | Sequences | None, ndarray]:
-    """Its kind, its values, and which series have none, whose values mean nothing."""
+    table: "pa.Table",
+    columns: Columns,
+    series: _Series,
+    X: Sequences,
+    place: _Place,
+    required: bool,
+    for_windows: bool,
+) -> _Target:
     import pyarrow as pa
 
     target, kind = columns.target, columns.target_kind
@@ -494,7 +512,7 @@ def _target(
     low, high = series.bounds(codes)
     empty = high < 0
     if empty.all() or (empty.any() and not required):
-        return kind, None, empty
+        return _Target(kind, None, empty)
     low = np.where(empty, high[~empty][0], low)  # any label, of a series that is left out
     high = np.where(empty, low, high)
     nulls = np.logical_or.reduceat(codes < 0, series.offsets[:-1])
@@ -506,12 +524,22 @@ def _target(
         if cause:
             raise DataError(f"{what} needs numbers, or labels that are none, got {_kind(column)}{cause}")
     if kind == "series":
-        series.refuse_varying(low, high, labels, what, "" if number else "; text and booleans are never one per step")
-        y: ndarray = labels[low]
-        if real and np.isinf(y).any():
-            index = int(np.isinf(y).argmax())
-            raise DataError(f"{what} needs finite values, got {y[index]} in series {shown(series.ids[index])}")
-        return kind, y, empty
+        per_window = for_windows and bool((low != high).any())
+        if not per_window:
+            cure = "; text and booleans are never one per step" * (not number)
+            series.refuse_varying(low, high, labels, what, f"{cure}; a window (--window) has the label of its steps")
+        if real and np.isinf(labels).any():
+            row = int(np.isin(codes, np.flatnonzero(np.isinf(labels))).argmax())
+            got = labels[codes[row]]
+            raise DataError(f"{what} needs finite values, got {got} in series {shown(series.ids[series.of(row)])}")
+        if not per_window:
+            return _Target(kind, labels[low], empty)
+        if not required:
+            return _Target(kind, None, empty)
+        # a label that does not change in its series may be written once
+        constant = np.repeat(low == high, np.diff(series.offsets))
+        steps = np.where(constant, np.repeat(low, np.diff(series.offsets)), codes).astype(np.float64)
+        return _Target(kind, Sequences(steps[:, None], series.offsets), empty, labels)
     if not number:
         raise DataError(f"{what} needs numbers to be one per step, got {_kind(column)}")
     steps = series.numbers(column)[:, None]
@@ -519,7 +547,7 @@ def _target(
     y_steps = Sequences(
         steps, series.offsets, times=X.times, groups=X.groups, channel_names=[target], time_zone=X.time_zone
     )
-    return kind, y_steps, empty
+    return _Target(kind, y_steps, empty)
 
 
 def _refuse_missing(codes: ndarray, what: str, series: _Series | None = None) -> None:

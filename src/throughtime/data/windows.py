@@ -113,6 +113,43 @@ def check_windows(window: object, stride: object, history: object) -> None:
         )
 
 
+@dataclass(frozen=True, eq=False)
+class Stretches:
+    """The steps that windows cover, each once.
+
+    Attributes
+    ----------
+    series, begins
+        Which series each stretch is of, and its first step there.
+    starts, lengths
+        Its row in the buffer, and its steps.
+    """
+
+    series: Int[ndarray, "stretch"]
+    begins: Int[ndarray, "stretch"]
+    starts: Int[ndarray, "stretch"]
+    lengths: Int[ndarray, "stretch"]
+
+
+def covered_stretches(
+    source: WindowSource, starts: Int[ndarray, "window"], lengths: Int[ndarray, "window"], *, touching: bool
+) -> Stretches:
+    """Join windows that overlap, in their series and in the buffer, or with ``touching`` lie side by side."""
+    row_of_series = starts - source.begins  # windows that were copied to other rows stay apart
+    order = np.lexsort((source.begins, row_of_series, source.series))
+    series, row_of_series, begins = source.series[order], row_of_series[order], source.begins[order]
+    ends = begins + lengths[order]
+    other = np.concatenate([[0], (np.diff(series) != 0) | (np.diff(row_of_series) != 0)]).cumsum()
+    shifts = other * (int(ends.max()) + 2)  # one axis for all series, each on a part of its own
+    reached = np.maximum.accumulate(shifts + ends)
+    gaps = (shifts + begins)[1:] - reached[:-1]
+    first = np.flatnonzero(np.concatenate([[True], gaps > 0 if touching else gaps >= 0]))
+    last = np.append(first[1:], len(begins)) - 1
+    return Stretches(
+        series[first], begins[first], (row_of_series + begins)[first], reached[last] - (shifts + begins)[first]
+    )
+
+
 def source_of_cut(
     parent: WindowSource | None,
     series: Int[ndarray, "window"],

@@ -4,10 +4,13 @@ from throughtime.displays.calibration import CalibrationDisplay
 from throughtime.displays.canvas import axes_for, set_title
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
+from throughtime.displays.effects import OPEN, EffectsDisplay, by_gain, effect_in_words, ends_of, gain_number, losses_of
+from throughtime.displays.fitted_learning_curve import FittedLearningCurveDisplay, doubling_in_words
 from throughtime.displays.flow_monitor import FlowMonitorDisplay
 from throughtime.displays.flushed_deltas import FlushedDeltasDisplay
 from throughtime.displays.gate_memory import GateMemoryDisplay
 from throughtime.displays.gradient_flow import GradientFlowDisplay
+from throughtime.displays.history_curve import HistoryCurveDisplay, history_in_words
 from throughtime.displays.lag_curve import LagCurveDisplay
 from throughtime.displays.lyapunov import LyapunovDisplay
 from throughtime.displays.predictions import PredictionsDisplay
@@ -19,12 +22,16 @@ from throughtime.displays.truncation_bias import TruncationBiasDisplay
 from throughtime.displays.update_ratio import UpdateRatioDisplay
 
 __all__ = [
+    "OPEN",
     "CalibrationDisplay",
     "ConfusionMatrixDisplay",
+    "EffectsDisplay",
+    "FittedLearningCurveDisplay",
     "FlowMonitorDisplay",
     "FlushedDeltasDisplay",
     "GateMemoryDisplay",
     "GradientFlowDisplay",
+    "HistoryCurveDisplay",
     "LagCurveDisplay",
     "LearningCurveDisplay",
     "LyapunovDisplay",
@@ -37,5 +44,12 @@ __all__ = [
     "UpdateRatioDisplay",
     "ValidationCurveDisplay",
     "axes_for",
+    "by_gain",
+    "doubling_in_words",
+    "effect_in_words",
+    "ends_of",
+    "gain_number",
+    "history_in_words",
+    "losses_of",
     "set_title",
 ]

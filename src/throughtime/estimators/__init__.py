@@ -3,6 +3,7 @@
 Users need the two estimators and `fit_members`; the rest is for the packages above.
 """
 
+from throughtime.estimators.augmented_series import augment_series
 from throughtime.estimators.base import SequenceEstimator
 from throughtime.estimators.calls import execute, intercept
 from throughtime.estimators.classifier import SequenceClassifier
@@ -28,23 +29,36 @@ from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
 from throughtime.estimators.targets import checked_weights, targets_of
 from throughtime.estimators.tasks import Task
+from throughtime.estimators.transformers import (
+    Differences,
+    FourierFeatures,
+    LagFeatures,
+    RollingStatistics,
+    SummaryFeatures,
+)
 
 __all__ = [
     "DEFAULT_BUDGET",
     "FACTS",
     "NAMES",
     "WEIGHTS",
+    "Differences",
     "Fit",
+    "FourierFeatures",
+    "LagFeatures",
     "ModuleCall",
     "Outputs",
     "Problem",
     "Request",
+    "RollingStatistics",
     "SequenceClassifier",
     "SequenceEstimator",
     "SequenceRegressor",
+    "SummaryFeatures",
     "Task",
     "at_initialization",
     "at_own_steps",
+    "augment_series",
     "check_device",
     "checked_weights",
     "execute",

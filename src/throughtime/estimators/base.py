@@ -82,6 +82,7 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     horizon: int = 0
     known: Sequence[int | str] | None = None
 
+    features: str | None
     schema: type
     #: what is predicted: loss, coding of targets, score
     task: Task
@@ -102,6 +103,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     known_: list[int]
     #: the step of the times that a forecast was trained on, which those to predict must have too
     clock_: Clock | None
+    #: the unit of a Fourier feature's periods, which times to predict must have too
+    time_units_: str | None
 
     _param_names: ClassVar[list[str]]
 

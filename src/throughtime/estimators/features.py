@@ -142,7 +142,8 @@ def refuse_beyond(
 
     if beyond(extremes).any() and beyond(own := _own_extremes(X, rows)).any():
         column = int(beyond(own).argmax())
-        what = f"channel {column}" if column < X.n_channels else f"static feature {column - X.n_channels}"
+        names = [*(X.channel_names or range(X.n_channels)), *(X.static_names or range(n_static))]
+        what = f"{'channel' if column < X.n_channels else 'static feature'} {names[column]}"
         raise DataError(
             f"X needs values that {dtype} holds once they are scaled, got {np.abs(own[:, column]).max():g} in {what}"
         )

@@ -4,7 +4,7 @@ from typing import Any, TypeVar
 
 from throughtime.estimators.interface import Estimator
 from throughtime.estimators.members import fitted_as, learned_by
-from throughtime.estimators.pool import pools_of
+from throughtime.estimators.pool import pools_of, reading_key
 from throughtime.estimators.preparation import prepare
 from throughtime.estimators.problem import Problem
 from throughtime.estimators.requests import Fit
@@ -33,7 +33,7 @@ def at_initialization(estimator: E, X: Any, y: Any, sample_weight: Any = None, g
         As ``fit`` raises them.
     """
     problem = Problem([estimator], X, y, sample_weight, groups)
-    ((pool, places),) = pools_of([(problem.X, problem.forecast_key)])
+    ((pool, places),) = pools_of([(problem.X, reading_key(estimator, problem.forecast_key))])
     prepared = prepare(Fit(estimator, problem), pool, places)
     weights = starting_weights(prepared.net, prepared.recipe, prepared.member)
     return fitted_as(estimator, learned_by(prepared, Trained(weights, (), None)))

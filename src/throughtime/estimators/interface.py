@@ -23,6 +23,7 @@ class Estimator(Protocol):
     burn_in: int
     horizon: int
     known: Any
+    features: str | None
 
 
 @runtime_checkable
@@ -40,6 +41,20 @@ class FittedEstimator(Estimator, Protocol):
     horizon_: int
     known_: list[int]
     clock_: Clock | None
+    time_units_: str | None
+
+
+class Fitted(Protocol):
+    """What an estimator or a transformer remembers of the series in ``fit``."""
+
+    layout: Layout
+    n_features_in_: int
+    n_steps_: int | None
+
+
+def n_channels_of(estimator: Fitted) -> int:
+    """Channels of the series in ``fit``, where two-dimensional X had as many features as steps."""
+    return estimator.n_features_in_ if estimator.n_steps_ is None else 1
 
 
 def parameters_of(estimator: Estimator) -> dict[str, Any]:

@@ -12,15 +12,16 @@ from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.devices import check_device
 from throughtime.estimators.features import numpy_dtype, refuse_beyond
-from throughtime.estimators.forecast import ForecastKey, check_longer
+from throughtime.estimators.forecast import check_longer
 from throughtime.estimators.interface import Estimator, FittedEstimator
 from throughtime.estimators.memory import DEFAULT_BUDGET, bytes_a_member, masks_of, runs
 from throughtime.estimators.names import check_names
-from throughtime.estimators.pool import Pool, kind, pools_of
+from throughtime.estimators.pool import Pool, ReadingKey, kind, pools_of, reading_key
 from throughtime.estimators.preparation import Prepared, prepare
-from throughtime.estimators.problem import Indices, Problem
+from throughtime.estimators.problem import Indices, Problem, check_channels
 from throughtime.estimators.requests import Fit, Outputs
 from throughtime.estimators.trained import TrainedNetwork
+from throughtime.estimators.transformers import check_time_units
 from throughtime.estimators.unseen_gaps import Reading, warn_of_unseen_gaps
 from throughtime.kernels import SEGMENT, keeps_torch_state
 from throughtime.records import EpochProgress
@@ -151,7 +152,9 @@ def fit_requests(
     watch_of(observers)
     results: list[Any] = [None] * len(requests)
     together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
-    pools = pools_of([(request.problem.X, request.problem.forecast_key) for request in requests])
+    pools = pools_of(
+        [(request.problem.X, reading_key(request.estimator, request.problem.forecast_key)) for request in requests]
+    )
     for number, (request, (pool, places)) in enumerate(zip(requests, pools, strict=True)):
         try:
             prepared = prepare(request, pool, places)
@@ -224,7 +227,7 @@ def predict_requests(
             results[number] = error
         else:
             sound.append(number)
-    pools = pools_of([(requests[number].X, _forecast_key(requests[number].estimator)) for number in sound])
+    pools = pools_of([(requests[number].X, reading_key_of(requests[number].estimator)) for number in sound])
     together: dict[Any, list[tuple[int, Indices]]] = defaultdict(list)
     readings: dict[Any, list[Reading]] = defaultdict(list)
     for number, (pool, places) in zip(sound, pools, strict=True):
@@ -279,15 +282,12 @@ def check_shape(request: Outputs) -> None:
     """Refuse series of another kind than those in ``fit``."""
     estimator, X = request.estimator, request.X
     check_device(estimator.device)  # it may have been trained elsewhere
-    columns = 3 if estimator.masked_ else 1
-    channels = (estimator.network_.net.n_inputs - estimator.n_static_) // columns
-    if X.n_channels != channels:
-        raise DataError(
-            f"X needs the {channels} channels that {type(estimator).__name__} was fitted on, got {X.n_channels}"
-        )
+    check_channels(estimator, X)
     static = 0 if X.static is None else X.static.shape[1]
     if static != estimator.n_static_:
         raise DataError(f"X needs {estimator.n_static_} static features as in fit, got {static}")
+    if estimator.time_units_ is not None:
+        check_time_units(X, estimator.time_units_, f"{type(estimator).__name__} with features={estimator.features!r}")
     check_longer(X, estimator.horizon_)
     if estimator.horizon_:
         own = X if request.indices is None else X[request.indices]
@@ -304,9 +304,9 @@ def check_values(request: Outputs, pool: Pool, indices: Indices) -> None:
     refuse_beyond(pool.X, indices, pool.extremes, shift, scale, numpy_dtype(network.dtype))
 
 
-def _forecast_key(estimator: FittedEstimator) -> ForecastKey:
+def reading_key_of(estimator: FittedEstimator) -> ReadingKey:
     """How a fitted estimator reads series."""
-    return estimator.horizon_, tuple(estimator.known_)
+    return reading_key(estimator, (estimator.horizon_, tuple(estimator.known_)))
 
 
 def learned_by(prepared: Prepared, trained: Trained) -> dict[str, Any]:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from throughtime.errors import ParameterError
 from throughtime.estimators.interface import FittedEstimator
-from throughtime.estimators.members import check_shape, check_values
+from throughtime.estimators.members import check_shape, check_values, reading_key_of
 from throughtime.estimators.pool import Pool
 from throughtime.estimators.problem import Problem, sequences_like
 from throughtime.estimators.requests import Outputs
@@ -30,7 +30,8 @@ class ModuleCall(NamedTuple):
     module
         The estimator's ``module_``.
     x
-        Raw, as the module takes it: with the masks and static features that the network is fed, NaN where missing.
+        Raw, as the module takes it: with the features, masks and static features that the network is fed, NaN where
+        missing.
     lengths
         Steps of each series.
     loss
@@ -64,7 +65,7 @@ def module_call(estimator: Any, X: Any, y: Any = None, sample_weight: Any = None
     series = sequences_like(estimator, X)
     request = Outputs(estimator, series)
     check_shape(request)
-    pool = Pool(series, (estimator.horizon_, tuple(estimator.known_)))
+    pool = Pool(series, reading_key_of(estimator))
     check_values(request, pool, np.arange(len(series)))
     inputs = pool.inputs(estimator.masked_, estimator.network_.dtype, estimator.device)
     x, lengths = _padded(inputs)

@@ -13,10 +13,12 @@ from throughtime.augmentation_specs import augmentation_text
 from throughtime.data import Clock
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators.inits import init_from_plain
-from throughtime.estimators.interface import FittedEstimator, parameters_of
+from throughtime.estimators.interface import FittedEstimator, n_channels_of, parameters_of
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.targets import LARGEST
 from throughtime.estimators.trained import TrainedNetwork
+from throughtime.estimators.transformers import TimeUnits, added_widths
+from throughtime.feature_specs import parse_features
 from throughtime.kernels import CellSpec
 from throughtime.nn import Architecture, FactoryNetwork, Net, plain_module, weight_shapes
 from throughtime.parameters import CellName, Nonlinearity, check_values, declared, renamed
@@ -42,7 +44,10 @@ _ADDED = {
     "k2": None,
     "clip_value": None,
     "monitor": None,
+    "input_noise": 0.0,
+    "label_smoothing": 0.0,
     "augment": None,
+    "features": None,
 }
 #: Fields of `EpochRecord` by what earlier versions called them.
 _RENAMED = {"watched_loss": "eval_loss"}
@@ -113,6 +118,7 @@ class _Facts:
     classes: _Classes | None = None
     names: dict[Literal["feature_names_in_", "static_names_in_"], list[str]] = field(default_factory=dict)
     clock: Clock | None = None
+    time_units: TimeUnits | None = None
 
 
 @dataclass(frozen=True)
@@ -157,6 +163,7 @@ def to_plain(estimator: FittedEstimator) -> tuple[dict[str, Any], dict[str, ndar
         "names": {name: getattr(estimator, name).tolist() for name in NAMES if hasattr(estimator, name)},
         "history": estimator.history_,
         "clock": estimator.clock_,
+        "time_units": estimator.time_units_,
     }
     if kind == "classifier":
         classes: ndarray = getattr(estimator, "classes_")  # noqa: B009
@@ -194,7 +201,8 @@ def restore(
     _check_cell(facts, source, cell)
     cls = class_of(facts["kind"])
     try:
-        parameters = _ADDED | renamed(facts["parameters"]) | {"module": module}
+        added = {name: value for name, value in _ADDED.items() if name in declared(cls.schema)}
+        parameters = added | renamed(facts["parameters"]) | {"module": module}
         shapes = dict(facts["architecture"])
         if cell is not None:
             parameters["cell"] = shapes["cell"] = cell
@@ -211,6 +219,7 @@ def restore(
                 raise ValueError(f"{name} needs a number, got none")
         if facts["kind"] == "classifier":
             setattr(estimator, "classes_", _classes(**facts["classes"]))  # noqa: B010
+        estimator.time_units_ = facts.get("time_units")  # files of earlier versions have none
         for name, names in facts.get("names", {}).items():  # files of earlier versions have none
             setattr(estimator, name, np.array(names, dtype=object))
         net: Net = Architecture(**shapes) if module is None else FactoryNetwork(module, **shapes)
@@ -264,9 +273,11 @@ def _check_shapes(estimator: FittedEstimator, net: Net, noise: dict[str, float],
     """Refuse a network that is not of the parameters and of what was learned, before memory is taken for it."""
     built_in = isinstance(net, Architecture)
     parameters = parameters_of(estimator)
-    channels = estimator.n_features_in_ if estimator.n_steps_ is None else 1
+    channels = n_channels_of(estimator)
+    specs = parse_features(parameters["features"])
+    new_channels, new_static = added_widths(specs, channels)
     expected: dict[str, Any] = {
-        "n_inputs": channels * (3 if estimator.masked_ else 1) + estimator.n_static_,
+        "n_inputs": (channels + new_channels) * (3 if estimator.masked_ else 1) + estimator.n_static_ + new_static,
         "n_outputs": estimator.task.coding_of(estimator).n_outputs,
         "pooling": "steps" if estimator.by_step_ else parameters["pooling"] if built_in else "last",
     }
@@ -281,6 +292,8 @@ def _check_shapes(estimator: FittedEstimator, net: Net, noise: dict[str, float],
             raise ValueError(f"the network's {name} needs to be {parameters[name]}, got {rate}")
     if any(channel >= channels for channel in estimator.known_):
         raise ValueError(f"known channels need numbers below {channels}, got {estimator.known_}")
+    if (estimator.time_units_ is None) == any(spec.name == "fourier" for spec in specs):
+        raise ValueError(f"time_units needs to be those of a Fourier feature, got {estimator.time_units_!r}")
     if estimator.horizon_ != estimator.horizon:
         raise ValueError(f"horizon_ needs to be the parameter, got {estimator.horizon_}")
     for name, count in zip(NAMES, (estimator.n_features_in_, estimator.n_static_), strict=True):

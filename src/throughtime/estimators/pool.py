@@ -3,34 +3,60 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from throughtime.data import Sequences, concatenate
+from throughtime.data import Sequences, concatenate, steps_within
 from throughtime.estimators.features import Features, extremes_of, features_of, inputs_of, missing_in, numpy_dtype
 from throughtime.estimators.forecast import ForecastKey, forecast_inputs
+from throughtime.estimators.interface import Estimator
+from throughtime.estimators.transformers import clock_of_steps, time_units, with_features
+from throughtime.feature_specs import FeatureSpec, parse_features
 from throughtime.training import Inputs
 
 
+class ReadingKey(NamedTuple):
+    """How series are read: how far ahead of that is predicted, and what is made of them."""
+
+    forecast: ForecastKey
+    features: tuple[FeatureSpec, ...]
+
+
+def reading_key(estimator: Estimator, forecast: ForecastKey) -> ReadingKey:
+    """How an estimator reads series."""
+    return ReadingKey(forecast, parse_features(estimator.features))
+
+
 class Pool:
-    """Series as networks of one horizon read them, and what all who read them need to know, worked out once.
+    """Series as networks of one kind read them, and what all who read them need to know, worked out once.
 
     Parameters
     ----------
     X
         The series.
-    forecast_key
-        How far ahead of what is read is predicted, and the channels read up to there.
+    key
+        How they are read.
     """
 
-    def __init__(self, X: Sequences, forecast_key: ForecastKey) -> None:
-        self.X = forecast_inputs(X, *forecast_key)
+    def __init__(self, X: Sequences, key: ReadingKey) -> None:
+        self._given, self._key = X, key
         self._features: dict[tuple[bool, torch.dtype], Features] = {}
         self._inputs: dict[tuple[bool, torch.dtype, str], Inputs] = {}
+
+    @cached_property
+    def X(self) -> Sequences:  # noqa: N802
+        """The series as they are read: as far as a forecast goes, with their features."""
+        (horizon, known), specs = self._key
+        read = forecast_inputs(self._given, horizon, known)
+        if not specs:
+            return read
+        # The season of a forecast is that of the step it is for.
+        clock = clock_of_steps(self._given)[steps_within(self._given.lengths) >= horizon]
+        return with_features(read, specs, clock)
 
     @cached_property
     def extremes(self) -> Float[ndarray, "2 1"]:
@@ -56,23 +82,23 @@ class Pool:
         return self._inputs[key]
 
 
-def pools_of(parts: Sequence[tuple[Sequences, ForecastKey]]) -> list[tuple[Pool, Int[ndarray, "series"]]]:
+def pools_of(parts: Sequence[tuple[Sequences, ReadingKey]]) -> list[tuple[Pool, Int[ndarray, "series"]]]:
     """For each part a pool that holds its series, and where in it they are; parts of one kind have the same pool.
 
-    Only series read with one horizon are pooled: what is long enough for one may be too short for another.
+    Only series that are read alike are pooled: what is long enough for one horizon may be too short for another.
     """
     alike: dict[Any, list[int]] = defaultdict(list)
-    for number, (X, forecast_key) in enumerate(parts):
-        alike[kind(X), forecast_key].append(number)
+    for number, (X, key) in enumerate(parts):
+        alike[kind(X), key].append(number)
     found: dict[int, tuple[Pool, ndarray]] = {}
-    for (_, forecast_key), numbers in alike.items():
+    for (_, key), numbers in alike.items():
         distinct = {id(parts[number][0]): parts[number][0] for number in numbers}
         if len(distinct) == 1:
             (X,) = distinct.values()
             places = [np.arange(len(X))]
         else:
             X, places = pooled(list(distinct.values()))
-        pool, place_of = Pool(X, forecast_key), dict(zip(distinct, places, strict=True))
+        pool, place_of = Pool(X, key), dict(zip(distinct, places, strict=True))
         found |= {number: (pool, place_of[id(parts[number][0])]) for number in numbers}
     return [found[number] for number in range(len(parts))]
 
@@ -96,4 +122,4 @@ def kind(X: Sequences) -> tuple[object, ...]:
     """What series need in common to be pooled."""
     static = None if X.static is None else (X.static.shape[1], str(X.static.dtype))
     names = X.channel_names, X.static_names, X.time_zone
-    return X.n_channels, str(X.dtype), str(X.train_dtype), static, names, X.times is None, X.groups is None
+    return X.n_channels, str(X.dtype), str(X.train_dtype), static, names, time_units(X), X.groups is None

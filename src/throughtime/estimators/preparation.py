@@ -19,9 +19,10 @@ from throughtime.estimators.inits import scheme_for
 from throughtime.estimators.inner_split import inner_split
 from throughtime.estimators.interface import parameters_of
 from throughtime.estimators.networks import network_of, noise_of
-from throughtime.estimators.pool import Pool
+from throughtime.estimators.pool import Pool, reading_key
 from throughtime.estimators.problem import Indices, as_indices
 from throughtime.estimators.requests import Fit
+from throughtime.estimators.transformers import summary_by_step, time_units
 from throughtime.estimators.truncation import truncation_steps
 from throughtime.nn import Net
 from throughtime.training import Member, Recipe, Sample, observed, row_by_row
@@ -71,6 +72,9 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
             f"y needs an observed target in the training series after their first {p['burn_in']} steps (burn_in), "
             "got none"
         )
+    specs = reading_key(estimator, problem.forecast_key).features
+    if targets.by_step and any(spec.name == "summary" for spec in specs):
+        raise summary_by_step(f"features={p['features']!r}")
     clock = check_even(problem.X[indices], f"horizon={problem.horizon}") if problem.horizon else None
     coding = estimator.task.read(targets, p)
     train: Indices = indices
@@ -128,6 +132,8 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         scale=scale,
         lr=float(p["lr"]),
         weight_decay=float(p["weight_decay"]),
+        input_noise=float(p["input_noise"]),
+        label_smoothing=float(p.get("label_smoothing", 0.0)),
         momentum=float(p["momentum"]),
         dropout=float(p["dropout"]),
         clip_norm=math.inf if p["clip_norm"] is None else float(p["clip_norm"]),
@@ -147,6 +153,7 @@ def prepare(request: Fit, pool: Pool, places: Int[ndarray, "series"]) -> Prepare
         "horizon_": problem.horizon,
         "known_": problem.known,
         "clock_": clock,
+        "time_units_": time_units(problem.X) if any(spec.name == "fourier" for spec in specs) else None,
         "n_static_": 0 if problem.X.static is None else problem.X.static.shape[1],
         "n_steps_": problem.n_steps,
         "n_features_in_": problem.X.n_channels if problem.n_steps is None else problem.n_steps,

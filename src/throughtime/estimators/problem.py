@@ -9,7 +9,7 @@ from numpy import ndarray
 from throughtime.data import Sequences, as_labels, as_sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators.forecast import ForecastKey, known_channels
-from throughtime.estimators.interface import Estimator, FittedEstimator, parameters_of
+from throughtime.estimators.interface import Estimator, Fitted, n_channels_of, parameters_of
 from throughtime.estimators.names import check_names, learned_names
 from throughtime.estimators.targets import checked_weights, targets_of
 from throughtime.parameters import check_values
@@ -44,7 +44,7 @@ class Problem:
             if any(getattr(estimator, name) != getattr(first, name) for estimator in estimators):
                 raise ParameterError(f"members that share one data set need the same {name}")
         self.X = as_sequences(X, layout=first.layout)
-        self.n_steps = _width(X)
+        self.n_steps = width_of(X)
         self.names = learned_names(X, self.X)
         if y is None:
             raise DataError(f"{type(first).__name__} requires y to be passed, but the target y is None")
@@ -79,7 +79,7 @@ def as_indices(indices: Indices | Sequence[int], n: int) -> Indices:
     return found.astype(np.int64)
 
 
-def sequences_like(estimator: FittedEstimator, X: Any) -> Sequences:
+def sequences_like(estimator: Fitted, X: Any) -> Sequences:
     """X as series, of the kind the estimator was fitted on.
 
     Raises
@@ -89,7 +89,7 @@ def sequences_like(estimator: FittedEstimator, X: Any) -> Sequences:
     """
     series = as_sequences(X, layout=estimator.layout)
     check_names(estimator, X, series)
-    width = _width(X)
+    width = width_of(X)
     if width is not None and estimator.n_steps_ is not None and width != estimator.n_steps_:
         raise DataError(
             f"X has {width} features, but {type(estimator).__name__} is expecting {estimator.n_steps_} features "
@@ -98,7 +98,22 @@ def sequences_like(estimator: FittedEstimator, X: Any) -> Sequences:
     return series
 
 
-def _width(X: Any) -> int | None:
+def check_channels(estimator: Fitted, X: Sequences) -> None:
+    """Refuse series of another number of channels than those in ``fit``.
+
+    Raises
+    ------
+    DataError
+        "X needs the 3 channels that ... was fitted on, got 2".
+    """
+    channels = n_channels_of(estimator)
+    if X.n_channels != channels:
+        raise DataError(
+            f"X needs the {channels} channels that {type(estimator).__name__} was fitted on, got {X.n_channels}"
+        )
+
+
+def width_of(X: Any) -> int | None:
     """The width of two-dimensional X, each row one series of one channel; ``None`` for the other kinds."""
     if isinstance(X, Sequences):
         return None

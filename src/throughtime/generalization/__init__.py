@@ -2,6 +2,7 @@
 
 from throughtime.findings import Finding
 from throughtime.generalization.arguments import arguments_for
+from throughtime.generalization.augmentation_check import AUGMENTATION_CHECK, augmentation_findings
 from throughtime.generalization.baselines import Baseline, SeasonalNaive, baselines_for
 from throughtime.generalization.bootstrap import bootstrap_interval
 from throughtime.generalization.cached_predictions import (
@@ -48,6 +49,7 @@ from throughtime.generalization.three_way_split import ThreeWaySplit, train_vali
 from throughtime.generalization.validation_curves import learning_curve, validation_curve
 
 __all__ = [
+    "AUGMENTATION_CHECK",
     "AUTO_PROBES",
     "LEAKAGE_CHECKS",
     "TIME_SPLITS",
@@ -73,6 +75,7 @@ __all__ = [
     "VerdictName",
     "WalkForwardSplit",
     "arguments_for",
+    "augmentation_findings",
     "baselines_for",
     "bootstrap_interval",
     "compare_estimators",

@@ -7,15 +7,15 @@ from typing import Any
 import numpy as np
 from sklearn import get_config
 from sklearn.metrics import check_scoring
-from sklearn.model_selection import BaseCrossValidator, check_cv
+from sklearn.model_selection import BaseCrossValidator, BaseShuffleSplit, TimeSeriesSplit, check_cv
 from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
-from throughtime.data import Sequences, as_sequences, as_targets, is_frame
-from throughtime.errors import warn
+from throughtime.data import Sequences, as_sequences, as_targets, is_frame, shares_steps
+from throughtime.errors import DataWarning, warn
 from throughtime.estimators import Outputs, SequenceEstimator, execute, sequences_like
 from throughtime.generalization.cached_predictions import predictions_of
-from throughtime.generalization.splitters import OWN_TIME_SPLITS, TIME_SPLITS
+from throughtime.generalization.splitters import OWN_TIME_SPLITS, TIME_SPLITS, of_one_series
 
 
 @dataclass(frozen=True)
@@ -44,23 +44,27 @@ def has_network(estimator: Any) -> bool:
 def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = None, scoring: Any = None) -> Arguments:
     """Fill in the groups that series bring along, and make step targets something that can be split and scored.
 
-    Groups that plain folds may put on both sides are warned of.  With one target per series everything stays as it is,
-    for scikit-learn to check.  With one per step, scores are taken over the observed steps of test series, and folds
-    cannot be stratified.
+    Groups, and steps of windows, that plain folds may put on both sides are warned of.  With one target per series
+    everything stays as it is, for scikit-learn to check.  With one per step, scores are taken over the observed steps
+    of test series, and folds cannot be stratified.
     """
     routed = get_config()["enable_metadata_routing"]  # groups are then among the params
     if groups is None and isinstance(X, Sequences) and X.groups is not None and not routed:
         if takes_groups(cv):
             groups = X.groups
-        elif len(np.unique(X.groups)) < len(X) and (
-            cv is None or (isinstance(cv, int | BaseCrossValidator) and not isinstance(cv, TIME_SPLITS))
-        ):
+        elif len(np.unique(X.groups)) < len(X) and not isinstance(cv, TIME_SPLITS) and _is_rule(cv):
             warn(
                 "X has groups, and these folds may put one on both sides, which makes scores too good: a splitter by "
                 "groups, such as GroupKFold, keeps them whole; X.replace(groups=range(len(X))) says that each series "
                 "stands alone",
                 UserWarning,
             )
+    if isinstance(X, Sequences) and _may_share_steps(X, cv):
+        warn(
+            "X are windows, and these folds may put the steps of one, or its neighbors, on both sides, which makes "
+            f"scores too good: {_cure_of_windows(X)}",
+            DataWarning,
+        )
     steps = in_steps(estimator, X, y)
     if steps is None:
         # frames whose rows are numbered over all of them: a fold alone would not show it
@@ -74,6 +78,28 @@ def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = 
     looked_at = series if isinstance(splitter, OWN_TIME_SPLITS) else np.zeros(len(series))
     splits = list(splitter.split(looked_at, None, groups))
     return Arguments(series, targets, groups, splits, _by_step(estimator, scoring), True)
+
+
+def _is_rule(cv: Any) -> bool:
+    """Whether folds are yet to be drawn by a rule, and not those that somebody gave."""
+    return cv is None or isinstance(cv, int | BaseCrossValidator | BaseShuffleSplit)
+
+
+def _may_share_steps(X: Sequences, cv: Any) -> bool:
+    """Whether folds of windows without groups look at neither their times nor their series."""
+    grouped = X.groups is not None and not of_one_series(X)  # of these it was said
+    if X.source is None or grouped or isinstance(cv, OWN_TIME_SPLITS) or takes_groups(cv) or not _is_rule(cv):
+        return False
+    if not isinstance(cv, TimeSeriesSplit) or len(X) <= cv.n_splits:
+        return True
+    # by place, which is right where windows are in order and share no step
+    return any(shares_steps(X, *fold, history=False).any() for fold in cv.split(np.zeros(len(X))))
+
+
+def _cure_of_windows(X: Sequences) -> str:
+    if of_one_series(X):
+        return "PurgedTimeSeriesSplit and WalkForwardSplit divide them in time"
+    return "GroupKFold with groups=X.source.series keeps those of a series together"
 
 
 def in_steps(estimator: Any, X: Any, y: Any) -> tuple[Sequences, Sequences] | None:

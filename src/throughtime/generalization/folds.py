@@ -59,7 +59,8 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
     text
         ``10`` (stratified by class for a classifier, by group where there are groups), ``kfold:10``,
         ``stratified:10``, ``group:10``, ``group`` (leave one group out), ``loo`` (leave one series out), ``time:5`` or
-        ``time:5,gap=3`` (train on the series before; ``gap`` of them between are left out), ``forward:5`` or
+        ``time:5,gap=3`` (train on the series before; ``gap`` of them between are left out; of windows without a gap
+        it is ``forward:5``), ``forward:5`` or
         ``forward:5,gap=30`` (train on what is over ``gap`` steps before: `WalkForwardSplit`),
         ``purged:5,purge=30,embargo=10`` (train on what is far enough before and after: `PurgedTimeSeriesSplit`).
     classifier
@@ -131,9 +132,11 @@ def fold_indices(
     ------
     DataError
         If there are fewer series, groups or members of a class than folds, groups are missing, a group of series that
-        are no windows is on both sides of a fold, or ``time`` folds are asked of series that are not in order of time.
+        are no windows is on both sides of a fold, or ``time`` folds are asked of series that are not in order of time,
+        or of windows with a gap of so many series.
     """
     groups = X.groups if groups is None else groups
+    cv = _by_time(cv, X)
     _check_possible(cv, X, y, groups)
     labels = np.zeros(len(X)) if isinstance(y, Sequences) else y
     try:
@@ -143,6 +146,8 @@ def fold_indices(
             # only our folds in time look at the series; others may take them for what they are not
             what = X if isinstance(cv, OWN_TIME_SPLITS) else np.zeros(len(X))
             splits = tuple(cv.split(what, labels, groups))
+    except DataError:  # of our own splitters
+        raise
     except ValueError as error:
         raise DataError(f"{type(cv).__name__} cannot split these {len(X)} series: {error}") from error
     if groups is not None and X.source is None:
@@ -154,6 +159,18 @@ def fold_indices(
                     f"{number}; use --cv group:K"
                 )
     return splits
+
+
+def _by_time(cv: BaseCrossValidator, X: Sequences) -> BaseCrossValidator:
+    """Folds in time of windows, which scikit-learn's splitter would count by place, by their times and steps."""
+    if not isinstance(cv, TimeSeriesSplit) or X.source is None:
+        return cv
+    if (cv.gap, cv.max_train_size, cv.test_size) != (0, None, None):
+        raise DataError(
+            f"folds in time of windows need steps counted, not series, got {' '.join(repr(cv).split())}; "
+            f"--cv forward:{cv.n_splits}[,gap=STEPS], in Python WalkForwardSplit, counts steps"
+        )
+    return WalkForwardSplit(cv.n_splits)
 
 
 def holdout(
@@ -233,7 +250,10 @@ def _check_possible(
     n_splits = getattr(cv, "n_splits", 2)
     if isinstance(cv, GroupKFold | StratifiedGroupKFold | LeaveOneGroupOut):
         if groups is None:
-            raise DataError("folds by group need the group of every series, got none; name a column with --group")
+            in_time = "; of windows of one series --cv purged:5 divides in time" if of_one_series(X) else ""
+            raise DataError(
+                f"folds by group need the group of every series, got none; name a column with --group{in_time}"
+            )
         if (n_groups := len(np.unique(groups))) < n_splits:
             raise DataError(
                 f"{n_splits} folds need at least {n_splits} groups, got {n_groups}{_cure(X) if len(X) == 1 else ''}"

@@ -5,7 +5,7 @@ Tashman (2000), Out-of-sample tests of forecasting accuracy, International Journ
 calls walking forward a rolling origin.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -18,7 +18,45 @@ from throughtime.data import Sequences, shares_steps
 from throughtime.errors import DataError, ParameterError
 
 
-class PurgedTimeSeriesSplit(BaseCrossValidator):  # type: ignore[misc]
+class _TimeSplit(BaseCrossValidator):  # type: ignore[misc]
+    """Blocks of time, each tested by what was trained on the series that lie apart from it."""
+
+    n_splits: int
+
+    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: ARG002
+        """The number of folds."""
+        return int(self.n_splits)
+
+    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[ndarray, ndarray]]:  # noqa: ARG002
+        """Rows to train on and rows to test, for each fold.
+
+        Raises
+        ------
+        DataError
+            If there are fewer series than folds need, or a fold has nothing left to train on.
+        """
+        where = spans(X)
+        before, after = self._distances()
+        for fold, test in enumerate(self._blocks(in_order(where))):
+            train = apart(X, where, test, before=before, after=after)
+            if not len(train):
+                raise DataError(f"{type(self).__name__} needs series to train on, got none {self._trained(fold)}")
+            yield train, np.sort(test)
+
+    def _blocks(self, order: Int[ndarray, "series"]) -> list[ndarray]:
+        """Of the series in order of time those that each fold tests."""
+        raise NotImplementedError
+
+    def _distances(self) -> tuple[float, float]:
+        """How far before and after a block series must lie to be trained on."""
+        raise NotImplementedError
+
+    def _trained(self, fold: int) -> str:
+        """Where series to train on were looked for, and what leaves more."""
+        raise NotImplementedError
+
+
+class PurgedTimeSeriesSplit(_TimeSplit):
     """K folds, each tested on a stretch of time and trained on what lies far enough before and after it.
 
     Parameters
@@ -61,36 +99,25 @@ class PurgedTimeSeriesSplit(BaseCrossValidator):  # type: ignore[misc]
         self.purge = _checked_distance("purge", purge)
         self.embargo = _checked_distance("embargo", embargo)
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: ARG002
-        """The number of folds."""
-        return int(self.n_splits)
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[ndarray, ndarray]]:  # noqa: ARG002
-        """Rows to train on and rows to test, for each fold.
-
-        Raises
-        ------
-        DataError
-            If there are fewer series than folds, or a fold has nothing left to train on.
-        """
-        where = spans(X)
-        order = in_order(where)
+    def _blocks(self, order: Int[ndarray, "series"]) -> list[ndarray]:
         if len(order) < self.n_splits:
             raise DataError(
                 f"Cannot have number of splits n_splits={self.n_splits} greater than the number of samples: "
                 f"{len(order)}"
             )
-        for fold, test in enumerate(np.array_split(order, self.n_splits)):
-            train = apart(X, where, test, before=self.purge, after=self.purge + self.embargo)
-            if not len(train):
-                raise DataError(
-                    f"PurgedTimeSeriesSplit needs series to train on, got none in fold {fold} with "
-                    f"purge={self.purge}, embargo={self.embargo}"
-                )
-            yield train, np.sort(test)
+        return np.array_split(order, self.n_splits)
+
+    def _distances(self) -> tuple[float, float]:
+        return self.purge, self.purge + self.embargo
+
+    def _trained(self, fold: int) -> str:
+        return (
+            f"in fold {fold} with purge={self.purge}, embargo={self.embargo}; smaller ones, or shorter windows or "
+            "history, leave some"
+        )
 
 
-class WalkForwardSplit(BaseCrossValidator):  # type: ignore[misc]
+class WalkForwardSplit(_TimeSplit):
     """K blocks of time after a first one, each tested by what was trained on everything before it.
 
     Parameters
@@ -124,34 +151,20 @@ class WalkForwardSplit(BaseCrossValidator):  # type: ignore[misc]
         self.n_splits = _checked_number(n_splits)
         self.gap = _checked_distance("gap", gap)
 
-    def get_n_splits(self, X: Any = None, y: Any = None, groups: Any = None) -> int:  # noqa: ARG002
-        """The number of folds."""
-        return int(self.n_splits)
-
-    def split(self, X: Any, y: Any = None, groups: Any = None) -> Iterator[tuple[ndarray, ndarray]]:  # noqa: ARG002
-        """Rows to train on and rows to test, for each fold.
-
-        Raises
-        ------
-        DataError
-            If there are fewer series than blocks, or a fold has nothing left to train on.
-        """
-        where = spans(X)
-        order = in_order(where)
+    def _blocks(self, order: Int[ndarray, "series"]) -> list[ndarray]:
         if len(order) <= self.n_splits:
             raise DataError(
                 f"Cannot have number of folds={self.n_splits + 1} greater than the number of samples={len(order)}"
             )
         size = len(order) // (self.n_splits + 1)
-        for fold, begin in enumerate(range(len(order) - self.n_splits * size, len(order), size)):
-            test = order[begin : begin + size]
-            train = apart(X, where, test, before=self.gap)
-            if not len(train):
-                raise DataError(
-                    f"WalkForwardSplit needs series to train on, got none that end before fold {fold} with "
-                    f"gap={self.gap}"
-                )
-            yield train, np.sort(test)
+        first = len(order) - self.n_splits * size
+        return [order[begin : begin + size] for begin in range(first, len(order), size)]
+
+    def _distances(self) -> tuple[float, float]:
+        return self.gap, np.inf
+
+    def _trained(self, fold: int) -> str:
+        return f"that end before fold {fold} with gap={self.gap}; a smaller gap, or fewer folds, leave some"
 
 
 #: These divide by time, whatever the groups are; those of ours look at the series themselves.
@@ -209,6 +222,27 @@ def of_one_series(X: Sequences) -> bool:
     """Whether X are windows, all of one series."""
     source = X.source
     return source is not None and len(X) > 0 and bool((source.series == source.series[0]).all())
+
+
+def number_series(X: Sequences, groups: ndarray | None) -> bool:
+    """Whether groups only say which series each window is of, as they do where nobody gave others."""
+    source = X.source
+    if source is None or groups is None:
+        return False
+    codes = [np.unique(labels, return_inverse=True)[1].ravel() for labels in (groups, source.series)]
+    n_pairs = np.unique(np.stack(codes), axis=1).shape[1]
+    return bool(n_pairs == codes[0].max(initial=-1) + 1 == codes[1].max(initial=-1) + 1)
+
+
+def lie_apart_in_time(X: Sequences, splits: Iterable[tuple[ndarray, ndarray]]) -> bool:
+    """Whether X has times, and all that is trained on is over before the test begins or begins when it is over."""
+    if not len(X) or X.times_of(0) is None:
+        return False
+    where = spans(X)
+    return all(
+        bool(((where.ends[train] < where.begins[test].min()) | (where.reads[train] > where.ends[test].max())).all())
+        for train, test in splits
+    )
 
 
 def apart(X: Any, where: Spans, test: ndarray, *, before: float, after: float = np.inf) -> ndarray:

@@ -21,7 +21,7 @@ from throughtime.kernels.native import delta_norms, forward_alone, isa_names, na
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.products import LANE, linear, linear_over_time, ordered_sum
 from throughtime.kernels.reference import CHUNK, apply_zoneout
-from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
+from throughtime.kernels.steps import DeltaNorms, FeatureMasks, InputNoise, Pass, StepNorms, TrainingData, Update
 from throughtime.kernels.torch_path import TorchBackend, standardize
 from throughtime.kernels.torch_state import TorchState, keeps_torch_state, one_thread
 from throughtime.kernels.transforms import is_hidden, is_tracing
@@ -38,6 +38,7 @@ __all__ = [
     "CellSpec",
     "DeltaNorms",
     "FeatureMasks",
+    "InputNoise",
     "Kind",
     "Pass",
     "RecurrentNet",

@@ -1,4 +1,4 @@
-"""What a call of the recurrent op may hand over, whatever backend takes it."""
+"""What a call of the kernels may hand over, whatever backend takes it."""
 
 from collections.abc import Sequence
 
@@ -69,3 +69,16 @@ def check_arguments(
         raise RuntimeError(f"lengths needs int64 on {x.device}, got {lengths.dtype} on {lengths.device}")
     if segment is not None and (isinstance(segment, bool) or not isinstance(segment, int) or segment < 1):
         raise ValueError(f"segment needs a whole number of steps, at least 1, or None to keep all, got {segment!r}")
+
+
+def check_smoothing(loss: str, outputs: Tensor, smoothing: Tensor | None) -> None:
+    """Refuse label smoothing of another loss than cross-entropy, or not of one number per member."""
+    if smoothing is None:
+        return
+    if loss != "cross_entropy":
+        raise RuntimeError(f"smoothing needs a cross_entropy, got {loss}")
+    if smoothing.shape != outputs.shape[:1] or outputs.dim() < 2 or smoothing.dtype != outputs.dtype:
+        raise RuntimeError(
+            f"smoothing of outputs {tuple(outputs.shape)} needs one {outputs.dtype} per member, got "
+            f"{tuple(smoothing.shape)} of {smoothing.dtype}"
+        )

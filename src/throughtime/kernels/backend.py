@@ -10,7 +10,7 @@ from torch import Tensor
 
 from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
+from throughtime.kernels.steps import DeltaNorms, FeatureMasks, InputNoise, Pass, StepNorms, TrainingData, Update
 
 
 @runtime_checkable
@@ -114,9 +114,21 @@ class Backend(ABC):
 
     @abstractmethod
     def losses(
-        self, name: str, outputs: Float[Tensor, "*shape output"], targets: Shaped[Tensor, "*shape"]
+        self,
+        name: str,
+        outputs: Float[Tensor, "*shape output"],
+        targets: Shaped[Tensor, "*shape"],
+        smoothing: Float[Tensor, "member"] | None = None,
     ) -> Float[Tensor, "*shape"]:
-        """Cross-entropy of logits in nats, the target per class number, or the squared error of the one output."""
+        """Cross-entropy of logits in nats, the target per class number, or the squared error of the one output.
+
+        Parameters
+        ----------
+        smoothing
+            Of cross-entropy, one per member, the first axis: the target is the class with 1 - smoothing of the
+            probability, and all K classes with smoothing/K each (Szegedy et al. 2016,
+            https://arxiv.org/abs/1512.00567, section 7).
+        """
 
     @abstractmethod
     def gather(
@@ -130,6 +142,7 @@ class Backend(ABC):
         shift: Float[Tensor, "member channel"],
         scale: Float[Tensor, "member channel"],
         dtype: torch.dtype | None = None,
+        noise: InputNoise | None = None,
     ) -> Float[Tensor, "member time batch channel"]:
         """Series side by side, ``(x - shift) / scale``, what is missing or beyond a series' end at zero.
 
@@ -145,6 +158,8 @@ class Backend(ABC):
             Its row of ``static``, whose columns follow the channels at every step.
         dtype
             Of the result: that of the values, or float32 from float64.
+        noise
+            Of this step, in that dtype: added to what is not missing.
         """
 
     @abstractmethod
@@ -164,6 +179,30 @@ class Backend(ABC):
     ) -> Float64[Tensor, "member tensor"]:
         """The L2 norms of every member's gradient by tensor; each begins at its place and reaches to the next."""
 
+    @abstractmethod
+    def log_means(
+        self,
+        squares: Float64[Tensor, "member time batch"],
+        lengths: Int[Tensor, "member batch"],
+        lags: Int[Tensor, "member lag"],
+        reverse: bool,
+    ) -> Float64[Tensor, "member lag"]:
+        """Log10 of the geometric mean of norms over the series that are so long; NaN where none is.
+
+        ``inf`` from the lag on at which a norm overflows; every member's are the same whatever others there are.
+
+        Parameters
+        ----------
+        squares
+            Of the norms, at every step.
+        lengths
+            Steps of each series, at most ``time``; none for padding.
+        lags
+            Each member's own; below zero to fill up.
+        reverse
+            Whether lags are counted from the first step, as a reverse direction's end is, and not from the last.
+        """
+
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
         """Whether ``train_steps`` can take a member's steps, with the bits that its other methods give."""
         return False
@@ -181,6 +220,8 @@ class Backend(ABC):
         result: Pass,
         dropout: FeatureMasks | None = None,
         norms: StepNorms | None = None,
+        noise: InputNoise | None = None,
+        smoothing: Float[Tensor, "member"] | None = None,
     ) -> None:
         """Take some steps whole: gather, forward, backward, clip, update.
 
@@ -204,5 +245,9 @@ class Backend(ABC):
             Of these steps.
         norms
             By tensor of the pass, at the states of these steps: written where a member has what is measured.
+        noise
+            Of these steps, added to what is gathered.
+        smoothing
+            As ``losses`` has it, of the gradient alone: the result's sums are of the loss without.
         """
         raise NotImplementedError(f"the {self.name} backend takes no whole steps")

@@ -96,6 +96,21 @@ class FeatureMasks(NamedTuple):
     masks: Float[Tensor, "mask step row unit"]
 
 
+class InputNoise(NamedTuple):
+    """What is added to standardized values that are there, already drawn: of one step, or of some.
+
+    Parameters
+    ----------
+    of_member
+        Which of the noises is a member's; -1 for none.
+    noise
+        Of the first channels; at least as many steps in time and rows as the batches have.
+    """
+
+    of_member: Int[Tensor, "member"]
+    noise: Float[Tensor, "noise *step time row channel"]
+
+
 class StepNorms(NamedTuple):
     """What some steps measure besides; ``None`` for what nobody needs. Zero where there is nothing to measure.
 

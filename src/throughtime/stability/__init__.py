@@ -13,7 +13,6 @@ from throughtime.stability.flow_record import (
     flow_to_arrays,
     horizons_of,
     layer_names,
-    log_norms_at,
     recorded_lags,
 )
 from throughtime.stability.gate_memories import GateMemory, gate_memory
@@ -88,7 +87,6 @@ __all__ = [
     "layer_graph",
     "layer_names",
     "linear_rnn_gradients",
-    "log_norms_at",
     "log_ratios",
     "longest_memory",
     "lyapunov_exponents",

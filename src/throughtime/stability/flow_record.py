@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, get_args
 
 import numpy as np
@@ -58,53 +59,14 @@ class FlowRecord(Record):
         return self.horizons[0]
 
 
+@lru_cache(maxsize=64)
 def recorded_lags(longest: int) -> Int[ndarray, "lag"]:
     """The lags that records of series of so many steps hold: all near ones, further ones by ratio, and the longest."""
     near = np.arange(min(longest, EVERY_LAG_BELOW))
     further = np.geomspace(max(near[-1], 1), max(longest - 1, 1), FURTHER_LAGS).round().astype(int)
-    return np.unique(np.concatenate([near, further[further < longest]]))
-
-
-def log_norms_at(
-    squares: Float64[ndarray, "member time batch"],
-    lengths: Int[ndarray, "member batch"],
-    lags: Int[ndarray, "member lag"],
-    *,
-    reverse: bool = False,
-) -> Float64[ndarray, "member lag"]:
-    """Log10 of the geometric mean of norms over the series that are so long; NaN where none is.
-
-    Every member's are the same whatever others there are.
-
-    Parameters
-    ----------
-    squares
-        Of the norms, at every step.
-    lengths
-        Steps of each series; none for padding.
-    lags
-        Each member's own; below zero to fill up.
-    reverse
-        Whether lags are counted from the first step, as a reverse direction's end is, and not from the series' last.
-    """
-    # Series first: a sum over the first axis takes them in order, and zeros at its end leave it as it is.
-    by_series, steps = squares.transpose(2, 0, 1), lengths.T[:, :, None]
-    there: Bool[ndarray, "series member lag"] | None = None
-    if (lengths == lengths[0, 0]).all() and (lags == lags[0]).all() and 0 <= lags[0, 0] <= lags[0, -1] < lengths[0, 0]:
-        count = (lengths > 0).sum(1)[:, None]
-        own = by_series.take(lags[0] if reverse else lengths[0, 0] - 1 - lags[0], 2)
-    else:
-        there = (lags >= 0) & (lags < steps)
-        count = there.sum(0)
-        own = np.take_along_axis(by_series, np.where(there, lags if reverse else steps - 1 - lags, 0), 2)
-    with np.errstate(divide="ignore", invalid="ignore"):
-        logs = np.log(own) if there is None else np.where(there, np.log(own), 0)
-        means: ndarray = logs.sum(0) / (2 * np.log(10) * count)
-        if not np.isfinite(means).all():
-            # Beyond an overflow all is NaN (0 * inf), though the weights, not the data, are at fault.
-            over = np.isinf(own) if there is None else np.isinf(own) & there
-            means = np.where(np.maximum.accumulate(over.any(0), 1), np.inf, means)
-    return np.where(count > 0, means, np.nan)
+    lags = np.unique(np.concatenate([near, further[further < longest]]))
+    lags.flags.writeable = False  # one array for all who ask
+    return lags
 
 
 def horizons_of(
@@ -179,5 +141,5 @@ def flow_from_arrays(arrays: Mapping[str, ndarray], source: str) -> Records[Flow
 
 def layer_names(reverse: Bool[ndarray, "place"] | Sequence[bool]) -> tuple[str, ...]:
     """Every layer and direction in words, in torch's order, which only of a bidirectional net has reverse ones."""
-    directions = 1 + bool(np.any(reverse))
+    directions = 1 + any(reverse)
     return tuple(f"layer {place // directions}{' reverse' if back else ''}" for place, back in enumerate(reverse))

@@ -3,8 +3,11 @@
 from throughtime.study.assessment import Assessment, assess, assess_baselines, with_seed
 from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
 from throughtime.study.contents import DataFacts
+from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
+from throughtime.study.diagnosis_files import DIAGNOSIS, diagnosis_files, read_diagnosis, save_diagnosis
 from throughtime.study.evaluation import evaluate
 from throughtime.study.files import run_facts, run_files
+from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.flow import FlowReport, flow_files, reach_in_words, report_flow
 from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_words
@@ -25,8 +28,10 @@ from throughtime.study.tables import merged_table, prediction_table, table_bytes
 from throughtime.study.training import score_baselines, train
 
 __all__ = [
+    "DIAGNOSIS",
     "Assessment",
     "DataFacts",
+    "DiagnosisReport",
     "FlowReport",
     "Fold",
     "MemberFlow",
@@ -45,7 +50,9 @@ __all__ = [
     "assess_baselines",
     "check_search",
     "chosen_plan",
+    "diagnosis_files",
     "evaluate",
+    "fingerprint_of",
     "flow_files",
     "fold_sizes",
     "folds_in_words",
@@ -57,11 +64,14 @@ __all__ = [
     "plan",
     "prediction_table",
     "reach_in_words",
+    "read_diagnosis",
     "refuse_missing",
     "refuse_uneven",
+    "report_diagnosis",
     "report_flow",
     "run_facts",
     "run_files",
+    "save_diagnosis",
     "score_baselines",
     "scorers_for",
     "search",

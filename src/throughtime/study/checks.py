@@ -37,13 +37,15 @@ def refuse_missing(model: SequenceEstimator, data: Dataset) -> None:
     if model.missing != "error":
         return
     need = f"{data.source} needs every value with missing='error', got none"
-    gaps = np.isnan(data.X.values)
+    X = data.X.stretches()
+    gaps = np.isnan(X.values)
     if gaps.any():
         row, channel = map(int, np.argwhere(gaps)[0])
-        series = int(np.searchsorted(data.X.offsets, row, "right")) - 1
-        name = channel if data.X.channel_names is None else repr(data.X.channel_names[channel])
-        step = row - data.X.offsets[series]
-        raise DataError(f"{need} at series {data.ids[series]!r}, step {step}, channel {name}")
+        at = int(np.searchsorted(X.offsets, row, "right")) - 1
+        series, begin = (at, 0) if X.source is None else (int(X.source.series[at]), int(X.source.begins[at]))
+        name = channel if X.channel_names is None else repr(X.channel_names[channel])
+        which = series if data.whole_ids is None else repr(data.whole_ids[series])
+        raise DataError(f"{need} at series {which}, step {begin + row - X.offsets[at]}, channel {name}")
     if data.X.static is not None and np.isnan(data.X.static).any():
         series = int(np.argwhere(np.isnan(data.X.static))[0][0])
         raise DataError(f"{need} in the static features of series {data.ids[series]!r}")
@@ -66,7 +68,7 @@ def refuse_uneven(model: SequenceEstimator, season: int | None, data: Dataset, c
         return None
     counted = f"--horizon {model.horizon}" if model.horizon else f"--season {season}"
     try:
-        return check_even(data.X, counted, clock, data.ids)
+        return check_even(data.X, counted, clock, data.whole_ids)
     except DataError as error:
         raise DataError(f"{data.source}: {error}") from error
 

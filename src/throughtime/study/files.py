@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy import ndarray
@@ -95,6 +96,16 @@ def data_facts(results: Results) -> dict[str, Any]:
 def picture_bytes(display: Any) -> bytes:
     """What a display draws, as PNG."""
     return _drawn(display.plot, display.figsize)
+
+
+def svg_bytes(display: Any) -> bytes:
+    """What a display draws, as SVG: the same bytes each time."""
+    buffer = io.BytesIO()
+    figure = Figure(figsize=display.figsize, layout="constrained")
+    display.plot(figure.subplots())
+    with rc_context({"svg.hashsalt": "throughtime"}):  # else every picture has names of its own for its parts
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return buffer.getvalue()
 
 
 def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:

@@ -1,14 +1,11 @@
 """How far back gradients reach in an estimator's network, on its data: measured, judged, and drawn."""
 
-import io
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from matplotlib import rc_context
-from matplotlib.figure import Figure
 from numpy import ndarray
 
 from throughtime.data import Dataset, Sequences
@@ -26,6 +23,7 @@ from throughtime.stability import (
     lag_curve,
     unroll,
 )
+from throughtime.study.files import svg_bytes
 
 #: A horizon's error is 3 to 21 % with so many random walks, and 7 to 47 % with 32.
 MOST_SERIES, FEWEST_SERIES = 128, 32
@@ -104,9 +102,9 @@ def report_flow(model: SequenceEstimator, data: Dataset, *, lag: int | None = No
 
 def flow_files(report: FlowReport) -> Mapping[str, bytes]:
     """Pictures of a report by their names, SVG."""
-    files = {"lag_curve.svg": _svg(LagCurveDisplay(report.curve))}
+    files = {"lag_curve.svg": svg_bytes(LagCurveDisplay(report.curve))}
     if report.flow is not None:
-        files["gradient_flow.svg"] = _svg(GradientFlowDisplay(report.flow))
+        files["gradient_flow.svg"] = svg_bytes(GradientFlowDisplay(report.flow))
     if report.graph is not None:
         files["unrolled.svg"] = report.graph.to_svg().encode()
     return files
@@ -142,12 +140,3 @@ def _graph_of(model: SequenceEstimator, data: Dataset) -> ComputationGraph | Non
     X, y = _some(data, DRAWN_SERIES)
     call = module_call(model, X, y)
     return unroll(call.module, (call.x, call.lengths), loss=None if y is None else call.loss)
-
-
-def _svg(display: Any) -> bytes:
-    buffer = io.BytesIO()
-    figure = Figure(figsize=display.figsize, layout="constrained")
-    display.plot(figure.subplots())
-    with rc_context({"svg.hashsalt": "throughtime"}):  # else every picture has names of its own for its parts
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()

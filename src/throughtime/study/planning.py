@@ -144,12 +144,12 @@ def plan(
     """
     seeds = _checked_seeds(seeds)
     model = clone(model)
-    model.random_state = _first_seed(model.random_state, seeds)
+    model.random_state = first_seed(model.random_state, seeds)
     check_device(model.device)
     refuse_other_task(model, train)
     refuse_missing(model, train)
     weights = None if sample_weight is None else checked_weights(sample_weight, len(train.X))
-    whole, fraction, left_out = _grouped_by_series(train), None, 0
+    whole, fraction, left_out = grouped_by_series(train), None, 0
     train = whole
     clock = refuse_uneven(model, season, whole, None)
     if isinstance(test, Dataset):
@@ -158,17 +158,15 @@ def plan(
         refuse_uneven(model, season, test, clock)
     elif test is not None:
         fraction = float(test)
-        indices = _set_aside(whole, fraction, model)
-        train, test = (_taken(whole, part) for part in indices)
+        indices = set_aside(whole, fraction, model)
+        train, test = (taken(whole, part) for part in indices)
         test = replace(test, source=f"{whole.source}, set aside")
         left_out = len(whole.X) - len(train.X) - len(test.X)
         weights = None if weights is None else weights[indices[0]]
 
     y = train.y
     assert y is not None
-    cv = _default_folds(train) if cv is None else cv
-    if divided_in_time(train) and str(cv).strip().isdecimal():  # a number leaves open how to divide
-        cv = f"purged:{cv}"
+    cv = folds_for(train, cv)
     splitter = _splitter(cv, model, train)
     splits = fold_indices(splitter, train.X, y, train.groups)
     by_block = divided_in_time(train) and isinstance(splitter, TIME_SPLITS)
@@ -182,7 +180,7 @@ def plan(
         "test": None if test is None or fraction is not None else test.source,
         "split": fraction,
         "task": "classification" if is_classifier(model) else "regression",
-        "columns": {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(train.columns).items()},
+        "columns": columns_in_config(train),
         "channels": train.X.channel_names,
         "target": train.target,
         "cv": _named(cv),
@@ -195,6 +193,11 @@ def plan(
     return Plan(
         train, test, left_out, model, splits, scorers, seeds, season, baselines, units, weights, findings, config
     )
+
+
+def columns_in_config(data: Dataset) -> dict[str, Any]:
+    """How data were read, as JSON can hold it."""
+    return {name: list(v) if isinstance(v, tuple) else v for name, v in asdict(data.columns).items()}
 
 
 def parameters_in_config(model: SequenceEstimator) -> dict[str, Any]:
@@ -256,7 +259,7 @@ def _checked_seeds(seeds: Any) -> int:
     return int(seeds)
 
 
-def _first_seed(random_state: Any, seeds: int) -> int:
+def first_seed(random_state: Any, seeds: int) -> int:
     """The seed of the first of a fold's networks, the others counting on from it; drawn where none is given."""
     if random_state is None:
         return int(np.random.default_rng().integers(2**31))
@@ -269,7 +272,7 @@ def _first_seed(random_state: Any, seeds: int) -> int:
     return int(random_state)
 
 
-def _set_aside(whole: Dataset, fraction: float, model: SequenceEstimator) -> Split:
+def set_aside(whole: Dataset, fraction: float, model: SequenceEstimator) -> Split:
     """The series to train on, and those to test on."""
     assert whole.y is not None
     classifier = is_classifier(model) and not isinstance(whole.y, Sequences)
@@ -277,7 +280,8 @@ def _set_aside(whole: Dataset, fraction: float, model: SequenceEstimator) -> Spl
     return holdout(whole.X, whole.y, groups, fraction, classifier=classifier, random_state=model.random_state)
 
 
-def _taken(whole: Dataset, indices: ndarray) -> Dataset:
+def taken(whole: Dataset, indices: ndarray) -> Dataset:
+    """Some of the series."""
     return replace(
         whole,
         X=whole.X[indices],
@@ -287,7 +291,7 @@ def _taken(whole: Dataset, indices: ndarray) -> Dataset:
     )
 
 
-def _grouped_by_series(data: Dataset) -> Dataset:
+def grouped_by_series(data: Dataset) -> Dataset:
     """Windows of several series with these as their groups, if they have none."""
     if data.X.source is None or data.groups is not None or of_one_series(data.X):
         return data
@@ -295,9 +299,12 @@ def _grouped_by_series(data: Dataset) -> Dataset:
     return replace(data, X=grouped, groups=grouped.groups)
 
 
-def _default_folds(data: Dataset) -> int:
-    groups = None if divided_in_time(data) else data.groups
-    return 5 if groups is None else min(5, max(2, len(np.unique(groups))))
+def folds_for(data: Dataset, cv: Any) -> Any:
+    """``cv``, or what stands for none; a number leaves open how to divide, which windows of one series are in time."""
+    in_time = divided_in_time(data)
+    if cv is None:
+        cv = 5 if data.groups is None or in_time else min(5, max(2, len(np.unique(data.groups))))
+    return f"purged:{cv}" if in_time and str(cv).strip().isdecimal() else cv
 
 
 def _splitter(cv: Any, model: SequenceEstimator, data: Dataset) -> Any:

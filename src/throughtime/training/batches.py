@@ -1,7 +1,7 @@
 """Batches of every member at once: series gathered from the one shared copy, padded, standardized."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import cast
 
 import numpy as np
@@ -10,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import StepNoise, TrainingData, backend_for
+from throughtime.kernels import InputNoise, StepNoise, TrainingData, backend_for
 from throughtime.nn import Architecture, Net, NoiseRates, layer_directions
 from throughtime.training.members import Batch, Inputs, Member, Samples, observed
 from throughtime.training.streams import Purpose, first_rows, stream
@@ -29,12 +29,13 @@ def load_batches(
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
     dtype: torch.dtype | None = None,
+    noise_of: Callable[[int, Int[ndarray, "member batch"]], InputNoise | None] | None = None,
 ) -> Iterator[Batch]:
     """The series at some positions of each member's sample, so many at a time; a position below 0 is padding.
 
     They are standardized in the inputs' own precision, which is that of shift and scale, and only then become what the
     network takes (``dtype``). What says where they lie is worked out and brought to the device before the first batch,
-    so that none waits for it.
+    so that none waits for it. ``noise_of`` gives what is added to a batch, from its number and the steps of its series.
     """
     values, device = inputs.values, inputs.values.device
     backend = backend_for(device, values.dtype)
@@ -44,11 +45,12 @@ def load_batches(
     begins, steps, series = (_on(device, numbers) for numbers in (inputs.starts[rows], own_steps, rows))
     lengths = steps.clamp(min=1)  # a padding row has the one step that the kernels ask for
     index = _TargetIndex(samples, positions, device)
-    for first in range(0, positions.shape[1], size):
+    for step, first in enumerate(range(0, positions.shape[1], size)):
         part = slice(first, first + size)
         time = int(own_steps[:, part].max())
         places = begins[:, part].contiguous(), steps[:, part].contiguous(), series[:, part].contiguous()
-        x = backend.gather(time, values, inputs.static, *places, shift, scale, dtype)
+        noise = None if noise_of is None else noise_of(step, own_steps[:, part])
+        x = backend.gather(time, values, inputs.static, *places, shift, scale, dtype, noise)
         targets, weights = index.take(part, time, places[1])
         yield Batch(x, lengths[:, part].contiguous(), targets, weights, positions[:, part], own_steps[:, part])
 
@@ -200,6 +202,39 @@ def noise_masks(
         for place, _ in enumerate(layer_directions(net.num_layers, net.bidirectional))
     ]
     return [mask for mask in input_masks if mask is not None], inside
+
+
+def input_noise(
+    members: Sequence[Member],
+    epoch: int,
+    steps: range,
+    own_steps: Int[ndarray, "member step row"],
+    n_channels: int,
+    like: Tensor,
+) -> InputNoise | None:
+    """What is added to the channels at some steps of a pass, each member's from its own stream; none without noise.
+
+    Parameters
+    ----------
+    own_steps
+        Of each series; zero for padding, which lies behind a member's own rows.
+    """
+    noisy = [m for m, member in enumerate(members) if member.input_noise]
+    if not noisy:
+        return None
+    dtype = np.float64 if like.dtype == torch.float64 else np.float32
+    shape = len(noisy), len(steps), int(own_steps.max()), own_steps.shape[2], n_channels
+    noise = np.zeros(shape, dtype=dtype)
+    of_member = np.full(len(members), -1)
+    for place, m in enumerate(noisy):
+        of_member[m] = place
+        for step, own in enumerate(own_steps[m]):
+            # of the member's own shape: what its neighbors are padded to has no part in what is drawn
+            time, rows = int(own.max()), int((own > 0).sum())
+            generator = stream(members[m].seed, Purpose.INPUT_NOISE, epoch, steps[step])
+            drawn = generator.standard_normal((time, rows, n_channels), dtype=dtype)
+            noise[place, step, :time, :rows] = dtype(members[m].input_noise) * drawn
+    return InputNoise(torch.from_numpy(of_member).to(like.device), torch.from_numpy(noise).to(like))
 
 
 def expected_noise(

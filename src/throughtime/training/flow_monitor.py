@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -10,6 +11,7 @@ from numpy import ndarray
 from torch import Tensor
 
 from throughtime.errors import FlowWarning, ParameterError, warn
+from throughtime.kernels import backend_for
 from throughtime.nn import Architecture
 from throughtime.records import Records
 from throughtime.stability import (
@@ -18,7 +20,6 @@ from throughtime.stability import (
     Kind,
     horizons_of,
     layer_names,
-    log_norms_at,
     pulled_back_norms,
     recorded_lags,
 )
@@ -38,8 +39,6 @@ KEPT_SERIES = 32
 #: Probes that wait to be measured in one call, for what surrounds a call takes as long as a small network; and numbers
 #: that this call may keep for its way back, so many per unit and step.
 MOST_WAITING, MOST_KEPT, KEPT_PER_UNIT = 8, 2**21, 6
-#: Steps of training whose norms wait to be averaged in one call.
-MOST_STEPS_WAITING = 32
 #: Members that a warning names.
 _NAMED = 5
 
@@ -62,8 +61,8 @@ class _Measured:
 
     def record(self, m: int) -> FlowRecord:
         """Of one of them; lags below zero fill up those of members of shorter series."""
-        own = self.lags[m] >= 0
-        lags, curves = self.lags[m][own], self.log_norms[m][:, own]
+        own = np.count_nonzero(self.lags[m] >= 0)
+        lags, curves = self.lags[m, :own], self.log_norms[m, :, :own]
         at = self.kind, self.epochs[m], self.steps[m]
         return FlowRecord(*at, self.layers, lags, curves, tuple(self.horizons[m].tolist()))
 
@@ -119,6 +118,8 @@ class FlowMonitor(Observer):
         self._probed: dict[tuple[int, ...], _Probed] = {}
         #: of each one's records
         self._lags: dict[int, ndarray] = {}
+        #: those of several, as a table
+        self._tables: dict[tuple[int, ...], ndarray] = {}
         #: steps that each has taken
         self._steps: dict[int, int] = {}
         self._warned: set[tuple[str, int]] = set()
@@ -170,6 +171,8 @@ class FlowMonitor(Observer):
         take longer than the training between.
         """
         chosen = []
+        for known in [known for known in self._tables if not set(known).isdisjoint(probe.members)]:
+            del self._tables[known]
         for m, (place, rows) in enumerate(zip(probe.members, probe.train_rows, strict=True)):
             lengths = probe.inputs.lengths[rows]
             most, bound = KEPT_SERIES, int(lengths.max())
@@ -196,39 +199,41 @@ class FlowMonitor(Observer):
         weights = {name: torch.cat([own[name] for own in held]) for name in held[0]}
         x, lengths = batch.x.repeat(count, 1, 1, 1), batch.lengths.repeat(count, 1)
         found = pulled_back_norms(probed.net, weights, x, lengths, seed=0)
-        curves = [(one.reverse, one.total.square().cpu().numpy()) for one in found]
+        curves = [(one.reverse, one.total.square()) for one in found]
         probed.waiting.clear()
-        self._keep(moments, probed.members, curves, np.tile(batch.own_steps, (count, 1)))
+        own_steps = torch.from_numpy(batch.own_steps).to(lengths.device)
+        self._keep(moments, probed.members, curves, own_steps.repeat(count, 1))
 
     def _keep(
         self,
         moments: Sequence[Moment],
         members: tuple[int, ...],
-        curves: Sequence[tuple[bool, Float64[ndarray, "moment_member time batch"]]],
-        lengths: Int[ndarray, "moment_member batch"],
+        curves: Sequence[tuple[bool, Float64[Tensor, "moment_member time batch"]]],
+        lengths: Int[Tensor, "moment_member batch"],
     ) -> None:
         """Take note of the squared norms that every layer and direction (is it a reverse one?) has at its steps."""
         lags = self._lags_of(members)
-        of_all = np.tile(lags, (len(moments), 1))
-        log_norms = [log_norms_at(squares, lengths, of_all, reverse=reverse) for reverse, squares in curves]
+        of_all = torch.from_numpy(np.tile(lags, (len(moments), 1))).to(lengths.device)
+        backend = backend_for(lengths.device, torch.float64)
+        found = [backend.log_means(squares, lengths, of_all, reverse) for reverse, squares in curves]
         layers = layer_names([reverse for reverse, _ in curves])
-        stacked = np.stack(log_norms, 1, dtype=np.float32, casting="same_kind")
-        horizons = horizons_of(stacked, of_all[:, None])
-        parts = (np.split(values, len(moments)) for values in (stacked, horizons))
-        for (kind, epochs, steps), own, reach in zip(moments, *parts, strict=True):
-            reach = np.full_like(reach, np.nan) if kind == "step" else reach
-            measured = _Measured(kind, members, epochs, steps, layers, lags, own, reach)
+        whole = torch.stack(found, 1).float().cpu().numpy().reshape(len(moments), len(members), len(curves), -1)
+        for (kind, epochs, steps), log_norms in zip(moments, whole, strict=True):
+            reach = np.full(log_norms.shape[:2], np.nan) if kind == "step" else horizons_of(log_norms, lags[:, None])
+            measured = _Measured(kind, members, epochs, steps, layers, lags, log_norms, reach)
             self._measured.append(measured)
             if self._warns and kind != "step":
                 self._warn(measured)
 
     def _lags_of(self, members: tuple[int, ...]) -> Int[ndarray, "member lag"]:
         """Each one's, filled up with -1."""
-        own = [self._lags[place] for place in members]
-        lags = np.full((len(own), max(map(len, own))), -1)
-        for row, filled in zip(lags, own, strict=True):
-            row[: len(filled)] = filled
-        return lags
+        if members not in self._tables:
+            own = [self._lags[place] for place in members]
+            lags = np.full((len(own), max(map(len, own))), -1)
+            for row, filled in zip(lags, own, strict=True):
+                row[: len(filled)] = filled
+            self._tables[members] = lags
+        return self._tables[members]
 
     def _warn(self, measured: _Measured) -> None:
         """Of members that show it for the first time."""
@@ -263,23 +268,9 @@ class EveryStepFlowMonitor(FlowMonitor):
         self, members: Collection[int] | None = None, *, every: int | None = EVERY_BESIDE_STEPS, warn: bool = True
     ) -> None:
         super().__init__(members, every=every, warn=warn)
-        #: by who took them, the steps whose norms wait: moment, and of each layer and direction is it a reverse one,
-        #: the squared norms, and the series' lengths
-        self._taken: dict[tuple[int, ...], list[tuple[Moment, tuple[bool, ...], list[ndarray], ndarray]]] = {}
-
-    def records(self, member: int) -> Records[FlowRecord]:
-        """What was measured of a member, by its place, in order."""
-        for places in list(self._taken):
-            self._keep_steps(places)
-        return super().records(member)
-
-    def on_probe(self, probe: Probe) -> None:
-        """As a flow monitor does, once the steps before are kept: records are in order."""
-        self._keep_others(probe.members)
-        super().on_probe(probe)
 
     def on_step(self, record: StepRecord) -> None:
-        """Keep the norms by lag of those who took the step, once enough steps wait for it."""
+        """Keep the norms by lag of those who took the step."""
         states, members = record.state_gradient_norms, record.members
         if states is None:
             raise ParameterError("a flow monitor needs the built-in network, got a module of your own")
@@ -288,39 +279,13 @@ class EveryStepFlowMonitor(FlowMonitor):
         if not at:
             return
         places = tuple(members[m] for m in at)
-        if places not in self._taken:
-            self._measure_of(members)
-            self._keep_others(members)
-        # copies: the loop may use the memory again
-        lengths = np.where(record.series.cpu().numpy() < 0, 0, record.lengths.cpu().numpy())[at]
-        squares = [(own.h if own.c is None else own.h + own.c).cpu().numpy()[at] for own in states]
+        self._measure_of(places)  # records are in order
+        own: Any = slice(None) if len(at) == len(members) else at
+        lengths = torch.where(record.series < 0, 0, record.lengths)[own]
+        curves = [(of.reverse, (of.h if of.c is None else of.h + of.c)[own]) for of in states]
         steps = [self._steps[place] for place in places]
         self._steps.update((place, step + 1) for place, step in zip(places, steps, strict=True))
-        moment: Moment = "step", [record.epoch] * len(at), steps
-        waiting = self._taken.setdefault(places, [])
-        waiting.append((moment, tuple(own.reverse for own in states), squares, lengths))
-        if len(waiting) >= min(MOST_STEPS_WAITING, MOST_KEPT // squares[0].size):
-            self._keep_steps(places)
-
-    def _keep_others(self, members: Collection[int]) -> None:
-        """Keep the steps that wait of some of these members, in whatever company they were taken."""
-        for places in [places for places in self._taken if not set(places).isdisjoint(members)]:
-            self._keep_steps(places)
-
-    def _keep_steps(self, places: tuple[int, ...]) -> None:
-        """The steps that wait, all as members of one call."""
-        moments, reverse, squares, lengths = zip(*self._taken.pop(places), strict=True)
-        curves = [(back, _stacked(layer)) for back, layer in zip(reverse[0], zip(*squares, strict=True), strict=True)]
-        self._keep(moments, places, curves, _stacked(lengths))
-
-
-def _stacked(parts: Sequence[ndarray]) -> ndarray:
-    """The rows of arrays one after the other, shorter ones filled up with zeros."""
-    shape = np.max([part.shape for part in parts], axis=0)
-    stacked = np.zeros((len(parts), *shape), parts[0].dtype)
-    for own, part in zip(stacked, parts, strict=True):
-        own[tuple(map(slice, part.shape))] = part
-    return stacked.reshape(-1, *shape[1:])
+        self._keep([("step", [record.epoch] * len(at), steps)], places, curves, lengths)
 
 
 def _vanishing(record: FlowRecord) -> str:

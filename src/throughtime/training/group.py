@@ -42,6 +42,8 @@ class Group:
     scale: Float[Tensor, "member channel"]
     clip_norms: Float[Tensor, "member"]
     clip_values: Float[Tensor, "member"]
+    #: none where no member has any
+    label_smoothing: Float[Tensor, "member"] | None
 
     @cached_property
     def training_data(self) -> TrainingData:
@@ -106,6 +108,9 @@ def stack_members(
         scale=_tensor([member.scale for member in members], recipe, source),
         clip_norms=_tensor([member.clip_norm for member in members], recipe, recipe.dtype),
         clip_values=_tensor([member.clip_value for member in members], recipe, recipe.dtype),
+        label_smoothing=_tensor([member.label_smoothing for member in members], recipe, recipe.dtype)
+        if any(member.label_smoothing for member in members)
+        else None,
     )
 
 

@@ -8,9 +8,17 @@ from throughtime.kernels import backend_for, ordered_sum
 from throughtime.training.members import Loss
 
 
-def elementwise(loss: Loss, outputs: Float[Tensor, "*shape output"], targets: Tensor) -> Float[Tensor, "*shape"]:
-    """Cross-entropy in nats with the target per class number, or the squared error of the one output."""
-    return backend_for(outputs.device, outputs.dtype).losses(loss, outputs, targets)
+def elementwise(
+    loss: Loss,
+    outputs: Float[Tensor, "*shape output"],
+    targets: Tensor,
+    smoothing: Float[Tensor, "member"] | None = None,
+) -> Float[Tensor, "*shape"]:
+    """Cross-entropy in nats with the target per class number, or the squared error of the one output.
+
+    With ``smoothing``, of each member what it is trained on: see `throughtime.kernels.Backend.losses`.
+    """
+    return backend_for(outputs.device, outputs.dtype).losses(loss, outputs, targets, smoothing)
 
 
 def totals(values: Float[Tensor, "member ..."]) -> Float[Tensor, "member"]:

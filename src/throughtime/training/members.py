@@ -37,6 +37,11 @@ class Inputs:
     static: Float[Tensor, "series column"] | None = None
     flagged: bool = False
 
+    @property
+    def n_channels(self) -> int:
+        """The first columns of ``values``, without what says where they are missing."""
+        return int(self.values.shape[1]) // (3 if self.flagged else 1)
+
 
 @dataclass(frozen=True)
 class Sample:
@@ -82,6 +87,10 @@ class Member:
     init: Init = "torch"
     #: the largest size of an element of the gradient, before `clip_norm`
     clip_value: float = math.inf
+    #: standard deviation of what is added to standardized channels
+    input_noise: float = 0.0
+    #: how much of a class's probability all classes share in what is trained on; records are of the loss without
+    label_smoothing: float = 0.0
 
 
 @dataclass(frozen=True)

@@ -13,11 +13,12 @@ from jaxtyping import Bool, Float, Float64, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.kernels import SEGMENT, FeatureMasks, Pass, RecurrentNet, StepNorms, backend_for
+from throughtime.kernels import SEGMENT, FeatureMasks, InputNoise, Pass, RecurrentNet, StepNorms, backend_for
 from throughtime.nn import Architecture, forward, layer_directions
 from throughtime.training.batches import (
     dropout_masks,
     epoch_order,
+    input_noise,
     load_batches,
     noise_masks,
     padded_places,
@@ -136,7 +137,9 @@ def fused_pass(
     if "tensor_gradient_norms" in needs:
         of_tensors = sums.new_zeros(steps, members, len(layout.places))
 
-    step_bytes = members * size * 8 * max(net.hidden_size, 2 * time * ("state_gradient_norms" in needs))
+    noisy = any(member.input_noise for member in group.members)
+    by_step = max(2 * ("state_gradient_norms" in needs), noisy * group.inputs.n_channels)
+    step_bytes = members * size * 8 * max(net.hidden_size, time * by_step)
     at_once = max(1, min(CALL_WORK // (6 * weights.numel() * size * time), CALL_BYTES // step_bytes))
     for call in _calls(steps, at_once, probes.steps):
         probes.before(call.start, weights)
@@ -156,6 +159,8 @@ def fused_pass(
             result,
             _feature_masks(group, epoch, call, size, weights),
             norms,
+            _input_noise(group, order, epoch, call, weights),
+            group.label_smoothing,
         )
         if watch.listening:
             for record in _fused_records(group, order, epoch, call, active, result, norms):
@@ -183,6 +188,20 @@ def _feature_masks(group: Group, epoch: int, steps: range, rows: int, like: Tens
     return FeatureMasks(torch.from_numpy(of_member), torch.stack([mask for mask in drawn if mask is not None], 1))
 
 
+def _input_noise(
+    group: Group, order: Int[ndarray, "member place"], epoch: int, call: range, like: Tensor
+) -> InputNoise | None:
+    """What is added to the inputs of some steps, as ``autograd_pass`` draws it."""
+    if not any(member.input_noise for member in group.members):
+        return None
+    size = min(group.recipe.batch_size, order.shape[1])
+    padded = np.pad(order, ((0, 0), (0, -order.shape[1] % size)), constant_values=-1)
+    positions = padded.reshape(len(order), -1, size)[:, call.start : call.stop]
+    rows = _rows_at(group.samples["train"].rows, positions.reshape(len(order), -1)).reshape(positions.shape)
+    own_steps = np.where(positions < 0, 0, group.inputs.lengths[rows])
+    return input_noise(group.members, epoch, call, own_steps, group.inputs.n_channels, like)
+
+
 def _fused_records(
     group: Group,
     order: Int[ndarray, "member place"],
@@ -192,16 +211,23 @@ def _fused_records(
     result: Pass,
     norms: StepNorms,
 ) -> Iterator[StepRecord]:
-    """What came of the steps of one call."""
+    """What came of the steps of one call; views, which nobody writes to."""
     samples, size = group.samples["train"], group.recipe.batch_size
-    for step in call:
-        positions = order[:, step * size : (step + 1) * size]
-        lengths = np.where(positions < 0, 0, group.inputs.lengths[_rows_at(samples.rows, positions)])
-        shape = int(lengths.max()), positions.shape[1]
+    begin = call.start * size
+    positions = order[:, begin : call.stop * size]
+    rows = _rows_at(samples.rows, positions)
+    series = torch.from_numpy(np.where(positions < 0, -1, rows))
+    own_steps = np.where(positions < 0, 1, group.inputs.lengths[rows])  # of padding, as the kernels ask for
+    longest = np.maximum.reduceat(own_steps.max(0), range(0, positions.shape[1], size)).tolist()
+    lengths = torch.from_numpy(own_steps)
+    for number, step in enumerate(call):
+        at = slice(number * size, (number + 1) * size)
         states = None
         if norms.h is not None:
-            h, c = (None if whole is None else whole[step - call.start, :, : shape[0], : shape[1]].clone()
-                    for whole in (norms.h, norms.c))  # fmt: skip
+            h, c = (
+                None if whole is None else whole[number, :, : longest[number], : series[:, at].shape[1]]
+                for whole in (norms.h, norms.c)
+            )
             assert h is not None
             states = (StateGradientNorms(0, False, h, c),)
         yield StepRecord(
@@ -209,8 +235,8 @@ def _fused_records(
             step,
             group.places,
             active[step],
-            torch.from_numpy(np.where(positions < 0, -1, _rows_at(samples.rows, positions))),
-            torch.from_numpy(np.maximum(lengths, 1)),
+            series[:, at],
+            lengths[:, at],
             result.norms[step],
             _by_name(group, None if norms.tensors is None else norms.tensors[step]),
             states,
@@ -260,18 +286,28 @@ def autograd_pass(
     probes = watch.probes(group, epoch)
     flat = torch.zeros_like(weights)
     places = list(group.layout.views(flat).values())
-    batches = load_batches(group.inputs, group.samples["train"], order, rows, group.shift, group.scale, dtype)
+
+    def noise_of(step: int, own_steps: Int[ndarray, "member batch"]) -> InputNoise | None:
+        steps = range(step, step + 1)
+        drawn = input_noise(group.members, epoch, steps, own_steps[:, None], group.inputs.n_channels, weights)
+        return None if drawn is None else InputNoise(drawn.of_member, drawn.noise[:, 0])
+
+    given = group.inputs, group.samples["train"], order, rows, group.shift, group.scale, dtype, noise_of
+    batches = load_batches(*given)
     for step, loaded in enumerate(batches):
         probes.before(step, weights)
         batch = perturb_batch(group, loaded, epoch, step)
         for run in _forward_passes(group, leaves, batch, epoch, step, watch):
             losses = elementwise(group.recipe.loss, run.outputs, run.targets)
+            objective = losses
+            if group.label_smoothing is not None:
+                objective = elementwise(group.recipe.loss, run.outputs, run.targets, group.label_smoothing)
             weight = totals(run.weights)
             least = torch.finfo(torch.float64).tiny
             fractions = run.weights / weight.clamp(min=least).view(-1, *[1] * (losses.dim() - 1))
             # Handing the fractions to autograd keeps the batch mean, a sum whose order could change, out of the graph.
             weighted = fractions.to(losses.dtype)
-            copy_all(torch.autograd.grad(losses, list(leaves.values()), weighted, materialize_grads=True), places)
+            copy_all(torch.autograd.grad(objective, list(leaves.values()), weighted, materialize_grads=True), places)
             taken.append(active[step] & run.active)
             add_penalties(group.members, leaves, places, taken[-1])
             of_tensors = None

@@ -23,6 +23,7 @@ class Purpose(IntEnum):
     NOISE = 4
     PERTURBATION = 5
     PROBE = 6
+    INPUT_NOISE = 7
 
 
 def stream(seed: int, purpose: Purpose, *key: int) -> np.random.Generator:

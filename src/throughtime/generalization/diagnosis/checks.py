@@ -1,9 +1,11 @@
 """``GEN010`` to ``GEN019``: what the probes found, as findings with stable codes."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 from throughtime.findings import Check, Finding, Measured, NotApplicable, run_checks
+from throughtime.generalization.augmentation_check import AUGMENTATION_CHECK
 from throughtime.generalization.diagnosis.evidence import Evidence
 from throughtime.generalization.diagnosis.probes import LessHistory
 from throughtime.generalization.diagnosis.records import Effect, VerdictName
@@ -23,22 +25,28 @@ _MARGIN = "the margin asked for, of the dummy's loss; the interval excludes 0"
 _DOCS = "docs/guide/verdict.md"
 
 
-def findings_of(evidence: Evidence, effects: Sequence[Effect], judgment: Judgment, margin: float) -> Records[Finding]:
+def findings_of(
+    evidence: Evidence, effects: Sequence[Effect], judgment: Judgment, margin: float, labels: Sequence[Finding]
+) -> Records[Finding]:
     """One finding per check.
 
     Parameters
     ----------
     margin
         The least gain that counts, in units of the loss.
+    labels
+        Of the augmentations that were tried.
     """
     fraction = margin / evidence.chance if evidence.chance else 0.0
-    return run_checks(
+    found = run_checks(
         [_at(check, fraction) for check in CHECKS],
         evidence=evidence,
         effects=effects,
         judgment=judgment,
         margin=margin,
     )
+    labels = labels or [replace(AUGMENTATION_CHECK, lacking="no augmentation was tried").run()]
+    return Records(sorted([*found, *labels], key=lambda finding: finding.code))
 
 
 def _at(check: Check, margin: float) -> Check:
@@ -70,7 +78,9 @@ _FEW_GROUPS = 30
 def _no_signal(judgment: Judgment, evidence: Evidence) -> Measured:
     skill = judgment.skill or max(evidence.skills(), key=lambda one: one.value)
     better, error = skill.value / evidence.chance, skill.error / evidence.chance
-    detail = f"the best of all loses {better:.0%} less than guessing, with a standard error of {error:.0%}"
+    detail = (
+        f"the best of all loses {100 * better:.0f} % less than guessing, with a standard error of {100 * error:.0f} %"
+    )
     return Measured(float(judgment.verdicts == ("no signal",)), detail)
 
 
@@ -90,7 +100,7 @@ def _gain(cause: VerdictName, effects: Sequence[Effect], margin: float, evidence
 def _noise(judgment: Judgment, evidence: Evidence, effects: Sequence[Effect]) -> Measured:
     features = [effect for effect in effects if effect.cause == "noise- or feature-limited"]
     told = "noise- or feature-limited" in judgment.verdicts
-    detail = f"the {evidence.losses.name} is {evidence.loss / evidence.chance:.0%} of what guessing costs"
+    detail = f"the {evidence.losses.name} is {100 * evidence.loss / evidence.chance:.0f} % of what guessing costs"
     if features:
         best = max(features, key=lambda effect: effect.gain)
         detail += f"; {_in_words(best)}"
@@ -106,16 +116,6 @@ def _gap(judgment: Judgment, evidence: Evidence) -> Measured:
 
 #: The gap between test and training loss, of the dummy's, from which on it is remarked.
 _GAP = 0.1
-
-
-def _label_broken(effects: Sequence[Effect], evidence: Evidence, margin: float) -> Measured | NotApplicable:
-    own = [effect for effect in effects if "augment" in effect.parameters]
-    if not own:
-        return NotApplicable("no augmentation was tried")
-    worst = min(own, key=lambda effect: effect.gain)
-    certain = worst.high < 0 and worst.gain < -margin
-    loss = -worst.gain if certain else min(-worst.gain, margin)
-    return Measured(loss / evidence.chance, _in_words(worst))
 
 
 def _in_words(effect: Effect) -> str:
@@ -146,7 +146,7 @@ def _cause(code: str, title: VerdictName, remedy: str) -> Check:
     )
 
 
-#: In order of code.
+#: In order of code; GEN018 is that of `augmentation_findings`.
 CHECKS: tuple[Check, ...] = (
     Check(
         "GEN010",
@@ -195,16 +195,6 @@ CHECKS: tuple[Check, ...] = (
         source="a tenth of the dummy's loss, as skore's SKD001 calls over-fitting",
         remedy="nothing: the gap between training and test alone costs nothing",
         docs=f"{_DOCS}#gen017",
-    ),
-    Check(
-        "GEN018",
-        "augmentation breaks the label",
-        "warning",
-        needs=("effects", "evidence", "margin"),
-        measure=_label_broken,
-        source=_MARGIN,
-        remedy="leave this augmentation out, or make it weaker",
-        docs=f"{_DOCS}#gen018",
     ),
     Check(
         "GEN019",

@@ -1,9 +1,8 @@
 """Loss by the number of training series, and by the steps of history, from the probes that took some away."""
 
-from throughtime.generalization.diagnosis.evidence import DOUBLING_ERRORS, Evidence, Measured
+from throughtime.generalization.diagnosis.evidence import Evidence, Measured
 from throughtime.generalization.diagnosis.gains import pooled_gain
-from throughtime.generalization.diagnosis.power_law import fit_power_law
-from throughtime.generalization.diagnosis.probes import Base, LessData, LessHistory
+from throughtime.generalization.diagnosis.probes import Base, LessHistory
 from throughtime.generalization.diagnosis.records import HistoryCurve, LearningCurve
 
 
@@ -18,13 +17,17 @@ def learning_curve_of(evidence: Evidence, n_train: float) -> LearningCurve | Non
     doubling = evidence.doubling()
     if doubling is None:
         return None
-    fewer = {one.probe.fraction * n_train: one for one in evidence.probes.values() if isinstance(one.probe, LessData)}
-    points = [(n, *_loss(evidence, one)) for n, one in sorted((fewer | {n_train: evidence.base}).items())]
-    sizes, losses, errors = zip(*points, strict=True)
-    floor, scale, exponent = fit_power_law(sizes, losses, errors)
-    far = DOUBLING_ERRORS * doubling.error
+    fractions = evidence.by_size()
+    floor, scale, exponent = evidence.power_law()
     return LearningCurve(
-        sizes, losses, errors, floor, scale, exponent, doubling.value, doubling.value - far, doubling.value + far
+        tuple(fraction * n_train for fraction in fractions),
+        tuple(loss.value for loss in fractions.values()),
+        tuple(loss.error for loss in fractions.values()),
+        floor,
+        scale * n_train**exponent,
+        exponent,
+        doubling.value,
+        *evidence.doubling_interval(doubling),
     )
 
 

@@ -8,6 +8,7 @@ from numpy import ndarray
 
 from throughtime.generalization.diagnosis.gains import Gain, Units, max_t, pooled_gain
 from throughtime.generalization.diagnosis.losses import Losses, OutOfFold
+from throughtime.generalization.diagnosis.power_law import PowerLaw, fit_power_law
 from throughtime.generalization.diagnosis.probes import (
     HALF_DATA,
     PERMUTED,
@@ -25,7 +26,7 @@ DOUBLING = "twice the data"
 #: Standard errors by which the doubling has to gain, and that its interval reaches to either side.
 DOUBLING_ERRORS = 2.05
 #: Standard errors of the first repeat within which a probe may still reach the margin.
-_RACING_ERRORS = 2.5
+RACING_ERRORS = 2.5
 
 
 @dataclass
@@ -83,6 +84,24 @@ class Evidence:
         quarter = self.probes[QUARTER_DATA.name].losses("tempered")
         n = min(len(half), len(quarter))
         return pooled_gain((half[:n] - whole[:n]) / 4 + (quarter[:n] - half[:n]) / 8, self.units)
+
+    def by_size(self) -> dict[float, Gain]:
+        """Tempered loss by the fraction of the training series, the smallest first, the whole last."""
+        sizes = {one.probe.fraction: one for one in self.probes.values() if isinstance(one.probe, LessData)}
+        losses = {n: pooled_gain(one.losses("tempered"), self.units) for n, one in sizes.items()}
+        return dict(sorted((losses | {1.0: self.tempered()}).items()))
+
+    def power_law(self) -> PowerLaw:
+        """Through the losses by size, as fractions of the whole."""
+        sizes = self.by_size()
+        return fit_power_law(list(sizes), [one.value for one in sizes.values()], [one.error for one in sizes.values()])
+
+    def doubling_interval(self, doubling: Gain) -> tuple[float, float]:
+        """Where twice the data may lead: by its standard error, and to what the power law says, which knows no more."""
+        _, scale, exponent = self.power_law()
+        far = DOUBLING_ERRORS * doubling.error
+        drawn_out = scale * (1 - 2.0**-exponent)
+        return float(np.fmin(doubling.value - far, drawn_out)), float(np.fmax(doubling.value + far, drawn_out))
 
     def leak(self) -> Gain | None:
         """How much worse whole groups are than the given folds, in the loss for leaks."""
@@ -146,6 +165,7 @@ class Evidence:
         doubling = self.doubling()
         if doubling is not None:
             n = len(doubling.influence)
+            low, high = self.doubling_interval(doubling)
             found.append(
                 Effect(
                     probe=DOUBLING,
@@ -153,8 +173,8 @@ class Evidence:
                     change="extrapolated from half and a quarter of the data",
                     parameters={},
                     gain=doubling.value,
-                    low=doubling.value - DOUBLING_ERRORS * doubling.error,
-                    high=doubling.value + DOUBLING_ERRORS * doubling.error,
+                    low=low,
+                    high=high,
                     error=doubling.error,
                     loss=self.losses.tempered_name,
                     repeats=n,
@@ -193,4 +213,4 @@ def worth_repeating(evidence: Evidence, name: str, margin: float, leak_margin: f
 
 
 def _may_reach(gain: Gain, margin: float) -> bool:
-    return gain.value + _RACING_ERRORS * gain.error >= margin
+    return gain.value + RACING_ERRORS * gain.error >= margin

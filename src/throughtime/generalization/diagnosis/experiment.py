@@ -3,7 +3,7 @@
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int, Shaped
@@ -101,7 +101,7 @@ class Experiment:
         base: Base,
         variants: Mapping[str, Variant],
         on_epoch: Callable[[EpochProgress], None] | None = None,
-    ) -> dict[str, OutOfFold | Exception]:
+    ) -> dict[str, "Judged | Exception"]:
         """Train and judge every variant on every fold; what failed is an exception."""
         conditions: dict[str, Condition | Exception] = {}
         for name, variant in variants.items():
@@ -119,7 +119,7 @@ class Experiment:
             )
         )
         learned = {name: [next(trained) for _ in condition.fits] for name, condition in sound.items()}
-        results: dict[str, OutOfFold | Exception] = {}
+        results: dict[str, Judged | Exception] = {}
         for name, condition in conditions.items():
             results[name] = condition if isinstance(condition, Exception) else self._judge(condition, learned[name])
         return results
@@ -150,7 +150,7 @@ class Experiment:
             centers.append(targets.center(targets.of(own), self.weights))
         return Condition(targets, members, fits, trains, [test for _, test in folds], centers)
 
-    def _judge(self, condition: "Condition", learned: list[dict[str, Any] | Exception]) -> OutOfFold | Exception:
+    def _judge(self, condition: "Condition", learned: list[dict[str, Any] | Exception]) -> "Judged | Exception":
         """Losses of the fitted members of a condition."""
         members = []
         for member, one in zip(condition.members, learned, strict=True):
@@ -169,7 +169,7 @@ class Experiment:
             for into, examples in ((tests, condition.tests[k]), (trains, condition.trains[k])):
                 rows = condition.targets.of(examples)
                 into.append(condition.targets.scored(member, out, rows, condition.centers[k]))
-        return self.losses.out_of_fold(tests, trains)
+        return Judged(self.losses.out_of_fold(tests, trains), members)
 
     def _fraction(self, train: Int[ndarray, "series"], fraction: float, seed: int, fold: int) -> Int[ndarray, "series"]:
         """Some series of a training fold, whole groups, every class in proportion; a smaller fraction is part of it."""
@@ -223,6 +223,13 @@ class Condition:
     trains: list[ndarray]
     tests: list[ndarray]
     centers: list[Float[ndarray, "output"]]
+
+
+class Judged(NamedTuple):
+    """A condition's losses in one repeat, and its fitted members, one per fold."""
+
+    losses: OutOfFold
+    members: list[SequenceEstimator]
 
 
 def equal_steps(estimator: SequenceEstimator, n_all: int, n_some: int) -> dict[str, int]:

@@ -4,6 +4,8 @@ Reference: Cortes, Jackel, Solla, Vapnik & Denker (1993), Learning curves: asymp
 NeurIPS 6, 327-334.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy import ndarray
 from numpy.typing import ArrayLike
@@ -13,7 +15,15 @@ from scipy.optimize import minimize_scalar, nnls
 _EXPONENTS = 0.05, 4.0
 
 
-def fit_power_law(sizes: ArrayLike, losses: ArrayLike, errors: ArrayLike) -> tuple[float, float, float]:
+class PowerLaw(NamedTuple):
+    """``floor + scale n^-exponent``; NaN where none was fitted."""
+
+    floor: float
+    scale: float
+    exponent: float
+
+
+def fit_power_law(sizes: ArrayLike, losses: ArrayLike, errors: ArrayLike) -> PowerLaw:
     """Fit floor, scale and exponent by weighted least squares, the floor and the scale at least 0.
 
     Parameters
@@ -27,7 +37,7 @@ def fit_power_law(sizes: ArrayLike, losses: ArrayLike, errors: ArrayLike) -> tup
     """
     n, loss, error = (np.asarray(part, dtype=np.float64) for part in (sizes, losses, errors))
     if len(n) < 3 or not loss[n.argmax()] < loss[n.argmin()]:
-        return (np.nan,) * 3
+        return PowerLaw(np.nan, np.nan, np.nan)
     weights = 1 / np.maximum(error, error.max() * 1e-3 + np.finfo(float).tiny)
 
     def solved(exponent: float) -> tuple[ndarray, float]:
@@ -41,4 +51,4 @@ def fit_power_law(sizes: ArrayLike, losses: ArrayLike, errors: ArrayLike) -> tup
     best = minimize_scalar(lambda c: solved(c)[1], bounds=around, method="bounded", options={"xatol": 1e-6})
     exponent = float(best.x)
     (floor, scale), _ = solved(exponent)
-    return float(floor), float(scale * n.max() ** exponent), exponent
+    return PowerLaw(float(floor), float(scale * n.max() ** exponent), exponent)

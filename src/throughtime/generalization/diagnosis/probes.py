@@ -207,7 +207,9 @@ class LessData(Probe):
 
     def variant(self, base: Base) -> Variant | NotApplicable:  # noqa: ARG002
         """The base on that fraction."""
-        return Variant(f"{self.fraction:.0%} of the training series, as many steps", train_fraction=self.fraction)
+        return Variant(
+            f"{100 * self.fraction:.0f} % of the training series, as many steps", train_fraction=self.fraction
+        )
 
 
 @dataclass(frozen=True)
@@ -266,7 +268,7 @@ class LessHistory(Probe):
             return NotApplicable("the series have a single step")
         lengths = base.X.lengths
         X = base.X.cut(np.arange(len(base.X)), lengths - keep, lengths)
-        return Variant(f"the last {self.fraction:.0%} of each series' steps", X=X)
+        return Variant(f"the last {100 * self.fraction:.0f} % of each series' steps", X=X)
 
     def _pieces(self, base: Base) -> Variant | NotApplicable:
         """Pieces of 2h steps, h apart, whose targets are the last h: each is predicted from h to 2h steps."""

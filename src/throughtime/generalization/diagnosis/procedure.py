@@ -7,9 +7,12 @@ import numpy as np
 
 from throughtime.errors import ParameterError
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
+from throughtime.findings import Finding
+from throughtime.generalization.augmentation_check import augmentation_findings
 from throughtime.generalization.diagnosis.checks import findings_of
 from throughtime.generalization.diagnosis.curves import history_curve_of, learning_curve_of
 from throughtime.generalization.diagnosis.experiment import Experiment
+from throughtime.generalization.diagnosis.further import further_training
 from throughtime.generalization.diagnosis.probes import Probe, probes_of
 from throughtime.generalization.diagnosis.records import Diagnosis, Remedy
 from throughtime.generalization.diagnosis.time_budget import TimeBudget
@@ -103,6 +106,10 @@ def diagnose(
     experiment = Experiment(estimator, X, y, groups, sample_weight, cv, random_state, verbose > 0, memory_budget)
     trial = Trial(experiment, probes_of(probes, estimator), time_budget)
     trial.begin()
+    so_far = trial.evidence(level)
+    further = further_training(so_far, margin * so_far.chance)
+    if further is not None and not trial.out_of_time:
+        trial.follow_up(further)
     for number in range(1, repeats):
         so_far = trial.evidence(level)
         trial.again(number, margin * so_far.chance, LEAK_MARGIN * so_far.leak_chance, racing)
@@ -110,7 +117,10 @@ def diagnose(
     evidence = trial.evidence(level)
     effects = evidence.effects()
     least = margin * evidence.chance
-    judgment = judge(evidence, effects, least, complete=not trial.skipped)
+    labels = _label_findings(experiment, trial)
+    broken = {name for name, finding in labels.items() if finding.verdict == "found"}
+    sound = [effect for effect in effects if effect.probe not in broken]
+    judgment = judge(evidence, sound, least, complete=not trial.skipped)
     winner, units = judgment.winner, experiment.unit_name
     n_train = float(np.mean([len(np.unique(evidence.units.number[train])) for train, _ in trial.first.folds]))
     return Diagnosis(
@@ -119,7 +129,7 @@ def diagnose(
         remedy=None
         if winner is None
         else Remedy(winner.probe, winner.parameters, winner.gain, winner.low, winner.high),
-        findings=findings_of(evidence, effects, judgment, least),
+        findings=findings_of(evidence, sound, judgment, least, list(labels.values())),
         effects=Records(effects),
         not_measured=dict(trial.not_measured),
         loss_name=evidence.losses.name,
@@ -138,3 +148,23 @@ def diagnose(
         seconds=time_budget.spent,
         out_of_time=trial.out_of_time,
     )
+
+
+def _label_findings(experiment: Experiment, trial: Trial) -> dict[str, Finding]:
+    """Whether augmentations that were tried leave the labels as they are, by the probe."""
+    if experiment.estimator.augment is not None:  # its members know augmented series
+        return {}
+    found = {}
+    for name, one in trial.probes.items():
+        augment = one.variant.parameters.get("augment")
+        if augment is not None:
+            each = augmentation_findings(
+                trial.base_members,
+                experiment.X,
+                experiment.y,
+                augment,
+                train_indices=[train for train, _ in trial.first.folds],
+                groups=experiment.groups,
+            )
+            found[name] = max(each, key=lambda finding: (finding.verdict == "found", finding.measured or 0.0))
+    return found

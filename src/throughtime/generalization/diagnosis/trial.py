@@ -4,10 +4,10 @@ import time
 from collections.abc import Iterable, Mapping
 
 from throughtime.errors import ParameterError, ThroughtimeError
+from throughtime.estimators import SequenceEstimator
 from throughtime.findings import NotApplicable
 from throughtime.generalization.diagnosis.evidence import Evidence, Measured, worth_repeating
-from throughtime.generalization.diagnosis.experiment import Experiment
-from throughtime.generalization.diagnosis.losses import OutOfFold
+from throughtime.generalization.diagnosis.experiment import Experiment, Judged
 from throughtime.generalization.diagnosis.probes import Base, Probe, Variant
 from throughtime.generalization.diagnosis.time_budget import OutOfTimeError, TimeBudget
 
@@ -31,6 +31,8 @@ class Trial:
     ----------
     first
         The base of the first repeat.
+    base_members
+        The networks of the base in the first repeat, one per fold.
     base, probes
         What was measured, by name; every probe in the first repeats of the base.
     not_measured
@@ -48,6 +50,7 @@ class Trial:
         self._asked = {probe.name: probe for probe in probes}
         self._seconds: dict[str, float] = {}
         self.first = experiment.repeat(0)
+        self.base_members: list[SequenceEstimator] = []
         self.base = Measured(None, Variant("as it is"))
         self.probes: dict[str, Measured] = {}
         self.not_measured: dict[str, str] = {}
@@ -64,7 +67,7 @@ class Trial:
             When the base cannot be trained, no probe can be tried, or there is no time for one.
         """
         variants = self._variants(self.first, self._asked)
-        results = self._run(self.first, variants)
+        results = self._run(self.first, {_BASE: self.base.variant, **variants})
         for name, variant in variants.items():
             if name in results:
                 self.probes[name] = Measured(self._asked[name], variant)
@@ -77,6 +80,16 @@ class Trial:
         if not self.probes:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.not_measured.items())
             raise ParameterError(f"diagnose needs a probe that can be tried, got none: {reasons}")
+
+    def follow_up(self, probe: Probe) -> None:
+        """Try one more probe in the first repeat, if there is time."""
+        self._asked[probe.name] = probe
+        variants = self._variants(self.first, {probe.name: probe})
+        self.probes |= {name: Measured(probe, variant) for name, variant in variants.items()}
+        results = self._run(self.first, variants)
+        self._keep(results)
+        for name in variants.keys() - results.keys():
+            del self.probes[name]
 
     def again(self, number: int, margin: float, leak_margin: float, racing: bool) -> None:
         """One more repeat.
@@ -98,7 +111,7 @@ class Trial:
         variants = self._variants(base, {name: self._asked[name] for name in names})
         spared = [one.variant for name, one in self.probes.items() if name not in names]
         self.members_saved += sum(_members(self.first, variant) for variant in spared)
-        self._take(self._run(base, variants))
+        self._take(self._run(base, {_BASE: self.base.variant, **variants}))
 
     def evidence(self, level: float) -> Evidence:
         """What it comes to so far."""
@@ -118,14 +131,13 @@ class Trial:
                 found[name] = variant
         return found
 
-    def _run(self, base: Base, variants: Mapping[str, Variant]) -> dict[str, OutOfFold | Exception]:
-        """Train the base and variants on every fold; what there is no time for is not among the results."""
-        everything = {_BASE: self.base.variant, **variants}
+    def _run(self, base: Base, variants: Mapping[str, Variant]) -> dict[str, Judged | Exception]:
+        """Train variants on every fold; what there is no time for is not among the results."""
         if self._budget.seconds is None:
-            self.members += sum(_members(base, variant) for variant in everything.values())
-            return self._experiment.run(base, everything)
-        results: dict[str, OutOfFold | Exception] = {}
-        for name, variant in everything.items():
+            self.members += sum(_members(base, variant) for variant in variants.values())
+            return self._experiment.run(base, variants)
+        results: dict[str, Judged | Exception] = {}
+        for name, variant in variants.items():
             begin = time.monotonic()
             try:
                 if not self._budget.fits(self._foretold(base, name, variant)):
@@ -143,7 +155,7 @@ class Trial:
             self._seconds[name] = time.monotonic() - begin
         return results
 
-    def _take(self, results: Mapping[str, OutOfFold | Exception]) -> bool:
+    def _take(self, results: Mapping[str, Judged | Exception]) -> bool:
         """Keep the results of a repeat; whether it has any."""
         own = results.get(_BASE)
         if own is None:
@@ -152,16 +164,19 @@ class Trial:
             if isinstance(own, ThroughtimeError):
                 raise type(own)(f"diagnose needs a base that trains on every fold: {own}") from own
             raise own
-        self.base.repeats.append(own)
+        self.base.repeats.append(own.losses)
+        self.base_members = self.base_members or own.members
+        self._keep({name: result for name, result in results.items() if name != _BASE})
+        return True
+
+    def _keep(self, results: Mapping[str, Judged | Exception]) -> None:
+        """Keep what probes came to."""
         for name, result in results.items():
-            if name == _BASE:
-                continue
             if isinstance(result, Exception):
                 self.not_measured[name] = str(result)
                 del self.probes[name]
             else:
-                self.probes[name].repeats.append(result)
-        return True
+                self.probes[name].repeats.append(result.losses)
 
     def _foretold(self, base: Base, name: str, variant: Variant) -> float:
         """Seconds that a condition will take: as in the last repeat, or by the base's and what there is more to do."""

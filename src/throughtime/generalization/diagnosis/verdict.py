@@ -36,6 +36,8 @@ class Judgment:
         What an inconclusive verdict hangs on, and about how many units would settle it.
     skill
         The most certain skill over the dummy.
+    signal_open
+        Whether it is not certain that there is a signal at all.
     """
 
     verdicts: tuple[VerdictName, ...]
@@ -43,6 +45,7 @@ class Judgment:
     open_effect: Effect | None = None
     needed: int | None = None
     skill: Gain | None = None
+    signal_open: bool = False
 
 
 def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete: bool) -> Judgment:
@@ -67,12 +70,13 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
         likely = max(skills, key=lambda skill: skill.value + 2 * skill.error)
         if likely.value + 2 * likely.error < SIGNAL_MARGIN * chance:
             return Judgment(("no signal",), skill=best)
+        calming = [one for one in effects if one.cause in ("over-fit", "data-limited") and is_cure(one, margin)]
+        if calming:  # it costs, whether there is a signal beneath or not
+            return _cured(calming, best, signal_open=True)
         return Judgment(("inconclusive",), needed=_needed(n, likely, SIGNAL_MARGIN * chance, threshold), skill=best)
     cures = [effect for effect in effects if is_cure(effect, margin)]
     if cures:
-        winner = max(cures, key=lambda effect: effect.gain)
-        assert winner.cause is not None
-        return Judgment((winner.cause,), winner=winner, skill=best)
+        return _cured(cures, best)
     loss = evidence.tempered()
     candidates = [effect for effect in effects if may_cure(effect)]
     open_effect = max(candidates, key=lambda effect: effect.high, default=None)
@@ -86,6 +90,13 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
         errors = (open_effect.high - open_effect.gain) / open_effect.error
         needed = _needed(n, Gain(open_effect.gain, open_effect.error, loss.influence), STILL_OPEN * chance, errors)
     return Judgment(("inconclusive",), open_effect=open_effect, needed=needed, skill=best)
+
+
+def _cured(cures: Sequence[Effect], skill: Gain, *, signal_open: bool = False) -> Judgment:
+    """The largest gain names the cause."""
+    winner = max(cures, key=lambda effect: effect.gain)
+    assert winner.cause is not None
+    return Judgment((winner.cause,), winner=winner, skill=skill, signal_open=signal_open)
 
 
 def is_leaky(evidence: Evidence) -> bool:

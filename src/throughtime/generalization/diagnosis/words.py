@@ -15,7 +15,7 @@ _OPENINGS = {
 def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
     """One plain sentence."""
     verdict, chance = judgment.verdicts[0], evidence.chance
-    left = f"{evidence.loss:.3g}, {evidence.loss / chance:.0%} of what guessing costs" if chance > 0 else "0"
+    left = f"{evidence.loss:.3g}, {100 * evidence.loss / chance:.0f} % of what guessing costs" if chance > 0 else "0"
     if verdict == "leaky":
         leak = evidence.leak()
         assert leak is not None
@@ -26,13 +26,14 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
     if verdict == "no signal":
         return "Nothing that was tried predicts better than guessing: there is no signal for these networks to learn."
     winner = judgment.winner
+    also = "; whether there is a signal at all is open" if judgment.signal_open else ""
     if winner is not None and winner.probe == DOUBLING:
         return (
             f"More {units} would help: twice as many are estimated to lower the {winner.loss} by "
-            f"{_gain(winner)}, of {left}."
+            f"{_gain(winner)}, of {left}{also}."
         )
     if winner is not None:
-        return f"{_OPENINGS[verdict]}: {winner.change} lowers the {winner.loss} by {_gain(winner)}, of {left}."
+        return f"{_OPENINGS[verdict]}: {winner.change} lowers the {winner.loss} by {_gain(winner)}, of {left}{also}."
     if verdict == "healthy":
         return f"Nothing that was tried helps, and little is left to gain: the {evidence.losses.name} is {left}."
     if verdict == "noise- or feature-limited":
@@ -55,7 +56,7 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
 
 def open_question_of(judgment: Judgment, units: str, skipped: tuple[str, ...]) -> str:
     """What is open, and about how many units would settle it; empty where nothing is."""
-    parts = []
+    parts = ["whether there is a signal is open"] if judgment.signal_open else []
     if "inconclusive" in judgment.verdicts:
         effect = judgment.open_effect
         what = "whether there is a signal" if effect is None else f"whether {effect.probe} helps"

@@ -1,14 +1,17 @@
 """GEN007: channels that are constant within every series, as a group or a property of the series is."""
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.generalization.leakage.channel_ranges import ChannelRanges, in_words, values_in
 
 
 def _measure(ranges: ChannelRanges) -> Measured | NotApplicable:
-    series, low, high = ranges.series, ranges.low, ranges.high
-    if len(series) < 2:
+    series, (low, high) = ranges.series, _within_series(ranges)
+    n_series = low.shape[1]
+    if n_series < 2:
         return NotApplicable("a single series")
     if (series.lengths < 2).all():
         return NotApplicable("series of a single step")
@@ -21,8 +24,19 @@ def _measure(ranges: ChannelRanges) -> Measured | NotApplicable:
         return Measured(0.0, "every channel varies within some series, or is the same in all")
     are = "are" if len(constant) > 1 else "is"
     return Measured(
-        float(len(constant)), f"{in_words(series, constant)} {are} constant within each of {len(series)} series"
+        float(len(constant)), f"{in_words(series, constant)} {are} constant within each of {n_series} series"
     )
+
+
+def _within_series(ranges: ChannelRanges) -> tuple[Float[ndarray, "channel whole"], Float[ndarray, "channel whole"]]:
+    """The ranges in each series, of windows in that which they are of: in a window what changes by the day rests."""
+    source = ranges.series.source
+    if source is None or not len(source.series):
+        return ranges.low, ranges.high
+    order = np.argsort(source.series, kind="stable")
+    first = np.flatnonzero(np.diff(source.series[order], prepend=-1))
+    low = np.fmin.reduceat(ranges.low[:, order], first, axis=1)
+    return low, np.fmax.reduceat(ranges.high[:, order], first, axis=1)
 
 
 def _often_repeated(ranges: ChannelRanges, channel: int) -> bool:

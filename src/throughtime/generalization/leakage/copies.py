@@ -61,6 +61,22 @@ class Copies:
         return variant
 
     @cached_property
+    def whole(self) -> "Copies":
+        """The same of whole series: of windows the stretches that they cover, without a target."""
+        stretches = self.series.stretches()
+        return self if stretches is self.series else Copies(stretches, None, None, 0)
+
+    @cached_property
+    def whole_of(self) -> Int[ndarray, "series"]:
+        """Which of the whole series each is, or is a window of."""
+        stretches = self.whole.series
+        if stretches is self.series:
+            return np.arange(len(self.series))
+        order = np.argsort(stretches.starts, kind="stable")
+        found: ndarray = order[np.searchsorted(stretches.starts[order], self.series.starts, "right") - 1]
+        return found
+
+    @cached_property
     def views(self) -> bool:
         """Whether some series are pieces of one buffer that overlap there."""
         order = np.argsort(self.series.starts, kind="stable")

@@ -7,14 +7,16 @@ import numpy as np
 from throughtime.findings import Check, Measured
 from throughtime.generalization.folds import Split
 from throughtime.generalization.leakage.copies import Copies
+from throughtime.generalization.leakage.telling_windows import telling_windows
 from throughtime.generalization.leakage.worst_fold import NONE_SHARED, worst_fold
 
 
 def _measure(copies: Copies, splits: Sequence[Split]) -> Measured:
     # of the same inputs and the same targets
     same = copies.same * (len(copies.series) + 1) + copies.variant
+    telling = telling_windows(copies.series)
     return worst_fold(
-        [float(np.isin(same[test], same[train]).mean()) for train, test in splits],
+        [float((np.isin(same[test], same[train]) & telling[test]).mean()) for train, test in splits],
         "{:.1%} of the test series of fold {} of {} are in training, value for value",
     )
 

@@ -56,29 +56,36 @@ class _Rows:
 
 
 def _measure(copies: Copies, splits: Sequence[Split]) -> Measured | NotApplicable:
-    series, n = copies.series, len(copies.series)
-    if not _enough(copies):
+    # short windows are alike by chance: recordings of one event are so all along
+    whole, whole_of = copies.whole, copies.whole_of
+    n = len(whole.series)
+    if not _enough(whole):
         return NotApplicable("fewer than 3 different series")
-    rows = _Rows(series)
+    rows = _Rows(whole.series)
     if not rows.spread > 0:
         return NotApplicable("the series do not differ once they are resampled")
     looked_at = np.arange(n)
     if n**2 > _MOST_PAIRS:
         looked_at = np.sort(np.random.default_rng(0).choice(n, _MOST_PAIRS // n, replace=False))
-    tests = [np.intersect1d(test, looked_at) for _, test in splits]
+    tests = [np.intersect1d(whole_of[test], looked_at) for _, test in splits]
+    trains = [np.unique(whole_of[train]) for train, _ in splits]
     near = [np.zeros(len(test), dtype=bool) for test in tests]
     at_once = max(1, _AT_ONCE // n)
     for begin in range(0, len(looked_at), at_once):
         some = looked_at[begin : begin + at_once]
-        pairs = _near(copies, rows, some)
-        for (train, _), test, found in zip(splits, tests, near, strict=True):
+        pairs = _near(whole, rows, some)
+        for train, test, found in zip(trains, tests, near, strict=True):
             first, end = np.searchsorted(test, [some[0], some[-1] + 1])
             if first < end:
                 own = pairs[np.searchsorted(some, test[first:end])]
                 found[first:end] = own.take(train, axis=1).any(1)
     drawn = "" if len(looked_at) == n else f", of {len(looked_at)} that were drawn"
+    fractions = []
+    for (_, series), test, found in zip(splits, tests, near, strict=True):
+        chosen = whole_of[series][np.isin(whole_of[series], looked_at)]
+        fractions.append(float(np.isin(chosen, test[found]).mean()) if len(chosen) else 0.0)
     return worst_fold(
-        [float(found.mean()) if len(found) else 0.0 for found in near],
+        fractions,
         "{:.1%} of the test series of fold {} of {} nearly equal one in training" + drawn,
     )
 
@@ -103,7 +110,8 @@ def _enough(copies: Copies) -> bool:
 
 
 def _work(copies: Copies, splits: Sequence[Split]) -> float:  # noqa: ARG001
-    return _PER_PAIR * min(len(copies.series) ** 2, _MOST_PAIRS) if _enough(copies) else 0
+    whole = copies.whole
+    return _PER_PAIR * min(len(whole.series) ** 2, _MOST_PAIRS) if _enough(whole) else 0
 
 
 NEAR_DUPLICATES = Check(

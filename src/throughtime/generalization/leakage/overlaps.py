@@ -38,8 +38,8 @@ OVERLAPPING_TARGETS = Check(
     measure=_measure_targets,
     work=_work,
     source=NONE_SHARED + "L1.4 and L3.2",
-    remedy="cut windows after splitting, give windows of one recording one group (--group), or divide with "
-    "PurgedTimeSeriesSplit(purge=window length), --cv purged:5,purge=30",
+    remedy="give windows of one recording one group (--group), or divide in time with PurgedTimeSeriesSplit or "
+    "WalkForwardSplit (--cv purged:5, forward:5), copies of windows with a purge or gap as long as a window",
     docs="docs/guide/leakage.md#gen002",
 )
 
@@ -51,6 +51,6 @@ OVERLAPPING_INPUTS = Check(
     measure=_measure_inputs,
     work=_work,
     source="none is shared by series kept whole; shared history alone does not tell a target",
-    remedy="harmless if it is a burn-in; else leave a gap as long as the shared history",
+    remedy="harmless if it is a burn-in or history; else leave a gap as long as the shared history",
     docs="docs/guide/leakage.md#gen003",
 )

@@ -19,6 +19,7 @@ from throughtime.generalization.leakage.overlaps import OVERLAPPING_INPUTS, OVER
 from throughtime.generalization.leakage.shared_groups import SHARED_GROUPS
 from throughtime.generalization.leakage.shared_times import SHARED_TIMES, times_of
 from throughtime.generalization.leakage.telling_channels import TELLING_CHANNELS
+from throughtime.generalization.splitters import lie_apart_in_time, number_series
 from throughtime.parameters import renamed
 from throughtime.records import Records
 
@@ -61,7 +62,8 @@ def leakage_report(
         shops of one town its weather, and are no copies of each other. With one per step, steps with a target in
         training and in test leak, while shared input that has no target on both sides, such as a burn-in, may not.
     groups
-        One per series, those of X by default.
+        One per series, those of X by default. Of windows, those that only say which series each is of count for nothing
+        where the folds lie apart in time.
     time
         One per series: when it was; the times of the steps of X by default.
     cv
@@ -102,6 +104,9 @@ def leakage_report(
     series = as_sequences(X, layout=layout)
     targets = None if y is None else as_targets(y, series)
     by = series.groups if groups is None else np.asarray(groups)
+    splits = _splits(series, targets, by, cv)
+    if number_series(series, by) and lie_apart_in_time(series, splits):
+        by = None
     copies = Copies(series, targets, by, burn_in)
     return run_checks(
         checks,
@@ -111,7 +116,7 @@ def leakage_report(
         groups=by,
         times=times_of(series, time, copies.targeted),
         burn_in=burn_in,
-        splits=_splits(series, targets, by, cv),
+        splits=splits,
         copies=copies,
         ranges=ChannelRanges(series),
     )

@@ -27,7 +27,7 @@ SHARED_GROUPS = Check(
     "groups on both sides",
     "error",
     needs=("groups", "splits"),
-    lacking="the series have no groups",
+    lacking="there are no groups that folds are to keep whole",
     measure=_measure,
     work=_work,
     source=NONE_SHARED + "L3.2",

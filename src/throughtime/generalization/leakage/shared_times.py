@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Int, Shaped
 from numpy import ndarray
 
-from throughtime.data import Sequences
+from throughtime.data import Sequences, WindowSource
 from throughtime.findings import Check, Measured, NotApplicable
 from throughtime.generalization.folds import Split
 from throughtime.generalization.leakage.worst_fold import NONE_SHARED, PER_STEP, worst_fold
@@ -27,18 +27,28 @@ class Times:
         Where the times of each series begin, and the end of the last.
     counted
         Those of a target; a burn-in may be of any time.
+    source
+        Of windows, where they were cut from.
     """
 
     values: Shaped[ndarray, "time"]
     edges: Int[ndarray, "edge"]
     counted: Bool[ndarray, "time"]
     by_step: bool
+    source: WindowSource | None = None
 
     def begin_anew(self) -> bool:
-        """Whether they are numbers of which every series begins with the same."""
+        """Whether they are numbers that count from the start of each series, the same in all of them."""
+        if not self.by_step or self.values.dtype.kind == "M" or len(self.edges) < 3:
+            return False
         first = self.values[self.edges[:-1]]
-        counts = self.by_step and self.values.dtype.kind != "M" and len(first) > 1
-        return counts and bool((first == first[0]).all())
+        if self.source is None:
+            return bool((first == first[0]).all())
+        # windows of two series that begin at the same place
+        order = np.lexsort((self.source.series, self.source.begins))
+        begins, series, first = self.source.begins[order], self.source.series[order], first[order]
+        elsewhere = (begins[1:] == begins[:-1]) & (series[1:] != series[:-1])
+        return bool(elsewhere.any() and (first[1:] == first[:-1])[elsewhere].all())
 
 
 def times_of(series: Sequences, time: Any, targeted: Bool[ndarray, "step"]) -> Times | None:
@@ -47,7 +57,7 @@ def times_of(series: Sequences, time: Any, targeted: Bool[ndarray, "step"]) -> T
         return Times(np.asarray(time), np.arange(len(series) + 1), np.ones(len(series), dtype=bool), by_step=False)
     if series.times is None:
         return None
-    return Times(np.asarray(series.times), series.offsets, targeted, by_step=True)
+    return Times(np.asarray(series.times), series.offsets, targeted, by_step=True, source=series.source)
 
 
 def _measure(times: Times, splits: Sequence[Split]) -> Measured | NotApplicable:
@@ -100,6 +110,7 @@ SHARED_TIMES = Check(
     measure=_measure,
     work=_work,
     source=NONE_SHARED + "L3.1: what happened at a time, happened to all series of that time",
-    remedy="divide in time, TimeSeriesSplit or PurgedTimeSeriesSplit, if the model is to be used on another time",
+    remedy="divide in time, PurgedTimeSeriesSplit or WalkForwardSplit (--cv purged:5, forward:5), if the model is to "
+    "be used on another time",
     docs="docs/guide/leakage.md#gen005",
 )

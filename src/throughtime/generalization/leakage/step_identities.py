@@ -1,7 +1,7 @@
 """Which steps are copies of one step of a recording, found by runs of equal steps."""
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt64
+from jaxtyping import Bool, Float, Int, UInt64
 from numpy import ndarray
 
 from throughtime.data import Sequences
@@ -148,13 +148,7 @@ def _side_by_side(
 def _telling_runs(series: Sequences, parts: list[ndarray], length: int) -> Bool[ndarray, "step"]:
     """Whether a run of this length from each step on is within a series, and half its steps differ from the last."""
     n = series.n_steps
-    changed = np.zeros(n, dtype=bool)
-    for values in parts:
-        for channel in range(values.shape[1]):
-            for rows in _chunks(n - 1):
-                bits = _bits(values[rows.start : rows.stop + 1, channel])
-                changed[1:][rows] |= bits[1:] != bits[:-1]
-    changes: ndarray = np.cumsum(changed, dtype=np.int32 if n < 2**31 else np.int64)
+    changes: ndarray = np.cumsum(changes_of(parts), dtype=np.int32 if n < 2**31 else np.int64)
     telling = np.zeros(n, dtype=bool)
     telling[: n - length + 1] = 2 * (changes[length - 1 :] - changes[: n - length + 1]) >= length - 1
     whole = np.maximum(series.lengths - length + 1, 0)
@@ -162,26 +156,59 @@ def _telling_runs(series: Sequences, parts: list[ndarray], length: int) -> Bool[
     return telling
 
 
-def _telling_length(parts: list[ndarray], hashes: UInt64[ndarray, "step"]) -> int:
-    """Steps of a run that two recordings hardly have in common by chance.
+def changes_of(parts: list[ndarray]) -> Bool[ndarray, "step"]:
+    """Whether each step differs, in some value of some part, from the one before; the first does not."""
+    changed = np.zeros(len(parts[0]), dtype=bool)
+    for values in parts:
+        for channel in range(values.shape[1]):
+            for rows in _chunks(len(changed) - 1):
+                bits = _bits(values[rows.start : rows.stop + 1, channel])
+                changed[1:][rows] |= bits[1:] != bits[:-1]
+    return changed
 
-    A step tells as much as two of its kind differ: -log2 of the fraction of equal pairs of steps, or of equal pairs of
-    changes if that is less (collision entropy, in bits). All pairs of runs ask for the bits of their number; twice
-    that, since the changes of one series depend on each other.
-    """
+
+def _telling_length(parts: list[ndarray], hashes: UInt64[ndarray, "step"]) -> int:
+    """Steps of a run that two recordings hardly have in common by chance."""
     n = len(hashes)
     if n < 2:
         return n
     drawn = np.arange(n - 1) if n <= _COUNTED else np.sort(np.random.default_rng(0).integers(n - 1, size=_COUNTED))
+    bits = _bits_per_step(parts, hashes if n <= _COUNTED else hashes[drawn], drawn)
+    return int(np.ceil(bits_needed(n) / bits)) if bits * n > bits_needed(n) else n
+
+
+def bits_needed(n_steps: int) -> float:
+    """Bits of a run that none of so many steps begins by chance as well.
+
+    All pairs of runs ask for the bits of their number; twice that, since changes of one series depend on each other.
+    """
+    return float(2 * (2 * np.log2(n_steps) + _CERTAIN))
+
+
+def bits_per_change(values: Float[ndarray, "step channel"], changed: Bool[ndarray, "step"]) -> float:
+    """Bits of a step that differs from the one before; 0 where none does."""
+    steps = np.flatnonzero(changed)
+    if len(steps) > _COUNTED:
+        steps = np.sort(np.random.default_rng(0).choice(steps, size=_COUNTED))
+    if not len(steps):
+        return 0.0
+    return _bits_per_step([values], _hashes([values[steps]], np.zeros(len(steps), dtype=np.uint64)), steps - 1)
+
+
+def _bits_per_step(parts: list[ndarray], hashes: UInt64[ndarray, "_"], before: Int[ndarray, "_"]) -> float:
+    """How much a step tells: as much as two of its kind differ.
+
+    That is -log2 of the fraction of equal pairs of steps, given by their hashes, or of equal pairs of changes from some
+    step to the next if that is less (collision entropy, in bits).
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        steps = [values[drawn + 1] - values[drawn] for values in parts]
-    changes = _hashes(steps, np.zeros(len(drawn), dtype=np.uint64))
-    bits_per_step = np.inf
-    for kinds in (hashes if n <= _COUNTED else hashes[drawn], changes):
+        steps = [values[before + 1] - values[before] for values in parts]
+    changes = _hashes(steps, np.zeros(len(before), dtype=np.uint64))
+    bits = np.inf
+    for kinds in (hashes, changes):
         counts = np.unique(kinds, return_counts=True)[1]
-        bits_per_step = min(bits_per_step, -np.log2(np.square(counts / len(kinds)).sum()))
-    needed = 2 * (2 * np.log2(n) + _CERTAIN)
-    return int(np.ceil(needed / bits_per_step)) if bits_per_step * n > needed else n
+        bits = min(bits, -np.log2(np.square(counts / len(kinds)).sum()))
+    return float(bits)
 
 
 def _hashes(parts: list[ndarray], hashes: UInt64[ndarray, "step"]) -> UInt64[ndarray, "step"]:

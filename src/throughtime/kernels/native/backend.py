@@ -11,7 +11,7 @@ from throughtime.kernels.cells import CellSpec
 from throughtime.kernels.native import operators, output_layer, training
 from throughtime.kernels.native.extension import SUFFIX, native_available
 from throughtime.kernels.noise import NO_NOISE, StepNoise
-from throughtime.kernels.steps import DeltaNorms, FeatureMasks, Pass, StepNorms, TrainingData, Update
+from throughtime.kernels.steps import DeltaNorms, FeatureMasks, InputNoise, Pass, StepNorms, TrainingData, Update
 from throughtime.kernels.torch_path import TorchBackend
 from throughtime.kernels.transforms import is_differentiating, is_intercepted
 
@@ -67,9 +67,9 @@ class NativeBackend(Backend):
             return _TORCH.output_layer_over_time(x, weight, bias)
         return output_layer.output_layer(x.flatten(1, 2), weight, bias).view(*x.shape[:3], weight.shape[1])
 
-    def losses(self, name: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    def losses(self, name: str, outputs: Tensor, targets: Tensor, smoothing: Tensor | None = None) -> Tensor:
         """In C++, differentiable once."""
-        return output_layer.losses(name, outputs, targets)
+        return output_layer.losses(name, outputs, targets, smoothing)
 
     def gather(
         self,
@@ -82,9 +82,10 @@ class NativeBackend(Backend):
         shift: Tensor,
         scale: Tensor,
         dtype: torch.dtype | None = None,
+        noise: InputNoise | None = None,
     ) -> Tensor:
         """One pass over memory."""
-        return training.gather_standardized(time, values, static, begins, lengths, series, shift, scale, dtype)
+        return training.gather_standardized(time, values, static, begins, lengths, series, shift, scale, dtype, noise)
 
     def optimizer_step(self, update: Update, grads: Tensor, active: Tensor) -> Tensor:
         """In C++ where the rule is built in."""
@@ -95,6 +96,10 @@ class NativeBackend(Backend):
     def tensor_norms(self, grads: Tensor, places: Sequence[int]) -> Tensor:
         """As ``train_steps`` takes them."""
         return training.tensor_norms(grads, places)
+
+    def log_means(self, squares: Tensor, lengths: Tensor, lags: Tensor, reverse: bool) -> Tensor:
+        """One logarithm per lag, of a product."""
+        return training.log_means(squares.contiguous(), lengths.contiguous(), lags.contiguous(), reverse)
 
     def can_fuse(self, net: object, recipe: StepRecipe, member: StepMember) -> bool:
         """One layer in one direction, one output per series read from the last state, no noise but dropout.
@@ -124,10 +129,13 @@ class NativeBackend(Backend):
         result: Pass,
         dropout: FeatureMasks | None = None,
         norms: StepNorms | None = None,
+        noise: InputNoise | None = None,
+        smoothing: Tensor | None = None,
     ) -> None:
         """Each member runs through its steps by itself, so nothing waits between them."""
         kind, sizes = net.spec.native, (net.hidden_size, net.n_outputs)
         assert kind is not None
+        of_net = kind, loss, *sizes, places
         training.train_steps(
-            kind, loss, *sizes, places, update, training_data, order, batch, steps, result, dropout, norms
+            *of_net, update, training_data, order, batch, steps, result, dropout, norms, noise, smoothing
         )

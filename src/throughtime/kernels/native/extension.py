@@ -26,7 +26,7 @@ else:
 
 #: What calls hand over, as the extension must say it too: another number in csrc/bindings.cpp with every argument that
 #: is added, moved or taken away. An extension of another version would read them wrongly.
-INTERFACE = 3
+INTERFACE = 5
 
 SUFFIX = {torch.float32: "f32", torch.float64: "f64"}
 

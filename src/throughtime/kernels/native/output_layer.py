@@ -11,6 +11,7 @@ from jaxtyping import Float, Shaped
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from throughtime.kernels.arguments import check_smoothing
 from throughtime.kernels.native.extension import SUFFIX, addresses, as_memory, compiled, team
 
 
@@ -63,36 +64,42 @@ def output_layer(
 
 class _Losses(torch.autograd.Function):
     @staticmethod
-    def forward(ctx: Any, name: str, outputs: Tensor, targets: Tensor) -> Tensor:
+    def forward(ctx: Any, name: str, outputs: Tensor, targets: Tensor, smoothing: Tensor | None) -> Tensor:
         outputs, targets = as_memory(outputs), as_memory(targets.double())
-        ctx.name = name
+        ctx.name, ctx.smoothing = name, None if smoothing is None else as_memory(smoothing)
         ctx.save_for_backward(outputs, targets)
         losses = outputs.new_empty(outputs.shape[:-1])
-        _run_losses("forward", name, outputs, targets, losses, None, None)
+        _run_losses("forward", name, outputs, targets, losses, None, None, ctx.smoothing)
         return losses
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, share: Tensor) -> tuple[None, Tensor, None]:
+    def backward(ctx: Any, share: Tensor) -> tuple[None, Tensor, None, None]:
         outputs, targets = ctx.saved_tensors
         grads = torch.empty_like(outputs)
-        _run_losses("backward", ctx.name, outputs, targets, None, as_memory(share), grads)
-        return None, grads, None
+        _run_losses("backward", ctx.name, outputs, targets, None, as_memory(share), grads, ctx.smoothing)
+        return None, grads, None, None
 
 
 def _run_losses(way: str, name: str, outputs: Tensor, targets: Tensor, *others: Tensor | None) -> None:
     real = outputs.dtype
-    tensors = addresses((outputs, targets, *others), (real, torch.float64, real, real, real))
+    tensors = addresses((outputs, targets, *others), (real, torch.float64, *[real] * 4))
+    smoothing = others[-1]
+    each = 1 if smoothing is None else targets.numel() // len(smoothing)
     run = getattr(compiled(), f"loss_{way}_{SUFFIX[real]}")
-    run(name, (targets.numel(), outputs.shape[-1]), tensors, *team())
+    run(name, (targets.numel(), outputs.shape[-1], each), tensors, *team())
 
 
 def losses(
-    name: str, outputs: Float[Tensor, "*shape output"], targets: Shaped[Tensor, "*shape"]
+    name: str,
+    outputs: Float[Tensor, "*shape output"],
+    targets: Shaped[Tensor, "*shape"],
+    smoothing: Float[Tensor, "member"] | None = None,
 ) -> Float[Tensor, "*shape"]:
     """Cross-entropy of logits in nats, the target per class number, or the squared error of the one output.
 
-    Differentiable once. An element of no weight in the objective gives no gradient, whatever its outputs.
+    ``smoothing`` as ``Backend.losses`` has it. Differentiable once. An element of no weight in the objective gives no
+    gradient, whatever its outputs.
 
     Raises
     ------
@@ -109,4 +116,5 @@ def losses(
         raise RuntimeError(f"a loss of outputs {tuple(outputs.shape)} needs a target each, got {tuple(targets.shape)}")
     if name == "squared_error" and outputs.shape[-1] != 1:
         raise RuntimeError(f"squared_error needs one output, got {outputs.shape[-1]}")
-    return _Losses.apply(name, outputs, targets)  # type: ignore[no-any-return, no-untyped-call]
+    check_smoothing(name, outputs, smoothing)
+    return _Losses.apply(name, outputs, targets, smoothing)  # type: ignore[no-any-return, no-untyped-call]

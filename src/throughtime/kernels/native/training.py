@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Float64, Int
 from torch import Tensor
 
 from throughtime.kernels.native.extension import SUFFIX, addresses, compiled, large_tensor, team
-from throughtime.kernels.steps import FeatureMasks, Pass, StepNorms, TrainingData, Update
+from throughtime.kernels.steps import FeatureMasks, InputNoise, Pass, StepNorms, TrainingData, Update
 
 #: The optimizers' rules and the losses that are built in.
 RULES = ("adam", "adamw", "sgd")
@@ -51,6 +51,19 @@ def tensor_norms(grads: Float[Tensor, "member weight"], places: Sequence[int]) -
     return norms
 
 
+def log_means(
+    squares: Float64[Tensor, "member time batch"],
+    lengths: Int[Tensor, "member batch"],
+    lags: Int[Tensor, "member lag"],
+    reverse: bool,
+) -> Float64[Tensor, "member lag"]:
+    """See ``Backend.log_means``."""
+    means = squares.new_empty(lags.shape)
+    tensors = addresses((squares, lengths, lags, means), (torch.float64, torch.int64, torch.int64, torch.float64))
+    compiled().log_means((*squares.shape, lags.shape[1]), reverse, tensors)
+    return means
+
+
 def gather_standardized(
     time: int,
     values: Float[Tensor, "step own_channel"],
@@ -61,14 +74,21 @@ def gather_standardized(
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
     dtype: torch.dtype | None = None,
+    noise: InputNoise | None = None,
 ) -> Float[Tensor, "member time batch channel"]:
     """See ``Backend.gather``."""
     source, real = values.dtype, dtype or values.dtype
     columns = 0 if static is None else static.shape[1]
     x = large_tensor(values.new_empty(0, dtype=real), len(begins), time, begins.shape[1], values.shape[1] + columns)
-    tensors = (values, static, begins, lengths, series, shift, scale, x)
-    dtypes = (source, source, *[torch.int64] * 3, source, source, real)
-    shape = (*x.shape[:3], values.shape[1], columns)
+    tensors = (values, static, begins, lengths, series, shift, scale, x, *(noise or (None, None)))
+    dtypes = (source, source, *[torch.int64] * 3, source, source, real, torch.int64, real)
+    noise_time, noise_rows, noise_channels = (0, 0, 0) if noise is None else noise.noise.shape[1:]
+    if noise is not None and (noise_time < time or noise_rows < x.shape[2] or noise_channels > values.shape[1]):
+        raise RuntimeError(
+            f"noise needs at least {time} steps and {x.shape[2]} rows of at most {values.shape[1]} channels, got "
+            f"{tuple(noise.noise.shape[1:])}"
+        )
+    shape = (*x.shape[:3], values.shape[1], columns, noise_channels, noise_time, noise_rows)
     getattr(compiled(), f"gather_{_suffix(source, real)}")(shape, addresses(tensors, dtypes), *team())
     return x
 
@@ -94,6 +114,8 @@ def train_steps(
     result: Pass,
     dropout: FeatureMasks | None = None,
     norms: StepNorms | None = None,
+    noise: InputNoise | None = None,
+    smoothing: Float[Tensor, "member"] | None = None,
 ) -> None:
     """Take some steps of a network of one layer with one output per series: gather, forward, backward, clip, update.
 
@@ -106,7 +128,7 @@ def train_steps(
         The layer's, without noise.
     outputs
         Classes; 1 with ``squared_error``.
-    loss, places, update, training_data, order, batch, steps, result, dropout, norms
+    loss, places, update, training_data, order, batch, steps, result, dropout, norms, noise, smoothing
         As ``Backend.train_steps`` has them.
     """
     if loss == "squared_error" and outputs != 1:
@@ -116,10 +138,21 @@ def train_steps(
     net = training_data.values.shape[1], columns, hidden, outputs
     norms = norms or StepNorms()
     norms_time = 0 if norms.h is None else norms.h.shape[2]
-    pass_ = batch, order.shape[1], training_data.rows.shape[1], steps.start, len(steps), norms_time
+    noise_time, noise_channels = (0, 0) if noise is None else (noise.noise.shape[2], noise.noise.shape[4])
+    of_order = batch, order.shape[1], training_data.rows.shape[1]
+    pass_ = *of_order, steps.start, len(steps), norms_time, noise_channels, noise_time
     whole, double = torch.int64, torch.float64
     tensors = addresses(
-        (*training_data[:7], order, *training_data[7:], *result, *norms, *(dropout or (None, None))),
+        (
+            *training_data[:7],
+            order,
+            *training_data[7:],
+            *result,
+            *norms,
+            *(dropout or (None, None)),
+            *(noise or (None, None)),
+            smoothing,
+        ),
         [source] * 2
         + [whole] * 3
         + [double] * 2
@@ -128,7 +161,8 @@ def train_steps(
         + [double] * 2
         + [real]
         + [double] * 3
-        + [whole, real],
+        + [whole, real] * 2
+        + [real],
     )
     run = getattr(compiled(), f"train_steps_{_suffix(source, real)}")
     rule = update.rule, (*net, *pass_), weights.shape, update.constants

@@ -4,6 +4,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from throughtime.kernels.steps import InputNoise
+
 
 def standardize(
     x: Float[Tensor, "member time batch channel"],
@@ -31,6 +33,7 @@ def gather(
     shift: Float[Tensor, "member channel"],
     scale: Float[Tensor, "member channel"],
     dtype: torch.dtype | None = None,
+    noise: InputNoise | None = None,
 ) -> Float[Tensor, "member time batch channel"]:
     """``Backend.gather``."""
     steps = torch.arange(time, device=values.device)[:, None]
@@ -38,4 +41,10 @@ def gather(
     x = values.index_select(0, rows.flatten()).view(*rows.shape, -1)
     if static is not None:
         x = torch.cat([x, static[series][:, None].expand(-1, time, -1, -1)], -1)
-    return standardize(x, lengths, shift, scale).to(dtype or values.dtype)
+    gathered = standardize(x, lengths, shift, scale).to(dtype or values.dtype)
+    if noise is not None:
+        noisy = noise.of_member >= 0
+        own = noise.noise[noise.of_member[noisy], :time, : x.shape[2]]
+        there = ~x[noisy, ..., : own.shape[-1]].isnan()  # padding points to NaN
+        gathered[noisy, ..., : own.shape[-1]] += torch.where(there, own, 0)
+    return gathered

@@ -1,0 +1,80 @@
+"""The files of a diagnosis: itself, what it is of, its pictures; and read again, each value of its type."""
+
+import dataclasses
+import math
+from pathlib import Path
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
+
+from pydantic import AfterValidator, ConfigDict, create_model
+
+from throughtime import storage
+from throughtime.displays import EffectsDisplay, FittedLearningCurveDisplay, HistoryCurveDisplay
+from throughtime.errors import StorageError
+from throughtime.generalization import Diagnosis
+from throughtime.records import Records
+from throughtime.storage import json_to_bytes, typed
+from throughtime.study.diagnosing import DiagnosisReport
+from throughtime.study.files import run_facts, svg_bytes
+
+#: Kind, in its manifest, of the directory of a diagnosis; and the file that holds the diagnosis.
+DIAGNOSIS, CONTENT = "diagnosis", "diagnosis.json"
+
+
+def diagnosis_files(report: DiagnosisReport) -> dict[str, bytes]:
+    """A diagnosis, what it is of, and its pictures, SVG, by their names."""
+    found = report.diagnosis
+    files = {CONTENT: json_to_bytes(found), "config.json": json_to_bytes(report.config)}
+    if found.effects:
+        files["effects.svg"] = svg_bytes(EffectsDisplay(found.effects, found.margin, found.level))
+    if found.learning_curve is not None:
+        learning = FittedLearningCurveDisplay(found.learning_curve, found.loss_name, found.units)
+        files["learning_curve.svg"] = svg_bytes(learning)
+    if found.history is not None:
+        files["history.svg"] = svg_bytes(HistoryCurveDisplay(found.history, found.loss_name))
+    return files
+
+
+def save_diagnosis(report: DiagnosisReport, directory: str | Path) -> None:
+    """Write a diagnosis into a new directory, whole or not at all.
+
+    Raises
+    ------
+    StorageError
+        When the directory exists or cannot be written; nothing is left behind.
+    """
+    storage.write_run(Path(directory), diagnosis_files(report), run_facts(report.model) | {"kind": DIAGNOSIS})
+
+
+def read_diagnosis(directory: str | Path) -> Diagnosis:
+    """Read a diagnosis that ``throughtime diagnose --out`` wrote; a number that is infinite is read as NaN.
+
+    Raises
+    ------
+    StorageError
+        If there is none, or a file is missing, damaged or not of it.
+    """
+    files = storage.read_run(Path(directory))
+    if files.manifest.facts.get("kind") != DIAGNOSIS:
+        raise StorageError(f"{directory} needs to be what diagnose wrote, got another run")
+    found: Diagnosis = typed(files.json(CONTENT), _form(Diagnosis), str(Path(directory) / CONTENT), "a diagnosis")
+    return found
+
+
+def _form(kind: Any) -> Any:
+    """A type as pydantic reads it from JSON, which has null for NaN, and lists of records."""
+    if kind is float:
+        return Annotated[float | None, AfterValidator(lambda value: math.nan if value is None else value)]
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
+        hints = get_type_hints(kind)
+        fields: Any = {name: (_form(hint), ...) for name, hint in hints.items()}
+        model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **fields)
+        return Annotated[model, AfterValidator(lambda read: kind(**{name: getattr(read, name) for name in hints}))]
+    of, parts = get_origin(kind), get_args(kind)
+    if of is Records:
+        return Annotated[tuple[_form(parts[0]), ...], AfterValidator(Records)]
+    if of is tuple:
+        return tuple.__class_getitem__(tuple(part if part is ... else _form(part) for part in parts))
+    if of in (Union, UnionType):  # with None, where null is None
+        return Union[tuple(part if part is float else _form(part) for part in parts)]  # noqa: UP007
+    return kind
