@@ -29,7 +29,7 @@ import verdict_cases
 import verdict_held_out
 from verdict_cases import Case, case
 
-from counterfactuals import Truth, dummy_losses, losses_of, truth
+from counterfactuals import Gain, Remedy, Truth, dummy_losses, losses_of, remedies, truth
 from counterfactuals.truth import MARGIN
 from throughtime.generalization import Diagnosis, Effect, diagnose
 
@@ -45,32 +45,26 @@ GAP = 0.10
 NONE = ("healthy", "noise- or feature-limited")
 
 
-def is_right(verdicts: Sequence[str], case: Case, known: Truth) -> bool:
+def is_right(verdicts: Sequence[str], known: Truth) -> bool:
     """Whether every cause named has a remedy that helps on fresh series, and "none" is said only where none does."""
     if known.leak > MARGIN:
         return tuple(verdicts) == ("leaky",)
     rules: dict[str, Callable[[], bool]] = {
         "leaky": lambda: False,
         "no signal": lambda: known.skill < MARGIN,
-        "healthy": lambda: not _curable(case, known) and known.tempered < HEALTHY,
-        "noise- or feature-limited": lambda: not _curable(case, known),
+        "healthy": lambda: not known.causes and known.tempered < HEALTHY,
+        "noise- or feature-limited": lambda: known.causes <= {"noise- or feature-limited"},
     }
     return all(rules.get(name, lambda name=name: name in known.causes)() for name in verdicts)
-
-
-def _curable(case: Case, known: Truth) -> bool:
-    """Whether a remedy helps, of a feature only where it was asked for: else it is what cannot be known."""
-    asked = any(name.startswith("features:") for name in case.plan.asked)
-    return bool(known.causes - (set() if asked else {"noise- or feature-limited"}))
 
 
 def measure(which: str, kind: str, seed: int) -> dict[str, Any]:
     """The row of one case."""
     one = case(kind, seed, SETS[which])
-    begin = time.perf_counter()
-    known = truth(one)
-    seconds = time.perf_counter() - begin
     found = diagnosed(one, racing=True)
+    begin = time.perf_counter()
+    known = truth(one, more_remedies(one, found))
+    seconds = time.perf_counter() - begin
     whole = diagnosed(one, racing=False) if seed < UNRACED else None
     intervals, doubling = covered(found, known)
     remedy = None if found.remedy is None else gain_of(found.remedy.probe, known)
@@ -81,7 +75,7 @@ def measure(which: str, kind: str, seed: int) -> dict[str, Any]:
         "seed": seed,
         "n": one.plan.n,
         "verdict": found.verdict,
-        "right": int(is_right(found.verdicts, one, known)),
+        "right": int(is_right(found.verdicts, known)),
         "causes": "+".join(sorted(known.causes)),
         "base": f"{known.base:.3f}",
         "tempered": f"{known.tempered:.3f}",
@@ -96,9 +90,9 @@ def measure(which: str, kind: str, seed: int) -> dict[str, Any]:
         "saved": found.members_saved,
         "verdict_without_racing": "" if whole is None else whole.verdict,
         "skore": skore,
-        "skore_right": int(is_right([skore], one, known)),
+        "skore_right": int(is_right([skore], known)),
         "gap_rule": gap,
-        "gap_rule_right": int(is_right([gap], one, known)),
+        "gap_rule_right": int(is_right([gap], known)),
         "diagnose_s": f"{found.seconds:.2f}",
         "truth_s": f"{seconds:.2f}",
     }
@@ -112,10 +106,16 @@ def diagnosed(one: Case, racing: bool) -> Diagnosis:
                     racing=racing, random_state=one.seed)  # fmt: skip
 
 
-def gain_of(probe: str, known: Truth) -> Any:
+def more_remedies(one: Case, found: Diagnosis) -> list[Remedy]:
+    """Settings that a diagnosis tried besides, such as augmentations, features, and two remedies at once."""
+    known = {remedy.name for remedy in remedies(one)}
+    settings = [effect for effect in found.effects if effect.parameters and effect.probe not in known]
+    return [Remedy(effect.probe, effect.cause, effect.parameters, one.drawn) for effect in settings]
+
+
+def gain_of(probe: str, known: Truth) -> Gain | None:
     """What is true of a probe of ``diagnose``."""
-    name = "missing feature" if probe.startswith("features:") else probe
-    return next((gain for gain in known.gains if gain.remedy == name), None)
+    return next((gain for gain in known.gains if gain.remedy == probe), None)
 
 
 def covered(found: Diagnosis, known: Truth) -> tuple[list[bool], bool | None]:

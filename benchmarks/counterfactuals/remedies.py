@@ -55,12 +55,8 @@ def remedies(case: Case) -> Iterator[Remedy]:
     # at equal steps, or a network that is not trained out would gain from more of them
     more = _joined(own, case.fresh(len(own.X), 2))
     yield Remedy("twice the data", "data-limited", {"max_epochs": max(1, round(epochs / 2))}, more)
-    for asked in case.plan.asked:
-        parameter, _, value = asked.partition(":")
-        if parameter == "augment":
-            yield Remedy(asked, "over-fit", {parameter: value}, own)
     if own.feature is not None:
-        yield Remedy("missing feature", "noise- or feature-limited", {}, own, feature=True)
+        yield Remedy("missing feature", None, {}, own, feature=True)
 
 
 def with_feature(drawn: Drawn) -> Sequences:

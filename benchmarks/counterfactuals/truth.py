@@ -28,15 +28,14 @@ class Gain:
     """The base's losses less those of one remedy, in units of the dummy's loss."""
 
     remedy: str
-    cause: str
-    parameters: dict[str, Any]
+    cause: str | None
     raw: float
     tempered: float
 
     @property
     def helps(self) -> bool:
         """Whether it gains more than the margin, in a loss that its cause is judged by."""
-        return any(getattr(self, name) > MARGIN for name in LOSSES.get(self.cause, ("tempered",)))
+        return any(getattr(self, name) > MARGIN for name in LOSSES.get(self.cause or "", ("tempered",)))
 
 
 @dataclass(frozen=True)
@@ -48,7 +47,7 @@ class Truth:
     base, tempered
         Loss of the base, raw and tempered.
     skill
-        How much better than the dummy the best remedy is, tempered; without the feature unless it is asked for.
+        How much better than the dummy the best remedy is, tempered; but for the missing feature, which nobody has.
     leak
         How much better the given folds look than fresh groups are, in the bounded loss; 0 without groups.
     """
@@ -62,28 +61,25 @@ class Truth:
     @property
     def causes(self) -> frozenset[str]:
         """Those that have a remedy that helps."""
-        return frozenset(gain.cause for gain in self.gains if gain.helps)
+        return frozenset(gain.cause for gain in self.gains if gain.cause is not None and gain.helps)
 
 
-def truth(case: Case, seeds: int = SEEDS) -> Truth:
-    """Train every remedy on the case's series, and score it on 2,000 fresh ones."""
-    fresh, tried = case.fresh(FRESH), list(remedies(case))
+def truth(case: Case, more: Sequence[Remedy] = (), seeds: int = SEEDS) -> Truth:
+    """Train every remedy, and some more, on the case's series, and score them on 2,000 fresh ones."""
+    fresh, tried = case.fresh(FRESH), [*remedies(case), *more]
     losses = _measure(case, tried, fresh, range(min(FIRST_SEEDS, seeds)))
     chance = float(dummy_losses(case, fresh.y).raw.mean())
     open_ones = [i for i, one in enumerate(tried) if i == 0 or _is_open(losses[0], losses[i], one, chance)]
     if seeds > FIRST_SEEDS and len(open_ones) > 1:
-        more = _measure(case, [tried[i] for i in open_ones], fresh, range(FIRST_SEEDS, seeds))
-        for i, added in zip(open_ones, more, strict=True):
+        others = _measure(case, [tried[i] for i in open_ones], fresh, range(FIRST_SEEDS, seeds))
+        for i, added in zip(open_ones, others, strict=True):
             losses[i] = _stacked(losses[i], added)
     base = losses[0]
     gains = []
     for one, own in zip(tried[1:], losses[1:], strict=True):
         raw, tempered = (float(_by_seed(base, own, kind, chance).mean()) for kind in ("raw", "tempered"))
-        gains.append(Gain(one.name, one.cause or "", one.parameters, raw, tempered))
-    asked = any(name.startswith("features:") for name in case.plan.asked)
-    skills = [
-        1 - own.tempered.mean() / chance for one, own in zip(tried, losses, strict=True) if asked or not one.feature
-    ]
+        gains.append(Gain(one.name, one.cause, raw, tempered))
+    skills = [1 - own.tempered.mean() / chance for one, own in zip(tried, losses, strict=True) if not one.feature]
     return Truth(
         base=float(base.raw.mean()) / chance,
         tempered=float(base.tempered.mean()) / chance,
