@@ -36,6 +36,7 @@ if TYPE_CHECKING:
         nested_cv_interval,
         one_standard_error,
         permutation_test_score,
+        regularization_path,
         train_validation_test_split,
         validation_curve,
     )
@@ -71,6 +72,7 @@ _HOMES = {
     "nested_cross_validate": "generalization",
     "one_standard_error": "generalization",
     "permutation_test_score": "generalization",
+    "regularization_path": "generalization",
     "train_validation_test_split": "generalization",
     "validation_curve": "generalization",
     "evaluate": "study",
@@ -109,6 +111,7 @@ __all__ = [
     "one_standard_error",
     "permutation_test_score",
     "read",
+    "regularization_path",
     "train_validation_test_split",
     "validation_curve",
 ]

@@ -117,7 +117,7 @@ def check_numbers(who: str, name: str, numbers: Any) -> None:
         fits = fits and all(kind.at_least <= number <= _MOST_STEPS for number in given)
     if not given or not fits or len(set(given)) < len(given):
         rule += ", each once" if given and fits else ""
-        raise ParameterError(f"{who} needs {rule}, got {'none' if not given else numbers!r}")
+        raise ParameterError(f"{who} needs {rule}, got {repr(numbers) if given else 'none'}")
 
 
 def check_words(who: str, name: str, words: Any) -> None:

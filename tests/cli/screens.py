@@ -66,6 +66,7 @@ def exit_code(case: dict[str, Any]) -> int:
 
 if __name__ == "__main__":
     import throughtime.cli.compare
+    import throughtime.cli.diagnose
     import throughtime.cli.flow
     import throughtime.cli.predict
     import throughtime.cli.search  # noqa: F401

@@ -150,6 +150,8 @@ def test_the_forest_plot_is_the_intervals_in_letters() -> None:
         "permuted  <         |    :",
         "                    0    margin",
     ]
+    wide = [effect("a", None, 0.01, 0.01), effect("b", None, 0.02, 0.02), effect("wide", None, 0.0, 9.0)]
+    assert forest_lines(wide, 0.05, 27)[-2] == "wide  <---------o----:---->"
     assert all(line.isascii() for line in forest_lines(EFFECTS, DIAGNOSIS.margin))
 
 

@@ -93,13 +93,17 @@ def test_what_a_command_does_is_done_on_any_screen(source: Path, fitted: Path, t
     flow = tmp_path / "flow"
     add(NOT_PRINTED, ["flow", fitted, "--out", flow], "full", "/dev/null", {})
     add(DONE, ["flow", fitted], "ascii", "ascii", {})
+    found = tmp_path / "diagnosis"
+    quick = ["--probes", "weight_decay up", "--repeats", 1]
+    add(NOT_PRINTED, ["diagnose", fitted, *quick, "--out", found], "full", "/dev/null", {})
+    add(DONE, ["diagnose", fitted, *quick], "terminal", "terminal", {"TERM": "xterm", "COLUMNS": "1"})
     told = [tmp_path / f"err{number}" for number in range(4)]
     add(NOT_PRINTED, ["data"], "full", str(told[0]), {})
     for out, err in zip(["full", "closed", "ascii"], told[1:], strict=True):
         add(2, ["data", tmp_path / "absent.csv"], out, str(err), {})
 
-    for case, found, code in zip(cases, exit_codes(cases), expected, strict=True):
-        assert found == code, case
+    for case, ended, code in zip(cases, exit_codes(cases), expected, strict=True):
+        assert ended == code, case
     for number in range(len(BROKEN)):
         assert (tmp_path / f"{number}.csv").read_bytes() == (tmp_path / "0.csv").read_bytes()
     for number in TRAINED:
@@ -107,6 +111,7 @@ def test_what_a_command_does_is_done_on_any_screen(source: Path, fitted: Path, t
             assert read_run(tmp_path / f"{number}").bytes(name) == read_run(fitted).bytes(name)
     assert "search.csv" in read_run(tmp_path / "search").manifest.files
     assert "lag_curve.svg" in read_run(flow).manifest.files
+    assert "effects.svg" in read_run(found).manifest.files
     assert told[0].read_text() == "error: all was done, but not all printed: No space left on device\n"
     for err in told[1:]:
         assert err.read_text().startswith("error: ")

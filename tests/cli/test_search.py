@@ -13,9 +13,10 @@ from scipy import stats
 from sklearn.model_selection import StratifiedKFold
 from vowels import COLUMNS, run
 
-from throughtime import LockstepSearchCV, SequenceClassifier, one_standard_error
-from throughtime.cli.grid import read_grid
+from throughtime import LockstepSearchCV, SequenceClassifier, one_standard_error, regularization_path
+from throughtime.cli.grid import Grid, fitting, read_grid
 from throughtime.data import Sequences, read
+from throughtime.errors import ParameterError
 from throughtime.generalization import corrected_interval
 from throughtime.storage import read_run
 
@@ -157,6 +158,35 @@ def test_several_tables_are_tried_one_after_the_other(table: Path, tmp_path: Pat
     assert any(line.split()[1:3] == ["gru", "1"] for line in told.splitlines() if line)  # clip_norm's default
 
 
+def test_a_path_in_the_grid_is_the_regularization_path_of_the_model(table: Path, tmp_path: Path) -> None:
+    (tmp_path / "grid.toml").write_text("weight_decay = {path = 4}\n")
+    arguments = [*QUICK, "--grid", tmp_path / "grid.toml", "--optimizer", "adamw", "--refit", "one-standard-error"]
+    code, told, error = run("search", table, *COLUMNS, *arguments, "--out", tmp_path / "run")
+    assert code == 0, error
+    assert "4 settings x 3 folds" in told
+    wanted = regularization_path(SequenceClassifier(optimizer="adamw"), "weight_decay", 4)
+    assert results_of(tmp_path / "run")["param_weight_decay"].tolist() == wanted
+    assert read_run(tmp_path / "run").json("config.json")["search"]["grid"] == {"weight_decay": {"path": 4}}
+
+
+def test_each_table_has_the_path_of_its_own_optimizer(table: Path, tmp_path: Path) -> None:
+    data, net = read(table, id="series", time="step", target="label"), SequenceClassifier()
+    tables = [
+        {"optimizer": ["adamw"], "weight_decay": {"path": 3}},
+        {"optimizer": ["adam", "sgd"], "weight_decay": {"path": 3}},
+        {"optimizer": ["adam", "adamw"], "dropout": {"path": 3}},
+    ]
+
+    def fitted_grid() -> Grid:
+        (tmp_path / "grid.json").write_text(json.dumps({"grid": tables}))
+        return fitting(read_grid(tmp_path / "grid.json", 9, {}), "classification", data, net)
+
+    assert [list(own.values())[1] for own in fitted_grid().tables] == [[0, 0.001, 3], [0, 0.1, 100], [0, 0.05, 0.8]]
+    tables[0]["optimizer"].append("adam")
+    with pytest.raises(ParameterError, match=r"weight_decay\.path needs optimizers of one kind .* table .* of its own"):
+        fitted_grid()
+
+
 def test_toml_and_json_say_the_same(tmp_path: Path) -> None:
     (tmp_path / "grid.toml").write_text('[[grid]]\nlr = [0.1]\nclip_norm = ["none", 1]\n[[grid]]\ncell = ["rnn"]\n')
     (tmp_path / "grid.json").write_text('[{"lr": [0.1], "clip_norm": [null, 1]}, {"cell": ["rnn"]}]')
@@ -207,6 +237,8 @@ BAD_GRIDS = {
     "typed too": ("toml", "max_epochs = [2]", "max_epochs is typed as --max-epochs too"),
     "other task": ("toml", 'target_transform = ["log"]', "target_transform is not a parameter for classification"),
     "no such class": ("toml", "class_weight = [{ 9 = 2 }]", "class_weight needs classes among 1, 2, 3, got 9"),
+    "path of no regularizer": ("toml", "lr = {path = 8}", "lr.path: regularization_path needs a regularizer"),
+    "path of one": ("toml", "dropout = {path = 1}", "dropout.path: regularization_path needs n from 3 to 100"),
     "needs n_iter": ("toml", "lr = {uniform = [0.1, 0.2]}", "needs --n-iter"),
 }
 BAD_DRAWS = {

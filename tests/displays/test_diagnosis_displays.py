@@ -19,19 +19,20 @@ from throughtime.displays import (
     history_in_words,
 )
 from throughtime.errors import ParameterError
+from throughtime.records import Records
 
 MARGIN = DIAGNOSIS.margin
 
 
 def test_every_probe_is_a_row_with_its_gain_and_interval_the_largest_gain_first() -> None:
     display = EffectsDisplay.from_diagnosis(DIAGNOSIS)
-    first, _ = ends_of(EFFECTS, MARGIN)
+    first, last = ends_of(EFFECTS, MARGIN)
     ordered = sorted(EFFECTS, key=lambda effect: -effect.gain)
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == [one.probe for one in ordered]
     assert list(display.bars_) == [one.probe for one in ordered]
     for row, one in enumerate(ordered):
         x, y = display.bars_[one.probe].get_data()
-        assert list(x) == [max(one.low, first), max(one.high, first)]
+        assert list(x) == [max(one.low, first), min(max(one.high, first), last)]
         assert list(y) == [row, row]
         if one.gain >= first:
             assert display.dots_[one.probe].get_data() == ([one.gain], [row])
@@ -91,6 +92,10 @@ def test_a_plot_reaches_from_the_losses_that_matter_to_the_largest_gain() -> Non
     assert ends_of([effect("p", None, 0.001, 0.0)], MARGIN) == (-MARGIN, 2 * MARGIN)
     assert ends_of([effect("p", None, -0.5, 0.1)], 0.0) == (-0.6, 0.6)
     assert ends_of([effect("p", None, 0.0, 0.0)], 0.0) == (0.0, 1.0)
+    wide = [*(effect(f"p{k}", None, 0.01, 0.05) for k in range(4)), effect("wide", None, 0.02, 1.0)]
+    assert ends_of(wide, MARGIN) == pytest.approx((-2 * MARGIN, 2 * MARGIN))
+    x, _ = EffectsDisplay(wide, MARGIN).plot().bars_["wide"].get_data()
+    assert list(x) == pytest.approx([-2 * MARGIN, 2 * MARGIN])
     for effects, margin in (([effect("p", None, 0.0, 0.0)], 0.0), ([effect("p", None, -0.5, 0.1)], MARGIN)):
         EffectsDisplay(effects, margin).plot()
     assert by_gain(EFFECTS)[0].probe == "weight_decay up"
@@ -151,3 +156,11 @@ def test_what_a_diagnosis_lacks_cannot_be_drawn() -> None:
         FittedLearningCurveDisplay.from_diagnosis(BARE)
     with pytest.raises(ParameterError, match="needs a diagnosis that probed the history"):
         HistoryCurveDisplay.from_diagnosis(BARE)
+
+
+def test_a_curve_is_labeled_by_the_loss_of_the_probes_that_made_it() -> None:
+    less = [effect(f"half of the {what}", None, 0, 0.1, loss=f"{what} loss") for what in ("data", "history")]
+    found = replace(DIAGNOSIS, effects=Records([*EFFECTS, *less]))
+    assert FittedLearningCurveDisplay.from_diagnosis(found).ax_.get_ylabel() == "data loss held out"
+    assert HistoryCurveDisplay.from_diagnosis(found).ax_.get_ylabel() == "history loss held out"
+    assert FittedLearningCurveDisplay.from_diagnosis(DIAGNOSIS).ax_.get_ylabel() == "log loss held out"

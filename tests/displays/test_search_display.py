@@ -1,5 +1,7 @@
 """The picture of a search shows the scores that it is given."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
@@ -25,6 +27,28 @@ def test_the_chosen_setting_is_ringed_and_the_dotted_line_is_the_best_less_an_er
     drawn = {line.get_label(): np.array(line.get_xydata()) for line in ax.lines}
     assert drawn["chosen"].tolist() == [[0.01, 0.75]]
     assert drawn["best less one standard error"][:, 1] == pytest.approx(0.8 - 0.02)
+
+
+def test_the_simplest_within_an_error_of_the_best_has_a_mark_of_its_own() -> None:
+    ax = SearchDisplay(GRID, MEANS, ERRORS, chosen=3, simplest=5).plot().ax_
+    drawn = {line.get_label(): np.array(line.get_xydata()) for line in ax.lines}
+    assert drawn["simplest within one SE"].tolist() == [[0.01, 0.75]]
+    assert drawn["chosen"].tolist() == [[0.1, 0.8]]
+    legend = [text.get_text() for text in ax.get_legend().get_texts()]
+    assert legend[-2:] == ["chosen", "simplest within one SE"]
+
+
+def test_a_search_is_drawn_with_its_corrected_errors_and_the_setting_that_the_rule_takes() -> None:
+    scores = np.array([[0.9, 0.92, 0.94], [0.90, 0.92, 0.91], [0.5, 0.5, 0.5]])
+    results = {f"split{fold}_test_score": column for fold, column in enumerate(scores.T)}
+    results["params"] = [{"weight_decay": own, "lr": 0.01} for own in (0.0, 0.1, 1.0)]
+    results["mean_test_score"] = scores.mean(1)
+    display = SearchDisplay.from_search(SimpleNamespace(cv_results_=results, best_index_=0))
+    assert display.names == ["weight_decay"]
+    assert (display.chosen, display.simplest) == (0, 1)
+    np.testing.assert_allclose(display.errors, scores.std(1, ddof=1) * (1 / 3 + 1 / 2) ** 0.5)
+    results["params"] = [{"cell": cell} for cell in ("rnn", "gru", "lstm")]  # none is said to be simpler
+    assert SearchDisplay.from_search(SimpleNamespace(cv_results_=results)).simplest is None
 
 
 def test_settings_drawn_of_two_parameters_are_points_colored_by_score() -> None:

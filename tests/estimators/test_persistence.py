@@ -47,6 +47,9 @@ FITTED = {
     "zoneout": lambda: SequenceRegressor(
         **SMALL, cell="lstm", zoneout=0.2, cell_zoneout=np.float64(0.5), recurrent_dropout=0.1
     ).fit(ragged(), values()),
+    "noise and smoothing": lambda: SequenceClassifier(**SMALL, input_noise=0.2, label_smoothing=np.float64(0.1)).fit(
+        ragged(), classes()
+    ),
     "all at once": lambda: SequenceClassifier(
         **SMALL, num_layers=2, bidirectional=True, pooling="mean", dropout=0.25, early_stopping=True, optimizer="adamw"
     ).fit(ragged(), classes()),

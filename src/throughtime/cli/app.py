@@ -122,7 +122,8 @@ def _search(
         Path,
         _of_search(
             "--grid",
-            "TOML or JSON: by parameter a list of values, as lr = [0.01, 0.03]; several tables as [[grid]]; with "
+            "TOML or JSON: by parameter a list of values, as lr = [0.01, 0.03], or weight_decay = {path = 8}, so many "
+            "strengths of a regularizer on a logarithmic scale, 0 first; several tables as [[grid]]; with "
             "--n-iter also {loguniform = [a, b]}, {uniform = [a, b]} or, whole numbers below b, {randint = [a, b]}",
             "FILE",
         ),
@@ -266,7 +267,8 @@ def _diagnose(
         str | None,
         _of_diagnosis(
             "--probes",
-            "what to try: auto, names as the table has them, settings as dropout=0.3 [default: auto]",
+            "what to try: auto, names as the table has them, settings as dropout=0.3; quoted if it has commas "
+            "[default: auto]",
             "A,B,...",
         ),
     ] = None,

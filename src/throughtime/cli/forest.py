@@ -8,7 +8,7 @@ from throughtime.generalization import Effect
 #: Columns of the plot at most; of its labels at most; and where both end.
 COLUMNS, LABELS, WIDTH = 56, 24, 80
 #: No gain, the margin, an interval, its gain, and an interval that goes on.
-ZERO, MARGIN, BAR, DOT, BEFORE = "|", ":", "-", "o", "<"
+ZERO, MARGIN, BAR, DOT, BEFORE, BEYOND = "|", ":", "-", "o", "<", ">"
 
 
 def forest_lines(effects: Sequence[Effect], margin: float, width: int = WIDTH) -> list[str]:
@@ -20,7 +20,7 @@ def forest_lines(effects: Sequence[Effect], margin: float, width: int = WIDTH) -
     columns = max(min(COLUMNS, width - margin_left), 8)
 
     def column(gain: float) -> int:
-        return round((max(gain, first) - first) / (last - first) * (columns - 1))
+        return round((min(max(gain, first), last) - first) / (last - first) * (columns - 1))
 
     lines = []
     for label, effect in zip(labels, shown, strict=True):
@@ -30,6 +30,8 @@ def forest_lines(effects: Sequence[Effect], margin: float, width: int = WIDTH) -
         row[column(margin)], row[column(0)] = MARGIN, ZERO
         if effect.low < first:
             row[0] = BEFORE
+        if effect.high > last:
+            row[-1] = BEYOND
         if effect.gain >= first:
             row[column(effect.gain)] = DOT
         lines.append(f"{label:<{margin_left}}{''.join(row)}".rstrip())

@@ -11,18 +11,27 @@ from typing import Any
 
 import numpy as np
 from scipy import stats
+from sklearn.base import clone
 from sklearn.model_selection import ParameterGrid
 
 from throughtime.cli.model import by_class
 from throughtime.cli.options import given, model_parameters, parse_value
 from throughtime.data import Dataset
 from throughtime.errors import ParameterError
-from throughtime.generalization import observed_targets
+from throughtime.estimators import SequenceClassifier, SequenceEstimator, SequenceRegressor
+from throughtime.generalization import observed_targets, regularization_path
 from throughtime.parameters import SCHEMAS, Parameter, check_value, declared
 
-_FORMS = "a list of values, {loguniform = [a, b]}, {uniform = [a, b]} or {randint = [a, b]}"
+_FORMS = "a list of values, {path = n}, {loguniform = [a, b]}, {uniform = [a, b]} or {randint = [a, b]}"
 #: Of the data or the machine, not of a network; scores over other steps could not be compared.
 _FOR_ALL = ("layout", "burn_in", "device", "verbose")
+
+
+@dataclass(frozen=True)
+class Strengths:
+    """So many strengths of a regularizer, which are numbers once the optimizer is known."""
+
+    n: int
 
 
 @dataclass(frozen=True)
@@ -66,34 +75,69 @@ def read_grid(path: Path, n_iter: int | None, flags: Mapping[str, Any]) -> Grid:
     for name in grid.names:
         if name in typed:
             raise ParameterError(f"{path}: {name} is typed as --{name.replace('_', '-')} too; say it in one place")
-    drawn = [name for table in grid.tables for name, choice in table.items() if not isinstance(choice, list)]
+    drawn = [
+        name for table in grid.tables for name, choice in table.items() if not isinstance(choice, list | Strengths)
+    ]
     if n_iter is None and drawn:
         raise ParameterError(f"{path}: {drawn[0]} is a distribution and needs --n-iter, the number of settings to draw")
     if n_iter is not None and n_iter < 1:
         raise ParameterError(f"--n-iter needs at least 1, got {n_iter}")
-    if n_iter is not None and not drawn and n_iter > (n := len(ParameterGrid(grid.tables))):
+    if n_iter is not None and not drawn and n_iter > (n := _number_of_settings(grid.tables)):
         raise ParameterError(
             f"--n-iter needs at most {n}, all the settings of {path}, got {n_iter}; without it all are tried"
         )
     return grid
 
 
-def fitting(grid: Grid, task: str, data: Dataset) -> Grid:
-    """The grid for what the data ask for: parameters of its estimator, weights by the classes themselves.
+def fitting(grid: Grid, task: str, data: Dataset, model: SequenceEstimator) -> Grid:
+    """The grid for what the data ask for: parameters of its estimator, weights by the classes, strengths as numbers.
 
     Raises
     ------
     ParameterError
-        For a parameter of the other estimator, or a class that there is not.
+        For a parameter of the other estimator, or a class that there is not; for strengths of two kinds of weight
+        decay.
     """
     for name in grid.names:
         if name not in declared(SCHEMAS[task]):
             raise ParameterError(f"{grid.path}: {name} is not a parameter for {task}; --task says which the target is")
     return Grid(
         grid.path,
-        [{name: _by_class(grid.path, choice, data) for name, choice in table.items()} for table in grid.tables],
+        [
+            {
+                name: _by_class(grid.path, choice, data)
+                for name, choice in _with_numbers(grid.path, table, model).items()
+            }
+            for table in grid.tables
+        ],
         grid.n_iter,
         grid.written,
+    )
+
+
+def _with_numbers(path: Path, table: Mapping[str, Any], model: SequenceEstimator) -> dict[str, Any]:
+    """A table whose strengths are numbers."""
+    found = dict(table)
+    for name, choice in table.items():
+        if isinstance(choice, Strengths):
+            optimizers = table.get("optimizer", [model.optimizer])
+            if name == "weight_decay" and "adamw" in optimizers and len(optimizers) > 1:
+                raise ParameterError(
+                    f"{path}: weight_decay.path needs optimizers of one kind of weight decay, got "
+                    f"{', '.join(optimizers)}; put adamw into a table [[grid]] of its own"
+                )
+            found[name] = regularization_path(clone(model).set_params(optimizer=optimizers[0]), name, choice.n)
+    return found
+
+
+def _number_of_settings(tables: list[dict[str, Any]]) -> int:
+    return len(
+        ParameterGrid(
+            [
+                {name: range(choice.n) if isinstance(choice, Strengths) else choice for name, choice in table.items()}
+                for table in tables
+            ]
+        )
     )
 
 
@@ -198,6 +242,8 @@ def _value(path: Path, parameter: Parameter, value: Any) -> Any:
 
 def _distribution(path: Path, parameter: Parameter, choice: dict[str, Any]) -> Any:
     name = parameter.name
+    if list(choice) == ["path"]:
+        return _strengths(path, name, choice["path"])
     if len(choice) != 1 or (kind := next(iter(choice))) not in ("loguniform", "uniform", "randint"):
         raise ParameterError(f"{path}: {name} needs {_FORMS}, got {_short(choice)}")
     if parameter.type not in (int, float):
@@ -219,6 +265,15 @@ def _distribution(path: Path, parameter: Parameter, choice: dict[str, Any]) -> A
     if kind == "randint":
         return stats.randint(low, high)
     return stats.loguniform(low, high) if kind == "loguniform" else stats.uniform(low, high - low)
+
+
+def _strengths(path: Path, name: str, n: Any) -> Strengths:
+    estimator = SequenceClassifier() if name in declared(SCHEMAS["classification"]) else SequenceRegressor()
+    try:
+        regularization_path(estimator, name, n)
+    except ParameterError as error:
+        raise ParameterError(f"{path}: {name}.path: {error}") from error
+    return Strengths(n)
 
 
 def _ends(kind: str, low: Any, high: Any) -> Iterator[Any]:

@@ -56,7 +56,7 @@ def search(
         raise ParameterError(f"--memory-budget needs a number of GiB above 0, got {memory_gib:g}")
     grid = read_grid(grid_file, n_iter, flags)
     out, plan = plan_of(source, data, validation, flags, task=task, config=config, out=out)
-    grid = fitting(grid, plan.config["task"], plan.train)
+    grid = fitting(grid, plan.config["task"], plan.train, plan.model)
     study.check_search(plan, grid.tables, refit)
     budget = memory_gib * 2**30
     ranking = _search(plan, grid, refit, budget)

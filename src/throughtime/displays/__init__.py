@@ -4,7 +4,16 @@ from throughtime.displays.calibration import CalibrationDisplay
 from throughtime.displays.canvas import axes_for, set_title
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
-from throughtime.displays.effects import OPEN, EffectsDisplay, by_gain, effect_in_words, ends_of, gain_number, losses_of
+from throughtime.displays.effects import (
+    OPEN,
+    EffectsDisplay,
+    by_gain,
+    curve_loss,
+    effect_in_words,
+    ends_of,
+    gain_number,
+    losses_of,
+)
 from throughtime.displays.fitted_learning_curve import FittedLearningCurveDisplay, doubling_in_words
 from throughtime.displays.flow_monitor import FlowMonitorDisplay
 from throughtime.displays.flushed_deltas import FlushedDeltasDisplay
@@ -45,6 +54,7 @@ __all__ = [
     "ValidationCurveDisplay",
     "axes_for",
     "by_gain",
+    "curve_loss",
     "doubling_in_words",
     "effect_in_words",
     "ends_of",

@@ -23,8 +23,8 @@ class EffectsDisplay:
     """A row per probe, the largest gain first: its gain, a dot, and the simultaneous interval, a bar.
 
     A dot is filled where the probe gains more than the margin and its interval ends above 0; grey says that it gains
-    less than the margin, and hollow that it is open. A loss far beyond
-    all gains is cut off, and an arrow says so.
+    less than the margin, and hollow that it is open. What
+    lies far beyond the others is cut off, and an arrow says so.
 
     Parameters
     ----------
@@ -73,10 +73,11 @@ class EffectsDisplay:
             self.ax_.text(1.02, row, numbers, transform=self.ax_.get_yaxis_transform(), va="center", fontsize=8)
             words = effect_in_words(effect, self.margin)
             color = OTHER if words in (OPEN, BELOW, LOSES) else TRAINING
-            low, high = max(effect.low, first), max(effect.high, first)
+            low, high = (min(max(end, first), last) for end in (effect.low, effect.high))
             (self.bars_[effect.probe],) = self.ax_.plot([low, high], [row, row], color=color, lw=1.6)
-            if effect.low < first:
-                self.ax_.plot([first], [row], "<", color=color, ms=5)
+            for is_cut, end, sign in ((effect.low < first, first, "<"), (effect.high > last, last, ">")):
+                if is_cut:
+                    self.ax_.plot([end], [row], sign, color=color, ms=5)
             if effect.gain >= first:
                 (self.dots_[effect.probe],) = self.ax_.plot(
                     [effect.gain], [row], "o", color=color, ms=6, mfc="white" if words == OPEN else color
@@ -115,13 +116,22 @@ def losses_of(effects: Sequence[Effect]) -> list[str]:
     return [loss for loss, _ in Counter(effect.loss for effect in effects).most_common()]
 
 
+def curve_loss(diagnosis: Diagnosis, subject: str) -> str:
+    """What the losses of a curve are called: as those of the probes that took away of its ``subject``."""
+    named = (effect.loss for effect in diagnosis.effects if effect.probe.endswith(f" of the {subject}"))
+    return next(named, diagnosis.loss_name)
+
+
 def by_gain(effects: Sequence[Effect]) -> list[Effect]:
     """The effects from the largest gain to the smallest."""
     return sorted(effects, key=lambda effect: -effect.gain)
 
 
 def ends_of(effects: Sequence[Effect], margin: float) -> tuple[float, float]:
-    """Where a forest plot begins and ends: what is lost beyond the largest gain is not of interest."""
+    """Where a forest plot begins and ends: large losses, and a few intervals far wider than others, are cut off."""
+    highs = sorted(effect.high for effect in effects)
+    usual, largest = highs[3 * (len(highs) - 1) // 4], max(effect.gain for effect in effects)
+    last = min(max(2 * margin, 1.5 * largest, usual), max(2 * margin, highs[-1]))
     first = min(-margin, *(effect.low for effect in effects))
-    last = max(2 * margin, *(effect.high for effect in effects)) or -first or 1.0
+    last = last or -first or 1.0
     return max(first, -last), last

@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import NullLocator
 
 from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title
+from throughtime.displays.effects import curve_loss
 from throughtime.errors import ParameterError
 from throughtime.generalization import Diagnosis, LearningCurve
 
@@ -52,7 +53,7 @@ class FittedLearningCurveDisplay:
         """
         if diagnosis.learning_curve is None:
             raise ParameterError(f"{cls.__name__} needs a diagnosis that took less data, got one that did not")
-        return cls(diagnosis.learning_curve, diagnosis.loss_name, diagnosis.units).plot(ax)
+        return cls(diagnosis.learning_curve, curve_loss(diagnosis, "data"), diagnosis.units).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a new figure."""

@@ -7,6 +7,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from throughtime.displays.canvas import VALIDATION, axes_for, set_title
+from throughtime.displays.effects import curve_loss
 from throughtime.errors import ParameterError
 from throughtime.generalization import Diagnosis, HistoryCurve
 
@@ -46,7 +47,7 @@ class HistoryCurveDisplay:
         """
         if diagnosis.history is None:
             raise ParameterError(f"{cls.__name__} needs a diagnosis that probed the history, got one that did not")
-        return cls(diagnosis.history, diagnosis.loss_name).plot(ax)
+        return cls(diagnosis.history, curve_loss(diagnosis, "history")).plot(ax)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a new figure."""

@@ -11,8 +11,11 @@ from numpy import ndarray
 
 from throughtime.displays.canvas import axes_for
 from throughtime.errors import ParameterError
+from throughtime.generalization import corrected_errors, one_standard_error
 
 CHOSEN = "#d1495b"
+SIMPLEST = "#00798c"
+SIMPLEST_LABEL = "simplest within one SE"
 LINE = "best less one standard error"
 #: From so many times the smallest value on, positive values stand on a logarithmic axis.
 _WIDE = 8
@@ -35,6 +38,8 @@ class SearchDisplay:
         What the score is called.
     chosen
         The index of the setting that was chosen.
+    simplest
+        That of the simplest within one standard error of the best.
     """
 
     figsize = (6.0, 3.8)
@@ -46,6 +51,7 @@ class SearchDisplay:
         errors: ndarray,
         score: str = "score",
         chosen: int | None = None,
+        simplest: int | None = None,
     ) -> None:
         self.names = list(settings[0])
         if len(self.names) not in (1, 2):
@@ -55,7 +61,32 @@ class SearchDisplay:
         self.names.sort(key=lambda name: -len(_distinct(columns[name])))
         self.columns = {name: columns[name] for name in self.names}
         self.means, self.errors = np.asarray(means, dtype=float), np.asarray(errors, dtype=float)
-        self.score, self.chosen = score, chosen
+        self.score, self.chosen, self.simplest = score, chosen, simplest
+
+    @classmethod
+    def from_search(cls, search: Any, metric: str = "score") -> Self:
+        """Of a fitted ``LockstepSearchCV`` or another search of scikit-learn's, by the parameters that it varied.
+
+        The standard errors are those of K folds, corrected for training sets that overlap.
+
+        Raises
+        ------
+        ParameterError
+            For fewer than two splits, and for a search over more than two parameters.
+        """
+        results = search.cv_results_
+        params = results["params"]
+        names = list(dict.fromkeys(name for setting in params for name in setting))
+        varied = [name for name in names if any(s.get(name) != params[0].get(name) for s in params)] or names
+        try:
+            simplest = one_standard_error(results, metric=metric)
+        except ParameterError:  # of parameters that do not tell what is simple
+            simplest = None
+        settings = [{name: setting.get(name) for name in varied} for setting in params]
+        errors = corrected_errors(results, metric=metric)
+        chosen = getattr(search, "best_index_", None)
+        score = metric if metric != "score" else "mean score"
+        return cls(settings, results[f"mean_test_{metric}"], errors, score, chosen, simplest)
 
     def plot(self, ax: Axes | None = None) -> Self:
         """Draw into ``ax``, or into a new figure."""
@@ -96,8 +127,7 @@ class SearchDisplay:
             if np.isfinite(self.errors[best]):
                 line = self.means[best] - self.errors[best]
                 self.ax_.axhline(line, color="#777777", lw=0.8, ls=":", label=LINE)
-        if self.chosen is not None:
-            self._ring(places[self.chosen], self.means[self.chosen])
+        self._mark(places, self.means)
         self.ax_.set(ylabel=self.score)
         self._legend()
 
@@ -108,18 +138,20 @@ class SearchDisplay:
         self.figure_.colorbar(drawn, ax=self.ax_, label=f"mean {self.score}")
         if (~scored).any():
             self.ax_.scatter(places[~scored], heights[~scored], marker="x", color="#777777", s=30, label="failed")
-        if self.chosen is not None:
-            self._ring(places[self.chosen], heights[self.chosen])
-            self._legend()
+        self._mark(places, heights)
+        self._legend()
 
-    def _ring(self, x: float, y: float) -> None:
-        self.ax_.plot(
-            [x], [y], "o", ms=11, mfc="none", mec=CHOSEN, mew=1.8, ls="none", label="chosen", zorder=5, clip_on=False
-        )
+    def _mark(self, x: ndarray, y: ndarray) -> None:
+        """A ring around the setting chosen, a square around the simplest within one standard error of the best."""
+        marks = ((self.chosen, "o", 11, CHOSEN, "chosen"), (self.simplest, "s", 15, SIMPLEST, SIMPLEST_LABEL))
+        for index, marker, size, color, label in marks:
+            if index is not None:
+                look = {"ms": size, "mfc": "none", "mec": color, "mew": 1.8, "ls": "none", "clip_on": False}
+                self.ax_.plot([x[index]], [y[index]], marker, label=label, zorder=5, **look)
 
     def _legend(self) -> None:
         handles, labels = self.ax_.get_legend_handles_labels()
-        order = sorted(range(len(labels)), key=lambda place: labels[place] in (LINE, "chosen"))
+        order = sorted(range(len(labels)), key=lambda place: labels[place] in (LINE, "chosen", SIMPLEST_LABEL))
         place: dict[str, Any] = {"loc": "lower left", "bbox_to_anchor": (0, 1), "borderaxespad": 0, "handlelength": 1.5}
         shown = [handles[k] for k in order], [labels[k] for k in order]
         self.ax_.legend(*shown, frameon=False, ncols=3, fontsize=8, **place)

@@ -76,18 +76,18 @@ def augment_series(
         for row, length in enumerate(own.lengths.tolist()):
             parts.append(values[:length, row].numpy().astype(series.dtype))
             sources.append(own.targets[:length, row].numpy())
-        if static_moments is not None and own.static is not None:
+        if static_moments is not None and own.static is not None and chunk.static is not None:
             mixed = own.static.numpy() * static_moments[1] + static_moments[0]
-            static.append(np.where(np.isnan(chunk.static), np.nan, mixed))
-    even = series.times is not None and not any(one.changes_clock for one in augmentations)
+            static.append(np.where(np.isnan(chunk.static), np.nan, mixed).astype(chunk.static.dtype))
+    times = None if any(one.changes_clock for one in augmentations) else series.times
     found = Sequences.from_arrays(
         parts,
-        times=[series.times[steps] for steps in sources] if even else None,
+        times=None if times is None else [times[steps] for steps in sources],
         groups=series.groups,
-        static=np.concatenate(static).astype(series.static.dtype) if static else None,
+        static=np.concatenate(static) if static else None,
         channel_names=series.channel_names,
         static_names=series.static_names,
-        time_zone=series.time_zone if even else None,
+        time_zone=None if times is None else series.time_zone,
         train_dtype=series.train_dtype,
     )
     if isinstance(targets, Sequences):

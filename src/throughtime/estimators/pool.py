@@ -37,13 +37,13 @@ class Pool:
     Parameters
     ----------
     X
-        The series.
+        The series as they are given: ``given``.
     key
         How they are read.
     """
 
     def __init__(self, X: Sequences, key: ReadingKey) -> None:
-        self._given, self._key = X, key
+        self.given, self._key = X, key
         self._features: dict[tuple[bool, torch.dtype], Features] = {}
         self._inputs: dict[tuple[bool, torch.dtype, str], Inputs] = {}
 
@@ -51,11 +51,11 @@ class Pool:
     def X(self) -> Sequences:  # noqa: N802
         """The series as they are read: as far as a forecast goes, with their features."""
         (horizon, known), specs = self._key
-        read = forecast_inputs(self._given, horizon, known)
+        read = forecast_inputs(self.given, horizon, known)
         if not specs:
             return read
         # The season of a forecast is that of the step it is for.
-        clock = clock_of_steps(self._given)[steps_within(self._given.lengths) >= horizon]
+        clock = clock_of_steps(self.given)[steps_within(self.given.lengths) >= horizon]
         return with_features(read, specs, clock)
 
     @cached_property

@@ -37,18 +37,21 @@ def warn_of_unseen_gaps(readings: Sequence[Reading]) -> None:
     DataWarning
         Naming the channels, and what the networks read there.
     """
-    X = readings[0].pool.X
-    gaps = np.zeros(X.n_channels, dtype=bool)
+    n_channels, names = readings[0].pool.given.n_channels, readings[0].pool.given.channel_names
+    gaps = np.zeros(n_channels, dtype=bool)
     static, scaled = False, True
     for reading in readings:
         estimator, X, indices = reading.estimator, reading.pool.X, reading.indices
         if estimator.missing != "mask" or not reading.pool.missing[indices].any():
             continue  # refused elsewhere, or nothing is missing
-        never = _never_missing(estimator, X.n_channels)
+        # what features are made of comes first, and they miss values only where it does
+        never = _never_missing(estimator, X.n_channels)[:n_channels]
         new = np.zeros_like(gaps)
         if never.any():
-            new[never] = np.isnan(gather_steps(X.buffer, X.starts[indices], X.lengths[indices])[:, never]).any(0)
-        new_static = not estimator.masked_ and X.static is not None and bool(np.isnan(X.static[indices]).any())
+            steps = gather_steps(X.buffer, X.starts[indices], X.lengths[indices])[:, :n_channels]
+            new[never] = np.isnan(steps[:, never]).any(0)
+        static_columns = None if estimator.masked_ or X.static is None else X.static[indices, : estimator.n_static_]
+        new_static = static_columns is not None and bool(np.isnan(static_columns).any())
         if new.any() or new_static:
             gaps |= new
             static |= new_static
@@ -56,9 +59,9 @@ def warn_of_unseen_gaps(readings: Sequence[Reading]) -> None:
     if not gaps.any() and not static:
         return
     channels = np.flatnonzero(gaps)
-    names = [repr(X.channel_names[k]) if X.channel_names else str(k) for k in channels[:_LISTED]]
+    listed = [repr(names[k]) if names else str(k) for k in channels[:_LISTED]]
     more = f" and {len(channels) - _LISTED} more" if len(channels) > _LISTED else ""
-    where = [f"channel{'s' if len(channels) > 1 else ''} {', '.join(names)}{more}"] if len(channels) else []
+    where = [f"channel{'s' if len(channels) > 1 else ''} {', '.join(listed)}{more}"] if len(channels) else []
     where += ["the static features"] if static else []
     warn(
         f"X misses values in {' and '.join(where)}, where training missed none: "

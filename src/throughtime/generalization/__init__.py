@@ -35,9 +35,10 @@ from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_in_words,
 from throughtime.generalization.nested import nested_cross_validate
 from throughtime.generalization.nested_scores import nested_cv_interval
 from throughtime.generalization.permutation import permutation_test_score
+from throughtime.generalization.regularization import regularization_path
 from throughtime.generalization.ridge import ridge_leave_one_out
 from throughtime.generalization.search import LockstepSearchCV
-from throughtime.generalization.simplicity import one_standard_error
+from throughtime.generalization.simplicity import corrected_errors, one_standard_error
 from throughtime.generalization.splitters import (
     TIME_SPLITS,
     PurgedTimeSeriesSplit,
@@ -80,6 +81,7 @@ __all__ = [
     "bootstrap_interval",
     "compare_estimators",
     "concatenate_predictions",
+    "corrected_errors",
     "corrected_interval",
     "cross_val_predict",
     "cross_val_score",
@@ -102,6 +104,7 @@ __all__ = [
     "permutation_test_score",
     "predictions_from",
     "predictions_of",
+    "regularization_path",
     "ridge_leave_one_out",
     "select_targets",
     "spans",

@@ -180,13 +180,16 @@ def _series_losses(estimator: Any, X: Sequences, y: Any, predicted: Any) -> Floa
     losses[np.isnan(y.values[:, 0]) | np.isnan(predicted.values[:, 0])] = np.nan
     losses[steps_within(X.lengths) < estimator.horizon + estimator.burn_in] = np.nan
     counts = np.add.reduceat(~np.isnan(losses), X.offsets[:-1], dtype=np.float64)
-    return np.add.reduceat(np.nan_to_num(losses), X.offsets[:-1]) / np.where(counts > 0, counts, np.nan)
+    means: ndarray = np.add.reduceat(np.nan_to_num(losses), X.offsets[:-1]) / np.where(counts > 0, counts, np.nan)
+    return means
 
 
 def _loss(task: str, truth: ndarray, predicted: ndarray) -> Float[ndarray, "..."]:
-    if task == "classification":
-        return (truth != predicted).astype(np.float64)
-    return np.square(truth.astype(np.float64) - predicted)
+    wrong = task == "classification"
+    losses: ndarray = (
+        (truth != predicted).astype(np.float64) if wrong else np.square(truth.astype(np.float64) - predicted)
+    )
+    return losses
 
 
 def _loss_of_constant(fits: _Fits, series: ndarray) -> float:
@@ -198,7 +201,7 @@ def _loss_of_constant(fits: _Fits, series: ndarray) -> float:
     if isinstance(y, Sequences):
         values = values[~np.isnan(values)]
     if fits.estimators[0].task.name == "classification":
-        return 1 - np.unique(values, return_counts=True)[1].max() / len(values)
+        return float(1 - np.unique(values, return_counts=True)[1].max() / len(values))
     return float(np.var(values.astype(np.float64)))
 
 

@@ -9,6 +9,8 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
 
 from throughtime.errors import ParameterError
 
@@ -24,6 +26,8 @@ _SIMPLER = {
     "candidate_dropout": 1,
     "zoneout": 1,
     "cell_zoneout": 1,
+    "input_noise": 1,
+    "label_smoothing": 1,
     "max_epochs": -1,
     "lr": -1,
 }
@@ -50,8 +54,8 @@ def one_standard_error(
         Series of test by series of training in a split; 1/(K-1), that of K folds, by default.
     complexity
         A number, or a tuple to compare, for a setting's parameters; the smallest is the simplest. By default fewer
-        layers, then fewer units, more weight decay, more dropout of any kind, more zoneout, fewer epochs, a smaller
-        learning rate: what the search did not vary has no say.
+        layers, then fewer units, more weight decay, more dropout of any kind, more zoneout, more noise on the
+        inputs, smoother labels, fewer epochs, a smaller learning rate: what the search did not vary has no say.
 
     Returns
     -------
@@ -63,19 +67,28 @@ def one_standard_error(
         If there are fewer than two splits, no setting has a score, or none of the parameters tells what is simple.
     """
     mean = np.asarray(cv_results[f"mean_test_{metric}"], dtype=float)
-    splits = [key for key in cv_results if re.fullmatch(rf"split\d+_test_{re.escape(metric)}", key)]
-    if len(splits) < 2:
-        raise ParameterError(f"one_standard_error needs the scores of at least 2 splits, got {len(splits)}")
+    errors = corrected_errors(cv_results, metric=metric, test_to_train=test_to_train)
     if not np.isfinite(mean).any():
         raise ParameterError("one_standard_error needs a setting with a finite mean score, got none")
     best = int(np.nanargmax(mean))
-    scores = np.array([cv_results[key][best] for key in splits], dtype=float)
-    ratio = 1 / (len(splits) - 1) if test_to_train is None else test_to_train
-    error = float(np.sqrt(scores.var(ddof=1) * (1 / len(splits) + ratio)))
+    error = float(errors[best])
     params = cv_results["params"]
     measure = _default_complexity(params) if complexity is None else complexity
     within = [index for index in range(len(mean)) if mean[index] >= mean[best] - error]  # never true of NaN
     return min(within, key=lambda index: (measure(params[index]), -mean[index], index))
+
+
+def corrected_errors(
+    cv_results: Mapping[str, Any], *, metric: str = "score", test_to_train: float | None = None
+) -> Float[ndarray, "setting"]:
+    """The standard error of each setting's mean score, as ``one_standard_error`` takes it."""
+    splits = [key for key in cv_results if re.fullmatch(rf"split\d+_test_{re.escape(metric)}", key)]
+    if len(splits) < 2:
+        raise ParameterError(f"one_standard_error needs the scores of at least 2 splits, got {len(splits)}")
+    scores = np.array([cv_results[key] for key in splits], dtype=float)
+    ratio = 1 / (len(splits) - 1) if test_to_train is None else test_to_train
+    errors: ndarray = np.sqrt(scores.var(0, ddof=1) * (1 / len(splits) + ratio))
+    return errors
 
 
 def _default_complexity(params: Any) -> Callable[[Mapping[str, Any]], tuple[float, ...]]:

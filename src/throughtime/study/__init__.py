@@ -4,7 +4,6 @@ from throughtime.study.assessment import Assessment, assess, assess_baselines, w
 from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
 from throughtime.study.contents import DataFacts
 from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
-from throughtime.study.diagnosis_files import DIAGNOSIS, diagnosis_files, read_diagnosis, save_diagnosis
 from throughtime.study.evaluation import evaluate
 from throughtime.study.files import run_facts, run_files
 from throughtime.study.fingerprint import fingerprint_of
@@ -13,6 +12,7 @@ from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
+from throughtime.study.saved_diagnosis import DIAGNOSIS, diagnosis_files, read_diagnosis, save_diagnosis
 from throughtime.study.scores import (
     Metrics,
     ModelScores,

@@ -171,7 +171,8 @@ def _search_files(ranking: Ranking, results: Results) -> dict[str, bytes]:
         settings = [{name: setting[name] for name in names} for setting in ranking.settings]
         means = np.array([interval.mean for interval in ranking.intervals])
         metric = results.config["scoring"][0]
-        files["search.png"] = picture_bytes(SearchDisplay(settings, means, ranking.errors, metric, ranking.chosen))
+        drawn = settings, means, ranking.errors, metric, ranking.chosen, ranking.simplest
+        files["search.png"] = picture_bytes(SearchDisplay(*drawn))
     return files
 
 

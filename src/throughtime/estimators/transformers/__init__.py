@@ -9,8 +9,8 @@ from throughtime.estimators.transformers.differences import Differences
 from throughtime.estimators.transformers.fourier import FourierFeatures, check_time_units
 from throughtime.estimators.transformers.lags import LagFeatures
 from throughtime.estimators.transformers.rolling import RollingStatistics
+from throughtime.estimators.transformers.step_clock import TimeUnits, clock_of_steps, time_units
 from throughtime.estimators.transformers.summary import SummaryFeatures, summary_by_step
-from throughtime.estimators.transformers.time_units import TimeUnits, clock_of_steps, time_units
 
 __all__ = [
     "Differences",

@@ -28,7 +28,7 @@ def with_features(X: Sequences, specs: Sequence[FeatureSpec], clock: Float[ndarr
     Parameters
     ----------
     clock
-        When each step of ``X.values`` was: see `throughtime.estimators.transformers.time_units`.
+        When each step of ``X.values`` was: see `throughtime.estimators.transformers.step_clock`.
 
     Raises
     ------

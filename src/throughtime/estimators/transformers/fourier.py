@@ -10,7 +10,7 @@ from numpy import ndarray
 from throughtime.data import Layout, Sequences
 from throughtime.errors import DataError
 from throughtime.estimators.transformers.lags import listed
-from throughtime.estimators.transformers.time_units import TimeUnits, time_units
+from throughtime.estimators.transformers.step_clock import TimeUnits, time_units
 from throughtime.estimators.transformers.transformer import ChannelTransformer
 from throughtime.feature_specs import check_numbers, number_text
 

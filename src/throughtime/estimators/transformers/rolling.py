@@ -62,9 +62,9 @@ class RollingStatistics(ChannelTransformer):
         columns = []
         for window in listed(self.windows):
             moments = _windows(values, place, int(window))
-            found = {"mean": moments.mean, "std": np.sqrt(moments.squares / np.maximum(moments.count, 1)),
+            found = {"mean": moments.mean, "std": np.sqrt(moments.squares / np.maximum(moments.seen, 1)),
                      "min": moments.low, "max": moments.high}  # fmt: skip
-            empty = moments.count == 0
+            empty = moments.seen == 0
             columns += [np.where(empty, np.nan, found[name]) for name in self._named()]
         return np.concatenate(columns, axis=1)
 
@@ -80,7 +80,7 @@ class RollingStatistics(ChannelTransformer):
 class _Moments(NamedTuple):
     """Of some steps: how many values, their mean, the sum of squares about it, the lowest and the highest."""
 
-    count: Float[ndarray, "step channel"]
+    seen: Float[ndarray, "step channel"]
     mean: Float[ndarray, "step channel"]
     squares: Float[ndarray, "step channel"]
     low: Float[ndarray, "step channel"]
@@ -120,14 +120,14 @@ def _joined(recent: _Moments, earlier: _Moments, place: Int[ndarray, "step"], st
         return recent
     rows = np.arange(len(place)) - np.minimum(place, steps)
     inside = (place >= steps)[:, None]
-    added = np.where(inside, earlier.count[rows], 0.0)
-    count = recent.count + added
+    added = np.where(inside, earlier.seen[rows], 0.0)
+    count = recent.seen + added
     fraction = added / np.maximum(count, 1)
     shift = np.where(added > 0, earlier.mean[rows] - recent.mean, 0.0)
     return _Moments(
         count,
         recent.mean + shift * fraction,
-        recent.squares + np.where(inside, earlier.squares[rows], 0.0) + shift**2 * (recent.count * fraction),
+        recent.squares + np.where(inside, earlier.squares[rows], 0.0) + shift**2 * (recent.seen * fraction),
         np.fmin(recent.low, np.where(inside, earlier.low[rows], np.inf)),
         np.fmax(recent.high, np.where(inside, earlier.high[rows], -np.inf)),
     )

@@ -16,11 +16,10 @@ from throughtime.errors import DataError
 from throughtime.estimators.interface import n_channels_of
 from throughtime.estimators.names import NAMES, learned_names
 from throughtime.estimators.problem import check_channels, sequences_like, width_of
-from throughtime.estimators.transformers.time_units import clock_of_steps
+from throughtime.estimators.transformers.step_clock import clock_of_steps
 
 
-# Series are what comes out, so there is no set_output: a data frame holds no ragged series.
-class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys=None):  # type: ignore[misc]
+class SequenceTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
     """Makes more of series, without a look at targets; nothing but names is learned.
 
     Attributes
@@ -34,6 +33,10 @@ class SequenceTransformer(TransformerMixin, BaseEstimator, auto_wrap_output_keys
     layout: Layout
     #: the width that two-dimensional X must have; ``None`` when X was ragged or had three dimensions
     n_steps_: int | None
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        # Series are what comes out, so there is no set_output: a data frame holds no ragged series.
+        super().__init_subclass__(**options | {"auto_wrap_output_keys": None})
 
     def fit(self, X: Any, y: Any = None) -> Self:
         """Check the parameters, and remember what the series are called.
@@ -110,7 +113,7 @@ class ChannelTransformer(SequenceTransformer):
         Parameters
         ----------
         clock
-            When each step was: see `throughtime.estimators.transformers.time_units`.
+            When each step was: see `throughtime.estimators.transformers.step_clock`.
         """
 
     @abstractmethod

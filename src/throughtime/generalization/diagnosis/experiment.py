@@ -1,6 +1,7 @@
 """The experiment: the base and its variants, trained on every fold of a repeat as one lockstep batch."""
 
 import math
+import reprlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -23,6 +24,7 @@ from throughtime.estimators import (
     predict_requests,
 )
 from throughtime.generalization.arguments import takes_groups
+from throughtime.generalization.cached_predictions import observed_targets
 from throughtime.generalization.diagnosis.gains import Units
 from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targets, losses_for
 from throughtime.generalization.diagnosis.probes import Base, Variant
@@ -73,13 +75,19 @@ class Experiment:
         Problem([estimator], self.X, y)  # refuses what cannot be learned
         self.y = as_targets(y, self.X)
         self.weights = checked_weights(sample_weight, len(self.X))
+        if not self.weights.any():
+            raise DataError("sample_weight needs a weight above zero, got zero weights only")
         self.groups = self._groups(groups)
         self.cv = cv
         self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
-        self._entropy = np.random.SeedSequence(random_state).entropy
+        self._entropy = int(np.random.default_rng().integers(2**63)) if random_state is None else int(random_state)
         self._verbose, self._memory_budget = verbose, memory_budget
         classes = self.estimator.task.name == "classification"
-        self.classes = _classes(self.y) if classes else None
+        values = observed_targets(self.y)
+        self.classes = np.unique(values) if classes else None
+        if len(np.unique(values)) < 2:
+            what = "classes" if classes else "values of the target"
+            raise DataError(f"diagnose needs at least 2 {what} to tell apart, got only {values[:1].tolist()}")
         self.losses = losses_for(estimator, len(self.X), self.weights)
         number = np.arange(len(self.X)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
         self.units = Units(number.ravel(), self.weights)
@@ -93,7 +101,7 @@ class Experiment:
 
     def repeat(self, number: int) -> Base:
         """The base of one repeat: its folds, and the seed of its members."""
-        seed = int(np.random.SeedSequence([*_words(self._entropy), number]).generate_state(1)[0])
+        seed = int(np.random.SeedSequence([self._entropy, number]).generate_state(1)[0])
         return Base(self.estimator, self.X, self.y, self.groups, self._folds(seed), seed)
 
     def run(
@@ -201,12 +209,14 @@ class Experiment:
         cv = self.cv
         if self._drawn:
             cv = parse_cv(str(cv), classifier=by_series, random_state=seed, grouped=self.groups is not None)
-        if hasattr(cv, "split"):
+        if hasattr(cv, "split") and not isinstance(cv, type):
             # folds that ignore groups may leak: that is for a probe to find
             groups = self.groups if takes_groups(cv) else np.arange(len(self.X))
             folds = fold_indices(cv, self.X, self.y, groups)
         else:
-            folds = _pairs(cv)
+            folds = _pairs(cv, len(self.X))
+        if len(folds) < 2:
+            raise ParameterError(f"cv needs at least 2 folds, of which the others temper each, got {len(folds)}")
         for number, (_, test) in enumerate(folds):
             if not len(test):
                 raise DataError(f"every fold needs a series to test on, got none in fold {number}")
@@ -239,26 +249,26 @@ def equal_steps(estimator: SequenceEstimator, n_all: int, n_some: int) -> dict[s
     return {name: max(1, round(getattr(estimator, name) * longer)) for name in ("max_epochs", "patience")}
 
 
-def _classes(y: ndarray | Sequences) -> ndarray:
-    values = y.values[:, 0] if isinstance(y, Sequences) else y
-    return np.unique(values[~np.isnan(values)] if isinstance(y, Sequences) else values)
-
-
-def _pairs(cv: Any) -> tuple[Split, ...]:
+def _pairs(cv: Any, n: int) -> tuple[Split, ...]:
+    """Folds from pairs of indices, or of masks."""
     try:
-        folds = tuple((np.asarray(train), np.asarray(test)) for train, test in cv)
+        sides = [tuple(np.asarray(side) for side in (train, test)) for train, test in cv]
     except (TypeError, ValueError) as error:
         raise ParameterError(
             f"cv needs a number of folds, the text of --cv, a splitter or pairs of indices, got {cv!r}"
         ) from error
-    if not folds:
-        raise ParameterError("cv needs at least 2 folds, got none")
-    return tuple(
-        (np.flatnonzero(train) if train.dtype == bool else train, np.flatnonzero(test) if test.dtype == bool else test)
-        for train, test in folds
-    )
-
-
-def _words(entropy: Any) -> list[int]:
-    """Entropy as a list of whole numbers."""
-    return [int(word) for word in np.atleast_1d(entropy)]
+    folds = []
+    for number, pair in enumerate(sides):
+        train, test = (np.flatnonzero(side) if side.dtype == bool else side for side in pair)
+        for side in (train, test):
+            if not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
+                shown = reprlib.repr(side.tolist())
+                raise ParameterError(
+                    f"fold {number} of cv needs indices among the {n} series on each side, got {shown}"
+                )
+        if len(both := np.intersect1d(train, test)):
+            raise DataError(
+                f"a fold needs each series on one side, got series {both[0]} on both sides of fold {number}"
+            )
+        folds.append((train, test))
+    return tuple(folds)

@@ -149,7 +149,7 @@ class Losses(ABC):
     def _row_weights(self, scored: Scored) -> Float[ndarray, "row"]:
         """A series' weight, divided equally among its rows."""
         rows = np.bincount(scored.example, minlength=self.n_series)
-        return self.weights[scored.example] / rows[scored.example]
+        return np.asarray(self.weights[scored.example] / rows[scored.example])
 
     def _mean(self, scored: Scored, losses: Float[ndarray, "row"]) -> float:
         weights = self._row_weights(scored)
@@ -258,8 +258,8 @@ class Targets:
             return np.array([by_row @ self.truth[rows] / by_row.sum()])
         frequencies = np.bincount(self.truth[rows], by_row, minlength=len(self.classes))
         if not frequencies.all():
-            missing = self.classes[int(frequencies.argmin())]
-            raise DataError(f"every training fold needs each class, got none of class {missing!r}")
+            missing = self.classes[int(frequencies.argmin())].item()
+            raise DataError(f"every training fold needs each class, got none of class {missing!r}; use fewer folds")
         return np.asarray(np.log(frequencies / frequencies.sum()))
 
     def scored(

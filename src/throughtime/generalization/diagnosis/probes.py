@@ -4,7 +4,7 @@ A probe is an object; `Probe` says what it gives, and ``diagnose(probes=[*AUTO_P
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +18,7 @@ from throughtime.estimators import SequenceEstimator
 from throughtime.findings import NotApplicable
 from throughtime.generalization.diagnosis.records import VerdictName
 from throughtime.generalization.folds import Split, fold_indices, parse_cv
-from throughtime.parameters import BUILT_IN_ONLY, Parameter, declared
+from throughtime.parameters import BUILT_IN_ONLY, Parameter, check_values, declared
 from throughtime.training import Perturbation
 
 
@@ -70,6 +70,10 @@ class Variant:
     folds: tuple[Split, ...] | None = None
     train_fraction: float = 1.0
     perturbations: tuple[Perturbation, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not 0 < self.train_fraction <= 1:
+            raise ParameterError(f"train_fraction needs a number above 0 and up to 1, got {self.train_fraction}")
 
     @property
     def is_setting(self) -> bool:
@@ -330,6 +334,15 @@ AUTO_PROBES: tuple[Probe, ...] = (
     PERMUTED,
 )
 
+#: What a gain may speak for; the other verdicts are not a matter of gains.
+CAUSES: tuple[VerdictName, ...] = (
+    "not optimized",
+    "under-fit",
+    "over-fit",
+    "data-limited",
+    "noise- or feature-limited",
+)
+
 #: What a gain of a parameter's larger value speaks for; of its smaller value the second.
 _CAUSES: dict[str, tuple[VerdictName, VerdictName]] = {
     **dict.fromkeys(REGULARIZERS, ("over-fit", "under-fit")),
@@ -359,6 +372,8 @@ def probes_of(probes: str | Sequence[str | Probe], estimator: SequenceEstimator)
     ParameterError
         For what is no probe, a name that is not known, or one that is there twice.
     """
+    if not isinstance(probes, Iterable) and not isinstance(probes, Probe):
+        raise ParameterError(f'probes needs "auto" or a list of names and Probe objects, got {probes!r}')
     given: Sequence[str | Probe] = [probes] if isinstance(probes, str | Probe) else list(probes)
     known = {probe.name: probe for probe in AUTO_PROBES}
     found: list[Probe] = []
@@ -373,6 +388,11 @@ def probes_of(probes: str | Sequence[str | Probe], estimator: SequenceEstimator)
             found.append(known[one] if one in known else _setting(one, estimator))
     if not found:
         raise ParameterError('probes needs at least one, got none; "auto" tries them all')
+    for probe in found:
+        if probe.cause is not None and probe.cause not in CAUSES:
+            raise ParameterError(
+                f"probe {probe.name!r} needs None or one of {', '.join(CAUSES)} as its cause, got {probe.cause!r}"
+            )
     names = [probe.name for probe in found]
     if (twice := next((name for name in names if names.count(name) > 1), None)) is not None:
         raise ParameterError(f"probes needs each name once, got {twice!r} {names.count(twice)} times")
@@ -414,6 +434,7 @@ def _value(parameter: Parameter, text: str) -> Any:
 def _with(base: Base, parameters: Mapping[str, Any]) -> Variant | NotApplicable:
     """The base with other parameters, in words."""
     estimator = base.estimator
+    check_values(estimator.schema, parameters)
     if getattr(estimator, "module", None) is not None and (own := [n for n in parameters if n in BUILT_IN_ONLY]):
         return NotApplicable(f"a module of the user's own decides {own[0]} itself")
     return Variant(

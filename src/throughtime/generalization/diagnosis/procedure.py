@@ -1,6 +1,7 @@
 """``diagnose``: remedies are tried on the same folds, and the one that helps names what was wrong."""
 
 from collections.abc import Sequence
+from numbers import Integral, Real
 from typing import Any
 
 import numpy as np
@@ -96,12 +97,7 @@ def diagnose(
     >>> diagnose(net, X[::3], y[::3], cv=3, probes=["max_epochs x3", "hidden_size x2"], repeats=1).verdict
     'not optimized'
     """
-    if not 0 < margin < 1:
-        raise ParameterError(f"margin needs a fraction of the dummy's loss, between 0 and 1, got {margin}")
-    if not 0 < level < 1:
-        raise ParameterError(f"level needs a number between 0 and 1, got {level}")
-    if not isinstance(repeats, int) or repeats < 1:
-        raise ParameterError(f"repeats needs a whole number of at least 1, got {repeats!r}")
+    _check_numbers(margin=margin, level=level, repeats=repeats, random_state=random_state)
     time_budget = TimeBudget(budget)
     experiment = Experiment(estimator, X, y, groups, sample_weight, cv, random_state, verbose > 0, memory_budget)
     trial = Trial(experiment, probes_of(probes, estimator), time_budget)
@@ -148,6 +144,18 @@ def diagnose(
         seconds=time_budget.spent,
         out_of_time=trial.out_of_time,
     )
+
+
+def _check_numbers(*, margin: Any, level: Any, repeats: Any, random_state: Any) -> None:
+    for name, value, rule in (("margin", margin, "a fraction of the dummy's loss"), ("level", level, "a coverage")):
+        if not (isinstance(value, Real) and 0 < float(value) < 1):
+            raise ParameterError(f"{name} needs {rule}, above 0 and below 1, got {value!r}")
+    for name, value, least in (
+        ("repeats", repeats, 1),
+        ("random_state", 0 if random_state is None else random_state, 0),
+    ):
+        if not isinstance(value, Integral) or isinstance(value, bool) or value < least:
+            raise ParameterError(f"{name} needs a whole number of at least {least}, got {value!r}")
 
 
 def _label_findings(experiment: Experiment, trial: Trial) -> dict[str, Finding]:

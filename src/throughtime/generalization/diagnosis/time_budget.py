@@ -3,6 +3,7 @@
 import math
 import time
 from collections.abc import Callable
+from numbers import Real
 
 from throughtime.errors import ParameterError
 from throughtime.records import EpochProgress
@@ -19,8 +20,8 @@ class TimeBudget:
     """Seconds that may be spent from now on; ``None`` for any number."""
 
     def __init__(self, seconds: float | None) -> None:
-        if seconds is not None and not (seconds > 0 and math.isfinite(seconds)):
-            raise ParameterError(f"budget needs a number of seconds above 0, got {seconds}")
+        if seconds is not None and not (isinstance(seconds, Real) and 0 < float(seconds) < math.inf):
+            raise ParameterError(f"budget needs a number of seconds above 0, got {seconds!r}")
         self.seconds = seconds
         self._begin = time.monotonic()
 

@@ -72,10 +72,10 @@ class Trial:
             if name in results:
                 self.probes[name] = Measured(self._asked[name], variant)
         if not self._take(results) or (self.skipped and not self.probes):
+            short = "a probe" if results else "the base"
             raise ParameterError(
-                f"budget needs time for the base and a probe on every fold, got {self._budget.seconds:g} s, which "
-                f"{'were over before' if results else 'is too little for'} {'a probe' if results else 'the base'} was "
-                "through; a higher budget, fewer folds or fewer epochs help"
+                f"budget needs time for the base and a probe on every fold, got {self._budget.seconds:g} s, too little "
+                f"for {short}; a higher budget, fewer folds or fewer epochs help"
             )
         if not self.probes:
             reasons = "; ".join(f"{name}: {reason}" for name, reason in self.not_measured.items())

@@ -17,7 +17,9 @@ LEAK_ERRORS, LEAK_MARGIN = 2.5, 0.1
 #: A signal is a skill of at least so many standard errors; none is one that stays, with two of them, below so much.
 SIGNAL_ERRORS, SIGNAL_MARGIN = 2.5, 0.10
 #: What no probe may still gain, for the verdict that none helps; and the loss below which a net is healthy.
-STILL_OPEN, HEALTHY = 0.15, 0.25
+STILL_OPEN, HEALTHY = 0.12, 0.25
+#: Standard errors by which a gain has to be above the margin: the largest of many is larger than it will be again.
+_CLEAR_ERRORS = 1.0
 #: Standard errors of the base's loss that a gain may not exceed.
 _LOSS_ERRORS = 1.7
 
@@ -58,7 +60,7 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
     margin
         The least gain that counts, in units of the loss.
     complete
-        Whether all probes asked for were measured, if only once; else that none helps cannot be said.
+        Whether all probes asked for were measured, if only once; else that none helps, or learns, cannot be said.
     """
     chance, n = evidence.chance, evidence.units.count
     if is_leaky(evidence):
@@ -68,7 +70,7 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
     best = max(skills, key=_t)
     if not best.value > threshold * best.error:
         likely = max(skills, key=lambda skill: skill.value + 2 * skill.error)
-        if likely.value + 2 * likely.error < SIGNAL_MARGIN * chance:
+        if complete and likely.value + 2 * likely.error < SIGNAL_MARGIN * chance:
             return Judgment(("no signal",), skill=best)
         calming = [one for one in effects if one.cause in ("over-fit", "data-limited") and is_cure(one, margin)]
         if calming:  # it costs, whether there is a signal beneath or not
@@ -113,8 +115,8 @@ def may_cure(effect: Effect) -> bool:
 
 
 def is_cure(effect: Effect, margin: float) -> bool:
-    """Whether an effect names a cause: more than the margin, and certainly something."""
-    return may_cure(effect) and effect.gain > margin and effect.low > 0
+    """Whether an effect names a cause: clearly more than the margin, and certainly something."""
+    return may_cure(effect) and effect.gain - _CLEAR_ERRORS * effect.error > margin and effect.low > 0
 
 
 def _t(gain: Gain) -> float:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 from pydantic import AfterValidator, ConfigDict, create_model
 
 from throughtime import storage
-from throughtime.displays import EffectsDisplay, FittedLearningCurveDisplay, HistoryCurveDisplay
+from throughtime.displays import EffectsDisplay, FittedLearningCurveDisplay, HistoryCurveDisplay, curve_loss
 from throughtime.errors import StorageError
 from throughtime.generalization import Diagnosis
 from throughtime.records import Records
@@ -28,10 +28,10 @@ def diagnosis_files(report: DiagnosisReport) -> dict[str, bytes]:
     if found.effects:
         files["effects.svg"] = svg_bytes(EffectsDisplay(found.effects, found.margin, found.level))
     if found.learning_curve is not None:
-        learning = FittedLearningCurveDisplay(found.learning_curve, found.loss_name, found.units)
+        learning = FittedLearningCurveDisplay(found.learning_curve, curve_loss(found, "data"), found.units)
         files["learning_curve.svg"] = svg_bytes(learning)
     if found.history is not None:
-        files["history.svg"] = svg_bytes(HistoryCurveDisplay(found.history, found.loss_name))
+        files["history.svg"] = svg_bytes(HistoryCurveDisplay(found.history, curve_loss(found, "history")))
     return files
 
 
@@ -71,10 +71,10 @@ def _form(kind: Any) -> Any:
         model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **fields)
         return Annotated[model, AfterValidator(lambda read: kind(**{name: getattr(read, name) for name in hints}))]
     of, parts = get_origin(kind), get_args(kind)
-    if of is Records:
-        return Annotated[tuple[_form(parts[0]), ...], AfterValidator(Records)]
-    if of is tuple:
-        return tuple.__class_getitem__(tuple(part if part is ... else _form(part) for part in parts))
+    if of in (tuple, Records):
+        parts = parts if of is tuple else (*parts, ...)
+        form = tuple.__class_getitem__(tuple(part if part is ... else _form(part) for part in parts))
+        return Annotated[form, AfterValidator(of)]
     if of in (Union, UnionType):  # with None, where null is None
         return Union[tuple(part if part is float else _form(part) for part in parts)]  # noqa: UP007
     return kind
