@@ -102,6 +102,7 @@ def test_a_target_each_step_is_what_the_last_pulses_were(regression: bool) -> No
     drawn = latches(rng(), 200, bits=2, regression=regression, spread=0.0)
     assert isinstance(drawn.y, Sequences)
     for x, y in zip(drawn.X, drawn.y, strict=True):
+        assert not np.isnan(y).all()
         last = np.full(2, np.nan)
         for step, value in zip(x, y[:, 0], strict=True):
             last = np.where(step == 0, last, step)
@@ -114,6 +115,8 @@ def test_segments_in_another_order_turn_the_class_of_ordered_pulses_alone() -> N
         drawn = motifs(rng(), N, ordered=ordered, amplitude=12.0)
         x = drawn.X.padded()[:, :, 0]
         first, second = x[:, :12].sum(1), x[:, 12:].sum(1)
+        if ordered:
+            assert (np.sign(first) == -np.sign(second)).mean() > 0.99
         told, exchanged = (a - b if ordered else a + b for a, b in ((first, second), (second, first)))
         assert ((told > 0) == drawn.y).mean() > 0.99
         assert ((exchanged > 0) == drawn.y).mean() < 0.01 if ordered else ((exchanged > 0) == drawn.y).mean() > 0.99
