@@ -35,7 +35,7 @@ EFFECTS = Records(
         effect("permuted labels", None, -0.871, 0.11, change="labels in another order", repeats=1),
     ]
 )
-CURVE = LearningCurve((24.0, 48.0, 96.0), (0.661, 0.583, 0.512), (0.03, 0.026, 0.022), 0.2, 1.2, 0.3, 0.055, 0.01, 0.1)
+CURVE = LearningCurve((24.0, 48.0, 96.0), (0.661, 0.583, 0.512), (0.03, 0.026, 0.022), 0.2, 1.2, 0.3, 0.055, 0.01, 0.14)
 HISTORY = HistoryCurve((4, 8, 15), (0.69, 0.52, 0.512), (0.03, 0.02, 0.022), 8)
 DIAGNOSIS = Diagnosis(
     verdicts=("over-fit",),

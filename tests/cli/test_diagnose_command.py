@@ -110,7 +110,7 @@ def test_every_effect_is_printed_with_its_interval_and_what_it_says(table: Path)
         assert f" {one.gain:.3f}  ({one.low:.3f} to {one.high:.3f}) " in row
     assert re.search(r"^weight_decay up .* over-fit +$", out, re.MULTILINE)
     assert "log loss held out 0.512, on training series 0.021, of a dummy 0.693; margin 0.035 (5.05 % of" in out
-    assert "More data: twice the data would gain 0.055 (0.01 to 0.1), an estimate." in out
+    assert "More data: twice the data would gain 0.055 (0.01 to 0.14), an estimate." in out
     assert "History: the last 8 of 15 steps are enough." in out
     assert "over-fit (GEN014): weight_decay up gains; set it." in out
     assert "not found: gap alone (GEN017)." in out

@@ -307,6 +307,20 @@ def test_channels_and_static_features_are_taken_with_their_names_and_without_a_c
         Sequences(values, [0, 4]).take_static([0])
 
 
+def test_other_channels_keep_all_else_also_of_windows_that_overlap():
+    windows = full().windows(2)[::-1]
+    doubled = windows.with_channels(np.concatenate([windows.values, 2 * windows.values], axis=1), ["a", "b", "c", "d"])
+    assert doubled.channel_names == ("a", "b", "c", "d")
+    for index, window in enumerate(windows):
+        np.testing.assert_array_equal(doubled[index], np.concatenate([window, 2 * window], axis=1))
+    assert doubled.take_channels([0, 1]).replace(channel_names=windows.channel_names or ()) == windows.packed()
+    np.testing.assert_array_equal(doubled.source.begins, windows.source.begins)
+    with pytest.raises(DataError, match=r"a row of floats for each of the .* steps, got int64 of shape \(2, 1\)"):
+        windows.with_channels(np.zeros((2, 1), np.int64))
+    with pytest.raises(DataError, match=r"X needs finite values .*, got inf at series 0, step 1, channel 0"):
+        windows.with_channels(np.where(np.arange(windows.n_steps) == 1, np.inf, 0.0)[:, None])
+
+
 def test_names_are_replaced_kept_or_taken_away():
     X = Sequences(np.zeros((4, 2)), [0, 4], static=[[1.0, 2.0]], channel_names="ab", static_names="uv")
     assert X.replace(groups=[1]).channel_names == ("a", "b")

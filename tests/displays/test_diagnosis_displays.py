@@ -115,7 +115,7 @@ def test_the_learning_curve_has_its_points_its_power_law_and_twice_the_data() ->
     assert dot.get_xdata() == [192]
     assert dot.get_ydata() == pytest.approx([0.512 - CURVE.doubling])
     np.testing.assert_allclose(bar.get_segments()[0][:, 1], [0.512 - CURVE.high, 0.512 - CURVE.low])
-    assert display.ax_.get_title(loc="left") == "twice the data would gain 0.055 (0.01 to 0.1), an estimate"
+    assert display.ax_.get_title(loc="left") == "twice the data would gain 0.055 (0.01 to 0.14), an estimate"
 
 
 def test_a_learning_curve_without_a_law_has_no_line() -> None:

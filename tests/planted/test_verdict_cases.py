@@ -3,11 +3,13 @@
 import numpy as np
 import pytest
 from numpy import ndarray
-from verdict_cases import KINDS, PULSE, TIME, case, copies, latches, motifs, pulses
+from verdict_cases import KINDS, PULSE, TIME, Kinds, case, copies, latches, motifs, pulses
+from verdict_held_out import KINDS as SECOND
 
 from throughtime.data import Sequences
 
 N = 4000
+SETS = [*((KINDS, kind) for kind in KINDS), *((SECOND, kind) for kind in SECOND)]
 
 
 def rng() -> np.random.Generator:
@@ -25,19 +27,19 @@ def matched(X: Sequences, bits: int) -> ndarray:
     return np.prod([x[:, end - PULSE : end, bit].mean(1) for bit, end in enumerate(ends)], 0)
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_a_case_follows_from_its_kind_and_seed(kind: str) -> None:
+@pytest.mark.parametrize(("kinds", "kind"), SETS)
+def test_a_case_follows_from_its_kind_and_seed(kinds: Kinds, kind: str) -> None:
     for seed in (0, 1):
-        one, same, other = case(kind, seed), case(kind, seed), case(kind, seed + 2)
+        one, same, other = (case(kind, number, kinds) for number in (seed, seed, seed + 2))
         assert one.drawn.X == same.drawn.X
         np.testing.assert_array_equal(values(one.drawn.y), values(same.drawn.y))
         assert one.estimator.get_params() == same.estimator.get_params()
         assert one.drawn.X != other.drawn.X
 
 
-@pytest.mark.parametrize("kind", KINDS)
-def test_fresh_series_are_others_of_the_same_law(kind: str) -> None:
-    one = case(kind, 1)
+@pytest.mark.parametrize(("kinds", "kind"), SETS)
+def test_fresh_series_are_others_of_the_same_law(kinds: Kinds, kind: str) -> None:
+    one = case(kind, 1, kinds)
     fresh = one.fresh(200)
     assert fresh.X == one.fresh(200).X
     assert fresh.X != one.fresh(200, stream=2).X
@@ -100,6 +102,7 @@ def test_a_target_each_step_is_what_the_last_pulses_were(regression: bool) -> No
     drawn = latches(rng(), 200, bits=2, regression=regression, spread=0.0)
     assert isinstance(drawn.y, Sequences)
     for x, y in zip(drawn.X, drawn.y, strict=True):
+        assert not np.isnan(y).all()
         last = np.full(2, np.nan)
         for step, value in zip(x, y[:, 0], strict=True):
             last = np.where(step == 0, last, step)
@@ -112,6 +115,8 @@ def test_segments_in_another_order_turn_the_class_of_ordered_pulses_alone() -> N
         drawn = motifs(rng(), N, ordered=ordered, amplitude=12.0)
         x = drawn.X.padded()[:, :, 0]
         first, second = x[:, :12].sum(1), x[:, 12:].sum(1)
+        if ordered:
+            assert (np.sign(first) == -np.sign(second)).mean() > 0.99
         told, exchanged = (a - b if ordered else a + b for a, b in ((first, second), (second, first)))
         assert ((told > 0) == drawn.y).mean() > 0.99
         assert ((exchanged > 0) == drawn.y).mean() < 0.01 if ordered else ((exchanged > 0) == drawn.y).mean() > 0.99

@@ -10,7 +10,7 @@ before it was.
 """
 
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -39,6 +39,8 @@ class Drawn:
 
 
 Law = Callable[[Generator, int], Drawn]
+#: What draws the plan of a case from a seed, by kind.
+Kinds = Mapping[str, "Callable[[Generator, int], Plan]"]
 
 
 @dataclass(frozen=True)
@@ -75,9 +77,9 @@ class Case:
         return self.plan.law(_rng(self.kind, self.seed, stream), n)
 
 
-def case(kind: str, seed: int) -> Case:
-    """The case of a kind and seed; all of it follows from the two."""
-    plan = KINDS[kind](_rng(kind, seed, 0), seed)
+def case(kind: str, seed: int, kinds: Kinds | None = None) -> Case:
+    """The case of a kind and seed, by default of the first set; all of it follows from the two."""
+    plan = (KINDS if kinds is None else kinds)[kind](_rng(kind, seed, 0), seed)
     return Case(kind, seed, plan, plan.law(_rng(kind, seed, 0, 0), plan.n))
 
 
@@ -363,7 +365,7 @@ def _augmentation_breaks(rng: Generator, _: int) -> Plan:
 
 
 #: The first set.
-KINDS: dict[str, Callable[[Generator, int], Plan]] = {
+KINDS: Kinds = {
     "healthy": _healthy,
     "healthy groups": _healthy_groups,
     "under-fit": _under_fit,

@@ -82,7 +82,7 @@ def diagnose(
     applied = found.remedy is not None and bool(found.remedy.parameters)
     try:
         if out is not None:
-            study.save_diagnosis(report, out)
+            names = study.save_diagnosis(report, out)
         if apply is not None and applied:
             storage.write_file(apply, _with_remedy(tables, found, what).encode())
     finally:  # a verdict is worth reading though it could not be kept
@@ -91,7 +91,7 @@ def diagnose(
         print_effects(found)
         print_answers(found)
     if out is not None:
-        console().print(f"\nwritten to {out}: {', '.join(study.diagnosis_files(report))}", soft_wrap=True)
+        console().print(f"\nwritten to {out}: {', '.join(names)}", soft_wrap=True)
     if apply is not None and not applied:
         print_note(f"{apply} was not written: no parameter of the network is a remedy")
     elif apply is not None:

@@ -146,7 +146,14 @@ class SearchDisplay:
         marks = ((self.chosen, "o", 11, CHOSEN, "chosen"), (self.simplest, "s", 15, SIMPLEST, SIMPLEST_LABEL))
         for index, marker, size, color, label in marks:
             if index is not None:
-                look = {"ms": size, "mfc": "none", "mec": color, "mew": 1.8, "ls": "none", "clip_on": False}
+                look: dict[str, Any] = {
+                    "ms": size,
+                    "mfc": "none",
+                    "mec": color,
+                    "mew": 1.8,
+                    "ls": "none",
+                    "clip_on": False,
+                }
                 self.ax_.plot([x[index]], [y[index]], marker, label=label, zorder=5, **look)
 
     def _legend(self) -> None:

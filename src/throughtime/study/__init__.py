@@ -12,7 +12,7 @@ from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
-from throughtime.study.saved_diagnosis import DIAGNOSIS, diagnosis_files, read_diagnosis, save_diagnosis
+from throughtime.study.saved_diagnosis import DIAGNOSIS, read_diagnosis, save_diagnosis
 from throughtime.study.scores import (
     Metrics,
     ModelScores,
@@ -50,7 +50,6 @@ __all__ = [
     "assess_baselines",
     "check_search",
     "chosen_plan",
-    "diagnosis_files",
     "evaluate",
     "fingerprint_of",
     "flow_files",

@@ -35,15 +35,21 @@ def diagnosis_files(report: DiagnosisReport) -> dict[str, bytes]:
     return files
 
 
-def save_diagnosis(report: DiagnosisReport, directory: str | Path) -> None:
+def save_diagnosis(report: DiagnosisReport, directory: str | Path) -> list[str]:
     """Write a diagnosis into a new directory, whole or not at all.
+
+    Returns
+    -------
+    The names of its files.
 
     Raises
     ------
     StorageError
         When the directory exists or cannot be written; nothing is left behind.
     """
-    storage.write_run(Path(directory), diagnosis_files(report), run_facts(report.model) | {"kind": DIAGNOSIS})
+    files = diagnosis_files(report)
+    storage.write_run(Path(directory), files, run_facts(report.model) | {"kind": DIAGNOSIS})
+    return list(files)
 
 
 def read_diagnosis(directory: str | Path) -> Diagnosis:
