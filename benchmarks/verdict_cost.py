@@ -20,6 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "planted"))
 from verdict_cases import case
 
 from throughtime import cross_validate
+from throughtime.estimators import fit_requests
 from throughtime.generalization import diagnose
 from throughtime.generalization.diagnosis import experiment
 
@@ -35,12 +36,11 @@ def measure(kind: str, rounds: int) -> dict[str, Any]:
     times: list[tuple[float, float, float]] = []
     for _ in range(rounds):
         trained = 0.0
-        fit = experiment.fit_requests
 
         def timed(*arguments: Any, **options: Any) -> Any:
             nonlocal trained
             begin = time.perf_counter()
-            results = fit(*arguments, **options)  # noqa: B023
+            results = fit_requests(*arguments, **options)
             trained += time.perf_counter() - begin
             return results
 
