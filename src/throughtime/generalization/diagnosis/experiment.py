@@ -87,8 +87,8 @@ class Experiment:
         values = observed_targets(self.y)
         self.classes = np.unique(values) if classes else None
         if len(np.unique(values)) < 2:
-            what = "classes" if classes else "values"
-            raise DataError(f"y needs at least two {what} to tell apart, got {values[0].item()!r} alone")
+            what = "classes" if classes else "values of the target"
+            raise DataError(f"diagnose needs at least 2 {what} to tell apart, got only {values[:1].tolist()}")
         self.losses = losses_for(estimator, len(self.X), self.weights)
         number = np.arange(len(self.X)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
         self.units = Units(number.ravel(), self.weights)
@@ -262,7 +262,7 @@ def _pairs(cv: Any, n: int) -> tuple[Split, ...]:
     for number, pair in enumerate(sides):
         train, test = (np.flatnonzero(side) if side.dtype == bool else side for side in pair)
         for side in (train, test):
-            if len(side) and (side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n):
+            if not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
                 shown = reprlib.repr(side.tolist())
                 raise ParameterError(
                     f"fold {number} of cv needs indices among the {n} series on each side, got {shown}"

@@ -147,9 +147,9 @@ def diagnose(
 
 
 def _check_numbers(*, margin: Any, level: Any, repeats: Any, random_state: Any) -> None:
-    for name, value, rule in (("margin", margin, "a fraction of the dummy's loss,"), ("level", level, "a number")):
+    for name, value, rule in (("margin", margin, "a fraction of the dummy's loss"), ("level", level, "a coverage")):
         if not (isinstance(value, Real) and 0 < float(value) < 1):
-            raise ParameterError(f"{name} needs {rule} between 0 and 1, got {value!r}")
+            raise ParameterError(f"{name} needs {rule}, above 0 and below 1, got {value!r}")
     for name, value, least in (
         ("repeats", repeats, 1),
         ("random_state", 0 if random_state is None else random_state, 0),
