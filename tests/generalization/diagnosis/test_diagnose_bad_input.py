@@ -39,12 +39,12 @@ def test_an_estimator_that_is_no_network_of_ours(net: Any) -> None:
 
 @pytest.mark.parametrize("margin", [0, 1, -0.1, float("nan"), "a", None])
 def test_a_margin_that_is_no_fraction(margin: Any) -> None:
-    refused(ParameterError, "margin needs a fraction of the dummy's loss, above 0 and below 1", margin=margin)
+    refused(ParameterError, "margin needs a fraction of the dummy's loss", margin=margin)
 
 
 @pytest.mark.parametrize("level", [0, 1, 95, float("nan"), "a"])
 def test_a_level_that_is_no_probability(level: Any) -> None:
-    refused(ParameterError, "level needs a coverage, above 0 and below 1", level=level)
+    refused(ParameterError, "level needs a number between 0 and 1", level=level)
 
 
 @pytest.mark.parametrize("repeats", [0, -1, 1.5, "2", True])
@@ -71,8 +71,8 @@ def test_series_or_groups_or_classes_too_few_for_the_folds() -> None:
 
 @pytest.mark.parametrize(
     "test",
-    [ALL[18:] + 5, ALL[18:] - N, ALL[18:] * 1.0, ALL[:0], np.ones(N + 3, bool)],
-    ids=["too large", "negative", "float", "empty", "longer mask"],
+    [ALL[18:] + 5, ALL[18:] - N, ALL[18:] * 1.0, np.ones(N + 3, bool)],
+    ids=["too large", "negative", "float", "longer mask"],
 )
 def test_pairs_of_what_are_no_indices_of_the_series(test: Any) -> None:
     refused(ParameterError, "fold 1 of cv needs indices among the 36 series", cv=[(ALL[9:], ALL[:9]), (ALL[:18], test)])
@@ -82,6 +82,9 @@ def test_a_series_on_both_sides_of_a_fold_and_a_fold_alone() -> None:
     words = "needs each series on one side, got series 9 on both sides of fold 1"
     refused(DataError, words, cv=[(ALL[9:], ALL[:9]), (ALL[:18], ALL[9:])])
     refused(ParameterError, "at least 2 folds", cv=[(ALL[9:], ALL[:9])])
+    refused(
+        DataError, "every fold needs a series to test on, got none in fold 1", cv=[(ALL[9:], ALL[:9]), (ALL, ALL[:0])]
+    )
 
 
 @pytest.mark.parametrize("random_state", [-1, "a", np.random.RandomState(0)])
@@ -92,8 +95,8 @@ def test_a_random_state_that_is_no_seed(random_state: Any) -> None:
 def test_a_class_that_a_training_fold_lacks() -> None:
     folds = [(np.flatnonzero(Y > 0), np.flatnonzero(Y == 0)), (np.flatnonzero(Y < 1), np.flatnonzero(Y > 0))]
     refused(DataError, "every training fold needs each class, got none of class 0", cv=folds)
-    refused(DataError, "at least 2 classes", y=Y * 0)
-    refused(DataError, "at least 2 values of the target", SequenceRegressor(), np.ones(N))
+    refused(DataError, "at least two classes", y=Y * 0)
+    refused(DataError, "y needs at least two values", SequenceRegressor(), np.ones(N))
 
 
 def test_data_that_do_not_belong_together() -> None:
@@ -148,7 +151,7 @@ def test_a_probe_that_gives_no_variant_or_other_series() -> None:
 
 
 @pytest.mark.parametrize(
-    "probe", ["lr=0.01", "hidden_size=3", "cell=gru", Setting("same", {"lr": 0.01, "max_epochs": 1})]
+    "probe", ["lr=0.01", "hidden_size=3", "cell=gru", "dropout=0", Setting("same", {"lr": 0.01, "max_epochs": 1})]
 )
 def test_a_probe_that_equals_the_base(probe: Any) -> None:
     refused(ParameterError, "a probe needs to differ from the base", probes=["lr x4", probe])

@@ -143,7 +143,7 @@ def test_a_number_of_folds_is_drawn_anew_each_repeat_and_given_folds_stay() -> N
     assert {tuple(test) for _, test in drawn.repeat(0).folds} != {tuple(test) for _, test in drawn.repeat(1).folds}
     pairs = list(StratifiedKFold(3).split(np.zeros(N), LABELS))
     masks = [(np.isin(np.arange(N), train), np.isin(np.arange(N), test)) for train, test in pairs]
-    for cv in (StratifiedKFold(3), pairs, masks):
+    for cv in (StratifiedKFold(3), pairs, masks, iter(pairs)):
         one = made(net, cv=cv)
         first, second = one.repeat(0), one.repeat(1)
         assert first.seed != second.seed
