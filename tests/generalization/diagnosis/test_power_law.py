@@ -59,9 +59,10 @@ def test_twice_the_data_is_exact_for_losses_that_fall_by_one_over_n() -> None:
     assert found.value == pytest.approx(20 / 100 - 20 / 200)
 
 
+@pytest.mark.parametrize("noise", [0.05, 0.0001])
 @pytest.mark.parametrize("exponent", [0.5, 1.0, 2.0])
-def test_the_interval_of_twice_the_data_reaches_to_what_the_power_law_says(exponent: float) -> None:
-    found = curve(0.2, exponent, 0.05)
+def test_the_interval_of_twice_the_data_reaches_to_what_the_power_law_says(exponent: float, noise: float) -> None:
+    found = curve(0.2, exponent, noise)
     (effect,) = [one for one in found.effects() if one.probe == DOUBLING]
     _, scale, fitted = found.power_law()
     says = scale * (1 - 2**-fitted)
