@@ -44,7 +44,7 @@ def test_a_margin_that_is_no_fraction(margin: Any) -> None:
 
 @pytest.mark.parametrize("level", [0, 1, 95, float("nan"), "a"])
 def test_a_level_that_is_no_probability(level: Any) -> None:
-    refused(ParameterError, "level needs a number between 0 and 1", level=level)
+    refused(ParameterError, "level needs a coverage, above 0 and below 1", level=level)
 
 
 @pytest.mark.parametrize("repeats", [0, -1, 1.5, "2", True])
@@ -82,9 +82,8 @@ def test_a_series_on_both_sides_of_a_fold_and_a_fold_alone() -> None:
     words = "needs each series on one side, got series 9 on both sides of fold 1"
     refused(DataError, words, cv=[(ALL[9:], ALL[:9]), (ALL[:18], ALL[9:])])
     refused(ParameterError, "at least 2 folds", cv=[(ALL[9:], ALL[:9])])
-    refused(
-        DataError, "every fold needs a series to test on, got none in fold 1", cv=[(ALL[9:], ALL[:9]), (ALL, ALL[:0])]
-    )
+    words = "fold 1 of cv needs indices among the 36 series on each side"
+    refused(ParameterError, words, cv=[(ALL[9:], ALL[:9]), (ALL, ALL[:0])])
 
 
 @pytest.mark.parametrize("random_state", [-1, "a", np.random.RandomState(0)])
@@ -95,7 +94,7 @@ def test_a_random_state_that_is_no_seed(random_state: Any) -> None:
 def test_a_class_that_a_training_fold_lacks() -> None:
     folds = [(np.flatnonzero(Y > 0), np.flatnonzero(Y == 0)), (np.flatnonzero(Y < 1), np.flatnonzero(Y > 0))]
     refused(DataError, "every training fold needs each class, got none of class 0", cv=folds)
-    refused(DataError, "at least two classes", y=Y * 0)
+    refused(DataError, "at least 2 classes to tell apart", y=Y * 0)
     refused(DataError, "y needs at least two values", SequenceRegressor(), np.ones(N))
 
 
