@@ -95,7 +95,7 @@ def test_a_class_that_a_training_fold_lacks() -> None:
     folds = [(np.flatnonzero(Y > 0), np.flatnonzero(Y == 0)), (np.flatnonzero(Y < 1), np.flatnonzero(Y > 0))]
     refused(DataError, "every training fold needs each class, got none of class 0", cv=folds)
     refused(DataError, "at least 2 classes to tell apart", y=Y * 0)
-    refused(DataError, "y needs at least two values", SequenceRegressor(), np.ones(N))
+    refused(DataError, "at least 2 values of the target to tell apart", SequenceRegressor(), np.ones(N))
 
 
 def test_data_that_do_not_belong_together() -> None:
