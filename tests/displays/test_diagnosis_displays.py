@@ -141,8 +141,8 @@ def test_the_history_curve_has_its_points_and_a_line_at_the_steps_that_are_enoug
     [
         (8, "the last 8 of 15 steps are enough"),
         (4, "the last 4 of 15 steps are enough; fewer were not tried"),
-        (15, "all 15 steps are needed"),
-        (None, "no history tried does as well as all 15 steps"),
+        (15, "fewer than all 15 steps were not shown to be enough"),
+        (None, "of all 15 steps the network knows too little yet to miss any"),
     ],
 )
 def test_the_steps_that_are_enough_are_said(needed: int | None, words: str) -> None:

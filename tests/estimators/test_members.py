@@ -1,6 +1,7 @@
 """What `fit_members` hands through to training, and who is who in it."""
 
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from estimator_data import classes, ragged
 
 from throughtime import SequenceClassifier, SequenceRegressor, fit_members
 from throughtime.errors import ParameterError
-from throughtime.training import GroupState, Observer, Perturbation
+from throughtime.training import GroupState, Observer, Perturbation, Series
 
 SMALL: dict[str, Any] = {"max_epochs": 2, "batch_size": 16}
 NETS = [SequenceClassifier(hidden_size=2 + m % 2, random_state=m, **SMALL) for m in range(5)]
@@ -32,8 +33,8 @@ class Doubled(Perturbation):
 
     key = 0
 
-    def transform(self, x: torch.Tensor, lengths: torch.Tensor, generator: Any) -> Any:  # noqa: ARG002
-        return 2 * x, lengths
+    def transform(self, series: Series, generator: Any) -> Series:  # noqa: ARG002
+        return replace(series, x=2 * series.x)
 
 
 def weights_of(estimator: Any) -> dict[str, torch.Tensor]:

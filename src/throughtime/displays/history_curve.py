@@ -71,8 +71,8 @@ def history_in_words(curve: HistoryCurve) -> str:
     """How many steps of history are enough, of those that were tried."""
     whole, fewest = max(curve.steps), min(curve.steps)
     if curve.needed is None:
-        return f"no history tried does as well as all {whole} steps"
+        return f"of all {whole} steps the network knows too little yet to miss any"
     if curve.needed == whole:
-        return f"all {whole} steps are needed"
+        return f"fewer than all {whole} steps were not shown to be enough"
     enough = f"the last {curve.needed} of {whole} steps are enough"
     return f"{enough}; fewer were not tried" if curve.needed == fewest else enough

@@ -43,9 +43,16 @@ def history_curve_of(evidence: Evidence, base: Base, margin: float) -> HistoryCu
     whole = LessHistory("", 1.0).steps(base)
     points = [(steps, *_loss(evidence, one)) for steps, (_, one) in sorted(shorter.items())]
     points.append((whole, *_loss(evidence, evidence.base)))
-    enough = [steps for steps, (name, _) in sorted(shorter.items()) if evidence.gain(name, "tempered").value >= -margin]
+    costs = {steps: evidence.gain(name, "tempered") for steps, (name, _) in sorted(shorter.items())}
+    enough = [steps for steps, cost in costs.items() if cost.value - _ERRORS * cost.error >= -margin]
+    needed = enough[0] if enough else whole
     steps, losses, errors = zip(*points, strict=True)
-    return HistoryCurve(steps, losses, errors, enough[0] if enough else whole)
+    knows = evidence.chance - evidence.tempered().value > margin  # else no history could be missed
+    return HistoryCurve(steps, losses, errors, needed if knows else None)
+
+
+#: Standard errors with which a shorter history has to stay within the margin.
+_ERRORS = 2.0
 
 
 def _loss(evidence: Evidence, one: Measured) -> tuple[float, float]:

@@ -110,6 +110,11 @@ class Evidence:
         drawn_out = scale * (1 - 2.0**-exponent)
         return float(np.fmin(doubling.value - far, drawn_out)), float(np.fmax(doubling.value + far, drawn_out))
 
+    def lowest_train_loss(self) -> float:
+        """Of the base and all settings, on the training series."""
+        conditions = [self.base, *(one for one in self.probes.values() if one.variant.is_setting)]
+        return min(float(np.mean([repeat.train for repeat in one.repeats])) for one in conditions)
+
     def leak(self) -> Gain | None:
         """How much worse whole groups are than the given folds, in the loss for leaks."""
         if WHOLE_GROUPS.name not in self.probes:

@@ -68,7 +68,8 @@ class Experiment:
     ) -> None:
         if not isinstance(estimator, SequenceEstimator):
             raise ParameterError(
-                f"diagnose needs a SequenceClassifier or a SequenceRegressor, got {type(estimator).__name__}"
+                f"diagnose needs a SequenceClassifier or a SequenceRegressor, got {type(estimator).__name__}; what a "
+                "pipeline does before goes into the estimator's features="
             )
         self.estimator = estimator
         self.X = as_sequences(X, layout=estimator.layout)

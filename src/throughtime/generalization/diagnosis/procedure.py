@@ -1,6 +1,7 @@
 """``diagnose``: remedies are tried on the same folds, and the one that helps names what was wrong."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from numbers import Integral, Real
 from typing import Any
 
@@ -9,13 +10,13 @@ import numpy as np
 from throughtime.errors import ParameterError
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.findings import Finding
-from throughtime.generalization.augmentation_check import augmentation_findings
+from throughtime.generalization.augmentation_check import AUGMENTATION_CHECK, augmentation_findings
 from throughtime.generalization.diagnosis.checks import findings_of
 from throughtime.generalization.diagnosis.curves import history_curve_of, learning_curve_of
 from throughtime.generalization.diagnosis.experiment import Experiment
 from throughtime.generalization.diagnosis.further import further_training
 from throughtime.generalization.diagnosis.probes import Probe, probes_of
-from throughtime.generalization.diagnosis.records import Diagnosis, Remedy
+from throughtime.generalization.diagnosis.records import Diagnosis, Effect, Remedy
 from throughtime.generalization.diagnosis.time_budget import TimeBudget
 from throughtime.generalization.diagnosis.trial import Trial
 from throughtime.generalization.diagnosis.verdict import LEAK_MARGIN, judge
@@ -116,7 +117,7 @@ def diagnose(
     labels = _label_findings(experiment, trial)
     broken = {name for name, finding in labels.items() if finding.verdict == "found"}
     sound = [effect for effect in effects if effect.probe not in broken]
-    judgment = judge(evidence, sound, least, complete=not trial.skipped)
+    judgment = judge(evidence, sound, least, complete=not trial.skipped and _all_kinds(estimator, sound))
     winner, units = judgment.winner, experiment.unit_name
     n_train = float(np.mean([len(np.unique(evidence.units.number[train])) for train, _ in trial.first.folds]))
     return Diagnosis(
@@ -146,6 +147,12 @@ def diagnose(
     )
 
 
+def _all_kinds(estimator: SequenceEstimator, effects: Sequence[Effect]) -> bool:
+    """Whether remedies of every kind were tried, so that "none helps" says something."""
+    kinds = {"not optimized", "over-fit"} | ({"under-fit"} if getattr(estimator, "module", None) is None else set())
+    return kinds <= {effect.cause for effect in effects}
+
+
 def _check_numbers(*, margin: Any, level: Any, repeats: Any, random_state: Any) -> None:
     for name, value, rule in (("margin", margin, "a fraction of the dummy's loss"), ("level", level, "a coverage")):
         if not (isinstance(value, Real) and 0 < float(value) < 1):
@@ -161,7 +168,8 @@ def _check_numbers(*, margin: Any, level: Any, repeats: Any, random_state: Any) 
 def _label_findings(experiment: Experiment, trial: Trial) -> dict[str, Finding]:
     """Whether augmentations that were tried leave the labels as they are, by the probe."""
     if experiment.estimator.augment is not None:  # its members know augmented series
-        return {}
+        lacking = "the network is augmented itself: the probe of it without (no regularization) says what that costs"
+        return {"": replace(AUGMENTATION_CHECK, lacking=lacking).run()}
     found = {}
     for name, one in trial.probes.items():
         augment = one.variant.parameters.get("augment")

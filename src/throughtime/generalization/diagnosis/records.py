@@ -96,8 +96,8 @@ class LearningCurve(Record):
 class HistoryCurve(Record):
     """Loss by the steps of history that the network was given.
 
-    ``needed`` is the fewest of the steps tried whose loss is within the margin of the whole history's; ``None`` where
-    nothing shorter than the whole was measured.
+    ``needed`` is the fewest of the steps tried whose loss is certainly within the margin of the whole history's;
+    ``None`` where the network knows too little with all of it.
     """
 
     steps: tuple[int, ...]

@@ -6,7 +6,7 @@ those that are a fraction are of the dummy's loss.
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from throughtime.generalization.diagnosis.evidence import Evidence
 from throughtime.generalization.diagnosis.gains import Gain, max_t
@@ -40,6 +40,8 @@ class Judgment:
         The most certain skill over the dummy.
     signal_open
         Whether it is not certain that there is a signal at all.
+    untrained
+        Whether no network has learned even its training series.
     """
 
     verdicts: tuple[VerdictName, ...]
@@ -48,6 +50,7 @@ class Judgment:
     needed: int | None = None
     skill: Gain | None = None
     signal_open: bool = False
+    untrained: bool = False
 
 
 def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete: bool) -> Judgment:
@@ -60,7 +63,8 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
     margin
         The least gain that counts, in units of the loss.
     complete
-        Whether all probes asked for were measured, if only once; else that none helps, or learns, cannot be said.
+        Whether all probes asked for were measured, if only once, and remedies of every kind among them; else that none
+        helps, or learns, cannot be said.
     """
     chance, n = evidence.chance, evidence.units.count
     if is_leaky(evidence):
@@ -70,11 +74,16 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
     best = max(skills, key=_t)
     if not best.value > threshold * best.error:
         likely = max(skills, key=lambda skill: skill.value + 2 * skill.error)
-        if complete and likely.value + 2 * likely.error < SIGNAL_MARGIN * chance:
+        # a net that has not even learned its training series says nothing of what there is to learn
+        learned = evidence.lowest_train_loss() < chance - margin
+        if complete and learned and likely.value + 2 * likely.error < SIGNAL_MARGIN * chance:
             return Judgment(("no signal",), skill=best)
-        calming = [one for one in effects if one.cause in ("over-fit", "data-limited") and is_cure(one, margin)]
-        if calming:  # it costs, whether there is a signal beneath or not
-            return _cured(calming, best, signal_open=True)
+        cures = [effect for effect in effects if is_cure(effect, margin)]
+        if cures:  # of noise, or too loud: it costs, whether there is a signal beneath or not
+            found = _cured(cures, best)
+            return replace(found, signal_open=found.verdicts[0] in ("over-fit", "data-limited"))
+        if not learned:
+            return Judgment(("inconclusive",), skill=best, untrained=True)
         needed = _needed(n, likely, SIGNAL_MARGIN * chance, threshold)
         return Judgment(("inconclusive",), needed=needed, skill=best, signal_open=True)
     cures = [effect for effect in effects if is_cure(effect, margin)]
@@ -96,11 +105,11 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
     return Judgment(("inconclusive",), open_effect=open_effect, needed=needed, skill=best)
 
 
-def _cured(cures: Sequence[Effect], skill: Gain, *, signal_open: bool = False) -> Judgment:
+def _cured(cures: Sequence[Effect], skill: Gain) -> Judgment:
     """The largest gain names the cause."""
     winner = max(cures, key=lambda effect: effect.gain)
     assert winner.cause is not None
-    return Judgment((winner.cause,), winner=winner, skill=skill, signal_open=signal_open)
+    return Judgment((winner.cause,), winner=winner, skill=skill)
 
 
 def is_leaky(evidence: Evidence) -> bool:
@@ -126,8 +135,12 @@ def _t(gain: Gain) -> float:
 
 
 def _needed(n: int, gain: Gain, far: float, errors: float) -> int | None:
-    """About how many units make a gain certain, or certainly smaller than what it would have to be."""
+    """About how many units make a gain certain, or certainly smaller than what it would have to be.
+
+    ``None`` where it is not for want of units.
+    """
     if not gain.error > 0:
         return None
     distance = max(gain.value, far - gain.value)
-    return math.ceil(n * (errors * gain.error / distance) ** 2)
+    needed = math.ceil(n * (errors * gain.error / distance) ** 2)
+    return needed if needed > n else None

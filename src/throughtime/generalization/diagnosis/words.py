@@ -15,7 +15,10 @@ _OPENINGS = {
 def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
     """One plain sentence."""
     verdict, chance = judgment.verdicts[0], evidence.chance
-    left = f"{evidence.loss:.3g}, {100 * evidence.loss / chance:.0f} % of what guessing costs" if chance > 0 else "0"
+    winner = judgment.winner
+    tempered = winner is not None and winner.loss == evidence.losses.tempered_name
+    loss = evidence.tempered().value if tempered else evidence.loss
+    left = f"{loss:.3g}, {100 * loss / chance:.0f} % of what guessing costs" if chance > 0 else "0"
     if verdict == "leaky":
         leak = evidence.leak()
         assert leak is not None
@@ -24,8 +27,10 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
             f"{evidence.leak_chance:.2g} by guessing, so no score of these folds is to be believed."
         )
     if verdict == "no signal":
-        return "Nothing that was tried predicts better than guessing: there is no signal for these networks to learn."
-    winner = judgment.winner
+        return (
+            "Nothing that was tried predicts new series better than guessing, though training series are learned: "
+            "there is no signal for these networks."
+        )
     also = "; whether there is a signal at all is open" if judgment.signal_open else ""
     if winner is not None and winner.probe == DOUBLING:
         return (
@@ -33,7 +38,7 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
             f"{_gain(winner)}, of {left}{also}."
         )
     if winner is not None:
-        return f"{_OPENINGS[verdict]}: {winner.change} lowers the {winner.loss} by {_gain(winner)}, of {left}{also}."
+        return f"{_opening(winner)}: {winner.change} lowers the {winner.loss} by {_gain(winner)}, of {left}{also}."
     if verdict == "healthy":
         return f"Nothing that was tried helps, and little is left to gain: the {evidence.losses.name} is {left}."
     if verdict == "noise- or feature-limited":
@@ -41,6 +46,8 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
             f"Nothing that was tried helps, and the {evidence.losses.name} is still {left}: the rest is noise, or "
             "needs other features."
         )
+    if judgment.untrained:
+        return "No network has learned even its training series, which says nothing: train longer, or with a higher lr."
     if judgment.signal_open:
         loud = evidence.loss > chance
         return (
@@ -51,9 +58,21 @@ def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
     if effect is None:
         return f"What limits the network is open: no remedy was tried, and the {evidence.losses.name} is {left}."
     return (
-        f"{evidence.units.count} {units} are too few to tell: {effect.change} may still gain up to {effect.high:.2g} "
+        f"{evidence.units.count} {units} are too few to tell: {_named(effect)} may still gain up to {effect.high:.2g} "
         f"in {effect.loss}, and may gain {f'as little as {effect.low:.2g}' if effect.low > 0 else 'nothing'}."
     )
+
+
+def _opening(winner: Effect) -> str:
+    """What the cure says of the network, before it is named."""
+    assert winner.cause is not None
+    if winner.cause == "under-fit" and not winner.parameters.keys() & _CAPACITY:
+        return "The network is held back from what there is to learn"
+    return _OPENINGS[winner.cause]
+
+
+#: Parameters that say how much a network can learn.
+_CAPACITY = {"hidden_size", "num_layers", "bidirectional", "cell"}
 
 
 def open_question_of(judgment: Judgment, units: str, skipped: tuple[str, ...]) -> str:
@@ -62,7 +81,7 @@ def open_question_of(judgment: Judgment, units: str, skipped: tuple[str, ...]) -
     if "inconclusive" in judgment.verdicts or judgment.signal_open:
         effect = judgment.open_effect
         helps = "what would help" if effect is None else f"whether {effect.probe} helps"
-        what = "whether there is a signal" if judgment.signal_open else helps
+        what = "whether there is a signal" if judgment.signal_open or judgment.untrained else helps
         more = f"; about {judgment.needed} {units} in all would settle it" if judgment.needed else ""
         parts.append(f"{what} is open{more}, and more repeats alone would not")
     if skipped:
@@ -72,3 +91,7 @@ def open_question_of(judgment: Judgment, units: str, skipped: tuple[str, ...]) -
 
 def _gain(effect: Effect) -> str:
     return f"{effect.gain:.2g} ({effect.low:.2g} to {effect.high:.2g})"
+
+
+def _named(effect: Effect) -> str:
+    return "twice the data" if effect.probe == DOUBLING else effect.change
