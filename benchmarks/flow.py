@@ -2,6 +2,7 @@
 
 ``python benchmarks/flow.py`` trains without and with, each pair side by side in this process, and writes the medians of
 the pairs' ratios to ``results/flow.csv``. Ours: ``monitor="flow"`` (probes every 25 steps) and ``"flow-every-step"``.
+All on one thread and by processor time, which neighbors on a shared machine move less than they do the clock.
 torch's: ``nn.LSTM`` or ``nn.GRU`` in a plain loop, against the same with histograms of every parameter's gradient, as
 ``wandb.watch`` hooks them (which says nothing of time), every 25 steps and every step; and against a loop of cells
 whose states retain their gradients, which says what the monitor of every step does.
@@ -23,7 +24,7 @@ from recording import cpu_model, write_rows
 from throughtime import SequenceClassifier, fit_members
 from throughtime.errors import FlowWarning
 from throughtime.parameters import CellName
-from timing import paired, ratios, rested_seconds
+from timing import paired, processor_seconds, ratios
 
 SHAPES: tuple[tuple[CellName, int, int, int, int], ...] = (
     # cell, units, layers, steps in time, members
@@ -103,7 +104,7 @@ def row(
     shape: tuple[Any, ...], what: str, without: Callable[[], object], watched: Callable[[], object], rounds: int
 ) -> dict[str, Any]:
     """The overhead of one way: the median of the pairs' ratios, and the quartiles."""
-    plain, other = paired(without, watched, rounds, rested_seconds)
+    plain, other = paired(without, watched, rounds, processor_seconds)
     found = sorted(one - 1 for one in ratios(plain, other))
     quartiles = statistics.quantiles(found, n=4)
     target = TARGETS.get(what)

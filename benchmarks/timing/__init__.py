@@ -54,6 +54,14 @@ def rested_seconds(call: Call) -> float:
     return seconds(call)
 
 
+def processor_seconds(call: Call) -> float:
+    """Seconds that a processor works on one long call of one thread: what else the machine does is not among them."""
+    settle()
+    begin = time.process_time()
+    call()
+    return time.process_time() - begin
+
+
 def paired(
     ours: Call, theirs: Call, rounds: int, measure: Callable[[Call], float] = warm_seconds
 ) -> tuple[list[float], list[float]]:
