@@ -48,7 +48,7 @@ docs: .venv/docs.stamp  ## the site, its guides executed, in build/docs; a warni
 	@echo "Open build/docs/index.html"
 
 soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted: two hours
-	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
+	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/docs/test_guides.py tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
 		tests/storage tests/generalization/test_interrupts.py
 
 # An environment of its own that sees the packages of .venv but not its editable installation.

@@ -1,5 +1,6 @@
 """The code of README and guide runs as it is printed."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,23 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     plt.close("all")
 
 
+#: Pages that take long: `make docs` runs them whenever it builds the site, and so they are run here only when asked.
+LONG = {"augmentation", "features", "generalization", "verdict", "windows"}
+only_when_asked = pytest.mark.skipif(
+    "THROUGHTIME_SOAK" not in os.environ, reason="a long page, which `make docs` runs; here with THROUGHTIME_SOAK=1"
+)
+
 FORECASTING = next(page for page in GUIDES if page.stem == "forecasting")
 WINDOWS = next(page for page in GUIDES if page.stem == "windows")
 
 
 @pytest.mark.parametrize(
-    "page", [page for page in (README, *GUIDES) if page not in (FORECASTING, WINDOWS)], ids=lambda page: page.stem
+    "page",
+    [
+        pytest.param(page, id=page.stem, marks=only_when_asked if page.stem in LONG else ())
+        for page in (README, *GUIDES)
+        if page not in (FORECASTING, WINDOWS)
+    ],
 )
 def test_every_block_of_python_runs_in_the_order_of_the_page(page: Path) -> None:
     assert run(page)
@@ -53,6 +65,7 @@ def test_the_forecasting_guide_runs_and_its_forecast_beats_the_season(capsys: py
     assert names["scores"].mean() > float(table["seasonal naive, 7"])
 
 
+@only_when_asked
 def test_the_windows_guide_runs_and_random_folds_are_flagged_and_score_above_folds_by_person() -> None:
     names = run(WINDOWS)
     at_random, by_person = (
