@@ -51,9 +51,7 @@ def findings_of(
 
 def _at(check: Check, margin: float) -> Check:
     """A check of gains with the margin as its threshold."""
-    if check.source != _MARGIN:
-        return check
-    return Check(**{name: getattr(check, name) for name in check.__dataclass_fields__} | {"threshold": margin})
+    return replace(check, threshold=margin) if check.source == _MARGIN else check
 
 
 def _leaky(evidence: Evidence) -> Measured | NotApplicable:

@@ -26,7 +26,7 @@ DOUBLING = "twice the data"
 #: Standard errors by which the doubling has to gain, and that its interval reaches to either side.
 DOUBLING_ERRORS = 2.05
 #: Of the dummy's loss, what a gain of fold members differs from that of members trained on all series, which take more
-#: steps an epoch: added to the error of examples, it brings the coverage of planted gains from 85 to 92 %.
+#: steps per epoch: added to the error of examples, it brings the coverage of planted gains from 85 to 92 %.
 _TRAINING_ERROR = 0.01
 #: Standard errors of the first repeat within which a probe may still reach the margin.
 RACING_ERRORS = 2.5
