@@ -119,19 +119,22 @@ def _kernel(
 
 
 def areas_under_the_curve(
-    deployed: Masks, values: Float[ndarray, "series column"], units: Int[ndarray, "series"]
+    deployed: Masks,
+    values: Float[ndarray, "series column"],
+    units: Int[ndarray, "series"],
+    random_state: int | None,
 ) -> Float[ndarray, "permutation"]:
     """How well a ridge classifier, cross-fitted, tells the samples apart: the mean AUC of its test folds.
 
     For given folds its scores are linear in who is on which side, so that one factorization per fold serves all
-    permutations. Units stay within a fold.
+    permutations. Units stay within a fold, which are drawn in ignorance of sides.
     """
     z = standardize(values)
     z = standardize(np.column_stack([z, np.square(z)]))
     gram = z @ z.T / max(1, z.shape[1])
     side = deployed.T.astype(np.float64)
     _, unit_of = np.unique(units, return_inverse=True)
-    fold_of = (np.random.default_rng(0).permutation(unit_of.max() + 1) % FOLDS)[unit_of]
+    fold_of = (np.random.default_rng(random_state).permutation(unit_of.max() + 1) % FOLDS)[unit_of]
     areas, weights = [], []
     for fold in range(FOLDS):
         test, train = fold_of == fold, fold_of != fold

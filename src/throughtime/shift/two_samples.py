@@ -136,7 +136,7 @@ def classifier_two_sample_test(
     reference, deployed, groups = _thinned(reference, deployed, groups, random_state)
     values, _ = _columns(reference, deployed, None)
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
-    areas = areas_under_the_curve(sides.deployed, values, sides.units)
+    areas = areas_under_the_curve(sides.deployed, values, sides.units, random_state)
     return _largest("classifier", areas, areas[:, None], "AUC", sides, none=0.5, lowest=0, highest=1)
 
 
