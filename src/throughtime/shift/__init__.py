@@ -4,6 +4,7 @@
 moves p(y given x).
 """
 
+from throughtime.shift.calibration import Calibration, calibrate, calibrated
 from throughtime.shift.records import (
     ChannelShift,
     ClassShift,
@@ -16,6 +17,7 @@ from throughtime.shift.records import (
 )
 
 __all__ = [
+    "Calibration",
     "ChannelShift",
     "ClassShift",
     "Embedding",
@@ -24,4 +26,6 @@ __all__ = [
     "ShiftTest",
     "ShiftVerdict",
     "StretchShift",
+    "calibrate",
+    "calibrated",
 ]
