@@ -5,6 +5,7 @@ moves p(y given x).
 """
 
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.priors import PriorEstimate, bbse_priors, em_priors, estimate_priors, floored
 from throughtime.shift.records import (
     ChannelShift,
     ClassShift,
@@ -21,11 +22,16 @@ __all__ = [
     "ChannelShift",
     "ClassShift",
     "Embedding",
+    "PriorEstimate",
     "Reference",
     "ShiftDiagnosis",
     "ShiftTest",
     "ShiftVerdict",
     "StretchShift",
+    "bbse_priors",
     "calibrate",
     "calibrated",
+    "em_priors",
+    "estimate_priors",
+    "floored",
 ]
