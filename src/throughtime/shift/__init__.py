@@ -16,6 +16,17 @@ from throughtime.shift.records import (
     ShiftVerdict,
     StretchShift,
 )
+from throughtime.shift.reference import embed, reference_of
+from throughtime.shift.summaries import summarize
+from throughtime.shift.two_samples import (
+    classifier_two_sample_test,
+    covariate_test,
+    mean_shift_test,
+    mmd_test,
+    output_test,
+    predicted_class_test,
+    target_test,
+)
 
 __all__ = [
     "Calibration",
@@ -31,7 +42,17 @@ __all__ = [
     "bbse_priors",
     "calibrate",
     "calibrated",
+    "classifier_two_sample_test",
+    "covariate_test",
     "em_priors",
+    "embed",
     "estimate_priors",
     "floored",
+    "mean_shift_test",
+    "mmd_test",
+    "output_test",
+    "predicted_class_test",
+    "reference_of",
+    "summarize",
+    "target_test",
 ]
