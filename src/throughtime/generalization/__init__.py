@@ -29,7 +29,7 @@ from throughtime.generalization.diagnosis import (
     VerdictName,
     diagnose,
 )
-from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
+from throughtime.generalization.folds import Split, fold_indices, given_folds, holdout, parse_cv
 from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
 from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_in_words, leakage_report
 from throughtime.generalization.nested import nested_cross_validate
@@ -88,6 +88,7 @@ __all__ = [
     "cross_validate",
     "diagnose",
     "fold_indices",
+    "given_folds",
     "holdout",
     "leakage_in_words",
     "leakage_report",

@@ -1,6 +1,6 @@
 """What is going to be trained: data, folds, scores and the estimator, all checked, and nothing trained yet."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -12,13 +12,14 @@ from sklearn.model_selection import check_cv
 
 from throughtime.augmentation_specs import augmentation_text
 from throughtime.data import Dataset, Sequences
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator, check_device, checked_weights
 from throughtime.generalization import (
     TIME_SPLITS,
     Finding,
     Split,
     fold_indices,
+    given_folds,
     holdout,
     leakage_report,
     of_one_series,
@@ -319,26 +320,7 @@ def _splitter(cv: Any, model: SequenceEstimator, data: Dataset) -> Any:
         )
     if hasattr(cv, "split"):
         return cv
-    if not isinstance(cv, Iterable):
-        raise ParameterError(f"cv needs a number of folds, a word, a splitter or pairs of indices, got {cv!r}")
-    folds = [_checked_fold(number, fold, len(data.X)) for number, fold in enumerate(cv)]
-    if not folds:
-        raise ParameterError("cv needs at least one fold, got none")
-    return check_cv(folds)
-
-
-def _checked_fold(number: int, fold: Any, n: int) -> Split:
-    """A fold that was given, as two arrays of indices below ``n``."""
-    try:
-        train, test = (np.asarray(side) for side in fold)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"cv needs pairs of training and test indices, got {fold!r:.60}") from error
-    for side in (train, test):
-        if side.ndim != 1 or not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
-            raise ParameterError(f"cv needs indices of the {n} series on both sides of fold {number}, got {side}")
-    if both := np.intersect1d(train, test).tolist():
-        raise DataError(f"a fold needs every series on one side, got series {both[0]} on both of fold {number}")
-    return train.astype(np.intp), test.astype(np.intp)
+    return check_cv(given_folds(cv, len(data.X)))
 
 
 def _named(cv: Any) -> str | int:

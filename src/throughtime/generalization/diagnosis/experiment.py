@@ -1,7 +1,6 @@
 """The experiment: the base and its variants, trained on every fold of a repeat as one lockstep batch."""
 
 import math
-import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -28,7 +27,7 @@ from throughtime.generalization.cached_predictions import observed_targets
 from throughtime.generalization.diagnosis.gains import Units
 from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targets, losses_for
 from throughtime.generalization.diagnosis.probes import Base, Variant
-from throughtime.generalization.folds import Split, fold_indices, parse_cv
+from throughtime.generalization.folds import Split, fold_indices, given_folds, parse_cv
 from throughtime.records import EpochProgress
 
 
@@ -216,12 +215,19 @@ class Experiment:
             groups = self.groups if takes_groups(cv) else np.arange(len(self.X))
             folds = fold_indices(cv, self.X, self.y, groups)
         else:
-            folds = _pairs(cv, len(self.X))
+            folds = given_folds(cv, len(self.X))
         if len(folds) < 2:
             raise ParameterError(f"cv needs at least 2 folds, of which the others temper each, got {len(folds)}")
         for number, (_, test) in enumerate(folds):
             if not len(test):
                 raise DataError(f"every fold needs a series to test on, got none in fold {number}")
+        tested, times = np.unique(np.concatenate([test for _, test in folds]), return_counts=True)
+        if times.max() > 1:
+            twice = int(times.argmax())
+            raise DataError(
+                "diagnose needs every series in one test fold at most, since the other folds temper each, got series "
+                f"{tested[twice]} {times[twice]} times; repeats= tests all again, in other folds"
+            )
         return folds
 
 
@@ -249,28 +255,3 @@ def equal_steps(estimator: SequenceEstimator, n_all: int, n_some: int) -> dict[s
     batch = estimator.batch_size
     longer = math.ceil(n_all / batch) / math.ceil(n_some / batch)
     return {name: max(1, round(getattr(estimator, name) * longer)) for name in ("max_epochs", "patience")}
-
-
-def _pairs(cv: Any, n: int) -> tuple[Split, ...]:
-    """Folds from pairs of indices, or of masks."""
-    try:
-        sides = [tuple(np.asarray(side) for side in (train, test)) for train, test in cv]
-    except (TypeError, ValueError) as error:
-        raise ParameterError(
-            f"cv needs a number of folds, the text of --cv, a splitter or pairs of indices, got {cv!r}"
-        ) from error
-    folds = []
-    for number, pair in enumerate(sides):
-        train, test = (np.flatnonzero(side) if side.dtype == bool else side for side in pair)
-        for side in (train, test):
-            if not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
-                shown = reprlib.repr(side.tolist())
-                raise ParameterError(
-                    f"fold {number} of cv needs indices among the {n} series on each side, got {shown}"
-                )
-        if len(both := np.intersect1d(train, test)):
-            raise DataError(
-                f"a fold needs each series on one side, got series {both[0]} on both sides of fold {number}"
-            )
-        folds.append((train.astype(np.intp), test.astype(np.intp)))
-    return tuple(folds)
