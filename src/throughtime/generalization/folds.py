@@ -100,6 +100,11 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
     return _NUMBERED[kind](n_splits, random_state)
 
 
+def folds_in_time(cv: Any) -> Any:
+    """Folds in time where ``cv`` is a number of folds, which leaves open how to divide; anything else as it is."""
+    return f"purged:{cv}" if str(cv).strip().isdecimal() else cv
+
+
 def _check_number(n_splits: int, text: str) -> None:
     if n_splits < 2:
         raise ParameterError(f"--cv needs at least 2 folds, got {text!r}")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from numpy import ndarray
 from sklearn.base import clone
 
@@ -28,6 +28,7 @@ from throughtime.generalization.diagnosis.gains import Units
 from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targets, losses_for
 from throughtime.generalization.diagnosis.probes import Base, Variant
 from throughtime.generalization.folds import Split, fold_indices, given_folds, parse_cv
+from throughtime.generalization.splitters import groups_of
 from throughtime.records import EpochProgress
 
 
@@ -77,7 +78,7 @@ class Experiment:
         self.weights = checked_weights(sample_weight, len(self.X))
         if not self.weights.any():
             raise DataError("sample_weight needs a weight above zero, got zero weights only")
-        self.groups = self._groups(groups)
+        self.groups = groups_of(self.X) if groups is None else as_labels(groups, "groups", len(self.X))
         once = isinstance(cv, Iterable) and not isinstance(cv, str)  # pairs may come from a generator
         self.cv = list(cv) if once else cv
         self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
@@ -196,14 +197,6 @@ class Experiment:
             rank[own] = (np.arange(len(own)) + 0.5) / len(own)
         chosen = units[np.argsort(rank, kind="stable")[: max(1, round(fraction * len(units)))]]
         return np.asarray(train[np.isin(self.units.number[train], chosen)])
-
-    def _groups(self, groups: Any) -> Shaped[ndarray, "series"] | None:
-        if groups is not None:
-            return as_labels(groups, "groups", len(self.X))
-        if self.X.groups is not None:
-            return self.X.groups
-        source = self.X.source
-        return None if source is None or len(np.unique(source.series)) < 2 else source.series
 
     def _folds(self, seed: int) -> tuple[Split, ...]:
         by_series = self.estimator.task.name == "classification" and not isinstance(self.y, Sequences)
