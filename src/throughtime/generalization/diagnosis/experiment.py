@@ -1,7 +1,7 @@
 """The experiment: the base and its variants, trained on every fold of a repeat as one lockstep batch."""
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -27,9 +27,13 @@ from throughtime.generalization.cached_predictions import observed_targets
 from throughtime.generalization.diagnosis.gains import Units
 from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targets, losses_for
 from throughtime.generalization.diagnosis.probes import Base, Variant
-from throughtime.generalization.folds import Split, fold_indices, given_folds, parse_cv
-from throughtime.generalization.splitters import groups_of
+from throughtime.generalization.folds import Split, fold_indices, folds_in_time, given_folds, parse_cv
+from throughtime.generalization.splitters import divided_in_time, groups_of, in_order, spans
 from throughtime.records import EpochProgress
+
+#: Blocks of one series, whose means are taken for independent; of more, each is too short for that.  Schmeiser (1982),
+#: Batch size effects in the analysis of simulation output, Operations Research 30, 556-568, has 10 to 30.
+_MOST_BLOCKS = 10
 
 
 class Experiment:
@@ -40,9 +44,11 @@ class Experiment:
     estimator
         The base, unfitted.
     X, y, groups, sample_weight
-        As ``fit`` takes them. Windows without groups belong to the series they were cut from.
+        As ``fit`` takes them. Windows without groups belong to the series they were cut from; those of one series to
+        blocks of time, which a number of folds then divides.
     cv
-        Folds: a number or the text of ``--cv``, drawn anew in each repeat; a splitter, or pairs of indices, which stay.
+        Folds: a number or the text of ``--cv``, drawn anew in each repeat; a splitter, or pairs of indices, which stay,
+        as folds in time do.
     random_state
         Of the repeats: their folds, and the seeds of their members.
     verbose, memory_budget
@@ -79,8 +85,11 @@ class Experiment:
         if not self.weights.any():
             raise DataError("sample_weight needs a weight above zero, got zero weights only")
         self.groups = groups_of(self.X) if groups is None else as_labels(groups, "groups", len(self.X))
+        self._in_time = divided_in_time(self.X, self.groups)
+        if self._in_time:
+            self.groups = None  # a single one says nothing
         once = isinstance(cv, Iterable) and not isinstance(cv, str)  # pairs may come from a generator
-        self.cv = list(cv) if once else cv
+        self.cv = list(cv) if once else folds_in_time(cv) if self._in_time else cv
         self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
         self._entropy = int(np.random.default_rng().integers(2**63)) if random_state is None else int(random_state)
         self._verbose, self._memory_budget = verbose, memory_budget
@@ -91,15 +100,14 @@ class Experiment:
             what = "classes" if classes else "values of the target"
             raise DataError(f"diagnose needs at least 2 {what} to tell apart, got only {values[:1].tolist()}")
         self.losses = losses_for(estimator, len(self.X), self.weights)
-        number = np.arange(len(self.X)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
-        self.units = Units(number.ravel(), self.weights)
+        self.units = Units(self._numbers(), self.weights)
         if self.units.count < 2:
             raise DataError(f"diagnose needs at least 2 {self.unit_name} to compare, got {self.units.count}")
 
     @property
     def unit_name(self) -> str:
         """What the intervals take for independent."""
-        return "series" if self.groups is None else "groups"
+        return "blocks of time" if self._in_time else "series" if self.groups is None else "groups"
 
     def repeat(self, number: int) -> Base:
         """The base of one repeat: its folds, and the seed of its members."""
@@ -182,8 +190,17 @@ class Experiment:
         return Judged(self.losses.out_of_fold(tests, trains), members)
 
     def _fraction(self, train: Int[ndarray, "series"], fraction: float, seed: int, fold: int) -> Int[ndarray, "series"]:
-        """Some series of a training fold, whole groups, every class in proportion; a smaller fraction is part of it."""
+        """Some series of a training fold; a smaller fraction is part of it.
+
+        Whole groups, or every class in proportion; of windows of one series what lies in a stretch of time, which goes
+        on at the beginning where it reaches the end.
+        """
         random = np.random.default_rng([seed, fold])
+        if self._in_time:  # windows that overlap, drawn one by one, would still hold nearly all steps
+            order = train[in_order(spans(self.X[train]))]
+            begin = random.integers(len(train))
+            chosen = np.roll(order, -begin)[: max(1, round(fraction * len(train)))]
+            return np.asarray(train[np.isin(train, chosen)])
         units = self.units.number[train]
         kinds = np.zeros(len(train)) if self.classes is None or isinstance(self.y, Sequences) else self.y[train]
         if self.groups is not None:
@@ -197,6 +214,14 @@ class Experiment:
             rank[own] = (np.arange(len(own)) + 0.5) / len(own)
         chosen = units[np.argsort(rank, kind="stable")[: max(1, round(fraction * len(units)))]]
         return np.asarray(train[np.isin(self.units.number[train], chosen)])
+
+    def _numbers(self) -> Int[ndarray, "series"]:
+        """The unit of each series, as a number."""
+        if self._in_time:
+            return blocks_in_time(self.X, self._folds(0))
+        if self.groups is None:
+            return np.arange(len(self.X))
+        return np.unique(self.groups, return_inverse=True)[1].ravel()
 
     def _folds(self, seed: int) -> tuple[Split, ...]:
         by_series = self.estimator.task.name == "classification" and not isinstance(self.y, Sequences)
@@ -248,3 +273,19 @@ def equal_steps(estimator: SequenceEstimator, n_all: int, n_some: int) -> dict[s
     batch = estimator.batch_size
     longer = math.ceil(n_all / batch) / math.ceil(n_some / batch)
     return {name: max(1, round(getattr(estimator, name) * longer)) for name in ("max_epochs", "patience")}
+
+
+def blocks_in_time(X: Sequences, folds: Sequence[Split]) -> Int[ndarray, "window"]:
+    """Divide windows of one series into blocks of time, by number: as many as folds, at most 10.
+
+    Folds in time test a block each. Windows that are in no test fold belong to the block that they lie beside.
+    """
+    tested = np.zeros(len(X), bool)
+    for _, test in folds:
+        tested[test] = True
+    order = in_order(spans(X))
+    tested = tested[order]
+    parts = np.array_split(np.arange(tested.sum()), min(len(folds), _MOST_BLOCKS))
+    number = np.empty(len(X), np.intp)
+    number[order] = np.searchsorted([part[0] for part in parts[1:]], np.cumsum(tested) - tested, side="right")
+    return number
