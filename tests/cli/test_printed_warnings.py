@@ -15,7 +15,7 @@ from throughtime.errors import DataWarning, FlowWarning
 QUICK = ["--hidden-size", "2", "--max-epochs", "1", "--cv", "2", "--random-state", "0"]
 #: A bias of -1 at the gate that keeps the state: the gradient is lost within the series.
 WATCHED = ["--cell", "lstm", "--forget-bias", "-1", "--monitor", "flow"]
-VANISHES = re.compile(r"^a gradient vanishes: member \d.* in layer 0.*$", re.MULTILINE)
+VANISHES = re.compile(r"^a gradient vanishes: fold 1, epoch 1: .* in layer 0.*$", re.MULTILINE)
 
 
 def lines_of(told: str) -> list[str]:

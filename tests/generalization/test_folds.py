@@ -7,7 +7,7 @@ from sklearn.model_selection import KFold
 
 from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
-from throughtime.generalization.folds import fold_indices, holdout, parse_cv
+from throughtime.generalization.folds import fold_indices, given_folds, holdout, parse_cv
 
 
 def series(n: int, **parts: object) -> Sequences:
@@ -222,3 +222,36 @@ def test_a_share_that_cannot_be_held_out_is_refused(
 def test_targets_at_every_step_are_held_out_by_series() -> None:
     train, test = holdout(series(8), series(8), None, 0.25, classifier=True, random_state=0)
     assert (len(train), len(test)) == (6, 2)
+
+
+def test_given_folds_are_the_same_by_index_and_as_masks_and_from_a_generator() -> None:
+    pairs = [([2, 3, 5], [0, 1]), ([0], np.array([4, 2], np.uint8))]
+    masks = [(np.isin(np.arange(6), train), np.isin(np.arange(6), test)) for train, test in pairs]
+    for given in (pairs, iter(pairs), masks):
+        for (train, test), (own_train, own_test) in zip(pairs, given_folds(given, 6), strict=True):
+            assert own_train.dtype == own_test.dtype == np.intp
+            np.testing.assert_array_equal(own_train, train)
+            np.testing.assert_array_equal(np.sort(own_test), np.sort(test))
+
+
+@pytest.mark.parametrize(
+    ("cv", "error", "words"),
+    [
+        ([], ParameterError, "at least one fold, got none"),
+        (2.5, ParameterError, r"pairs of training and test indices, got 2\.5"),
+        ([[0, 1, 2]], ParameterError, r"pairs of training and test indices, got \[\[0, 1, 2\]\]"),
+        ([([0], [1]), ([0], [6])], ParameterError, r"the 6 series on both sides of fold 1, got \[6\]"),
+        ([([0], [-1])], ParameterError, r"of fold 0, got \[-1\]"),
+        ([([0], [1.0])], ParameterError, r"of fold 0, got \[1\.0\]"),
+        ([([0], [])], ParameterError, r"of fold 0, got \[\]"),
+        ([([0], [[1]])], ParameterError, r"of fold 0, got \[\[1\]\]"),
+        ([([0], [False, True])], ParameterError, "of fold 0, got"),  # a mask of fewer series
+        ([([0], [False] * 6)], ParameterError, "of fold 0, got"),
+        ([([0, 1], [1, 2])], DataError, "every series on one side, got series 1 on both sides of fold 0"),
+    ],
+)
+def test_given_folds_that_are_none_are_refused_with_what_was_wrong(
+    cv: object, error: type[Exception], words: str
+) -> None:
+    with pytest.raises(error, match=words):
+        given_folds(cv, 6)

@@ -194,10 +194,10 @@ def test_a_gradient_that_vanishes_is_told_once_per_member_in_words():
     with pytest.warns(FlowWarning) as told:
         train(NET, RECIPE, inputs, members, observers=[FlowMonitor()])
     (text,) = [str(one.message) for one in told]
-    assert text.startswith("a gradient vanishes: member 0, epoch 0: 1 % of it is left ")
-    assert " steps back in layer 0, of series of 50; member 1, epoch 0: " in text
-    assert "member 4" in text
-    assert "member 5" not in text
+    assert text.startswith("a gradient vanishes: member 1, epoch 1: 1 % of it is left ")
+    assert " steps back in layer 0, of series of 50; member 2, epoch 1: " in text
+    assert "member 5" in text
+    assert "member 6" not in text
     assert "; and 2 more members. That is shorter than the series, and no fault unless the task needs longer" in text
     with warnings.catch_warnings():
         warnings.simplefilter("error")  # an orthogonal linear net's does not vanish
@@ -209,9 +209,17 @@ def test_a_gradient_that_explodes_is_told_once_with_its_layer_and_epoch():
     with pytest.warns(FlowWarning) as told:
         train(replace(LINEAR, num_layers=2), RECIPE, inputs, [member], places=[9], observers=[FlowMonitor()])
     (text,) = [str(one.message) for one in told]
-    assert text.startswith("a gradient explodes: member 9, epoch 0: it is ")
+    assert text.startswith("a gradient explodes: member 10, epoch 1: it is ")
     assert " times as large 49 steps back in layer " in text
     assert "clip_norm or clip_value" in text
+
+
+@pytest.mark.parametrize("kind", [FlowMonitor, EveryStepFlowMonitor])
+def test_members_are_told_of_by_their_names_and_of_the_weights_that_they_end_with_at_the_end(kind):
+    inputs, member = long_series(max_epochs=1)
+    with pytest.warns(FlowWarning, match="vanishes: fold 7, at the end: 1 % .*; member 3, at the end: 1 %"):
+        train(NET, RECIPE, inputs, [member, replace(member, seed=1)], places=[6, 2],
+              observers=[kind(every=None, names={6: "fold 7"})])  # fmt: skip
 
 
 @pytest.mark.parametrize("waiting", [1, 3, 8])

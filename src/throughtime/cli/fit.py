@@ -60,7 +60,7 @@ def print_study(finished: study.Study) -> None:
     for seed, folds in enumerate(assessment.folds):
         for fold, member in enumerate(folds):
             if isinstance(member, Exception):
-                which = f"fold {fold + 1}" + (f", seed {seed + 1}" if len(assessment.folds) > 1 else "")
+                which = study.name_of_member(fold, seed, len(assessment.folds))
                 print_text(f"{which} failed: {escape(str(member))}", "red")
     print_meaning(models, finished.metrics.intervals[network.name])
     print_leakage_line(finished.findings)

@@ -60,6 +60,7 @@ def fit_members(
     memory_budget: float | None = DEFAULT_BUDGET,
     observers: Sequence[Observer] = (),
     perturbations: Sequence[tuple[Perturbation, ...]] | None = None,
+    names: Sequence[str] | None = None,
     executor: Executor | None = None,
 ) -> list[E | Exception]:
     """Fit many estimators on series of one data set, those whose networks have one shape in lockstep.
@@ -84,6 +85,8 @@ def fit_members(
         Called after each step and each epoch of every run; they know members by their place in ``estimators``.
     perturbations
         What each member's training is disturbed by, such as augmentation of its series.
+    names
+        What warnings call the members; ``member 1`` is the first by default.
     executor
         What runs the runs, which are independent; by default one after the other in this process.
 
@@ -102,6 +105,7 @@ def fit_members(
         "train_indices": train_indices,
         "eval_indices": eval_indices,
         "perturbations": perturbations,
+        "name": names,
     }
     for name, values in by_member.items():
         if values is not None and len(values) != len(estimators):
@@ -166,7 +170,8 @@ def fit_requests(
     ready = dict(one for members in together.values() for one in members)
     title = type(requests[0].estimator).__name__ if requests else ""
     monitored = {name: [m for m, one in ready.items() if one.monitor == name] for name in _MONITORS}
-    monitors = {name: _MONITORS[name](members) for name, members in monitored.items() if members}
+    named = {number: request.name for number, request in enumerate(requests) if request.name is not None}
+    monitors = {name: _MONITORS[name](members, names=named) for name, members in monitored.items() if members}
     with shown(title, verbose or any(request.estimator.verbose for request in requests), on_epoch) as report:
         reports = [] if report is None else [EpochReports(report, len(jobs))]
         finished = train_jobs(jobs, observers=[*reports, *monitors.values(), *observers], executor=executor)

@@ -25,6 +25,8 @@ class Fit:
         Series whose loss is noted each epoch and never used; none by default.
     perturbations
         What training is disturbed by.
+    name
+        What warnings call it; by default its place among the requests, from 1.
     """
 
     estimator: Estimator
@@ -32,6 +34,7 @@ class Fit:
     train_indices: Any = None
     eval_indices: Any = None
     perturbations: tuple[Perturbation, ...] = ()
+    name: str | None = None
 
 
 @dataclass(frozen=True, eq=False)

@@ -29,7 +29,7 @@ from throughtime.generalization.diagnosis import (
     VerdictName,
     diagnose,
 )
-from throughtime.generalization.folds import Split, fold_indices, holdout, parse_cv
+from throughtime.generalization.folds import Split, fold_indices, folds_in_time, given_folds, holdout, parse_cv
 from throughtime.generalization.intervals import Interval, corrected_interval, naive_interval, nested_interval
 from throughtime.generalization.leakage import LEAKAGE_CHECKS, leakage_in_words, leakage_report
 from throughtime.generalization.nested import nested_cross_validate
@@ -43,6 +43,8 @@ from throughtime.generalization.splitters import (
     TIME_SPLITS,
     PurgedTimeSeriesSplit,
     WalkForwardSplit,
+    divided_in_time,
+    groups_of,
     of_one_series,
     spans,
 )
@@ -87,7 +89,11 @@ __all__ = [
     "cross_val_score",
     "cross_validate",
     "diagnose",
+    "divided_in_time",
     "fold_indices",
+    "folds_in_time",
+    "given_folds",
+    "groups_of",
     "holdout",
     "leakage_in_words",
     "leakage_report",

@@ -1,6 +1,7 @@
 """What is typed for ``--cv`` and ``--split``, as splits that keep series and groups whole."""
 
 import re
+import reprlib
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -99,6 +100,11 @@ def parse_cv(text: str, *, classifier: bool, random_state: int | None, grouped: 
     return _NUMBERED[kind](n_splits, random_state)
 
 
+def folds_in_time(cv: Any) -> Any:
+    """Folds in time where ``cv`` is a number of folds, which leaves open how to divide; anything else as it is."""
+    return f"purged:{cv}" if str(cv).strip().isdecimal() else cv
+
+
 def _check_number(n_splits: int, text: str) -> None:
     if n_splits < 2:
         raise ParameterError(f"--cv needs at least 2 folds, got {text!r}")
@@ -159,6 +165,52 @@ def fold_indices(
                     f"{number}; use --cv group:K"
                 )
     return splits
+
+
+def given_folds(cv: Any, n: int) -> tuple[Split, ...]:
+    """Folds that somebody gave as pairs of training and test series, by index or as masks.
+
+    Parameters
+    ----------
+    cv
+        The pairs.
+    n
+        How many series there are.
+
+    Raises
+    ------
+    ParameterError
+        For what are no pairs, or no indices of the series, or without a fold.
+    DataError
+        For a series on both sides of a fold.
+    """
+    try:
+        pairs = [(np.asarray(train), np.asarray(test)) for train, test in cv]
+    except (TypeError, ValueError) as error:
+        raise ParameterError(
+            "cv needs a number of folds, a word, a splitter or pairs of training and test indices, got "
+            f"{reprlib.repr(cv)}"
+        ) from error
+    if not pairs:
+        raise ParameterError("cv needs at least one fold, got none")
+    folds = []
+    for number, pair in enumerate(pairs):
+        train, test = (_checked_side(side, n, number) for side in pair)
+        if len(both := np.intersect1d(train, test)):
+            raise DataError(
+                f"a fold needs every series on one side, got series {both[0]} on both sides of fold {number}"
+            )
+        folds.append((train, test))
+    return tuple(folds)
+
+
+def _checked_side(side: NDArray[Any], n: int, number: int) -> NDArray[np.intp]:
+    indices = np.flatnonzero(side) if side.dtype == bool and side.shape == (n,) else side
+    kind, shape = indices.dtype.kind, indices.shape
+    if kind not in "iu" or len(shape) != 1 or not shape[0] or indices.min() < 0 or indices.max() >= n:
+        shown = reprlib.repr(side.tolist())
+        raise ParameterError(f"cv needs indices of the {n} series on both sides of fold {number}, got {shown}")
+    return indices.astype(np.intp)
 
 
 def _by_time(cv: BaseCrossValidator, X: Sequences) -> BaseCrossValidator:

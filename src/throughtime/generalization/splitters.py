@@ -10,7 +10,7 @@ from numbers import Integral, Real
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 from sklearn.model_selection import BaseCrossValidator, TimeSeriesSplit
 
@@ -222,6 +222,17 @@ def of_one_series(X: Sequences) -> bool:
     """Whether X are windows, all of one series."""
     source = X.source
     return source is not None and len(X) > 0 and bool((source.series == source.series[0]).all())
+
+
+def groups_of(X: Sequences) -> Shaped[ndarray, "series"] | None:
+    """The groups of X; of windows of several series that bring none, the series that each was cut from."""
+    source = X.source
+    return X.groups if X.groups is not None or source is None or of_one_series(X) else source.series
+
+
+def divided_in_time(X: Sequences, groups: ndarray | None) -> bool:
+    """Whether X are windows of one series, without groups that could be kept whole instead."""
+    return of_one_series(X) and (groups is None or len(np.unique(groups)) == 1)
 
 
 def number_series(X: Sequences, groups: ndarray | None) -> bool:

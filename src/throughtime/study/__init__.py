@@ -1,6 +1,6 @@
 """A study: planned, trained, and written as a run that can be read again; for Python and for the command line."""
 
-from throughtime.study.assessment import Assessment, assess, assess_baselines, with_seed
+from throughtime.study.assessment import Assessment, assess, assess_baselines, name_of_member, with_seed
 from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
 from throughtime.study.contents import DataFacts
 from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
@@ -59,6 +59,7 @@ __all__ = [
     "match_names",
     "match_test",
     "merged_table",
+    "name_of_member",
     "number_of_settings",
     "plan",
     "prediction_table",

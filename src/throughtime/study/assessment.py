@@ -45,6 +45,12 @@ def _name_of(model: SequenceEstimator) -> str:
     return str(getattr(model.cell, "name", model.cell)).upper()
 
 
+def name_of_member(fold: int | None, seed: int, seeds: int) -> str:
+    """What messages call a network, counted from 1: ``fold 1, seed 2``; that of ``fold=None`` knows all series."""
+    which = "all series" if fold is None else f"fold {fold + 1}"
+    return f"{which}, seed {seed + 1}" if seeds > 1 else which
+
+
 def assess(
     estimators: Sequence[SequenceEstimator],
     X: Sequences,
@@ -91,6 +97,12 @@ def assess(
         on_epoch=on_epoch,
         memory_budget=memory_budget,
         observers=[last_look] if unmonitored else [],
+        names=[
+            name_of_member(fold, seed, len(estimators))
+            for folds in (range(n_folds), [None])
+            for seed in range(len(estimators))
+            for fold in folds
+        ],
     )
     for m in unmonitored:
         refit = fitted[m]

@@ -1,6 +1,6 @@
 """What is going to be trained: data, folds, scores and the estimator, all checked, and nothing trained yet."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from numbers import Integral
 from typing import Any
@@ -12,16 +12,19 @@ from sklearn.model_selection import check_cv
 
 from throughtime.augmentation_specs import augmentation_text
 from throughtime.data import Dataset, Sequences
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator, check_device, checked_weights
 from throughtime.generalization import (
     TIME_SPLITS,
     Finding,
     Split,
+    divided_in_time,
     fold_indices,
+    folds_in_time,
+    given_folds,
+    groups_of,
     holdout,
     leakage_report,
-    of_one_series,
     parse_cv,
     spans,
 )
@@ -29,7 +32,7 @@ from throughtime.records import Records
 from throughtime.study.checks import refuse_missing, refuse_other_task, refuse_uneven
 from throughtime.study.matching import match_test
 from throughtime.study.scores import Scorers, scorers_for
-from throughtime.study.time_blocks import blocks_of, divided_in_time, stretch_of
+from throughtime.study.time_blocks import blocks_of, stretch_of
 
 #: Values that a check for leakage may look at before training: some seconds.
 LEAKAGE_WORK = 1e8
@@ -169,7 +172,7 @@ def plan(
     cv = folds_for(train, cv)
     splitter = _splitter(cv, model, train)
     splits = fold_indices(splitter, train.X, y, train.groups)
-    by_block = divided_in_time(train) and isinstance(splitter, TIME_SPLITS)
+    by_block = divided_in_time(train.X, train.groups) and isinstance(splitter, TIME_SPLITS)
     units = blocks_of(train.X, splits) if by_block else train.groups
     scoring = [scoring] if isinstance(scoring, str) else scoring
     scorers = scorers_for(model, y, scoring or ())
@@ -216,7 +219,7 @@ def parameters_in_config(model: SequenceEstimator) -> dict[str, Any]:
 def set_aside_in_words(plan: Plan) -> str:
     """How many series are for the test, how many are left to train on, and how many are neither."""
     assert plan.test is not None
-    last = f", the last in time ({stretch_of(plan.test.X)})" if divided_in_time(plan.test) else ""
+    last = f", the last in time ({stretch_of(plan.test.X)})" if divided_in_time(plan.test.X, plan.test.groups) else ""
     n = plan.left_out
     neither = f"; {n} between share{'s' * (n == 1)} steps with the test and {_is(n)} left out" if n else ""
     return f"{_counted(plan.test)} for the test{last}, {_counted(plan.train)} left to train on{neither}"
@@ -276,7 +279,7 @@ def set_aside(whole: Dataset, fraction: float, model: SequenceEstimator) -> Spli
     """The series to train on, and those to test on."""
     assert whole.y is not None
     classifier = is_classifier(model) and not isinstance(whole.y, Sequences)
-    groups = None if divided_in_time(whole) else whole.groups
+    groups = None if divided_in_time(whole.X, whole.groups) else whole.groups
     return holdout(whole.X, whole.y, groups, fraction, classifier=classifier, random_state=model.random_state)
 
 
@@ -293,18 +296,19 @@ def taken(whole: Dataset, indices: ndarray) -> Dataset:
 
 def grouped_by_series(data: Dataset) -> Dataset:
     """Windows of several series with these as their groups, if they have none."""
-    if data.X.source is None or data.groups is not None or of_one_series(data.X):
+    groups = groups_of(data.X)
+    if groups is data.X.groups:
         return data
-    grouped = data.X.replace(groups=data.X.source.series)
-    return replace(data, X=grouped, groups=grouped.groups)
+    X = data.X.replace(groups=groups)
+    return replace(data, X=X, groups=X.groups)
 
 
 def folds_for(data: Dataset, cv: Any) -> Any:
     """``cv``, or what stands for none; a number leaves open how to divide, which windows of one series are in time."""
-    in_time = divided_in_time(data)
+    one_series = divided_in_time(data.X, data.groups)
     if cv is None:
-        cv = 5 if data.groups is None or in_time else min(5, max(2, len(np.unique(data.groups))))
-    return f"purged:{cv}" if in_time and str(cv).strip().isdecimal() else cv
+        cv = 5 if data.groups is None or one_series else min(5, max(2, len(np.unique(data.groups))))
+    return folds_in_time(cv) if one_series else cv
 
 
 def _splitter(cv: Any, model: SequenceEstimator, data: Dataset) -> Any:
@@ -319,26 +323,7 @@ def _splitter(cv: Any, model: SequenceEstimator, data: Dataset) -> Any:
         )
     if hasattr(cv, "split"):
         return cv
-    if not isinstance(cv, Iterable):
-        raise ParameterError(f"cv needs a number of folds, a word, a splitter or pairs of indices, got {cv!r}")
-    folds = [_checked_fold(number, fold, len(data.X)) for number, fold in enumerate(cv)]
-    if not folds:
-        raise ParameterError("cv needs at least one fold, got none")
-    return check_cv(folds)
-
-
-def _checked_fold(number: int, fold: Any, n: int) -> Split:
-    """A fold that was given, as two arrays of indices below ``n``."""
-    try:
-        train, test = (np.asarray(side) for side in fold)
-    except (TypeError, ValueError) as error:
-        raise ParameterError(f"cv needs pairs of training and test indices, got {fold!r:.60}") from error
-    for side in (train, test):
-        if side.ndim != 1 or not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
-            raise ParameterError(f"cv needs indices of the {n} series on both sides of fold {number}, got {side}")
-    if both := np.intersect1d(train, test).tolist():
-        raise DataError(f"a fold needs every series on one side, got series {both[0]} on both of fold {number}")
-    return train.astype(np.intp), test.astype(np.intp)
+    return check_cv(given_folds(cv, len(data.X)))
 
 
 def _named(cv: Any) -> str | int:

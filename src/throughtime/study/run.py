@@ -119,7 +119,8 @@ class Run:
     @cached_property
     def estimator(self) -> SequenceEstimator:
         """The network of the first seed, trained on all training series."""
-        return from_plain(self._files.json(FACTS), self._files.arrays(WEIGHTS), str(self.directory), *self._code)
+        estimator = from_plain(self._files.json(FACTS), self._files.arrays(WEIGHTS), str(self.directory), *self._code)
+        return self._with_flow(estimator, 0, None)
 
     @cached_property
     def members(self) -> list[StudyMember]:
@@ -133,7 +134,7 @@ class Run:
                 continue
             weights = contents.member_arrays(arrays, entry.prefix)
             estimator = from_plain(facts, weights, f"{source}: {entry.prefix}", *self._code)
-            members.append(StudyMember(entry.seed, entry.fold, estimator))
+            members.append(StudyMember(entry.seed, entry.fold, self._with_flow(estimator, entry.seed, entry.fold)))
         return members
 
     @cached_property
@@ -185,6 +186,13 @@ class Run:
 
     def __repr__(self) -> str:
         return f"Run({str(self.directory)!r}, created {self.created})"
+
+    def _with_flow(self, estimator: SequenceEstimator, seed: int, fold: int | None) -> SequenceEstimator:
+        """A network with its records of gradients, where there are some."""
+        for own in self.flow:
+            if (own.seed, own.fold) == (seed, fold):
+                estimator.flow_ = own.records
+        return estimator
 
     def _json(self, name: str) -> tuple[Any, str]:
         """A JSON file's value, and what an error calls it."""

@@ -6,13 +6,8 @@ import numpy as np
 from jaxtyping import Shaped
 from numpy import ndarray
 
-from throughtime.data import Dataset, Sequences
-from throughtime.generalization import Split, of_one_series
-
-
-def divided_in_time(data: Dataset) -> bool:
-    """Whether these are windows of one series, without groups that could be kept whole instead."""
-    return of_one_series(data.X) and (data.groups is None or len(np.unique(data.groups)) == 1)
+from throughtime.data import Sequences
+from throughtime.generalization import Split
 
 
 def blocks_of(X: Sequences, splits: Sequence[Split]) -> Shaped[ndarray, "window"]:

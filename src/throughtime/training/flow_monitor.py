@@ -101,6 +101,8 @@ class FlowMonitor(Observer):
         alone. Those are measured on 32 series, the longest among them.
     warn
         Whether to.
+    names
+        What a warning calls members, by their places; ``member 1`` is at place 0 by default.
 
     Warns
     -----
@@ -109,8 +111,16 @@ class FlowMonitor(Observer):
         hundredfold.
     """
 
-    def __init__(self, members: Collection[int] | None = None, *, every: int | None = EVERY, warn: bool = True) -> None:
+    def __init__(
+        self,
+        members: Collection[int] | None = None,
+        *,
+        every: int | None = EVERY,
+        warn: bool = True,
+        names: Mapping[int, str] | None = None,
+    ) -> None:
         self.probe_every = every
+        self._names = names or {}
         self._warns = warn
         self._members = None if members is None else frozenset(members)
         self._measured: list[_Measured] = []
@@ -247,13 +257,16 @@ class FlowMonitor(Observer):
             new = [m for m in np.flatnonzero(found).tolist() if (what, measured.members[m]) not in self._warned]
             if new:
                 self._warned.update((what, measured.members[m]) for m in new)
-                named = [
-                    f"member {measured.members[m]}, epoch {measured.epochs[m]}: {in_words(measured.record(m))}"
-                    for m in new[:_NAMED]
-                ]
+                named = [f"{self._moment(measured, m)}: {in_words(measured.record(m))}" for m in new[:_NAMED]]
                 more = [f"and {len(new) - _NAMED} more members"] if len(new) > _NAMED else []
                 text = f"a gradient {what}: {'; '.join(named + more)}. {_ADVICE[what]}"
                 warn(text, FlowWarning)
+
+    def _moment(self, measured: _Measured, m: int) -> str:
+        """One of the members that were measured, and when that was, as people count."""
+        place = measured.members[m]
+        when = "at the end" if measured.kind == "kept" else f"epoch {measured.epochs[m] + 1}"
+        return f"{self._names.get(place, f'member {place + 1}')}, {when}"
 
 
 class EveryStepFlowMonitor(FlowMonitor):
@@ -265,9 +278,14 @@ class EveryStepFlowMonitor(FlowMonitor):
     needs: frozenset[Measurement] = frozenset({"state_gradient_norms"})
 
     def __init__(
-        self, members: Collection[int] | None = None, *, every: int | None = EVERY_BESIDE_STEPS, warn: bool = True
+        self,
+        members: Collection[int] | None = None,
+        *,
+        every: int | None = EVERY_BESIDE_STEPS,
+        warn: bool = True,
+        names: Mapping[int, str] | None = None,
     ) -> None:
-        super().__init__(members, every=every, warn=warn)
+        super().__init__(members, every=every, warn=warn, names=names)
 
     def on_step(self, record: StepRecord) -> None:
         """Keep the norms by lag of those who took the step."""

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import RepeatedKFold, ShuffleSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
@@ -75,15 +76,33 @@ def test_series_or_groups_or_classes_too_few_for_the_folds() -> None:
     ids=["too large", "negative", "float", "longer mask"],
 )
 def test_pairs_of_what_are_no_indices_of_the_series(test: Any) -> None:
-    refused(ParameterError, "fold 1 of cv needs indices among the 36 series", cv=[(ALL[9:], ALL[:9]), (ALL[:18], test)])
+    refused(
+        ParameterError,
+        "cv needs indices of the 36 series on both sides of fold 1",
+        cv=[(ALL[9:], ALL[:9]), (ALL[:18], test)],
+    )
 
 
 def test_a_series_on_both_sides_of_a_fold_and_a_fold_alone() -> None:
-    words = "needs each series on one side, got series 9 on both sides of fold 1"
+    words = "a fold needs every series on one side, got series 9 on both sides of fold 1"
     refused(DataError, words, cv=[(ALL[9:], ALL[:9]), (ALL[:18], ALL[9:])])
     refused(ParameterError, "at least 2 folds", cv=[(ALL[9:], ALL[:9])])
-    words = "fold 1 of cv needs indices among the 36 series on each side"
+    words = "cv needs indices of the 36 series on both sides of fold 1"
     refused(ParameterError, words, cv=[(ALL[9:], ALL[:9]), (ALL, ALL[:0])])
+
+
+@pytest.mark.parametrize(
+    "cv",
+    [
+        [(ALL[18:], ALL[:18]), (ALL[:17], ALL[17:])],
+        [(ALL[18:], [0, 1, 17, 17]), (ALL[:18], ALL[18:])],
+        RepeatedKFold(n_splits=2, n_repeats=2, random_state=0),
+        ShuffleSplit(5, test_size=0.5, random_state=0),
+    ],
+    ids=["two folds", "one fold", "repeated", "shuffled"],
+)
+def test_a_series_that_is_tested_twice(cv: Any) -> None:
+    refused(DataError, r"every series in one test fold at most.* got series \d+ [2-5] times; repeats=", cv=cv)
 
 
 @pytest.mark.parametrize("random_state", [-1, "a", np.random.RandomState(0)])

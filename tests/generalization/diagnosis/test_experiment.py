@@ -8,11 +8,12 @@ from numpy import ndarray
 from sklearn.base import clone
 from sklearn.model_selection import KFold, StratifiedKFold
 
-from throughtime import SequenceClassifier, SequenceRegressor
+from throughtime import PurgedTimeSeriesSplit, SequenceClassifier, SequenceRegressor
 from throughtime.data import Sequences
 from throughtime.estimators import Fit, fit_requests
 from throughtime.generalization.diagnosis import AUTO_PROBES, Base, Variant, experiment
 from throughtime.generalization.diagnosis.experiment import Experiment
+from throughtime.generalization.diagnosis.gains import pooled_gain
 
 # Shapes are checked by the packages' own tests, and take longer than the training.
 pytestmark = pytest.mark.usefixtures("types_unchecked")
@@ -42,6 +43,21 @@ def tried(one: Experiment, base: Base, *names: str) -> dict[str, Any]:
     """Results of the base and some probes, as one batch."""
     variants = {name: PROBES[name].variant(base) for name in names}
     return one.run(base, {"base": Variant("as it is"), **variants})  # type: ignore[dict-item]
+
+
+def windows(length: int = 6, stride: int = 2) -> Sequences:
+    """Windows of one series of 64 steps, not in order of time."""
+    whole = Sequences.from_arrays([RNG.normal(size=(64, 2)).astype(np.float32)])
+    cut = whole.windows(length, stride)
+    return cut[np.random.default_rng(1).permutation(len(cut))]
+
+
+def in_windows(X: Sequences, **others: Any) -> Experiment:
+    """Windows, every other one of the same class."""
+    assert X.source is not None
+    arguments = {"groups": None, "sample_weight": None, "random_state": 0, "verbose": False, "memory_budget": None}
+    net = SequenceClassifier(hidden_size=2, max_epochs=1)
+    return Experiment(net, X, X.source.begins // 2 % 2, **arguments | {"cv": 4} | others)
 
 
 @pytest.fixture
@@ -180,3 +196,76 @@ def test_shuffled_targets_are_the_same_ones_elsewhere() -> None:
         now, before = (np.asarray([np.ravel(one) for one in part]) for part in (variant.y, base.y))  # type: ignore[union-attr]
         assert not np.array_equal(now, before, equal_nan=True)
         np.testing.assert_array_equal(np.sort(now, axis=0), np.sort(before, axis=0))
+
+
+@pytest.mark.parametrize("groups", [None, np.zeros(30)], ids=["no groups", "a single group"])
+def test_windows_of_one_series_are_divided_in_time_and_each_test_block_is_one_unit(groups: ndarray | None) -> None:
+    X = windows()
+    divided = list(PurgedTimeSeriesSplit(4).split(X))
+    for cv in (4, "4", "purged:4", PurgedTimeSeriesSplit(4), divided):
+        one = in_windows(X, cv=cv, groups=groups)
+        assert (one.unit_name, one.units.count) == ("blocks of time", 4)
+        for base in (one.repeat(0), one.repeat(1)):
+            assert base.groups is None
+            for number, ((train, test), (own_train, own_test)) in enumerate(zip(divided, base.folds, strict=True)):
+                np.testing.assert_array_equal(own_train, train)
+                np.testing.assert_array_equal(own_test, test)
+                assert set(one.units.number[test]) == {number}
+
+
+def test_walking_forward_tests_one_block_per_fold_and_what_is_never_tested_is_no_unit_of_its_own() -> None:
+    X = windows()
+    one = in_windows(X, cv="forward:4")
+    assert one.units.count == 4
+    for number, (_, test) in enumerate(one.repeat(0).folds):
+        assert set(one.units.number[test]) == {number}
+
+
+@pytest.mark.parametrize(("cv", "count"), [("kfold:4", 4), ("loo", 10)])
+def test_of_folds_that_are_not_in_time_the_units_are_stretches_of_it_all_the_same(cv: str, count: int) -> None:
+    X = windows()
+    assert X.source is not None
+    units = in_windows(X, cv=cv).units
+    in_time = units.number[np.argsort(X.source.begins)]
+    np.testing.assert_array_equal(in_time, np.sort(in_time))
+    sizes = np.bincount(in_time)
+    assert (len(sizes), units.count) == (count, count)
+    assert sizes.max() - sizes.min() <= 1
+
+
+def test_the_error_of_a_gain_in_windows_of_one_series_is_that_of_the_means_of_blocks() -> None:
+    units = in_windows(windows()).units
+    gains = RNG.normal(size=(2, 30))
+    sizes = np.bincount(units.number)
+    whole = gains.mean(1)  # of all windows of a repeat
+    deviations = [
+        size / 30 * (row[units.number == number].mean() - whole.mean())
+        for row in gains
+        for number, size in enumerate(sizes)
+    ]
+    expected = np.sqrt(np.square(deviations).sum() / 2 * 4 / 3)
+    assert pooled_gain(gains, units).error == pytest.approx(expected, rel=1e-12)
+
+
+def test_less_data_of_one_series_is_a_stretch_of_time_that_holds_the_shorter_one(trained: list[Fit]) -> None:
+    X = windows()
+    assert X.source is not None
+    one = in_windows(X)
+    base = one.repeat(0)
+    tried(one, base, "half of the data", "quarter of the data")
+    begins = set()
+    for (train, _), half, quarter in zip(base.folds, trained[4:8], trained[8:], strict=True):
+        order = train[np.argsort(X.source.begins[train])]
+        for fit, fraction in ((half, 0.5), (quarter, 0.25)):
+            inside = np.isin(order, fit.train_indices)
+            assert inside.sum() == round(fraction * len(train))
+            assert (inside != np.roll(inside, 1)).sum() == 2  # one stretch, going round
+        assert set(quarter.train_indices) < set(half.train_indices)
+        begins.add(int(np.flatnonzero(np.isin(order, half.train_indices))[0]))
+    assert len(begins) > 1
+
+
+def test_windows_of_several_series_have_these_for_units() -> None:
+    whole = Sequences.from_arrays(list(RNG.normal(size=(8, 16, 2)).astype(np.float32)))
+    one = in_windows(whole.windows(4, 2), cv=4)
+    assert (one.unit_name, one.units.count) == ("groups", 8)

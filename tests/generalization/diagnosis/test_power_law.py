@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy import ndarray
 
+from throughtime.generalization.diagnosis import evidence as evidence_module
+from throughtime.generalization.diagnosis.curves import learning_curve_of
 from throughtime.generalization.diagnosis.evidence import DOUBLING, Evidence, Measured
 from throughtime.generalization.diagnosis.gains import Units
 from throughtime.generalization.diagnosis.losses import ClassLosses, OutOfFold
@@ -64,9 +66,20 @@ def test_twice_the_data_is_exact_for_losses_that_fall_by_one_over_n() -> None:
 def test_the_interval_of_twice_the_data_reaches_to_what_the_power_law_says(exponent: float, noise: float) -> None:
     found = curve(0.2, exponent, noise)
     (effect,) = [one for one in found.effects() if one.probe == DOUBLING]
-    _, scale, fitted = found.power_law()
+    _, scale, fitted = found.power_law
     says = scale * (1 - 2**-fitted)
     assert effect.low <= effect.gain <= effect.high
     assert effect.low <= says <= effect.high
     assert effect.cause == "data-limited"
     assert not effect.parameters
+
+
+def test_effects_and_the_learning_curve_are_of_one_fit_of_the_power_law(monkeypatch: pytest.MonkeyPatch) -> None:
+    fits = []
+    monkeypatch.setattr(evidence_module, "fit_power_law", lambda *of: fits.append(of) or fit_power_law(*of))
+    found = curve(0.2, 1.0, 0.05)
+    found.effects()
+    drawn = learning_curve_of(found, 100.0)
+    assert drawn is not None
+    assert drawn.exponent == found.power_law.exponent
+    assert len(fits) == 1

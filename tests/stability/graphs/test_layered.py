@@ -29,7 +29,8 @@ def loss(output: Tensor) -> Tensor:
 def test_the_serial_depth_is_the_layers_in_each_direction_whatever_the_batch(layers: int, batch: int) -> None:
     depth = layer_graph(mlp(layers), torch.randn(batch, 3), loss=loss).depth
     assert (depth.forward, depth.backward, depth.operations) == (layers, layers, layers)
-    assert "whatever the number of examples" in str(depth)
+    operations = "1 operation" if layers == 1 else f"{layers} operations"
+    assert f"{layers} backward, of {operations}: one per layer, whatever the number of examples" in str(depth)
 
 
 def test_the_drawn_backward_pass_has_the_depth_that_is_told() -> None:

@@ -1,13 +1,12 @@
 """The experiment: the base and its variants, trained on every fold of a repeat as one lockstep batch."""
 
 import math
-import reprlib
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from jaxtyping import Float, Int, Shaped
+from jaxtyping import Float, Int
 from numpy import ndarray
 from sklearn.base import clone
 
@@ -28,8 +27,13 @@ from throughtime.generalization.cached_predictions import observed_targets
 from throughtime.generalization.diagnosis.gains import Units
 from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targets, losses_for
 from throughtime.generalization.diagnosis.probes import Base, Variant
-from throughtime.generalization.folds import Split, fold_indices, parse_cv
+from throughtime.generalization.folds import Split, fold_indices, folds_in_time, given_folds, parse_cv
+from throughtime.generalization.splitters import divided_in_time, groups_of, in_order, spans
 from throughtime.records import EpochProgress
+
+#: Blocks of one series, whose means are taken for independent; of more, each is too short for that.  Schmeiser (1982),
+#: Batch size effects in the analysis of simulation output, Operations Research 30, 556-568, has 10 to 30.
+_MOST_BLOCKS = 10
 
 
 class Experiment:
@@ -40,9 +44,11 @@ class Experiment:
     estimator
         The base, unfitted.
     X, y, groups, sample_weight
-        As ``fit`` takes them. Windows without groups belong to the series they were cut from.
+        As ``fit`` takes them. Windows without groups belong to the series they were cut from; those of one series to
+        blocks of time, which a number of folds then divides.
     cv
-        Folds: a number or the text of ``--cv``, drawn anew in each repeat; a splitter, or pairs of indices, which stay.
+        Folds: a number or the text of ``--cv``, drawn anew in each repeat; a splitter, or pairs of indices, which stay,
+        as folds in time do.
     random_state
         Of the repeats: their folds, and the seeds of their members.
     verbose, memory_budget
@@ -78,9 +84,12 @@ class Experiment:
         self.weights = checked_weights(sample_weight, len(self.X))
         if not self.weights.any():
             raise DataError("sample_weight needs a weight above zero, got zero weights only")
-        self.groups = self._groups(groups)
+        self.groups = groups_of(self.X) if groups is None else as_labels(groups, "groups", len(self.X))
+        self._in_time = divided_in_time(self.X, self.groups)
+        if self._in_time:
+            self.groups = None  # a single one says nothing
         once = isinstance(cv, Iterable) and not isinstance(cv, str)  # pairs may come from a generator
-        self.cv = list(cv) if once else cv
+        self.cv = list(cv) if once else folds_in_time(cv) if self._in_time else cv
         self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
         self._entropy = int(np.random.default_rng().integers(2**63)) if random_state is None else int(random_state)
         self._verbose, self._memory_budget = verbose, memory_budget
@@ -91,15 +100,14 @@ class Experiment:
             what = "classes" if classes else "values of the target"
             raise DataError(f"diagnose needs at least 2 {what} to tell apart, got only {values[:1].tolist()}")
         self.losses = losses_for(estimator, len(self.X), self.weights)
-        number = np.arange(len(self.X)) if self.groups is None else np.unique(self.groups, return_inverse=True)[1]
-        self.units = Units(number.ravel(), self.weights)
+        self.units = Units(self._numbers(), self.weights)
         if self.units.count < 2:
             raise DataError(f"diagnose needs at least 2 {self.unit_name} to compare, got {self.units.count}")
 
     @property
     def unit_name(self) -> str:
         """What the intervals take for independent."""
-        return "series" if self.groups is None else "groups"
+        return "blocks of time" if self._in_time else "series" if self.groups is None else "groups"
 
     def repeat(self, number: int) -> Base:
         """The base of one repeat: its folds, and the seed of its members."""
@@ -182,8 +190,17 @@ class Experiment:
         return Judged(self.losses.out_of_fold(tests, trains), members)
 
     def _fraction(self, train: Int[ndarray, "series"], fraction: float, seed: int, fold: int) -> Int[ndarray, "series"]:
-        """Some series of a training fold, whole groups, every class in proportion; a smaller fraction is part of it."""
+        """Some series of a training fold; a smaller fraction is part of it.
+
+        Whole groups, or every class in proportion; of windows of one series what lies in a stretch of time, which goes
+        on at the beginning where it reaches the end.
+        """
         random = np.random.default_rng([seed, fold])
+        if self._in_time:  # windows that overlap, drawn one by one, would still hold nearly all steps
+            order = train[in_order(spans(self.X[train]))]
+            begin = random.integers(len(train))
+            chosen = np.roll(order, -begin)[: max(1, round(fraction * len(train)))]
+            return np.asarray(train[np.isin(train, chosen)])
         units = self.units.number[train]
         kinds = np.zeros(len(train)) if self.classes is None or isinstance(self.y, Sequences) else self.y[train]
         if self.groups is not None:
@@ -198,13 +215,13 @@ class Experiment:
         chosen = units[np.argsort(rank, kind="stable")[: max(1, round(fraction * len(units)))]]
         return np.asarray(train[np.isin(self.units.number[train], chosen)])
 
-    def _groups(self, groups: Any) -> Shaped[ndarray, "series"] | None:
-        if groups is not None:
-            return as_labels(groups, "groups", len(self.X))
-        if self.X.groups is not None:
-            return self.X.groups
-        source = self.X.source
-        return None if source is None or len(np.unique(source.series)) < 2 else source.series
+    def _numbers(self) -> Int[ndarray, "series"]:
+        """The unit of each series, as a number."""
+        if self._in_time:
+            return blocks_in_time(self.X, self._folds(0))
+        if self.groups is None:
+            return np.arange(len(self.X))
+        return np.unique(self.groups, return_inverse=True)[1].ravel()
 
     def _folds(self, seed: int) -> tuple[Split, ...]:
         by_series = self.estimator.task.name == "classification" and not isinstance(self.y, Sequences)
@@ -216,12 +233,19 @@ class Experiment:
             groups = self.groups if takes_groups(cv) else np.arange(len(self.X))
             folds = fold_indices(cv, self.X, self.y, groups)
         else:
-            folds = _pairs(cv, len(self.X))
+            folds = given_folds(cv, len(self.X))
         if len(folds) < 2:
             raise ParameterError(f"cv needs at least 2 folds, of which the others temper each, got {len(folds)}")
         for number, (_, test) in enumerate(folds):
             if not len(test):
                 raise DataError(f"every fold needs a series to test on, got none in fold {number}")
+        tested, times = np.unique(np.concatenate([test for _, test in folds]), return_counts=True)
+        if times.max() > 1:
+            twice = int(times.argmax())
+            raise DataError(
+                "diagnose needs every series in one test fold at most, since the other folds temper each, got series "
+                f"{tested[twice]} {times[twice]} times; repeats= tests all again, in other folds"
+            )
         return folds
 
 
@@ -251,26 +275,17 @@ def equal_steps(estimator: SequenceEstimator, n_all: int, n_some: int) -> dict[s
     return {name: max(1, round(getattr(estimator, name) * longer)) for name in ("max_epochs", "patience")}
 
 
-def _pairs(cv: Any, n: int) -> tuple[Split, ...]:
-    """Folds from pairs of indices, or of masks."""
-    try:
-        sides = [tuple(np.asarray(side) for side in (train, test)) for train, test in cv]
-    except (TypeError, ValueError) as error:
-        raise ParameterError(
-            f"cv needs a number of folds, the text of --cv, a splitter or pairs of indices, got {cv!r}"
-        ) from error
-    folds = []
-    for number, pair in enumerate(sides):
-        train, test = (np.flatnonzero(side) if side.dtype == bool else side for side in pair)
-        for side in (train, test):
-            if not len(side) or side.dtype.kind not in "iu" or side.min() < 0 or side.max() >= n:
-                shown = reprlib.repr(side.tolist())
-                raise ParameterError(
-                    f"fold {number} of cv needs indices among the {n} series on each side, got {shown}"
-                )
-        if len(both := np.intersect1d(train, test)):
-            raise DataError(
-                f"a fold needs each series on one side, got series {both[0]} on both sides of fold {number}"
-            )
-        folds.append((train.astype(np.intp), test.astype(np.intp)))
-    return tuple(folds)
+def blocks_in_time(X: Sequences, folds: Sequence[Split]) -> Int[ndarray, "window"]:
+    """Divide windows of one series into blocks of time, by number: as many as folds, at most 10.
+
+    Folds in time test a block each. Windows that are in no test fold belong to the block that they lie beside.
+    """
+    tested = np.zeros(len(X), bool)
+    for _, test in folds:
+        tested[test] = True
+    order = in_order(spans(X))
+    tested = tested[order]
+    parts = np.array_split(np.arange(tested.sum()), min(len(folds), _MOST_BLOCKS))
+    number = np.empty(len(X), np.intp)
+    number[order] = np.searchsorted([part[0] for part in parts[1:]], np.cumsum(tested) - tested, side="right")
+    return number

@@ -53,11 +53,12 @@ def diagnose(
     estimator
         A ``SequenceClassifier`` or ``SequenceRegressor``, unfitted. Its ``random_state`` is not used.
     X, y, groups, sample_weight
-        As ``fit`` takes them. Groups are the unit of every interval.
+        As ``fit`` takes them. Groups are the unit of every interval; of windows of one series it is a block of time.
     cv
         A number of folds or the text of ``--cv``, drawn anew in each repeat: stratified by class, and whole groups
         where there are groups, unless the text says otherwise (``"kfold:5"``). A splitter, or pairs of indices, gives
-        the same folds each time, to other seeds. Folds that put a group on both sides are compared with whole groups.
+        the same folds each time, to other seeds, as folds in time do, into which a number divides windows of one
+        series. No series is tested twice. Folds that put a group on both sides are compared with whole groups.
     margin
         The least gain that counts, as a fraction of the dummy's loss: that of the training fold's class frequencies,
         or of its mean.

@@ -132,7 +132,7 @@ class Diagnosis(Record):
     level
         Coverage of the intervals.
     units, n_units
-        What the intervals take for independent, "series" or "groups", and how many.
+        What the intervals take for independent, "series", "groups" or "blocks of time", and how many.
     learning_curve, history
         ``None`` where their probes were not measured.
     open_question

@@ -78,7 +78,8 @@ class SerialDepth(Record):
     subject: Subject
 
     def __str__(self) -> str:
-        chain = f"serial depth {self.forward} forward, {self.backward} backward, of {self.operations} operations"
+        operations = f"{self.operations} operation{'s' * (self.operations != 1)}"
+        chain = f"serial depth {self.forward} forward, {self.backward} backward, of {operations}"
         return f"{chain}: {_WHY[self.subject]}"
 
 
