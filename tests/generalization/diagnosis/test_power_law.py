@@ -64,7 +64,7 @@ def test_twice_the_data_is_exact_for_losses_that_fall_by_one_over_n() -> None:
 def test_the_interval_of_twice_the_data_reaches_to_what_the_power_law_says(exponent: float, noise: float) -> None:
     found = curve(0.2, exponent, noise)
     (effect,) = [one for one in found.effects() if one.probe == DOUBLING]
-    _, scale, fitted = found.power_law()
+    _, scale, fitted = found.power_law
     says = scale * (1 - 2**-fitted)
     assert effect.low <= effect.gain <= effect.high
     assert effect.low <= says <= effect.high

@@ -18,7 +18,7 @@ def learning_curve_of(evidence: Evidence, n_train: float) -> LearningCurve | Non
     if doubling is None:
         return None
     fractions = evidence.by_size()
-    floor, scale, exponent = evidence.power_law()
+    floor, scale, exponent = evidence.power_law
     return LearningCurve(
         tuple(fraction * n_train for fraction in fractions),
         tuple(loss.value for loss in fractions.values()),

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import numpy as np
 from numpy import ndarray
@@ -98,6 +99,7 @@ class Evidence:
         losses = {n: pooled_gain(one.losses("tempered"), self.units) for n, one in sizes.items()}
         return dict(sorted((losses | {1.0: self.tempered()}).items()))
 
+    @cached_property
     def power_law(self) -> PowerLaw:
         """Through the losses by size, as fractions of the whole."""
         sizes = self.by_size()
@@ -105,7 +107,7 @@ class Evidence:
 
     def doubling_interval(self, doubling: Gain) -> tuple[float, float]:
         """Where twice the data may lead: by its standard error, and to what the power law says, which knows no more."""
-        _, scale, exponent = self.power_law()
+        _, scale, exponent = self.power_law
         far = DOUBLING_ERRORS * doubling.error
         drawn_out = scale * (1 - 2.0**-exponent)
         return float(np.fmin(doubling.value - far, drawn_out)), float(np.fmax(doubling.value + far, drawn_out))
