@@ -58,9 +58,10 @@ def test_the_plant_is_named_with_its_remedy(verdict: str, code: str, kind: str, 
     assert verdict == "over-fit" or not one.open_question
 
 
-@pytest.mark.parametrize("kind", ["healthy", "healthy groups"])
-def test_a_healthy_fit_is_left_alone(kind: str) -> None:
-    one = diagnosed(kind, 0)
+# of a seed that has no error in any fold: of one that has some, whether they could be avoided is open
+@pytest.mark.parametrize(("kind", "seed"), [("healthy", 2), ("healthy groups", 0)])
+def test_a_healthy_fit_is_left_alone(kind: str, seed: int) -> None:
+    one = diagnosed(kind, seed)
     assert one.verdict == "healthy"
     assert one.remedy is None
     assert found(one) <= {"GEN017"}

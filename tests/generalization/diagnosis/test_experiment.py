@@ -79,9 +79,9 @@ def test_members_of_the_base_are_bitwise_the_estimator_fitted_alone_on_each_fold
     one = made(net, sample_weight=weights)
     base = one.repeat(1)
     result = tried(one, base, "hidden_size x2", "lr x4", "half of the data", "permuted targets")["base"]
-    for (train, test), member in zip(base.folds, result.members, strict=True):
+    for fold, ((train, test), member) in enumerate(zip(base.folds, result.members, strict=True)):
         weight = {} if weights is None else {"sample_weight": weights[train]}
-        alone = clone(net).set_params(random_state=base.seed).fit(X[train], LABELS[train], **weight)
+        alone = clone(net).set_params(random_state=base.member_seed(fold)).fit(X[train], LABELS[train], **weight)
         p = alone.predict_proba(X[test])
         np.testing.assert_array_equal(member.predict_proba(X[test]), p)
         # the loss is that of the estimator's own probabilities, which are float32
@@ -94,8 +94,8 @@ def test_with_a_number_each_step_a_series_loss_is_the_mean_over_its_observed_ste
     one = made(net, y)
     base = one.repeat(0)
     losses = tried(one, base, "lr x4")["base"].losses
-    for train, test in base.folds:
-        alone = clone(net).set_params(random_state=base.seed).fit(X[train], y[train])
+    for fold, (train, test) in enumerate(base.folds):
+        alone = clone(net).set_params(random_state=base.member_seed(fold)).fit(X[train], y[train])
         errors = [
             np.nanmean((np.ravel(out)[2:] - y[int(k)].ravel()[2:]) ** 2)
             for k, out in zip(test, alone.predict(X[test]), strict=True)
@@ -116,8 +116,19 @@ def test_every_probe_of_settings_is_bitwise_the_estimator_with_these_parameters(
         return
     members = tried(one, base, name)[name].members
     train, test = base.folds[1]
-    alone = clone(net).set_params(random_state=base.seed, **variant.parameters).fit(X[train], LABELS[train])
+    alone = clone(net).set_params(random_state=base.member_seed(1), **variant.parameters).fit(X[train], LABELS[train])
     np.testing.assert_array_equal(members[1].predict_proba(X[test]), alone.predict_proba(X[test]))
+
+
+def test_every_member_of_the_base_starts_from_a_seed_of_its_own_and_its_variants_from_the_same(
+    trained: list[Fit],
+) -> None:
+    one = made(SequenceClassifier(hidden_size=2, max_epochs=1))
+    for number in range(2):
+        tried(one, one.repeat(number), "lr x4", "half of the data")
+    seeds = np.array([fit.estimator.random_state for fit in trained]).reshape(2, 3, 3)  # repeat, condition, fold
+    assert len(np.unique(seeds[:, 0])) == 6
+    assert (seeds == seeds[:, :1]).all()
 
 
 @pytest.mark.parametrize("batch_size", [2, 4, 32])

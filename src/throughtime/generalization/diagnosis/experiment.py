@@ -110,7 +110,7 @@ class Experiment:
         return "blocks of time" if self._in_time else "series" if self.groups is None else "groups"
 
     def repeat(self, number: int) -> Base:
-        """The base of one repeat: its folds, and the seed of its members."""
+        """The base of one repeat: its folds, and the seed of all that is random in it."""
         seed = int(np.random.SeedSequence([self._entropy, number]).generate_state(1)[0])
         return Base(self.estimator, self.X, self.y, self.groups, self._folds(seed), seed)
 
@@ -144,7 +144,7 @@ class Experiment:
 
     def _condition(self, base: Base, variant: Variant) -> "Condition":
         """The members of a variant, one per fold."""
-        estimator = clone(base.estimator).set_params(random_state=base.seed, **variant.parameters)
+        estimator = clone(base.estimator).set_params(**variant.parameters)
         X = base.X if variant.X is None else variant.X
         y = base.y if variant.y is None else variant.y
         origin = variant.origin
@@ -157,10 +157,11 @@ class Experiment:
         targets = Targets(estimator, problem.X, y, self.classes, origin)
         members, fits, trains, centers = [], [], [], []
         for number, (train, _) in enumerate(folds):
-            own, member = train, estimator
+            own = train
+            member = clone(estimator).set_params(random_state=base.member_seed(number))
             if variant.train_fraction < 1:
                 own = self._fraction(train, variant.train_fraction, base.seed, number)
-                member = clone(estimator).set_params(**equal_steps(estimator, len(train), len(own)))
+                member.set_params(**equal_steps(estimator, len(train), len(own)))
             pieces = own if origin is None else np.flatnonzero(np.isin(origin, own))
             members.append(member)
             fits.append(Fit(member, problem, pieces, perturbations=variant.perturbations))

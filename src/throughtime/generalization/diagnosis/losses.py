@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
+from scipy.optimize import brentq
 from scipy.special import log_softmax
 
 from throughtime.data import Sequences
@@ -28,8 +29,8 @@ from throughtime.estimators import SequenceEstimator, targets_of
 
 #: Folds are taken together to so many blocks, each tempered by what the others say: leave-one-out has one per series.
 _MOST_BLOCKS = 10
-#: Halvings of the interval from 0 to 1 in which s is looked for.
-_HALVINGS = 20
+#: How far an s may be from the best one.
+_SCALE_ERROR = 1e-6
 
 
 @dataclass(frozen=True)
@@ -106,8 +107,8 @@ class Losses(ABC):
         """The loss that leaks are judged by."""
 
     @abstractmethod
-    def slope(self, scored: Scored, s: float) -> Float[ndarray, "row"]:
-        """The derivative in s of each row's loss after tempering by s; it rises with s."""
+    def best_scale(self, scored: Scored, weights: Float[ndarray, "row"]) -> float:
+        """The s from 0 to 1 of the lowest weighted loss after tempering by it, which is convex in s."""
 
     @abstractmethod
     def tempered(self, scored: Scored, s: float) -> Float[ndarray, "row output"]:
@@ -134,33 +135,15 @@ class Losses(ABC):
     def scales(self, tests: Sequence[Scored]) -> list[float]:
         """The s that each fold is tempered by: the best one for the outputs of the other folds."""
         block = np.arange(len(tests)) % _MOST_BLOCKS
+        weights = [self._row_weights(one) for one in tests]
         found = {}
         for number in np.unique(block):
-            others = [tests[k] for k in np.flatnonzero(block != number)]
-            found[number] = self._best_scale(others) if others else 1.0
+            others = np.flatnonzero(block != number)
+            found[number] = 1.0
+            if len(others):
+                rows = _joined([tests[k] for k in others])
+                found[number] = self.best_scale(rows, np.concatenate([weights[k] for k in others]))
         return [found[number] for number in block]
-
-    def _best_scale(self, others: Sequence[Scored]) -> float:
-        """The s of the lowest loss: where the slope, which rises, crosses 0; else the end that it points to."""
-        centers = [np.broadcast_to(one.center, one.outputs.shape) for one in others]
-        rows = Scored(
-            np.concatenate([one.truth for one in others]),
-            np.concatenate([one.example for one in others]),
-            np.concatenate([one.outputs for one in others]),
-            np.concatenate(centers),
-        )
-        weights = np.concatenate([self._row_weights(one) for one in others])
-
-        def falls(s: float) -> bool:
-            return float(weights @ self.slope(rows, s)) <= 0
-
-        if falls(1.0):
-            return 1.0
-        low, high = 0.0, 1.0
-        for _ in range(_HALVINGS if falls(0.0) else 0):
-            middle = (low + high) / 2
-            low, high = (middle, high) if falls(middle) else (low, middle)
-        return (low + high) / 2 if low else 0.0
 
     def _row_weights(self, scored: Scored) -> Float[ndarray, "row"]:
         """A series' weight, divided equally among its rows."""
@@ -180,6 +163,12 @@ class Losses(ABC):
         return means
 
 
+def _joined(folds: Sequence[Scored]) -> Scored:
+    centers = [np.broadcast_to(one.center, one.outputs.shape) for one in folds]
+    rows = ([getattr(one, part) for one in folds] for part in ("truth", "example", "outputs"))
+    return Scored(*map(np.concatenate, rows), center=np.concatenate(centers))
+
+
 class ClassLosses(Losses):
     """Log loss, and the Brier score for leaks."""
 
@@ -194,11 +183,22 @@ class ClassLosses(Losses):
         p = np.exp(outputs)
         return np.asarray((p * p).sum(1) - 2 * np.take_along_axis(p, truth[:, None], 1)[:, 0] + 1)
 
-    def slope(self, scored: Scored, s: float) -> Float[ndarray, "row"]:
-        """The mean distance of outputs from the prior, less that of the true class."""
+    def best_scale(self, scored: Scored, weights: Float[ndarray, "row"]) -> float:
+        """Where the slope, which rises, crosses 0; else the end that it points to.
+
+        The slope of a row is the mean distance of its outputs from the prior, less that of the true class.
+        """
         away = scored.outputs - scored.center
-        p = np.exp(self.tempered(scored, s))
-        return np.asarray((p * away).sum(1) - np.take_along_axis(away, scored.truth[:, None], 1)[:, 0])
+        more = away - np.take_along_axis(away, scored.truth[:, None], 1)
+
+        def slope(s: float) -> float:
+            logits = scored.center + s * away
+            p = np.exp(logits - logits.max(1, keepdims=True))
+            return float(weights @ ((p * more).sum(1) / p.sum(1)))
+
+        if slope(1.0) <= 0:
+            return 1.0
+        return float(brentq(slope, 0.0, 1.0, xtol=_SCALE_ERROR)) if slope(0.0) < 0 else 0.0
 
     def tempered(self, scored: Scored, s: float) -> Float[ndarray, "row output"]:
         """Logits about the log prior."""
@@ -216,10 +216,11 @@ class SquaredErrors(Losses):
 
     leak = loss
 
-    def slope(self, scored: Scored, s: float) -> Float[ndarray, "row"]:
-        """Twice the error after tempering, times the distance from the mean."""
-        away = scored.outputs[:, 0] - scored.center[..., 0]
-        return np.asarray(2 * (scored.center[..., 0] + s * away - scored.truth) * away)
+    def best_scale(self, scored: Scored, weights: Float[ndarray, "row"]) -> float:
+        """Least squares through the mean."""
+        away, truth = (values - scored.center[..., 0] for values in (scored.outputs[:, 0], scored.truth))
+        squares = weights @ away**2
+        return float(np.clip(weights @ (away * truth) / squares, 0, 1)) if squares else 1.0
 
     def tempered(self, scored: Scored, s: float) -> Float[ndarray, "row output"]:
         """Values about the mean."""
@@ -258,7 +259,9 @@ class Targets:
 
     def of(self, examples: Int[ndarray, "example"]) -> Int[ndarray, "row"]:
         """The rows of some examples."""
-        return np.flatnonzero(np.isin(self.example, examples))
+        chosen = np.zeros(max(self.example.max(initial=-1), examples.max(initial=-1)) + 1, bool)
+        chosen[examples] = True
+        return np.flatnonzero(chosen[self.example])
 
     def center(self, rows: Int[ndarray, "row"], weights: Float[ndarray, "series"]) -> Float[ndarray, "output"]:
         """What a dummy puts out that was trained on these rows; each example counts by its weight, whatever its steps.

@@ -38,6 +38,13 @@ class Base:
         """Whether each step has a target."""
         return isinstance(self.y, Sequences)
 
+    def member_seed(self, fold: int) -> int:
+        """The ``random_state`` of the base's and every variant's member of a fold.
+
+        Each fold has its own: of one start for all of them, a repeat would know no other.
+        """
+        return int(np.random.SeedSequence([self.seed, fold]).generate_state(1)[0])
+
 
 @dataclass(frozen=True)
 class Variant:

@@ -88,8 +88,8 @@ def diagnose(
 
     Notes
     -----
-    Members are bitwise what they are alone: those of the base are ``estimator`` with the repeat's seed, fitted on each
-    training fold.
+    Members are bitwise what they are alone: those of the base are ``estimator`` fitted on each training fold, each
+    with a seed of its own, which the same fold's members of all probes share.
 
     Examples
     --------

@@ -8,7 +8,7 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from throughtime.generalization.diagnosis.evidence import Evidence
+from throughtime.generalization.diagnosis.evidence import DOUBLING, Evidence
 from throughtime.generalization.diagnosis.gains import Gain, max_t
 from throughtime.generalization.diagnosis.records import Effect, VerdictName
 
@@ -16,12 +16,15 @@ from throughtime.generalization.diagnosis.records import Effect, VerdictName
 LEAK_ERRORS, LEAK_MARGIN = 2.5, 0.1
 #: A signal is a skill of at least so many standard errors; none is one that stays, with two of them, below so much.
 SIGNAL_ERRORS, SIGNAL_MARGIN = 2.5, 0.10
-#: What no probe may still gain, for the verdict that none helps; and the loss below which a net is healthy.
-STILL_OPEN, HEALTHY = 0.12, 0.25
+#: Margins that no probe may still gain, for the verdict that none helps.
+STILL_OPEN = 2.0
+#: The loss below which a net is healthy.
+HEALTHY = 0.25
 #: Standard errors by which a gain has to be above the margin: the largest of many is larger than it will be again.
 CLEAR_ERRORS = 1.0
-#: Standard errors of the base's loss that a gain may not exceed.
-_LOSS_ERRORS = 1.7
+#: Standard errors by which a probe's gain may be above what was seen, and the base's loss, which no gain exceeds. That
+#: none helps is a claim about each of them, and needs no interval for all at once (Berger 1982, Technometrics 24, 295).
+_EACH_ERRORS = 1.7
 
 
 @dataclass(frozen=True)
@@ -90,19 +93,24 @@ def judge(evidence: Evidence, effects: Sequence[Effect], margin: float, complete
     if cures:
         return _cured(cures, best)
     loss = evidence.tempered()
+    most = loss.value + _EACH_ERRORS * loss.error
     candidates = [effect for effect in effects if may_cure(effect)]
-    open_effect = max(candidates, key=lambda effect: effect.high, default=None)
-    most = loss.value + _LOSS_ERRORS * loss.error
-    top = most if open_effect is None else min(open_effect.high, most)
-    almost = any(effect.gain > margin and effect.low > 0 for effect in candidates)
-    if complete and not almost and top < STILL_OPEN * chance:
+    open_effect = max(candidates, key=_may_gain, default=None)
+    top = most if open_effect is None else min(_may_gain(open_effect), most)
+    promising = any(effect.gain > margin for effect in candidates)
+    if complete and not promising and top < STILL_OPEN * margin:
         healthy: VerdictName = "healthy" if loss.value < HEALTHY * chance else "noise- or feature-limited"
         return Judgment((healthy,), skill=best)
     needed = None
-    if open_effect is not None and open_effect.error > 0:
-        errors = (open_effect.high - open_effect.gain) / open_effect.error
-        needed = _needed(n, Gain(open_effect.gain, open_effect.error, loss.influence), STILL_OPEN * chance, errors)
+    if open_effect is not None:
+        gain = Gain(open_effect.gain, open_effect.error, loss.influence)
+        needed = _needed(n, gain, STILL_OPEN * margin, _EACH_ERRORS)
     return Judgment(("inconclusive",), open_effect=open_effect, needed=needed, skill=best)
+
+
+def _may_gain(effect: Effect) -> float:
+    """What a probe may gain at most; of twice the data, which is an estimate, what its interval says."""
+    return effect.high if effect.probe == DOUBLING else effect.gain + _EACH_ERRORS * effect.error
 
 
 def _cured(cures: Sequence[Effect], skill: Gain) -> Judgment:
