@@ -46,4 +46,4 @@ def _bins(y: Float[ndarray, "series target"]) -> Int[ndarray, "series"]:
     z = standardize(y)
     u, s, _ = np.linalg.svd(z, full_matrices=False)
     along = u[:, 0] * s[0]
-    return np.searchsorted(np.quantile(along, np.arange(1, BINS) / BINS), along, side="right")
+    return np.asarray(np.searchsorted(np.quantile(along, np.arange(1, BINS) / BINS), along, side="right"))
