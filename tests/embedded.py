@@ -1,4 +1,4 @@
-"""Embeddings without networks or series, from a law whose shifts are known: what `diagnose_shift` names, in little time.
+"""Embeddings without networks or series, from a law whose shifts are known: for `diagnose_shift` in little time.
 
 Four channels say three classes apart by two of their means, or a number by one. The outputs are what the best network
 would say, and noise.
@@ -39,10 +39,8 @@ def embedding(
     chosen = rng.choice(len(x), n, replace=False, p=np.exp(tilt) / np.exp(tilt).sum())
     x, y = x[chosen], y[chosen]
     if "concept" in kind:
-        if numbers:
-            y = y + 0.6 * size
-        else:
-            y = np.where((rng.random(n) < 0.4 * size) & (y < 2), 1 - y, y)
+        swapped = (rng.random(n) < 0.4 * size) & (y < 2)
+        y = y + 0.6 * size if numbers else np.where(swapped, 1 - y, y)
     member = rng.integers(5, size=n)
     owner = None
     if groups is not None:
