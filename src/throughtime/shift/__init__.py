@@ -5,6 +5,7 @@ moves p(y given x).
 """
 
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.correction import Candidate, Correction, correct
 from throughtime.shift.priors import PriorEstimate, bbse_priors, em_priors, estimate_priors, floored
 from throughtime.shift.records import (
     ChannelShift,
@@ -27,11 +28,16 @@ from throughtime.shift.two_samples import (
     predicted_class_test,
     target_test,
 )
+from throughtime.shift.weighted_validation import WeightedMean, weighted_cross_validation, weighted_mean
+from throughtime.shift.weights import CovariateWeights, covariate_weights, effective_size
 
 __all__ = [
     "Calibration",
+    "Candidate",
     "ChannelShift",
     "ClassShift",
+    "Correction",
+    "CovariateWeights",
     "Embedding",
     "PriorEstimate",
     "Reference",
@@ -39,11 +45,15 @@ __all__ = [
     "ShiftTest",
     "ShiftVerdict",
     "StretchShift",
+    "WeightedMean",
     "bbse_priors",
     "calibrate",
     "calibrated",
     "classifier_two_sample_test",
+    "correct",
     "covariate_test",
+    "covariate_weights",
+    "effective_size",
     "em_priors",
     "embed",
     "estimate_priors",
@@ -55,4 +65,6 @@ __all__ = [
     "reference_of",
     "summarize",
     "target_test",
+    "weighted_cross_validation",
+    "weighted_mean",
 ]
