@@ -1,7 +1,7 @@
 """Two-sample tests as others offer them: Kolmogorov-Smirnov on pooled steps, and DetectShift's five.
 
-DetectShift (https://github.com/felipemaiapolo/detectshift) demands the withdrawn package ``sklearn``; README.md says how
-it is installed. Where it is missing, its columns are empty.
+DetectShift (https://github.com/felipemaiapolo/detectshift) demands the withdrawn package ``sklearn``; README.md says
+how it is installed. Where it is missing, its columns are empty.
 """
 
 import warnings

@@ -9,13 +9,12 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
+from shift_cases import DEVELOPMENT, HELD_OUT, KINDS, SIZES, TargetForm, case
 
 from peers.shift_tests import detectshift_p_values, steps_p_value
 from shifts.part import Part, Row, below, fraction
 from shifts.trained import embedded, reference_for
 from throughtime.shift import ShiftVerdict, diagnose_shift
-
-from shift_cases import DEVELOPMENT, HELD_OUT, KINDS, SIZES, TargetForm, case
 
 TESTS = ("X", "Y", "Y given X", "X given Y")
 PEERS = tuple(f"DetectShift {name}" for name in TESTS)

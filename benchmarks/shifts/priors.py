@@ -10,14 +10,13 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 from scipy.special import softmax
+from shift_cases import case
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from shifts.kinds import seeds
 from shifts.part import Part, Row
 from shifts.trained import embedded, reference_for
 from throughtime.shift import calibrate, calibrated, estimate_priors
-
-from shift_cases import case
 
 #: By how much the two classes' log fractions are tilted, in standard deviations; 0 is a null.
 TILTS = (0.0, 0.32, 0.8, 1.3)
@@ -54,7 +53,11 @@ def quapy_estimates(
             "QuaPy CC": (lambda one: CC(one, fit_classifier=False), probabilities, deployed),
             "QuaPy PACC": (lambda one: PACC(one, fit_classifier=False, val_split=None), probabilities, deployed),
             "QuaPy EMQ": (lambda one: EMQ(one, fit_classifier=False, val_split=None), probabilities, deployed),
-            "QuaPy EMQ-BCTS": (lambda one: EMQ(one, fit_classifier=False, val_split=None), well_calibrated, well_deployed),
+            "QuaPy EMQ-BCTS": (
+                lambda one: EMQ(one, fit_classifier=False, val_split=None),
+                well_calibrated,
+                well_deployed,
+            ),
         }
         return {
             name: np.asarray(make(_Given().fit(own, codes)).fit(own, codes).predict(others))
@@ -86,7 +89,9 @@ def measure(seed: int) -> list[dict[str, Any]]:
             softmax(logits, 1), calibrated(logits, calibration), codes, softmax(deployed, 1),
             calibrated(deployed, calibration),
         )  # fmt: skip
-        errors = {name: f"{np.abs(found[name] - true).mean():.4f}" if name in found else "" for name in (*OURS, *THEIRS)}
+        errors = {
+            name: f"{np.abs(found[name] - true).mean():.4f}" if name in found else "" for name in (*OURS, *THEIRS)
+        }
         rows.append({"tilt": tilt} | errors)
     return rows
 
@@ -100,7 +105,11 @@ def summary(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
         }
         theirs = [errors[name] for name in THEIRS[1:] if name in errors]
         over = {"ours_over_best": f"{errors['ours'] / min(theirs):.3f}" if theirs else "", "target": MOST_OVER_BEST}
-        yield {"tilt": tilt, "cases": len(own)} | over | {name: f"{errors[name]:.4f}" if name in errors else "" for name in (*OURS, *THEIRS)}
+        yield (
+            {"tilt": tilt, "cases": len(own)}
+            | over
+            | {name: f"{errors[name]:.4f}" if name in errors else "" for name in (*OURS, *THEIRS)}
+        )
 
 
 PRIOR_PART = Part(("seed",), jobs, measure, summary)
