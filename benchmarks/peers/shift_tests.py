@@ -74,4 +74,4 @@ def detectshift_p_values(
             x, y, v, w, joint, inputs, None, labels, "class", B=PERMUTATIONS, verbose=False
         )
     names = {"cov": "X", "lab": "Y", "conc1": "X given Y", "conc2": "Y given X"}
-    return {names[key]: float(found[key]["pval"]) for key in names}
+    return {f"DetectShift {names[key]}": float(found[key]["pval"]) for key in names}

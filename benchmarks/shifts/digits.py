@@ -75,7 +75,7 @@ def measure(number: int) -> list[dict[str, Any]]:
         p = {test.name: test.p_value for test in found.tests}
         p["X"] = covariate_test(own.embedding, deployed, random_state=number).p_value
         p |= {name: test(own.embedding, deployed, random_state=number).p_value for name, test in SINGLE.items()}
-        columns = ("X", "Y", "Y given X", *SINGLE)
+        columns = ("X", "Y", "concept", *SINGLE)
         row = {"plant": plant, "verdict": found.verdict}
         rows.append(row | {name: f"{p[name]:.4g}" if name in p else "" for name in columns})
     return rows
@@ -88,7 +88,7 @@ def summary(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
         if own:
             named = sum(row["verdict"] not in ("none detected", "insufficient") for row in own)
             yield {"plant": plant, "test": "any name", "rounds": len(own)} | fraction(named, len(own))
-            for test in ("X", "Y", "Y given X", *SINGLE):
+            for test in ("X", "Y", "concept", *SINGLE):
                 count, of = below(own, test, 0.05)
                 yield {"plant": plant, "test": test, "rounds": of} | fraction(count, of)
 

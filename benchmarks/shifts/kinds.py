@@ -16,8 +16,8 @@ from shifts.part import Part, Row, below, fraction
 from shifts.trained import embedded, reference_for
 from throughtime.shift import ShiftVerdict, diagnose_shift
 
-TESTS = ("X", "Y", "Y given X", "X given Y")
-PEERS = tuple(f"DetectShift {name}" for name in TESTS)
+TESTS = ("X", "Y", "concept", "Y given X", "X given Y")
+PEERS = tuple(f"DetectShift {name}" for name in ("X", "Y", "Y given X", "X given Y"))
 VERDICTS: tuple[str, ...] = get_args(ShiftVerdict)
 ABSTENTIONS = ("undetermined", "insufficient")
 #: DetectShift takes seconds a case: it sees the larger size of so many seeds.
@@ -54,11 +54,12 @@ def measure(form: TargetForm, seed: int) -> list[dict[str, Any]]:
                     "n_deployed": len(deployed),
                     "truth": one.verdict,
                     "verdict": found.verdict,
+                    "verdict_of_densities": one.verdict_of_densities,
                     "verdict_without_labels": without.verdict,
                 }
                 | {name: f"{p[name]:.4g}" if name in p else "" for name in TESTS}
                 | {"steps": f"{steps_p_value(one.reference.series, one.deployed.series):.4g}"}
-                | {f"DetectShift {name}": f"{peers[name]:.4g}" if name in peers else "" for name in TESTS}
+                | {name: f"{peers[name]:.4g}" if name in peers else "" for name in PEERS}
                 | {"seconds": f"{seconds:.2f}"}
             )
     return rows
@@ -81,6 +82,7 @@ def figures(rows: Sequence[Row], nulls: Sequence[Row]) -> dict[str, Any]:
     named = [row for row in rows if row["verdict"] not in ABSTENTIONS]
     found: dict[str, Any] = {"cases": len(rows)}
     found |= {f"right {name}".replace(" value", ""): text for name, text in fraction(right, len(rows)).items()}
+    found["right by densities"] = f"{np.mean([row['verdict_of_densities'] == row['truth'] for row in rows]):.3f}"
     found["abstained"] = f"{1 - len(named) / len(rows):.3f}"
     found["right_of_named"] = fraction(right, len(named))["value"]
     found |= {f"named {verdict}": sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
