@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 from shift_cases import Case, Drawn, case
+from shift_references import embedded, reference_for
 from sklearn.linear_model import LogisticRegression
 
 from shifts.kinds import seeds
 from shifts.part import Part, Row
-from shifts.trained import embedded, reference_for
 from throughtime.shift import Embedding, Reference, calibrate, calibrated, correct, diagnose_shift
 
 SEEDS, LABELS, FRESH, RETRAINED = 16, 200, 2000, 300

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from shift_cases import NULLS, case
+from shift_references import embedded, reference_for
 
 from peers.shift_tests import steps_p_value
 from shifts.kinds import LEVEL, TESTS, seeds
 from shifts.part import Part, Row, below, fraction
-from shifts.trained import embedded, reference_for
 from throughtime.shift import (
     classifier_two_sample_test,
     covariate_test,

@@ -11,11 +11,11 @@ import numpy as np
 from numpy import ndarray
 from scipy.special import softmax
 from shift_cases import case
+from shift_references import embedded, reference_for
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from shifts.kinds import seeds
 from shifts.part import Part, Row
-from shifts.trained import embedded, reference_for
 from throughtime.shift import calibrate, calibrated, estimate_priors
 
 #: By how much the two classes' log fractions are tilted, in standard deviations; 0 is a null.

@@ -1,4 +1,4 @@
-"""The reference of a planted case: five fold members, trained once for all that is compared with their series."""
+"""The reference of planted shifts: five fold members, trained once for all that is compared with their series."""
 
 from functools import lru_cache
 
