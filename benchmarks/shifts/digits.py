@@ -33,7 +33,7 @@ PLANTS = {"none, n=50": 50, "1 pixel, n=50": 50, "none, n=200": 200, "class left
           "none, n=300": 300, "two classes swapped, n=300": 300}  # fmt: skip
 #: Of the digits of two classes, how many change names.
 SWAPPED = 0.6
-SINGLE = {"mmd": mmd_test, "classifier": classifier_two_sample_test, "predicted classes": predicted_class_test,
+SINGLE: dict[str, Any] = {"mmd": mmd_test, "classifier": classifier_two_sample_test, "predicted classes": predicted_class_test,
           "outputs": output_test}  # fmt: skip
 
 
