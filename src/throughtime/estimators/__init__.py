@@ -27,6 +27,7 @@ from throughtime.estimators.persistence import to_plain
 from throughtime.estimators.problem import Problem, sequences_like
 from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
+from throughtime.estimators.states import states_of
 from throughtime.estimators.targets import checked_weights, targets_of
 from throughtime.estimators.tasks import Task
 from throughtime.estimators.transformers import (
@@ -77,6 +78,7 @@ __all__ = [
     "predict_members",
     "predict_requests",
     "sequences_like",
+    "states_of",
     "targets_of",
     "to_plain",
 ]

@@ -14,6 +14,8 @@ from throughtime.shift.records import (
     ShiftVerdict,
     StretchShift,
 )
+from throughtime.shift.reference import embed, reference_of
+from throughtime.shift.summaries import summarize
 
 __all__ = [
     "ChannelShift",
@@ -24,4 +26,7 @@ __all__ = [
     "ShiftTest",
     "ShiftVerdict",
     "StretchShift",
+    "embed",
+    "reference_of",
+    "summarize",
 ]

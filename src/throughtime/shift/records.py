@@ -19,13 +19,13 @@ class Embedding(Record):
     Attributes
     ----------
     summaries
-        Per-channel summaries (mean, standard deviation, lag-1 autocorrelation, slope, fraction missing) and the
-        length, (n, s).
+        Per-channel summaries (mean, standard deviation, lag-1 autocorrelation, slope, fraction missing), the length
+        and the static features, (n, s); finite.
     summary_names
-        Of the columns: "CHANNEL mean", ..., and "length".
+        Of the columns: "CHANNEL mean", ..., "length", and the names of static features.
     outputs
-        What the network says, (n, k): logits of the classes, predicted numbers, or of predictions per step their mean
-        and standard deviation.
+        What the network says, (n, k): logits of the classes, each row's mean 0; predicted numbers; or of predictions
+        per step their mean and standard deviation.
     states
         The last hidden state, (n, h), of the member that the series passed through; comparable within a member only.
     member
@@ -34,6 +34,10 @@ class Embedding(Record):
         Class codes or numbers, (n,) or (n, t); of targets per step their summaries, (n, t). ``None`` without labels.
     groups
         What moves together, (n,), such as subjects; ``None`` where each series is one.
+    has_logits
+        Whether the outputs are logits of classes.
+    unit
+        What is permuted: "series", "group", or "block", a stretch of one long series.
     """
 
     summaries: ndarray
@@ -43,6 +47,8 @@ class Embedding(Record):
     member: ndarray
     target: ndarray | None = None
     groups: ndarray | None = None
+    has_logits: bool = True
+    unit: Literal["series", "group", "block"] = "series"
 
     def __len__(self) -> int:
         return len(self.summaries)
@@ -59,11 +65,15 @@ class Reference(Record):
     members
         The fold members; a deployed series passes through one of them, drawn at random.
     classes
-        Labels of the class codes; ``None`` for regression.
+        Labels of the class codes; ``None`` for numbers and for targets per step.
     channel_names
         Of the channels, to refuse others.
     in_sample
         How many of the series a member had trained on: their outputs are too confident.
+    indices
+        Which of the series given these are: those in a test fold, in order.
+    block
+        Steps of a stretch of one long series that changes sides as a whole; ``None`` without.
     """
 
     embedding: Embedding
@@ -71,6 +81,8 @@ class Reference(Record):
     classes: ndarray | None
     channel_names: tuple[str, ...]
     in_sample: int = 0
+    indices: ndarray | None = None
+    block: int | None = None
 
 
 @dataclass(frozen=True, repr=False)

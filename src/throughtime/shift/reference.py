@@ -1,0 +1,191 @@
+"""The reference: series embedded by networks that did not train on them, and deployed series embedded alike."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Int
+from numpy import ndarray
+from sklearn.utils.validation import check_is_fitted
+
+from throughtime.data import as_targets
+from throughtime.errors import DataError, DataWarning, ParameterError, warn
+from throughtime.estimators import SequenceEstimator, sequences_like
+from throughtime.shift.embedding import embed_with, units_of
+from throughtime.shift.records import Embedding, Reference
+from throughtime.shift.summaries import channel_names
+
+
+def reference_of(
+    members: Sequence[SequenceEstimator],
+    X: Any,
+    y: Any,
+    splits: Sequence[Any],
+    *,
+    groups: Any = None,
+    block: int | None = None,
+    random_state: int | None = 0,
+) -> Reference:
+    """Embed each series by a member that had it in its test fold.
+
+    Parameters
+    ----------
+    members
+        Fitted estimators of one configuration, one per split.
+    X, y
+        All series that the splits count, and their targets.
+    splits
+        Per member its training and test indices, or its test indices alone.
+    groups
+        What moves together, one per series, such as subjects; ``X.groups`` by default, and of windows the series that
+        they were cut from.
+    block
+        For windows of few long series: windows that begin within the same so many steps change sides as a whole. Take
+        several times as many steps as the series remembers.
+    random_state
+        Seed of the draw among members, where a series is in several test folds.
+
+    Returns
+    -------
+    Without the series that are in no test fold. Those that their member trained on are counted, with a warning: its
+    outputs are too confident there, which false-alarms.
+
+    Raises
+    ------
+    DataError, ParameterError
+        For splits or targets that do not fit the members, members without a class that others have, no test series.
+    """
+    fitted = _checked_members(members)
+    series = sequences_like(fitted[0], X)
+    if block is not None and (isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1):
+        raise ParameterError(f"block needs a whole number of steps of at least 1, got {block!r}")
+    targets = as_targets(y, series)
+    trained, tested = _folds(splits, len(fitted), len(series))
+    chance = np.random.default_rng(random_state).random(tested.shape)
+    drawn = np.where(tested, chance, -1).argmax(0)
+    indices = np.flatnonzero(tested.any(0))
+    if not len(indices):
+        raise DataError("a reference needs series in a test fold, got none")
+    in_sample = int(trained[drawn[indices], indices].sum())
+    if in_sample:
+        warn(
+            f"a reference needs series that its networks did not train on, got {in_sample} of {len(indices)} that "
+            "theirs did: outputs are too confident there, and shift is found where none is; give fold members and "
+            "their test folds",
+            DataWarning,
+        )
+    units = units_of(series, groups, block, deployed=False)
+    own_groups = None if units.groups is None else units.groups[indices]
+    classes = _classes_of(fitted[0])
+    embedding = embed_with(fitted, drawn[indices], series[indices], targets[indices], classes, own_groups, units.unit)
+    return Reference(
+        embedding=_filled(embedding, embedding),
+        members=fitted,
+        classes=classes,
+        channel_names=channel_names(series),
+        in_sample=in_sample,
+        indices=indices,
+        block=block,
+    )
+
+
+def embed(
+    reference: Reference,
+    X: Any,
+    y: Any = None,
+    *,
+    groups: Any = None,
+    random_state: int | None = 0,
+) -> Embedding:
+    """Embed deployed series, each by one of the reference's members.
+
+    Members are drawn as often as they had a series of the reference, one for a whole group. To average over them would
+    give smoother outputs than the reference's, which false-alarms.
+
+    Parameters
+    ----------
+    y
+        Their targets, where these are known.
+    groups
+        What moves together, as in `reference_of`.
+    random_state
+        Seed of the draw.
+
+    Raises
+    ------
+    DataError
+        For channels other than the reference's, and targets that its members do not know.
+    """
+    series = sequences_like(reference.members[0], X)
+    units = units_of(series, groups, reference.block, deployed=True)
+    _, unit_of = np.unique(np.arange(len(series)) if units.groups is None else units.groups, return_inverse=True)
+    member = _drawn(reference.embedding.member, unit_of.max() + 1, random_state)[unit_of]
+    embedding = embed_with(reference.members, member, series, y, reference.classes, units.groups, units.unit)
+    return _filled(embedding, reference.embedding)
+
+
+def _drawn(member: Int[ndarray, "series"], n: int, random_state: int | None) -> Int[ndarray, "unit"]:
+    """Members in random order, each as large a part of ``n`` as it is of the reference, to the nearest."""
+    order = np.sort(member)
+    spread: ndarray = order[((np.arange(n) + 0.5) / n * len(order)).astype(np.int64)]
+    return np.random.default_rng(random_state).permutation(spread)
+
+
+def _filled(embedding: Embedding, reference: Embedding) -> Embedding:
+    """The embedding with the reference's mean where a channel of a series has no value, of which no shift follows."""
+    missing = np.isnan(embedding.summaries)
+    if not missing.any():
+        return embedding
+    seen = ~np.isnan(reference.summaries)
+    mean = np.where(seen, reference.summaries, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+    return replace(embedding, summaries=np.where(missing, mean, embedding.summaries))
+
+
+def _checked_members(members: Sequence[Any]) -> tuple[SequenceEstimator, ...]:
+    """Fitted estimators that mean the same by their outputs."""
+    if not len(members):
+        raise ParameterError("a reference needs at least one member, got none")
+    for m, member in enumerate(members):
+        if not isinstance(member, SequenceEstimator):
+            raise ParameterError(f"a reference needs fitted estimators, got {type(member).__name__} for member {m}")
+        check_is_fitted(member, "network_")
+    first = members[0]
+    for m, member in enumerate(members):
+        if member.task is not first.task or member.by_step_ != first.by_step_:
+            raise ParameterError(f"members need targets of one kind, got others in member {m} than in member 0")
+        if member.task.name == "classification" and member.classes_.tolist() != first.classes_.tolist():
+            raise DataError(
+                f"members need the same classes, got {member.classes_.tolist()} in member {m} and "
+                f"{first.classes_.tolist()} in member 0; stratified folds keep each class in every fold"
+            )
+    return tuple(members)
+
+
+def _classes_of(member: Any) -> ndarray | None:
+    return member.classes_ if member.task.name == "classification" and not member.by_step_ else None
+
+
+def _folds(
+    splits: Sequence[Any], n_members: int, n_series: int
+) -> tuple[Bool[ndarray, "member series"], Bool[ndarray, "member series"]]:
+    """Which series each member trained on, and which are in its test fold."""
+    if len(splits) != n_members:
+        raise ParameterError(f"a reference needs a split for each of {n_members} members, got {len(splits)}")
+    trained, tested = np.zeros((2, n_members, n_series), bool)
+    for m, split in enumerate(splits):
+        pair = isinstance(split, tuple | list) and len(split) == 2 and np.ndim(split[0]) == 1
+        for mask, indices in zip((tested, trained), reversed(split) if pair else (split,), strict=False):
+            mask[m, _checked_indices(indices, n_series)] = True
+    return trained, tested
+
+
+def _checked_indices(indices: Any, n: int) -> ndarray:
+    found = np.asarray(indices)
+    if found.dtype == bool and found.shape == (n,):
+        found = np.flatnonzero(found)
+    if not found.size:
+        return found.astype(np.int64)
+    if found.ndim != 1 or found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= n:
+        raise DataError(f"splits need numbers of series among the {n} of X, or pairs of such, got {indices!r:.60}")
+    return found

@@ -1,0 +1,98 @@
+"""Ragged series as rows of numbers: of each channel a few summaries, which no network is asked for."""
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+
+from throughtime.data import Sequences, steps_within
+from throughtime.errors import DataError
+
+#: Of each channel, in this order.
+STATISTICS = ("mean", "sd", "lag-1", "slope", "missing")
+#: Values beyond it have squares that float64 does not hold many of.
+_LARGEST = 1e140
+#: Values that are summed up at a time: a chunk of series stays in the processor's cache.
+_CHUNK = 1 << 17
+
+
+def summarize(X: Sequences) -> tuple[Float[ndarray, "series summary"], tuple[str, ...]]:
+    """Summaries of each series: per channel mean, standard deviation, lag-1 autocorrelation, slope and missing values.
+
+    Missing values are left out. Of a channel that is constant within a series, and of one step, deviation,
+    autocorrelation and slope are 0.
+
+    Returns
+    -------
+    values
+        The five of the first channel, of the second, ..., then the length in steps and the static features. The slope
+        is the least squares line's rise per standard deviation of time, in units of the channel; the last is the
+        fraction of steps missing. Where a channel has no value in a series the other four are NaN.
+    names
+        "CHANNEL mean", "CHANNEL sd", "CHANNEL lag-1", "CHANNEL slope", "CHANNEL missing", ..., "length", and the names
+        of the static features.
+
+    Raises
+    ------
+    DataError
+        For values whose squares float64 cannot hold.
+    """
+    per_chunk = max(1, _CHUNK // (X.n_channels * max(1, int(X.lengths.mean()))))
+    chunks = [X[first : first + per_chunk] for first in range(0, len(X), per_chunk)]
+    of_channels = np.concatenate([_of_channels(chunk) for chunk in chunks])
+    static = np.zeros((len(X), 0)) if X.static is None else X.static
+    names = [f"{channel} {statistic}" for channel in channel_names(X) for statistic in STATISTICS]
+    return np.column_stack([of_channels, X.lengths, static]), (*names, "length", *_static_names(X))
+
+
+def channel_names(X: Sequences) -> tuple[str, ...]:
+    """Names of the channels: ``x0``, ``x1``, ... where there are none."""
+    return X.channel_names or tuple(f"x{number}" for number in range(X.n_channels))
+
+
+def _static_names(X: Sequences) -> tuple[str, ...]:
+    if X.static is None:
+        return ()
+    return X.static_names or tuple(f"static{number}" for number in range(X.static.shape[1]))
+
+
+def _of_channels(X: Sequences) -> Float[ndarray, "series summary"]:
+    """The summaries of all channels, one channel after the other."""
+    starts, series = X.offsets[:-1], np.repeat(np.arange(len(X)), X.lengths)
+    values = X.values.astype(np.float64)
+    seen = ~np.isnan(values)
+    np.copyto(values, 0.0, where=~seen)
+    largest = max(values.max(), -values.min())
+    if largest > _LARGEST:
+        raise DataError(f"a summary needs values of at most {_LARGEST:g} in size, got {largest:g}; rescale the channel")
+    count = np.add.reduceat(seen, starts, dtype=np.float64)
+
+    def mean_of(terms: ndarray, number: ndarray = count) -> ndarray:
+        """The mean of terms, which are 0 where a value is missing."""
+        mean: ndarray = np.add.reduceat(terms, starts) / np.maximum(number, 1)
+        return mean
+
+    mean = mean_of(values)
+    centered = (values - mean[series]) * seen
+    sd = np.sqrt(mean_of(np.square(centered)))
+    # What rounding leaves of a constant channel is no variation.
+    varies = sd > 1e-12 * np.abs(mean)
+    sd = np.where(varies, sd, 0.0)
+
+    step = steps_within(X.lengths)[:, None]
+    pairs = centered.copy()
+    pairs[1:] *= centered[:-1]
+    pairs[starts] = 0
+    both = seen.copy()
+    both[1:] &= seen[:-1]
+    both[starts] = False
+    products = mean_of(pairs, np.add.reduceat(both, starts, dtype=np.float64))
+    lag_1 = np.clip(np.divide(products, sd**2, where=varies, out=np.zeros_like(sd)), -1, 1)
+
+    time = step * seen
+    since = (step - mean_of(time)[series]) * seen
+    spread = np.sqrt(mean_of(np.square(since)))
+    slope = np.divide(mean_of(since * centered), spread, where=varies & (spread > 0), out=np.zeros_like(sd))
+
+    of_values = np.where(count > 0, [mean, sd, lag_1, slope], np.nan)
+    missing = 1 - count / X.lengths[:, None]
+    return np.moveaxis([*of_values, missing], 0, 2).reshape(len(X), -1)
