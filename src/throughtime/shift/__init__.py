@@ -16,6 +16,15 @@ from throughtime.shift.records import (
 )
 from throughtime.shift.reference import embed, reference_of
 from throughtime.shift.summaries import summarize
+from throughtime.shift.two_samples import (
+    classifier_two_sample_test,
+    covariate_test,
+    mean_shift_test,
+    mmd_test,
+    output_test,
+    predicted_class_test,
+    target_test,
+)
 
 __all__ = [
     "ChannelShift",
@@ -26,7 +35,14 @@ __all__ = [
     "ShiftTest",
     "ShiftVerdict",
     "StretchShift",
+    "classifier_two_sample_test",
+    "covariate_test",
     "embed",
+    "mean_shift_test",
+    "mmd_test",
+    "output_test",
+    "predicted_class_test",
     "reference_of",
     "summarize",
+    "target_test",
 ]

@@ -1,6 +1,7 @@
 """Series as shift tests see them: summaries, and what one network each, which did not train on it, makes of it."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -63,6 +64,13 @@ def embed_with(
         has_logits=classes is not None,
         unit=unit,
     )
+
+
+def take(embedding: Embedding, rows: Shaped[ndarray, "_"]) -> Embedding:
+    """Some of the series, by number or mask."""
+    per_series = ("summaries", "outputs", "states", "member", "target", "groups")
+    own = {name: getattr(embedding, name) for name in per_series}
+    return replace(embedding, **{name: values[rows] for name, values in own.items() if values is not None})
 
 
 class Units(NamedTuple):

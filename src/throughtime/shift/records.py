@@ -103,6 +103,8 @@ class ShiftTest(Row):
         What was permuted ("series", "group" or "block"), and how many on either side.
     permutations
         0 where the p-value has a closed form.
+    most
+        Which column or class moved most, whose effect this is; empty where there is one.
     """
 
     name: str
@@ -117,6 +119,7 @@ class ShiftTest(Row):
     n_reference: int
     n_deployed: int
     permutations: int
+    most: str = ""
 
     title: ClassVar[str] = "shift tests"
 

@@ -1,0 +1,139 @@
+"""Two samples as one, and who is on which side: as measured, and permuted."""
+
+from dataclasses import dataclass
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from jaxtyping import Bool, Float, Shaped
+from numpy import ndarray
+
+from throughtime.errors import DataError, ParameterError
+from throughtime.shift.permutations import assignments
+from throughtime.shift.records import Embedding
+
+#: With fewer no p-value can be .05.
+LEAST_PERMUTATIONS = 19
+
+#: An embedding, or numbers with a row per series.
+Sample = Embedding | Shaped[ndarray, "series ..."]
+#: Of the reference, and of the deployed series.
+Groups = tuple[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Sides:
+    """The assignments of the series of both samples, the reference's first.
+
+    Attributes
+    ----------
+    deployed
+        Which series are on the deployed side: row 0 as measured, the others permuted.
+    units
+        The number of what each series changes sides with.
+    unit
+        What that is: "series", "group" or "block".
+    n_reference, n_deployed
+        Units on either side.
+    """
+
+    deployed: Bool[ndarray, "permutation series"]
+    units: Shaped[ndarray, "series"]
+    unit: str
+    n_reference: int
+    n_deployed: int
+
+
+def sides_of(
+    reference: Sample,
+    deployed: Sample,
+    permutations: int,
+    random_state: int | None,
+    *,
+    groups: Groups | None = None,
+    strata: ndarray | None = None,
+) -> Sides:
+    """Assign the series of two samples to sides.
+
+    Parameters
+    ----------
+    groups
+        What changes sides as a whole; those of embeddings by default, else each series.
+    strata
+        Series change sides within their stratum only.
+
+    Raises
+    ------
+    DataError
+        For a side of fewer than two units, of which no permutation can tell anything, or a group on both sides.
+    ParameterError
+        For fewer than 19 permutations.
+    """
+    if isinstance(permutations, bool) or not isinstance(permutations, Integral) or permutations < LEAST_PERMUTATIONS:
+        raise ParameterError(
+            f"permutations needs a whole number of at least {LEAST_PERMUTATIONS}, with which p can be .05, got "
+            f"{permutations!r}"
+        )
+    n_reference, n_deployed = len(reference), len(deployed)
+    own = groups
+    if own is None:
+        own = tuple(sample.groups if isinstance(sample, Embedding) else None for sample in (reference, deployed))
+    kinds = {sample.unit for sample in (reference, deployed) if isinstance(sample, Embedding)} - {"series"}
+    unit = "series" if own == (None, None) else "block" if kinds == {"block"} and groups is None else "group"
+    units = np.concatenate(_numbered(own, (n_reference, n_deployed)))
+    counts = len(np.unique(units[:n_reference])), len(np.unique(units[n_reference:]))
+    for side, count in zip(("reference", "deployed"), counts, strict=True):
+        if count < 2:
+            plural = "series" if unit == "series" else f"{unit}s"
+            cure = "; windows of one long series can change sides in blocks of steps" if unit == "group" else ""
+            raise DataError(f"shift tests need at least two {plural} on the {side} side, got {count}{cure}")
+    is_deployed = np.arange(n_reference + n_deployed) >= n_reference
+    masks = assignments(is_deployed, int(permutations), random_state, groups=units, strata=strata)
+    return Sides(masks, units, unit, *counts)
+
+
+def _numbered(groups: tuple[Any, ...], sizes: tuple[int, int]) -> list[ndarray]:
+    """Groups of either side as whole numbers; equal labels have one number, and series without a group each their own.
+
+    Labels of two sides may be of two kinds, such as text and numbers, which no array holds as they are.
+    """
+    numbers: dict[object, int] = {}
+    found = []
+    for side, (own, size) in enumerate(zip(groups, sizes, strict=True)):
+        labels = [(side, place) for place in range(size)] if own is None else np.asarray(own).tolist()
+        if len(labels) != size:
+            raise DataError(f"groups need one value for each of {size} series, got {len(labels)}")
+        found.append(np.array([numbers.setdefault(label, len(numbers)) for label in labels], np.int64))
+    return found
+
+
+def joined(
+    reference: Float[ndarray, "series column"], deployed: Float[ndarray, "series column"], what: str
+) -> Float[ndarray, "series column"]:
+    """The rows of both samples, the reference's first, in float64.
+
+    Raises
+    ------
+    DataError
+        For other columns, and for values that are not finite.
+    """
+    parts = []
+    for side, values in (("reference", reference), ("deployed", deployed)):
+        array = np.asarray(values)
+        if array.dtype.kind not in "biuf":
+            raise DataError(f"{what} need real numbers, got {array.dtype} on the {side} side")
+        if array.ndim == 1:
+            array = array[:, None]
+        if array.ndim != 2:
+            raise DataError(f"{what} need two axes, (series, column), got shape {array.shape} on the {side} side")
+        finite = np.isfinite(array)
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            raise DataError(
+                f"{what} need finite values, got {array[row, column]} in row {row}, column {column} of the {side} "
+                "side; summaries of series are finite where a channel misses values"
+            )
+        parts.append(array.astype(np.float64))
+    if parts[0].shape[1] != parts[1].shape[1]:
+        raise DataError(f"{what} need the same columns on both sides, got {parts[0].shape[1]} and {parts[1].shape[1]}")
+    return np.concatenate(parts)

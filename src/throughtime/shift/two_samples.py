@@ -1,0 +1,398 @@
+"""Tests of whether the inputs, the outputs or the targets of two samples of series have one distribution.
+
+Each permutes whole series, or groups or blocks of them, and takes what it compares as arrays, (series, column), or as
+`Embedding`.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+from numpy import ndarray
+from scipy.special import softmax
+
+from throughtime.errors import DataError
+from throughtime.shift.embedding import take
+from throughtime.shift.permutations import joint_p_value, p_values
+from throughtime.shift.records import Embedding, ShiftTest
+from throughtime.shift.sides import Groups, Sample, Sides, joined, sides_of
+from throughtime.shift.statistics import (
+    areas_under_the_curve,
+    class_shifts,
+    discrepancies,
+    largest_cdf_gaps,
+    mean_shifts,
+    standardize,
+)
+
+#: The normal quantiles of an interval of 95 %, and of a chance of .8.
+_TWO_SIDED, _POWER = 1.96, 0.84
+_LEVEL = 0.05
+#: Series of either side that a kernel test compares, every one with every other; of more it draws as many.
+MOST_PAIRED = 2000
+
+
+def mean_shift_test(
+    reference: Sample,
+    deployed: Sample,
+    *,
+    names: Sequence[str] | None = None,
+    squares: bool = True,
+    groups: Groups | None = None,
+    permutations: int = 199,
+    random_state: int | None = 0,
+) -> ShiftTest:
+    """Whether the mean of any column differs: the largest of their t statistics, permuted.
+
+    Parameters
+    ----------
+    reference, deployed
+        Columns to compare, (series, column); of an `Embedding` its summaries.
+    names
+        Of the columns.
+    squares
+        Whether the squares of the standardized columns are compared too, which sees a change of spread.
+    groups
+        What changes sides as a whole, of the reference and of the deployed series; those of embeddings by default.
+
+    Returns
+    -------
+    The effect is that of the column that moved most, in standard deviations within the samples; its interval holds for
+    all columns at once.
+    """
+    values, columns = _columns(reference, deployed, names)
+    if squares:
+        values, columns = _with_squares(values, columns)
+    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    shifts = mean_shifts(sides.deployed, values)
+    return _largest("mean shift", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns)
+
+
+def mmd_test(
+    reference: Sample,
+    deployed: Sample,
+    *,
+    standardized: bool = True,
+    groups: Groups | None = None,
+    permutations: int = 199,
+    random_state: int | None = 0,
+) -> ShiftTest:
+    """Whether the joint distribution of the columns differs: the squared MMD of Gaussian kernels of three widths.
+
+    Parameters
+    ----------
+    reference, deployed
+        Columns to compare; of an `Embedding` its summaries. Of more than 2,000 series a side as many are drawn.
+    standardized
+        Whether every column counts as much as the others.
+    groups
+        As in `mean_shift_test`.
+    """
+    reference, deployed, groups = _thinned(reference, deployed, groups, random_state)
+    values, _ = _columns(reference, deployed, None)
+    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    found = discrepancies(sides.deployed, standardize(values) if standardized else values, sides.units)
+    permuted = found.mmd_2[1:]
+    error = np.hypot(found.error, permuted.std())
+    effect = found.mmd_2[0]
+    return ShiftTest(
+        name="mmd",
+        statistic=float(effect),
+        p_value=float(p_values(found.mmd_2[:, None])[0]),
+        effect=float(effect),
+        low=float(effect - _TWO_SIDED * error),
+        high=float(effect + _TWO_SIDED * error),
+        effect_unit="squared MMD",
+        detectable=float(np.quantile(permuted, 1 - _LEVEL) + _POWER * permuted.std()),
+        unit=sides.unit,
+        n_reference=sides.n_reference,
+        n_deployed=sides.n_deployed,
+        permutations=permutations,
+    )
+
+
+def classifier_two_sample_test(
+    reference: Sample,
+    deployed: Sample,
+    *,
+    groups: Groups | None = None,
+    permutations: int = 199,
+    random_state: int | None = 0,
+) -> ShiftTest:
+    """Whether a classifier tells the samples apart: the AUC of a cross-fitted ridge on columns and their squares.
+
+    Reference: Lopez-Paz & Oquab (2017), https://arxiv.org/abs/1610.06545; the AUC is compared with those of permuted
+    sides, as series that move together make it larger than .5 by chance.
+
+    Parameters
+    ----------
+    reference, deployed
+        Columns to compare; of an `Embedding` its summaries. Of more than 2,000 series a side as many are drawn.
+    groups
+        As in `mean_shift_test`.
+    """
+    reference, deployed, groups = _thinned(reference, deployed, groups, random_state)
+    values, _ = _columns(reference, deployed, None)
+    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    areas = areas_under_the_curve(sides.deployed, values, sides.units, random_state)
+    return _largest("classifier", areas, areas[:, None], "AUC", sides, none=0.5, lowest=0, highest=1)
+
+
+def covariate_test(
+    reference: Embedding,
+    deployed: Embedding,
+    *,
+    permutations: int = 199,
+    random_state: int | None = 0,
+) -> ShiftTest:
+    """Whether the series differ, and where a network of theirs would notice.
+
+    The smallest of three permuted p-values, itself permuted (Westfall & Young, 1993): of the largest t statistic over
+    summaries, their squares and the outputs; of the MMD of summaries; of the MMD of class probabilities, or of other
+    outputs. Logits enter as they are: no temperature or bias would change their t statistics.
+
+    Returns
+    -------
+    The statistic is that smallest p-value; the effect is that of the column that moved most, as in `mean_shift_test`.
+    Of more than 2,000 series a side as many are drawn.
+    """
+    reference, deployed, _ = _thinned(reference, deployed, None, random_state)
+    summaries, names = _columns(reference, deployed, None)
+    outputs = joined(reference.outputs, deployed.outputs, "outputs")
+    kind = "logit" if reference.has_logits else "output"
+    values, columns = _with_squares(summaries, names)
+    values = np.column_stack([values, outputs])
+    columns = (*columns, *(f"{kind} {number}" for number in range(outputs.shape[1])))
+    sides = sides_of(reference, deployed, permutations, random_state)
+    shifts = mean_shifts(sides.deployed, values)
+    said = softmax(outputs, 1) if reference.has_logits else standardize(outputs)
+    largest_t = np.abs(shifts.t).max(1)
+    parts = [
+        largest_t,
+        discrepancies(sides.deployed, standardize(summaries), sides.units).mmd_2,
+        discrepancies(sides.deployed, said, sides.units).mmd_2,
+    ]
+    statistics = np.column_stack(parts)
+    # The effect seen by one of the three tests at a third of the level, which is the joint one's at most.
+    by_t = _largest("X", largest_t, shifts.effects, "sd", sides, columns, level=_LEVEL / len(parts))
+    return replace(by_t, statistic=float(p_values(statistics).min()), p_value=joint_p_value(statistics))
+
+
+def predicted_class_test(
+    reference: Sample,
+    deployed: Sample,
+    *,
+    groups: Groups | None = None,
+    permutations: int = 199,
+    random_state: int | None = 0,
+) -> ShiftTest:
+    """Whether the likeliest classes are predicted as often: chi-square, permuted.
+
+    Parameters
+    ----------
+    reference, deployed
+        Logits or probabilities, (series, class); of an `Embedding` its logits.
+    groups
+        As in `mean_shift_test`.
+
+    Returns
+    -------
+    The effect is the change of the fraction of the class that moved most.
+
+    Raises
+    ------
+    DataError
+        For outputs that are no logits.
+    """
+    for sample in (reference, deployed):
+        if isinstance(sample, Embedding) and not sample.has_logits:
+            raise DataError("a test of predicted classes needs logits of classes, got numbers; output_test takes them")
+    outputs = joined(_outputs(reference), _outputs(deployed), "outputs")
+    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    return _of_classes("predicted classes", outputs.argmax(1), outputs.shape[1], sides)
+
+
+def output_test(
+    reference: Sample,
+    deployed: Sample,
+    *,
+    groups: Groups | None = None,
+    permutations: int = 199,
+    random_state: int | None = 0,
+) -> ShiftTest:
+    """Whether any output has another distribution: the largest of their Kolmogorov-Smirnov distances, permuted.
+
+    Parameters
+    ----------
+    reference, deployed
+        Class probabilities or predictions, (series, column); of an `Embedding` the softmax of its logits, or its
+        other outputs.
+    groups
+        As in `mean_shift_test`.
+
+    Returns
+    -------
+    The effect is that distance.
+    """
+    said = [
+        softmax(sample.outputs, 1) if isinstance(sample, Embedding) and sample.has_logits else _outputs(sample)
+        for sample in (reference, deployed)
+    ]
+    values = joined(*said, "outputs")
+    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    gaps = largest_cdf_gaps(sides.deployed, values)
+    columns = [f"output {number}" for number in range(values.shape[1])]
+    return _largest("outputs", gaps.max(1), gaps, "KS", sides, columns, lowest=0, highest=1)
+
+
+def target_test(
+    reference: Sample,
+    deployed: Sample,
+    *,
+    groups: Groups | None = None,
+    permutations: int = 199,
+    random_state: int | None = 0,
+) -> ShiftTest:
+    """Whether the targets have another distribution: of classes chi-square, of numbers t as in `mean_shift_test`.
+
+    Parameters
+    ----------
+    reference, deployed
+        Class codes, which are integers, (series,); or numbers, (series,) or (series, column); of an `Embedding` its
+        target.
+    groups
+        As in `mean_shift_test`.
+
+    Returns
+    -------
+    The effect is the change of the fraction of the class that moved most, or that of `mean_shift_test`.
+
+    Raises
+    ------
+    DataError
+        For embeddings without targets, and classes on one side beside numbers on the other.
+    """
+    one, other = _target(reference), _target(deployed)
+    are_classes = {target.dtype.kind in "iu" and target.ndim == 1 for target in (one, other)}
+    if len(are_classes) > 1:
+        raise DataError(
+            "a test of targets needs classes or numbers on both sides, got one of each; classes are integers"
+        )
+    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    if are_classes == {True}:
+        labels, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
+        return _of_classes("Y", codes, len(labels), sides, labels)
+    values = joined(one, other, "targets")
+    values, columns = _with_squares(values, _numbered("target", values.shape[1]))
+    shifts = mean_shifts(sides.deployed, values)
+    return _largest("Y", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns)
+
+
+def _largest(
+    name: str,
+    statistics: Float[ndarray, "permutation"],
+    effects: Float[ndarray, "permutation column"],
+    unit: str,
+    sides: Sides,
+    columns: Sequence[str] = (),
+    *,
+    level: float = _LEVEL,
+    none: float = 0.0,
+    lowest: float = -np.inf,
+    highest: float = np.inf,
+) -> ShiftTest:
+    """The test of a statistic, with the effect of the column where it is the largest.
+
+    The interval reaches as far as the largest effect of any column does by chance, so that it holds for all columns;
+    what is detectable exceeds that with a chance of .8, in the normal approximation with the permutations' deviation.
+
+    Parameters
+    ----------
+    none
+        The effect where nothing moved.
+    lowest, highest
+        What effects can be.
+    """
+    distances = np.abs(effects - none)
+    most = int(distances[0].argmax())
+    reach = float(np.quantile(distances[1:].max(1), 1 - level))
+    effect = float(effects[0, most])
+    detectable = none + reach + _POWER * float(effects[1:, most].std())
+    return ShiftTest(
+        name=name,
+        statistic=float(statistics[0]),
+        p_value=float(p_values(statistics[:, None])[0]),
+        effect=effect,
+        low=max(lowest, effect - reach),
+        high=min(highest, effect + reach),
+        effect_unit=unit,
+        detectable=min(highest, detectable),
+        unit=sides.unit,
+        n_reference=sides.n_reference,
+        n_deployed=sides.n_deployed,
+        permutations=len(statistics) - 1,
+        most=columns[most] if columns else "",
+    )
+
+
+def _of_classes(
+    name: str, codes: ndarray, n_classes: int, sides: Sides, labels: Sequence[Any] | None = None
+) -> ShiftTest:
+    shifts = class_shifts(sides.deployed, codes, n_classes)
+    columns = [f"class {label}" for label in (range(n_classes) if labels is None else labels)]
+    return _largest(name, shifts.chi_2, shifts.effects, "fraction", sides, columns, lowest=-1, highest=1)
+
+
+def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, tuple[str, ...]]:
+    """What is compared, and its names: columns as given, or summaries."""
+    samples = (reference, deployed)
+    own = [sample.summary_names for sample in samples if isinstance(sample, Embedding)]
+    if len(own) == 2 and own[0] != own[1]:
+        strangers = sorted(set(own[0]) ^ set(own[1])) or ["another order"]
+        raise DataError(f"shift tests need the same summaries on both sides, got {strangers[0]!r} on one of them")
+    values = joined(*(sample.summaries if isinstance(sample, Embedding) else sample for sample in samples), "columns")
+    found = tuple(names or (own[0] if own else _numbered("column", values.shape[1])))
+    if len(found) != values.shape[1]:
+        raise DataError(f"names need one for each of {values.shape[1]} columns, got {len(found)}")
+    return values, found
+
+
+def _numbered(word: str, count: int) -> tuple[str, ...]:
+    return tuple(f"{word} {number}" for number in range(count))
+
+
+def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, tuple[str, ...]]:
+    """The standardized columns and their squares."""
+    z = standardize(values)
+    return np.column_stack([z, np.square(z)]), (*names, *(f"{name} squared" for name in names))
+
+
+def _outputs(sample: Sample) -> ndarray:
+    return sample.outputs if isinstance(sample, Embedding) else sample
+
+
+def _target(sample: Sample) -> ndarray:
+    if not isinstance(sample, Embedding):
+        return np.asarray(sample)
+    if sample.target is None:
+        raise DataError("a test of targets needs them on both sides, got an embedding without; give embed their y")
+    return sample.target
+
+
+def _thinned(
+    reference: Sample, deployed: Sample, groups: Groups | None, random_state: int | None
+) -> tuple[Any, Any, Groups | None]:
+    """As many series of either side as can be compared with each other, drawn at random."""
+    rng = np.random.default_rng(random_state)
+    samples: list[Any] = [reference, deployed]
+    own = [None, None] if groups is None else list(groups)
+    for side, sample in enumerate(samples):
+        if len(sample) <= MOST_PAIRED:
+            continue
+        some = np.sort(rng.choice(len(sample), MOST_PAIRED, replace=False))
+        samples[side] = take(sample, some) if isinstance(sample, Embedding) else np.asarray(sample)[some]
+        if own[side] is not None:
+            own[side] = np.asarray(own[side])[some]
+    return samples[0], samples[1], None if groups is None else (own[0], own[1])
