@@ -4,6 +4,8 @@
 moves p(y given x).
 """
 
+from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.priors import PriorEstimate, bbse_priors, em_priors, estimate_priors, floored
 from throughtime.shift.records import (
     ChannelShift,
     ClassShift,
@@ -27,17 +29,25 @@ from throughtime.shift.two_samples import (
 )
 
 __all__ = [
+    "Calibration",
     "ChannelShift",
     "ClassShift",
     "Embedding",
+    "PriorEstimate",
     "Reference",
     "ShiftDiagnosis",
     "ShiftTest",
     "ShiftVerdict",
     "StretchShift",
+    "bbse_priors",
+    "calibrate",
+    "calibrated",
     "classifier_two_sample_test",
     "covariate_test",
+    "em_priors",
     "embed",
+    "estimate_priors",
+    "floored",
     "mean_shift_test",
     "mmd_test",
     "output_test",

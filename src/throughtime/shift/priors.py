@@ -1,0 +1,261 @@
+"""The fractions of the classes among deployed series, with labels or, if only the fractions moved, without.
+
+References: Saerens, Latinne & Decaestecker (2002), Adjusting the outputs of a classifier to new a priori probabilities,
+Neural Computation 14, 21-41, https://doi.org/10.1162/089976602753284446; Lipton, Wang & Smola (2018), Detecting and
+correcting for label shift with black box predictors (BBSE), ICML, https://arxiv.org/abs/1802.03916.
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+from jaxtyping import Float, Int
+from numpy import ndarray
+from scipy.optimize import nnls
+from scipy.stats import entropy
+
+from throughtime.errors import DataError, ParameterError
+from throughtime.records import Record
+from throughtime.shift.calibration import Calibration, calibrate, calibrated
+
+PriorMethod = Literal["labels", "EM", "BBSE", "BBSE soft"]
+
+#: Of the confusion matrix: below it a network hardly tells some classes apart.  Under-fitted GRUs have .03 to .05,
+#: fitted ones .4 on the same series.
+LEAST_SINGULAR_VALUE = 0.2
+#: Of the row that holds a sum of fractions at 1 among rows of fractions.
+_SUM_WEIGHT = 1e4
+_MOST_ITERATIONS = 1000
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class PriorEstimate(Record):
+    """Fractions of the classes, (k,) each, in the reference and among the deployed series.
+
+    Attributes
+    ----------
+    method
+        "labels" counts them; "EM" and the two kinds of "BBSE" suppose that series of a class stayed as they were;
+        "none" gives the reference's, because the network tells the classes apart too badly.
+    reference, deployed
+        ``(n q + 1) / (n + k)`` for a fraction q of n series: no class is ruled out by a sample.
+    low, high
+        Of ``deployed``, by the bootstrap over series or groups; 0 and 1 where nothing is known.
+    level
+        Coverage of the interval.
+    singular_value
+        The smallest of the reference's confusion matrix P(predicted | class): 1 where no class is taken for another, 0
+        where two cannot be told apart. NaN with labels.
+    calibration
+        Of the reference's logits, which "EM" and "BBSE soft" rest on; else ``None``.
+    reason
+        Why this method.
+    """
+
+    method: str
+    reference: ndarray
+    deployed: ndarray
+    low: ndarray
+    high: ndarray
+    level: float
+    singular_value: float
+    calibration: Calibration | None
+    reason: str
+
+
+def estimate_priors(
+    logits: Float[ndarray, "series class"],
+    codes: Int[ndarray, "series"],
+    deployed_logits: Float[ndarray, "deployed class"] | None,
+    deployed_codes: Int[ndarray, "deployed"] | None = None,
+    *,
+    method: PriorMethod | Literal["auto"] = "auto",
+    groups: ndarray | None = None,
+    deployed_groups: ndarray | None = None,
+    level: float = 0.95,
+    repeats: int = 200,
+    random_state: int | None = 0,
+) -> PriorEstimate:
+    """Estimate the fractions of the classes among deployed series.
+
+    Parameters
+    ----------
+    logits, codes
+        Of the reference's series, by networks that did not train on them, and their classes.
+    deployed_logits, deployed_codes
+        Of the deployed series; either may be missing, where the method does without.
+    method
+        By default "labels" where there are some, else "EM" on calibrated probabilities; "BBSE" where calibration
+        failed, and none where classes are hardly told apart.
+    groups, deployed_groups
+        What the bootstrap draws as a whole; each series by default.
+    repeats
+        Bootstrap samples.
+
+    Raises
+    ------
+    DataError
+        For a class without a series in the reference, or what `calibrate` refuses.
+    ParameterError
+        For a method without what it needs.
+    """
+    n_classes = _checked_classes(logits, codes)
+    if deployed_codes is None and (method == "labels" or deployed_logits is None):
+        raise ParameterError("priors from labels need the classes of the deployed series, got none")
+    if method not in ("auto", "labels") and deployed_logits is None:
+        raise ParameterError(f"priors by {method} need logits of the deployed series, got none")
+    rng = np.random.default_rng(random_state)
+    reference = floored(np.bincount(codes, minlength=n_classes) / len(codes), len(codes))
+    if method == "labels" or (method == "auto" and deployed_codes is not None):
+        assert deployed_codes is not None
+        is_class = np.eye(n_classes)[deployed_codes]
+        n = len(deployed_codes)
+        drawn = np.empty((repeats, n_classes))
+        for row in drawn:
+            # The series that the floor adds, one of each class, are drawn as the others are.
+            counted = _drawn_weights(rng, n, deployed_groups) @ is_class + rng.exponential(size=n_classes)
+            row[:] = counted / counted.sum()
+        low, high = _interval(drawn, level)
+        found = floored(is_class.mean(0), n)
+        return PriorEstimate("labels", reference, found, low, high, level, np.nan, None, f"{n} labels were given")
+
+    assert deployed_logits is not None
+    whole = np.ones(len(codes))
+    calibration = calibrate(logits, codes)
+    least = float(np.linalg.svd(confusion(_hard(logits), codes, whole), compute_uv=False)[-1])
+    chosen, reason = (method, "it was asked for") if method != "auto" else _choice(calibration, codes, least)
+    if chosen == "none":
+        nothing, everything = np.zeros(n_classes), np.ones(n_classes)
+        return PriorEstimate(chosen, reference, reference, nothing, everything, level, least, calibration, reason)
+
+    def estimate(weights: ndarray, deployed_weights: ndarray) -> ndarray:
+        if chosen == "BBSE":
+            return bbse_priors(
+                confusion(_hard(logits), codes, weights),
+                np.average(_hard(deployed_logits), axis=0, weights=deployed_weights),
+            )
+        own = calibration if weights is whole else calibrate(logits, codes, weights=weights, start=calibration)
+        posteriors = calibrated(deployed_logits, own)
+        if chosen == "EM":
+            fractions = np.bincount(codes, weights, minlength=n_classes) / weights.sum()
+            return em_priors(posteriors, fractions, weights=deployed_weights)
+        return bbse_priors(
+            confusion(calibrated(logits, own), codes, weights), np.average(posteriors, axis=0, weights=deployed_weights)
+        )
+
+    n = len(deployed_logits)
+    found = floored(estimate(whole, np.ones(n)), n)
+    drawn = np.array(
+        [
+            floored(estimate(_drawn_weights(rng, len(codes), groups), _drawn_weights(rng, n, deployed_groups)), n)
+            for _ in range(repeats)
+        ]
+    )
+    low, high = _interval(drawn, level)
+    return PriorEstimate(chosen, reference, found, low, high, level, least, calibration, reason)
+
+
+def em_priors(
+    posteriors: Float[ndarray, "deployed class"],
+    reference: Float[ndarray, "class"],
+    *,
+    weights: Float[ndarray, "deployed"] | None = None,
+    iterations: int = _MOST_ITERATIONS,
+    tolerance: float = 1e-6,
+) -> Float[ndarray, "class"]:
+    """Fractions of the classes under which deployed series are likeliest, by expectation maximization.
+
+    Each step raises the likelihood ``sum of log(sum over k of q_k p(k | x) / reference_k)``, which is concave in q.
+
+    Parameters
+    ----------
+    posteriors
+        Calibrated probabilities, of networks trained where the fractions are those of ``reference``.
+    weights
+        How often each series counts, once by default.
+    iterations, tolerance
+        It ends after so many steps, or with one that changes no fraction by more than the tolerance.
+    """
+    ratios = posteriors / reference
+    counted = np.full(len(ratios), 1 / len(ratios)) if weights is None else weights / weights.sum()
+    found = reference
+    for _ in range(iterations):
+        before, found = found, found * (counted / (ratios @ found) @ ratios)
+        if np.abs(found - before).max() <= tolerance:
+            break
+    return found / found.sum()
+
+
+def bbse_priors(
+    confusion: Float[ndarray, "predicted class"], predicted: Float[ndarray, "predicted"]
+) -> Float[ndarray, "class"]:
+    """Fractions q of the classes with the least ``||confusion q - predicted||``, at least 0 each, 1 together.
+
+    Parameters
+    ----------
+    confusion
+        P(predicted | class), each column of sum 1.
+    predicted
+        How often each class is predicted among the deployed series, or their mean probabilities.
+    """
+    found, _ = nnls(np.vstack([confusion, np.full(len(predicted), _SUM_WEIGHT)]), np.append(predicted, _SUM_WEIGHT))
+    return np.asarray(found / found.sum())
+
+
+def confusion(
+    predictions: Float[ndarray, "series predicted"], codes: Int[ndarray, "series"], weights: Float[ndarray, "series"]
+) -> Float[ndarray, "predicted class"]:
+    """The mean prediction among the series of each class, as columns."""
+    of_class = np.eye(predictions.shape[1])[codes] * weights[:, None]
+    return np.asarray(predictions.T @ (of_class / of_class.sum(0)))
+
+
+def floored(fractions: Float[ndarray, "class"], n: int) -> Float[ndarray, "class"]:
+    """Fractions of n series and one more of each class."""
+    return (n * fractions + 1) / (n + len(fractions))
+
+
+def _choice(calibration: Calibration, codes: ndarray, least: float) -> tuple[PriorMethod | Literal["none"], str]:
+    if least < LEAST_SINGULAR_VALUE:
+        return "none", (
+            f"the network tells some classes apart too badly: the smallest singular value of its confusion matrix is "
+            f"{least:.2g}, at least {LEAST_SINGULAR_VALUE:g} is needed"
+        )
+    knows_nothing = float(entropy(np.bincount(codes)))
+    if calibration.loss < knows_nothing:
+        return "EM", "no labels were given"
+    return "BBSE", (
+        f"calibration failed: a log loss of {calibration.loss:.3g} nats where the fractions of the classes alone have "
+        f"{knows_nothing:.3g}"
+    )
+
+
+def _hard(logits: ndarray) -> ndarray:
+    """1 for the likeliest class of each series, 0 for the others."""
+    return np.eye(logits.shape[1])[logits.argmax(1)]
+
+
+def _drawn_weights(rng: np.random.Generator, n: int, groups: ndarray | None) -> ndarray:
+    """One sample of the Bayesian bootstrap (Rubin 1981): how much each series counts, alike within a group.
+
+    Unlike resampling it leaves no class without series.
+    """
+    if groups is None:
+        return rng.exponential(size=n)
+    unique, place = np.unique(groups, return_inverse=True)
+    return rng.exponential(size=len(unique))[place]
+
+
+def _interval(drawn: ndarray, level: float) -> tuple[ndarray, ndarray]:
+    low, high = np.quantile(drawn, [(1 - level) / 2, (1 + level) / 2], axis=0)
+    return low, high
+
+
+def _checked_classes(logits: ndarray, codes: ndarray) -> int:
+    n_classes = logits.shape[1]
+    counts = np.bincount(codes, minlength=n_classes)
+    if not counts.all():
+        raise DataError(
+            f"priors need a series of each class in the reference, got none of class number {int(counts.argmin())}"
+        )
+    return n_classes
