@@ -139,7 +139,7 @@ def _target_of(estimator: Any, X: Sequences, y: Any, classes: ndarray | None) ->
     if classes is not None:
         return _codes(values, classes)
     if values.dtype.kind not in "biuf":
-        raise DataError(f"y needs numbers, as the members were fitted on, got {values[0]!r}")
+        raise DataError(f"y needs numbers, as the members were fitted on, got {values.tolist()[0]!r}")
     values = values.astype(np.float64)
     if targets.lengths is None:
         return values

@@ -5,7 +5,7 @@ from numbers import Integral
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float, Shaped
+from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from throughtime.errors import DataError, ParameterError
@@ -75,35 +75,47 @@ def sides_of(
             f"{permutations!r}"
         )
     n_reference, n_deployed = len(reference), len(deployed)
-    own = groups
-    if own is None:
-        own = tuple(sample.groups if isinstance(sample, Embedding) else None for sample in (reference, deployed))
-    kinds = {sample.unit for sample in (reference, deployed) if isinstance(sample, Embedding)} - {"series"}
-    unit = "series" if own == (None, None) else "block" if kinds == {"block"} and groups is None else "group"
+    samples = [sample for sample in (reference, deployed) if isinstance(sample, Embedding)]
+    own = groups or tuple(sample.groups if isinstance(sample, Embedding) else None for sample in (reference, deployed))
+    unit = "series"
+    if any(labels is not None for labels in own):
+        unit = "block" if groups is None and any(sample.unit == "block" for sample in samples) else "group"
     units = np.concatenate(_numbered(own, (n_reference, n_deployed)))
     counts = len(np.unique(units[:n_reference])), len(np.unique(units[n_reference:]))
     for side, count in zip(("reference", "deployed"), counts, strict=True):
         if count < 2:
             plural = "series" if unit == "series" else f"{unit}s"
-            cure = "; windows of one long series can change sides in blocks of steps" if unit == "group" else ""
+            cure = (
+                "; windows of one long series can change sides by stretches of it: reference_of(block=)"
+                if unit == "group"
+                else ""
+            )
             raise DataError(f"shift tests need at least two {plural} on the {side} side, got {count}{cure}")
     is_deployed = np.arange(n_reference + n_deployed) >= n_reference
     masks = assignments(is_deployed, int(permutations), random_state, groups=units, strata=strata)
     return Sides(masks, units, unit, *counts)
 
 
-def _numbered(groups: tuple[Any, ...], sizes: tuple[int, int]) -> list[ndarray]:
-    """Groups of either side as whole numbers; equal labels have one number, and series without a group each their own.
+def _numbered(groups: tuple[Any, ...], sizes: tuple[int, int]) -> list[Int[ndarray, "series"]]:
+    """Groups of either side as whole numbers, each series without a group as one of its own.
 
     Labels of two sides may be of two kinds, such as text and numbers, which no array holds as they are.
     """
-    numbers: dict[object, int] = {}
-    found = []
-    for side, (own, size) in enumerate(zip(groups, sizes, strict=True)):
-        labels = [(side, place) for place in range(size)] if own is None else np.asarray(own).tolist()
+    found: list[ndarray] = []
+    seen: dict[object, int] = {}
+    for own, size in zip(groups, sizes, strict=True):
+        before = len(seen)
+        labels = [object() for _ in range(size)] if own is None else np.asarray(own).tolist()
         if len(labels) != size:
             raise DataError(f"groups need one value for each of {size} series, got {len(labels)}")
-        found.append(np.array([numbers.setdefault(label, len(numbers)) for label in labels], np.int64))
+        numbers = np.array([seen.setdefault(label, len(seen)) for label in labels], np.int64)
+        if (numbers < before).any():
+            shared = labels[int((numbers < before).argmax())]
+            raise DataError(
+                f"shift tests need each group on one side, got {shared!r} among reference and deployed series; give "
+                "the deployed series' groups names of their own, or leave groups out"
+            )
+        found.append(numbers)
     return found
 
 

@@ -97,8 +97,8 @@ def _median_distance(values: Float[ndarray, "series column"]) -> float:
     """The median distance of two series that differ."""
     some = values[np.random.default_rng(0).permutation(len(values))[:_FOR_MEDIAN]]
     squares = _squared_distances(some, some)
-    distances = squares[squares > 1e-12 * max(squares.max(initial=0), 1e-300)]
-    return float(np.sqrt(np.median(distances))) if len(distances) else 1.0
+    apart = squares[squares > 1e-12 * max(squares.max(initial=0), 1e-300)]
+    return float(np.median(np.sqrt(apart))) if len(apart) else 1.0
 
 
 def _squared_distances(

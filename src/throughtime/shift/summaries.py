@@ -12,7 +12,7 @@ STATISTICS = ("mean", "sd", "lag-1", "slope", "missing")
 #: Values beyond it have squares that float64 does not hold many of.
 _LARGEST = 1e140
 #: Values that are summed up at a time: a chunk of series stays in the processor's cache.
-_CHUNK = 1 << 17
+_CHUNK = 1 << 16
 
 
 def summarize(X: Sequences) -> tuple[Float[ndarray, "series summary"], tuple[str, ...]]:
@@ -59,12 +59,16 @@ def _of_channels(X: Sequences) -> Float[ndarray, "series summary"]:
     """The summaries of all channels, one channel after the other."""
     starts, series = X.offsets[:-1], np.repeat(np.arange(len(X)), X.lengths)
     values = X.values.astype(np.float64)
-    seen = ~np.isnan(values)
-    np.copyto(values, 0.0, where=~seen)
+    missing = np.isnan(values)
+    if missing.any():
+        values[missing] = 0
+        seen = 1.0 - missing
+    else:
+        seen = np.ones((len(values), 1))
     largest = max(values.max(), -values.min())
     if largest > _LARGEST:
         raise DataError(f"a summary needs values of at most {_LARGEST:g} in size, got {largest:g}; rescale the channel")
-    count = np.add.reduceat(seen, starts, dtype=np.float64)
+    count = np.add.reduceat(seen, starts)
 
     def mean_of(terms: ndarray, number: ndarray = count) -> ndarray:
         """The mean of terms, which are 0 where a value is missing."""
@@ -78,21 +82,18 @@ def _of_channels(X: Sequences) -> Float[ndarray, "series summary"]:
     varies = sd > 1e-12 * np.abs(mean)
     sd = np.where(varies, sd, 0.0)
 
-    step = steps_within(X.lengths)[:, None]
-    pairs = centered.copy()
-    pairs[1:] *= centered[:-1]
-    pairs[starts] = 0
-    both = seen.copy()
-    both[1:] &= seen[:-1]
-    both[starts] = False
-    products = mean_of(pairs, np.add.reduceat(both, starts, dtype=np.float64))
-    lag_1 = np.clip(np.divide(products, sd**2, where=varies, out=np.zeros_like(sd)), -1, 1)
+    products, both = np.zeros_like(centered), np.zeros_like(seen)
+    np.multiply(centered[1:], centered[:-1], out=products[1:])
+    np.multiply(seen[1:], seen[:-1], out=both[1:])
+    products[starts] = both[starts] = 0  # of two series
+    covariance = mean_of(products, np.add.reduceat(both, starts))
+    lag_1 = np.clip(np.divide(covariance, sd**2, where=varies, out=np.zeros_like(sd)), -1, 1)
 
-    time = step * seen
-    since = (step - mean_of(time)[series]) * seen
+    time = steps_within(X.lengths)[:, None] * seen
+    since = (time - mean_of(time)[series]) * seen
     spread = np.sqrt(mean_of(np.square(since)))
     slope = np.divide(mean_of(since * centered), spread, where=varies & (spread > 0), out=np.zeros_like(sd))
 
-    of_values = np.where(count > 0, [mean, sd, lag_1, slope], np.nan)
-    missing = 1 - count / X.lengths[:, None]
-    return np.moveaxis([*of_values, missing], 0, 2).reshape(len(X), -1)
+    observed = np.broadcast_to(count / X.lengths[:, None], sd.shape)
+    of_values = np.where(observed > 0, [mean, sd, lag_1, slope], np.nan)
+    return np.moveaxis([*of_values, 1 - observed], 0, 2).reshape(len(X), -1)

@@ -1,0 +1,237 @@
+"""The reference out of fold, and deployed series as one member each sees them."""
+
+from dataclasses import replace
+from functools import cache
+from typing import Any
+
+import numpy as np
+import pytest
+from sklearn.model_selection import StratifiedKFold
+
+from throughtime import SequenceClassifier, SequenceRegressor, fit_members
+from throughtime.data import Sequences
+from throughtime.errors import DataError, DataWarning, ParameterError
+from throughtime.shift import Reference, embed, reference_of
+from throughtime.shift.embedding import take
+
+N = 45
+LABELS = np.array(["left", "mid", "right"])
+CODES = np.arange(N) % 3
+SMALL: dict[str, Any] = {"hidden_size": 4, "max_epochs": 2, "random_state": 0}
+SPLITS = list(StratifiedKFold(3, shuffle=True, random_state=0).split(CODES[:, None], CODES))
+OTHERS = slice(0, 20)
+
+
+def series(**extras: Any) -> Sequences:
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(rng.integers(4, 9), 2)) + code for code in CODES]
+    return Sequences.from_arrays(arrays, **extras)
+
+
+def steps() -> list[np.ndarray]:
+    """A target per step, the first unobserved."""
+    targets = [x.sum(1) for x in series()]
+    for y in targets:
+        y[0] = np.nan
+    return targets
+
+
+@cache
+def members(kind: str = "classes") -> tuple[Any, ...]:
+    estimator: Any = SequenceRegressor(**SMALL)
+    if kind in ("classes", "step classes"):
+        estimator = SequenceClassifier(**SMALL)
+    elif kind == "forecast":
+        estimator = SequenceRegressor(horizon=2, **SMALL)
+    fitted = fit_members([estimator] * 3, series(), target(kind), train_indices=[train for train, _ in SPLITS])
+    return tuple(fitted)
+
+
+def target(kind: str) -> Any:
+    numbers = np.array([x.mean() for x in series()])
+    signs = [np.where(np.isnan(y), np.nan, y > 0) for y in steps()]
+    return {"classes": LABELS[CODES], "numbers": numbers, "step classes": signs}.get(kind, steps())
+
+
+def reference(kind: str = "classes", **options: Any) -> Reference:
+    return reference_of(members(kind), series(), target(kind), SPLITS, **options)
+
+
+def fold_of() -> np.ndarray:
+    fold = np.empty(N, int)
+    for m, (_, test) in enumerate(SPLITS):
+        fold[test] = m
+    return fold
+
+
+def test_a_series_of_the_reference_is_seen_by_the_member_that_tests_on_it() -> None:
+    found = reference().embedding
+    np.testing.assert_array_equal(found.member, fold_of())
+    for number, member in enumerate(fold_of()):
+        log = np.log(members()[member].predict_proba(series()[[number]])[0])
+        np.testing.assert_allclose(found.outputs[number], log - log.mean(), rtol=0, atol=1e-6)  # float32
+    assert found.states.shape == (N, 4)
+    assert found.has_logits
+    np.testing.assert_array_equal(found.target, CODES)
+    assert reference().in_sample == 0
+
+
+def test_a_deployed_series_is_seen_by_one_member_and_not_by_their_mean() -> None:
+    found = embed(reference(), series()[OTHERS], random_state=3)
+    for number, member in enumerate(found.member):
+        log = np.log(members()[member].predict_proba(series()[[number]])[0])
+        np.testing.assert_allclose(found.outputs[number], log - log.mean(), rtol=0, atol=1e-6)  # float32
+    assert found.target is None
+
+
+def test_members_are_drawn_as_often_as_they_had_a_series_of_the_reference() -> None:
+    splits = [np.arange(0, 5), np.arange(5, 15), np.arange(15, 45)]
+    own = reference_of(members(), series(), target("classes"), splits)
+    found = [embed(own, series(), random_state=seed).member for seed in range(2)]
+    for member in found:
+        assert np.bincount(member).tolist() == [5, 10, 30]
+    assert found[0].tolist() != found[1].tolist()
+    np.testing.assert_array_equal(embed(own, series(), random_state=1).member, found[1])
+
+
+def test_a_group_is_seen_by_one_member() -> None:
+    groups = np.array(list("abcdefghi")).repeat(5)
+    found = embed(reference(), series(), groups=groups)
+    assert all(len(set(found.member[groups == group])) == 1 for group in set(groups))
+    assert len(set(found.member)) == 3
+    assert found.unit == "group"
+
+
+@pytest.mark.parametrize("kind", ["numbers", "steps", "forecast", "step classes"])
+def test_outputs_are_predictions_or_their_mean_and_deviation_over_steps(kind: str) -> None:
+    own = reference(kind)
+    found = own.embedding
+    assert not found.has_logits
+    assert own.classes is None
+    for number, member in enumerate(fold_of()[:9]):
+        x, y = series()[[number]], target(kind)[number]
+        estimator = members(kind)[member]
+        if kind == "numbers":
+            expected = estimator.predict(x)
+            np.testing.assert_allclose(found.target[number], y)
+        else:
+            said = estimator.predict_proba(x) if kind == "step classes" else estimator.predict(x)
+            expected = np.concatenate([np.nanmean(said.values, 0), np.nanstd(said.values, 0)])
+            seen = y[2:] if kind == "forecast" else y[1:]
+            columns = np.stack([seen == 0, seen == 1], 1) if kind == "step classes" else seen[:, None]
+            np.testing.assert_allclose(found.target[number], [*columns.mean(0), *columns.std(0)])
+        np.testing.assert_allclose(found.outputs[number], expected, rtol=1e-6, atol=1e-7)  # float32
+
+
+def test_series_in_no_test_fold_are_left_out_and_those_in_several_are_drawn() -> None:
+    splits = [np.arange(0, 30), np.arange(10, 30), []]
+    own = reference_of(members(), series(), target("classes"), splits)
+    np.testing.assert_array_equal(own.indices, np.arange(30))
+    np.testing.assert_array_equal(own.embedding.target, CODES[:30])
+    assert (own.embedding.member[:10] == 0).all()
+    assert set(own.embedding.member[10:]) == {0, 1}
+    again = reference_of(members(), series(), target("classes"), splits, random_state=1)
+    assert again.embedding.member.tolist() != own.embedding.member.tolist()
+
+
+def test_series_that_their_member_trained_on_are_counted_with_a_warning() -> None:
+    everything = np.arange(N)
+    splits = [SPLITS[0], SPLITS[1], (everything, SPLITS[2][1])]
+    with pytest.warns(DataWarning, match=r"^a reference needs series that its networks did not train on, got 15 of 45"):
+        own = reference_of(members(), series(), target("classes"), splits)
+    assert own.in_sample == 15
+
+
+def test_a_channel_without_a_value_moves_no_other_summary() -> None:
+    arrays = [x.copy() for x in series()]
+    for x in arrays[:20]:
+        x[:, 1] = np.nan
+    masked = [SequenceClassifier(missing="mask", **SMALL)] * 3
+    fitted = fit_members(masked, arrays, LABELS[CODES], train_indices=[train for train, _ in SPLITS])
+    own = reference_of(fitted, series(), LABELS[CODES], SPLITS)
+    found = embed(own, Sequences.from_arrays(arrays[:20]))
+    np.testing.assert_allclose(found.summaries[:, 5:9], np.tile(own.embedding.summaries[:, 5:9].mean(0), (20, 1)))
+    np.testing.assert_array_equal(found.summaries[:, 9], 1)
+
+
+def test_windows_change_sides_with_their_series_or_with_their_block_of_steps() -> None:
+    rng = np.random.default_rng(0)
+    long = Sequences.from_arrays([rng.normal(size=(40, 2)), rng.normal(size=(30, 2))]).windows(5)
+    y = CODES[np.arange(len(long)) % N]
+    splits = [np.arange(m, len(long), 3) for m in range(3)]
+    own = reference_of(members(), long, LABELS[y], splits)
+    assert own.embedding.unit == "group"
+    assert len(np.unique(own.embedding.groups)) == 2
+    assert not set(own.embedding.groups) & set(embed(own, long).groups)
+    blocked = reference_of(members(), long, LABELS[y], splits, block=10)
+    found = embed(blocked, long)
+    assert found.unit == "block"
+    assert len(np.unique(found.groups)) == 7  # windows begin at steps 0 to 35, and 0 to 25
+    with pytest.raises(DataError, match=r"^block needs windows, which know where"):
+        reference(block=10)
+
+
+def test_taking_series_takes_all_that_is_known_of_them() -> None:
+    found = embed(reference(), series(), LABELS[CODES], groups=np.arange(N))
+    some = take(found, np.array([7, 2]))
+    assert len(some) == 2
+    np.testing.assert_array_equal(some.states, found.states[[7, 2]])
+    np.testing.assert_array_equal(some.target, CODES[[7, 2]])
+    np.testing.assert_array_equal(some.groups, [7, 2])
+    assert take(replace(found, target=None), np.array([1])).target is None
+
+
+def test_series_of_other_channels_are_refused() -> None:
+    named = series(channel_names=["u", "v"])
+    fitted = fit_members([SequenceClassifier(**SMALL)] * 3, named, CODES, train_indices=[train for train, _ in SPLITS])
+    own = reference_of(fitted, named, CODES, SPLITS)
+    assert own.channel_names == ("u", "v")
+    with pytest.raises(DataError, match="should match those that were passed during fit"):
+        embed(own, named.replace(channel_names=["u", "w"]))
+    with pytest.raises(DataError, match=r"^X needs the 2 channels that SequenceClassifier was fitted on, got 1$"):
+        embed(reference(), [np.ones((4, 1)), np.ones((4, 1))])
+    with pytest.raises(DataError, match="inf"):
+        embed(reference(), [np.full((4, 2), np.inf)])
+
+
+def test_targets_that_the_members_do_not_know_are_refused() -> None:
+    with pytest.raises(
+        DataError, match=r"^y needs the classes that the members know \('left', 'mid', 'right'\), got 'up'"
+    ):
+        embed(reference(), series(), np.where(CODES, LABELS[CODES], "up"))
+    with pytest.raises(
+        DataError, match=r"^y needs a target per series, as the members were fitted on, got one per step"
+    ):
+        embed(reference(), series(), steps())
+    with pytest.raises(
+        DataError, match=r"^y needs a target per step, as the members were fitted on, got one per series"
+    ):
+        embed(reference("steps"), series(), CODES)
+    with pytest.raises(DataError, match=r"^y needs numbers, as the members were fitted on, got 'left'"):
+        embed(reference("numbers"), series(), LABELS[CODES])
+    unseen = steps()
+    unseen[4][:-1] = np.nan
+    unseen[4][-1], unseen[7][:] = 1.0, np.nan
+    with pytest.raises(DataError, match="series 7"):
+        embed(reference("steps"), series(), unseen)
+
+
+def test_members_and_splits_that_do_not_fit_are_refused() -> None:
+    X, y = series(), LABELS[CODES]
+    with pytest.raises(ParameterError, match=r"^a reference needs a split for each of 3 members, got 2$"):
+        reference_of(members(), X, y, SPLITS[:2])
+    with pytest.raises(ParameterError, match=r"^a reference needs at least one member, got none$"):
+        reference_of([], X, y, [])
+    with pytest.raises(ParameterError, match=r"^a reference needs fitted estimators, got ValueError for member 1$"):
+        reference_of([members()[0], ValueError("one class")], X, y, SPLITS[:2])  # type: ignore[list-item]
+    with pytest.raises(DataError, match=r"^splits need numbers of series among the 45 of X"):
+        reference_of(members(), X, y, [np.array([45]), [0], [1]])
+    with pytest.raises(DataError, match=r"^a reference needs series in a test fold, got none$"):
+        reference_of(members(), X, y, [[], [], []])
+    with pytest.raises(ParameterError, match=r"^block needs a whole number of steps of at least 1, got 0$"):
+        reference(block=0)
+    two = SequenceClassifier(**SMALL).fit(X[CODES > 0], y[CODES > 0])
+    with pytest.raises(DataError, match=r"^members need the same classes, got \['mid', 'right'\] in member 1"):
+        reference_of([members()[0], two], X, y, SPLITS[:2])
+    with pytest.raises(ParameterError, match=r"^members need targets of one kind, got others in member 1"):
+        reference_of([members()[0], members("numbers")[0]], X, y, SPLITS[:2])

@@ -1,0 +1,301 @@
+"""Tests between two samples: their false alarms, what they find, what they say of it, and what they refuse."""
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy import stats
+from scipy.signal import lfilter
+from scipy.special import softmax
+from sklearn.datasets import load_digits
+
+from throughtime.data import Sequences, as_sequences
+from throughtime.errors import DataError, ParameterError
+from throughtime.shift import (
+    Embedding,
+    ShiftTest,
+    classifier_two_sample_test,
+    covariate_test,
+    mean_shift_test,
+    mmd_test,
+    output_test,
+    predicted_class_test,
+    summarize,
+    target_test,
+    two_samples,
+)
+
+Test = Callable[..., ShiftTest]
+ON_ARRAYS = [mean_shift_test, mmd_test, classifier_two_sample_test, output_test, predicted_class_test, target_test]
+ALL = [*ON_ARRAYS, covariate_test]
+
+
+def autoregressive(rng: np.random.Generator, n: int, channels: int, memory: float) -> Sequences:
+    """Ragged series in their stationary state, of deviation 1."""
+    noise = rng.normal(size=(n, 80, channels)) * np.sqrt(1 - memory**2)
+    values = lfilter([1], [1, -memory], noise, axis=1)[:, 50:]
+    return Sequences.from_arrays([x[: rng.integers(12, 31)] for x in values])
+
+
+def embedding(X: Sequences, rng: np.random.Generator, groups: Any = None) -> Embedding:
+    """As of a network whose outputs follow the first channel's mean."""
+    summaries, names = summarize(X)
+    logits = summaries[:, :1] * [2.0, 0.0, -2.0] + rng.normal(size=(len(X), 3)) / 3
+    nothing = np.zeros((len(X), 0))
+    target = logits.argmax(1)
+    return Embedding(summaries, names, logits, nothing, np.zeros(len(X), int), target, groups)
+
+
+def pair(
+    seed: int, n: int = 40, channels: int = 2, memory: float = 0.5, moved: float = 0.0
+) -> tuple[Embedding, Embedding]:
+    """Reference, and deployed series whose first channel moved."""
+    rng = np.random.default_rng(seed)
+    reference = autoregressive(rng, n, channels, memory)
+    deployed = autoregressive(rng, n, channels, memory)
+    values = deployed.values.copy()
+    values[:, 0] += moved
+    return embedding(reference, rng), embedding(deployed.with_channels(values), rng)
+
+
+@pytest.mark.parametrize("memory", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("channels", [1, 20])
+def test_a_joint_test_of_the_same_distribution_rejects_as_often_as_it_says(memory: float, channels: int) -> None:
+    p = [
+        covariate_test(*pair(seed, 20, channels, memory), permutations=39, random_state=seed).p_value
+        for seed in range(120)
+    ]
+    # P(more than 13 of 120 at .05) is .004.
+    assert np.mean(np.array(p) <= 0.05) <= 13 / 120
+
+
+@pytest.mark.parametrize("test", ALL)
+def test_p_values_are_uniform_where_nothing_moved(test: Test) -> None:
+    p = [test(*pair(seed, 20), permutations=39, random_state=seed).p_value for seed in range(150)]
+    # Ties, as of few classes, make p-values larger.
+    for level in (0.1, 0.3, 0.5):
+        assert np.mean(np.array(p) <= level) <= level + 2.6 * np.sqrt(level * (1 - level) / 150)
+
+
+def test_pooled_steps_alarm_where_whole_series_do_not() -> None:
+    pooled, ours = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        reference, deployed = autoregressive(rng, 40, 1, 0.9), autoregressive(rng, 40, 1, 0.9)
+        pooled.append(stats.ks_2samp(reference.values[:, 0], deployed.values[:, 0]).pvalue <= 0.05)
+        test = partial(mean_shift_test, permutations=39, random_state=seed)
+        ours.append(test(summarize(reference)[0], summarize(deployed)[0]).p_value <= 0.05)
+    assert np.mean(pooled) > 0.4
+    assert np.mean(ours) <= 0.15  # P(more than 9 of 60 at .05) is .001
+
+
+def test_series_of_one_group_count_as_one() -> None:
+    """Ten subjects a side, ten series each, which differ between subjects alone."""
+    as_groups, as_series = [], []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        values = np.repeat(rng.normal(size=(20, 2)), 10, axis=0) + 0.1 * rng.normal(size=(200, 2))
+        subjects = np.repeat(np.arange(20), 10)
+        sides = values[:100], values[100:]
+        test = partial(mean_shift_test, *sides, permutations=39, random_state=seed)
+        as_groups.append(test(groups=(subjects[:100], subjects[100:])).p_value <= 0.05)
+        as_series.append(test().p_value <= 0.05)
+    assert np.mean(as_groups) <= 0.15
+    assert np.mean(as_series) > 0.5
+
+
+@pytest.mark.parametrize("test", ALL)
+def test_a_moved_channel_is_found(test: Test) -> None:
+    found = test(*pair(0, moved=1.0))
+    assert found.p_value == 0.005
+    assert (found.unit, found.n_reference, found.n_deployed, found.permutations) == ("series", 40, 40, 199)
+
+
+def test_a_change_of_spread_is_found_by_squares_alone() -> None:
+    rng = np.random.default_rng(0)
+    sides = rng.normal(size=(80, 3)), rng.normal(size=(80, 3)) * [1, 3, 1]
+    assert mean_shift_test(*sides).p_value <= 0.01
+    assert mean_shift_test(*sides, names=["a", "b", "c"]).most == "b squared"
+    assert mean_shift_test(*sides, squares=False).p_value > 0.05
+
+
+def test_half_the_images_moved_by_a_pixel_are_found() -> None:
+    images = load_digits().images
+    found = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        chosen = rng.choice(len(images), 100, replace=False)
+        reference, deployed = images[chosen[:50]], images[chosen[50:]].copy()
+        deployed[:25] = np.roll(deployed[:25], 1, axis=2)
+        by_row = mmd_test(reference.reshape(50, -1), deployed.reshape(50, -1), standardized=False, permutations=99)
+        sides = [embedding(as_sequences(part), rng) for part in (reference, deployed)]
+        found.append([by_row.p_value <= 0.05, covariate_test(*sides, permutations=99).p_value <= 0.05])
+    assert (np.mean(found, 0) >= 0.95).all()
+
+
+def test_a_mean_that_moved_has_its_size_as_effect() -> None:
+    rng = np.random.default_rng(0)
+    reference, deployed = rng.normal(size=(400, 3)) * 5, rng.normal(size=(300, 3)) * 5 + [0, 0, -4]
+    found = mean_shift_test(reference, deployed, names=["a", "b", "c"])
+    assert found.most == "c"
+    assert found.low < -0.8 < found.high
+    assert found.effect == pytest.approx(-0.8, abs=0.2)
+    assert found.effect_unit == "sd"
+
+
+def coverage(test: Test, moved: float, truth: float) -> float:
+    """How often the interval of a shift of one Gaussian column holds the truth."""
+    inside = []
+    for seed in range(100):
+        rng = np.random.default_rng(seed)
+        found = test(rng.normal(size=(50, 1)), rng.normal(size=(50, 1)) + moved, permutations=99, random_state=seed)
+        inside.append(found.low <= truth <= found.high)
+    return float(np.mean(inside))
+
+
+@pytest.mark.parametrize(
+    ("test", "truth"),
+    [
+        (partial(mean_shift_test, squares=False), 0.7),
+        (classifier_two_sample_test, stats.norm.cdf(0.7 / np.sqrt(2))),
+        (output_test, 2 * stats.norm.cdf(0.35) - 1),
+    ],
+    ids=["mean", "AUC", "KS"],
+)
+def test_intervals_hold_the_true_effect(test: Test, truth: float) -> None:
+    assert coverage(test, 0.7, truth) >= 0.88  # P(fewer than 88 of 100 at .95) is .002
+
+
+@pytest.mark.parametrize("groups", [1, 5])
+def test_what_is_detectable_is_found_four_times_in_five(groups: int) -> None:
+    """Also where it takes whole groups of series that are alike."""
+
+    def draw(rng: np.random.Generator) -> np.ndarray:
+        shared = np.repeat(rng.normal(size=(120 // groups, 4)), groups, axis=0)
+        return (shared + rng.normal(size=(120, 4))) / np.sqrt(2)
+
+    labels = np.repeat(np.arange(120 // groups), groups)
+    test = partial(mean_shift_test, squares=False, permutations=199, groups=(labels, -1 - labels))
+    sizes = [test(draw(rng), draw(rng)).detectable for rng in map(np.random.default_rng, range(10))]
+    size = float(np.mean(sizes))
+    found = []
+    for seed in range(100):
+        rng = np.random.default_rng(100 + seed)
+        found.append(test(draw(rng), draw(rng) + np.array([size, 0, 0, 0]), random_state=seed).p_value <= 0.05)
+    assert 0.68 <= np.mean(found) <= 0.92  # of 100 draws, known to .04
+
+
+def test_class_fractions_are_compared_with_the_label_that_moved() -> None:
+    reference, deployed = np.repeat([0, 4, 7], [50, 50, 50]), np.repeat([0, 4, 7], [20, 50, 80])
+    found = target_test(reference, deployed)
+    assert found.statistic == pytest.approx(stats.chi2_contingency([[50, 50, 50], [20, 50, 80]]).statistic)
+    assert found.effect == pytest.approx(0.2) or found.effect == pytest.approx(-0.2)
+    assert found.most in ("class 0", "class 7")
+    assert found.p_value == 0.005
+
+
+def test_numbers_as_targets_are_compared_in_mean_and_spread() -> None:
+    rng = np.random.default_rng(0)
+    assert target_test(rng.normal(size=80), 2 * rng.normal(size=80)).most == "target 0 squared"
+
+
+def test_outputs_of_embeddings_are_probabilities_where_they_are_logits() -> None:
+    reference, deployed = pair(0, moved=0.5)
+    by_hand = output_test(softmax(reference.outputs, 1), softmax(deployed.outputs, 1))
+    assert output_test(reference, deployed) == by_hand
+    numbers = [replace(sample, has_logits=False) for sample in (reference, deployed)]
+    assert output_test(*numbers) == output_test(reference.outputs, deployed.outputs)
+    with pytest.raises(DataError, match=r"^a test of predicted classes needs logits"):
+        predicted_class_test(*numbers)
+    assert covariate_test(*numbers).p_value <= 0.05
+
+
+def test_neither_temperature_nor_bias_of_the_logits_changes_their_t_statistics() -> None:
+    reference, deployed = pair(0, moved=0.4)
+    plain = mean_shift_test(reference.outputs, deployed.outputs, squares=False)
+    moved = mean_shift_test(reference.outputs * 3 + [1, -2, 0], deployed.outputs * 3 + [1, -2, 0], squares=False)
+    assert moved.statistic == pytest.approx(plain.statistic)
+    assert moved.p_value == plain.p_value
+
+
+def test_the_same_seed_gives_the_same_test() -> None:
+    samples = pair(1)
+    for test in ALL:
+        assert test(*samples, random_state=3) == test(*samples, random_state=3)
+
+
+def test_of_very_many_series_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(two_samples, "MOST_PAIRED", 15)
+    samples = pair(0, moved=1.0)
+    groups = np.arange(40), -1 - np.arange(40)
+    for found in (covariate_test(*samples), mmd_test(samples[0].summaries, samples[1].summaries, groups=groups)):
+        assert (found.n_reference, found.n_deployed) == (15, 15)
+        assert found.p_value <= 0.05
+
+
+def test_blocks_and_groups_are_named_as_what_was_permuted() -> None:
+    samples = [
+        replace(sample, groups=np.repeat(np.arange(10), 4) + shift, unit="block")
+        for sample, shift in zip(pair(0), (0, 10), strict=True)
+    ]
+    found = covariate_test(*samples)
+    assert (found.unit, found.n_reference, found.n_deployed) == ("block", 10, 10)
+    named = [sample.summaries for sample in samples]
+    text = np.repeat(list("abcdefghij"), 4), np.repeat(np.arange(10), 4)
+    assert mean_shift_test(*named, groups=text).unit == "group"
+
+
+@pytest.mark.parametrize("test", ON_ARRAYS)
+def test_what_cannot_be_compared_is_refused(test: Test) -> None:
+    values = np.random.default_rng(0).normal(size=(10, 3))
+    if test is not target_test:
+        with pytest.raises(DataError, match=r"need the same columns on both sides, got 3 and 2$"):
+            test(values, values[:, :2])
+    spoiled = values.copy()
+    spoiled[4, 1] = np.nan
+    with pytest.raises(DataError, match=r"need finite values, got nan in row 4, column 1 of the deployed side"):
+        test(values, spoiled)
+    for empty in (values[:0], values[:1]):
+        with pytest.raises(
+            DataError, match=rf"^shift tests need at least two series on the deployed side, got {len(empty)}"
+        ):
+            test(values, empty)
+    with pytest.raises(ParameterError, match=r"^permutations needs a whole number of at least 19"):
+        test(values, values, permutations=9)
+    with pytest.raises(
+        DataError, match=r"^shift tests need at least two groups on the reference side, got 1; windows of one"
+    ):
+        test(values, values, groups=(np.zeros(10), np.arange(1, 11)))
+    with pytest.raises(DataError, match=r"^shift tests need each group on one side, got 0 among"):
+        test(values, values, groups=(np.arange(10), np.arange(10)))
+    with pytest.raises(DataError, match=r"^groups need one value for each of 10 series, got 3$"):
+        test(values, values, groups=(np.arange(3), None))
+
+
+def test_embeddings_of_other_channels_or_without_targets_are_refused() -> None:
+    reference, deployed = pair(0)
+    other = replace(deployed, summary_names=("y0 mean", *deployed.summary_names[1:]))
+    with pytest.raises(DataError, match=r"^shift tests need the same summaries on both sides, got 'x0 mean' on one"):
+        covariate_test(reference, other)
+    with pytest.raises(DataError, match=r"^a test of targets needs them on both sides, got an embedding without"):
+        target_test(reference, replace(deployed, target=None))
+    with pytest.raises(DataError, match=r"^a test of targets needs classes or numbers on both sides, got one of each"):
+        target_test(reference, replace(deployed, target=np.ones(40)))
+    with pytest.raises(DataError, match=r"^names need one for each of 3 columns, got 2$"):
+        mean_shift_test(np.ones((4, 3)), np.ones((4, 3)), names=["a", "b"])
+    with pytest.raises(DataError, match=r"^columns need real numbers, got <U1 on the reference side$"):
+        mean_shift_test(np.full((4, 3), "a"), np.ones((4, 3)))
+    with pytest.raises(DataError, match=r"^columns need two axes, \(series, column\), got shape \(4, 3, 1\)"):
+        mean_shift_test(np.ones((4, 3, 1)), np.ones((4, 3)))
+
+
+@pytest.mark.parametrize("test", [mean_shift_test, mmd_test, classifier_two_sample_test, output_test])
+def test_constant_columns_and_very_unequal_sides_give_no_alarm(test: Test) -> None:
+    assert test(np.ones((30, 2)), np.ones((5, 2))).p_value == 1
+    rng = np.random.default_rng(0)
+    found = test(rng.normal(size=(300, 2)), rng.normal(size=(4, 2)))
+    assert found.p_value > 0.05
+    assert np.isfinite([found.effect, found.low, found.high, found.detectable]).all()
