@@ -25,6 +25,7 @@ from throughtime.estimators.module_calls import ModuleCall, gradient_flow_of, la
 from throughtime.estimators.names import NAMES
 from throughtime.estimators.persistence import to_plain
 from throughtime.estimators.problem import Problem, sequences_like
+from throughtime.estimators.recalibration import can_recalibrate, recalibrate
 from throughtime.estimators.regressor import SequenceRegressor
 from throughtime.estimators.requests import Fit, Outputs, Request
 from throughtime.estimators.states import states_of
@@ -60,6 +61,7 @@ __all__ = [
     "at_initialization",
     "at_own_steps",
     "augment_series",
+    "can_recalibrate",
     "check_device",
     "checked_weights",
     "execute",
@@ -77,6 +79,7 @@ __all__ = [
     "module_call",
     "predict_members",
     "predict_requests",
+    "recalibrate",
     "sequences_like",
     "states_of",
     "targets_of",

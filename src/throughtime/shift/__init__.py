@@ -27,11 +27,14 @@ from throughtime.shift.two_samples import (
     predicted_class_test,
     target_test,
 )
+from throughtime.shift.weighted_validation import WeightedMean, weighted_cross_validation, weighted_mean
+from throughtime.shift.weights import CovariateWeights, covariate_weights, effective_size
 
 __all__ = [
     "Calibration",
     "ChannelShift",
     "ClassShift",
+    "CovariateWeights",
     "Embedding",
     "PriorEstimate",
     "Reference",
@@ -39,11 +42,14 @@ __all__ = [
     "ShiftTest",
     "ShiftVerdict",
     "StretchShift",
+    "WeightedMean",
     "bbse_priors",
     "calibrate",
     "calibrated",
     "classifier_two_sample_test",
     "covariate_test",
+    "covariate_weights",
+    "effective_size",
     "em_priors",
     "embed",
     "estimate_priors",
@@ -55,4 +61,6 @@ __all__ = [
     "reference_of",
     "summarize",
     "target_test",
+    "weighted_cross_validation",
+    "weighted_mean",
 ]
