@@ -5,6 +5,7 @@ moves p(y given x).
 """
 
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.embedding import take
 from throughtime.shift.priors import PriorEstimate, bbse_priors, em_priors, estimate_priors, floored
 from throughtime.shift.records import (
     ChannelShift,
@@ -60,6 +61,7 @@ __all__ = [
     "predicted_class_test",
     "reference_of",
     "summarize",
+    "take",
     "target_test",
     "weighted_cross_validation",
     "weighted_mean",
