@@ -9,7 +9,7 @@ from shifted import CLASSES, NO_SHIFT, SHIFT, STRETCHES
 from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay, WeightsDisplay
 from throughtime.displays.shift_channels import FAR
 from throughtime.errors import ParameterError
-from throughtime.shift import ChannelShift
+from throughtime.shift import ChannelShift, CovariateWeights
 
 
 def test_each_channel_is_a_row_of_quantiles_in_deviations_of_the_reference() -> None:
@@ -77,17 +77,15 @@ def test_each_stretch_is_a_bar_from_its_begin_to_its_end_as_high_as_what_moved_m
 
 
 def test_weights_are_counted_and_their_effective_sample_size_said() -> None:
-    display = WeightsDisplay.from_weights(np.repeat([1.0, 3.0], 50))
-    assert sum(bar.get_height() for bar in display.bars_) == 100
-    assert display.effective == pytest.approx(80)  # (50 + 150)^2 / (50 + 450)
+    weights = CovariateWeights(np.repeat([0.5, 1.5], 50), 80.0, 0.8, 10.0, 0.0, True, "")
+    display = WeightsDisplay.from_weights(weights)
+    assert [bar.get_height() for bar in display.bars_ if bar.get_height()] == [50, 50]
     assert display.ax_.get_title(loc="left") == "effective sample size 80 of 100 (80%)"
-    assert WeightsDisplay(np.full(7, 0.2)).plot().effective == pytest.approx(7)
+    refused = WeightsDisplay(replace(weights, effective_size=8.0, effective_fraction=0.08, usable=False)).plot()
+    assert refused.ax_.get_title(loc="left") == "effective sample size 8 of 100 (8%): too few to rest on"
 
 
 def test_what_a_diagnosis_lacks_cannot_be_drawn() -> None:
     for display in (ShiftChannelsDisplay, ClassPriorsDisplay, ShiftInTimeDisplay):
         with pytest.raises(ParameterError, match=rf"^{display.__name__} needs .*, got none$"):
             display.from_diagnosis(NO_SHIFT)
-    for weights in ([], [np.nan], [-1.0, 2.0], [0.0, 0.0], [[1.0]]):
-        with pytest.raises(ParameterError, match="WeightsDisplay needs"):
-            WeightsDisplay(np.array(weights))

@@ -2,13 +2,10 @@
 
 from typing import Any, Self
 
-import numpy as np
-from jaxtyping import Float
 from matplotlib.axes import Axes
-from numpy import ndarray
 
-from throughtime.displays.canvas import TRAINING, axes_for, set_title
-from throughtime.errors import ParameterError
+from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title
+from throughtime.shift import CovariateWeights
 
 
 class WeightsDisplay:
@@ -17,12 +14,10 @@ class WeightsDisplay:
     Parameters
     ----------
     weights
-        One per series, in any unit.
+        What ``throughtime.shift.covariate_weights`` gave.
 
     Attributes
     ----------
-    effective
-        (sum of weights)² / sum of squared weights (Kish, 1965).
     ax_, figure_, bars_
         What ``plot`` drew.
     """
@@ -30,17 +25,11 @@ class WeightsDisplay:
     #: Inches, of a new figure.
     figsize = 5.4, 3.4
 
-    def __init__(self, weights: Float[ndarray, "series"]) -> None:
-        weights = np.asarray(weights, float)
-        if weights.ndim != 1 or not len(weights) or not np.isfinite(weights).all() or weights.min() < 0:
-            raise ParameterError(f"{type(self).__name__} needs weights of series, 0 or more, got {weights!r:.60}")
-        if not weights.any():
-            raise ParameterError(f"{type(self).__name__} needs a weight above 0, got none")
-        self.weights = weights / weights.mean()
-        self.effective = float(self.weights.sum() ** 2 / np.square(self.weights).sum())
+    def __init__(self, weights: CovariateWeights) -> None:
+        self.weights = weights
 
     @classmethod
-    def from_weights(cls, weights: Float[ndarray, "series"], *, ax: Axes | None = None) -> Self:
+    def from_weights(cls, weights: CovariateWeights, *, ax: Axes | None = None) -> Self:
         """Draw weights."""
         return cls(weights).plot(ax)
 
@@ -48,11 +37,13 @@ class WeightsDisplay:
         """Draw into ``ax``, or into a new figure."""
         self.ax_ = axes_for(ax, self.figsize)
         self.figure_: Any = self.ax_.figure
-        n = len(self.weights)
-        top = max(float(self.weights.max()), 1.5)
-        _, _, self.bars_ = self.ax_.hist(self.weights, bins=30, range=(0, top), color=TRAINING, alpha=0.75)
+        found = self.weights
+        top = max(float(found.weights.max()), 1.5)
+        color = TRAINING if found.usable else VALIDATION
+        _, _, self.bars_ = self.ax_.hist(found.weights, bins=30, range=(0, top), color=color, alpha=0.75)
         self.ax_.axvline(1, color="#777777", lw=0.8, ls="--")
         self.ax_.set(xlabel="weight (mean 1, dashed)", ylabel="reference series", xlim=(0, top))
-        fraction = self.effective / n
-        set_title(self.ax_, f"effective sample size {self.effective:.0f} of {n} ({fraction:.0%})", legend=False)
+        size = f"{found.effective_size:.0f} of {len(found.weights)} ({found.effective_fraction:.0%})"
+        words = f"effective sample size {size}" + ("" if found.usable else ": too few to rest on")
+        set_title(self.ax_, words, legend=False)
         return self
