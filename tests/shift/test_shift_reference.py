@@ -11,7 +11,7 @@ from sklearn.model_selection import StratifiedKFold
 from throughtime import SequenceClassifier, SequenceRegressor, fit_members
 from throughtime.data import Sequences
 from throughtime.errors import DataError, DataWarning, ParameterError
-from throughtime.shift import Reference, embed, reference_of
+from throughtime.shift import Reference, embed, output_test, reference_of
 from throughtime.shift.embedding import take
 
 N = 45
@@ -140,6 +140,24 @@ def test_series_that_their_member_trained_on_are_counted_with_a_warning() -> Non
     with pytest.warns(DataWarning, match=r"^a reference needs series that its networks did not train on, got 15 of 45"):
         own = reference_of(members(), series(), target("classes"), splits)
     assert own.in_sample == 15
+
+
+@pytest.mark.filterwarnings("ignore:a reference needs series that its networks did not train on")
+def test_a_reference_in_sample_alarms_where_one_out_of_fold_does_not() -> None:
+    """Labels that nothing tells, learned by heart."""
+    in_sample, out_of_fold = [], []
+    for seed in range(4):
+        rng = np.random.default_rng(seed)
+        X, new = (Sequences.from_arrays([rng.normal(size=(rng.integers(12, 31), 2)) for _ in range(150)]) for _ in "ab")
+        y = rng.integers(0, 3, 150)
+        splits = list(StratifiedKFold(3, shuffle=True, random_state=seed).split(y[:, None], y))
+        learner = SequenceClassifier(hidden_size=16, max_epochs=60, lr=0.02, random_state=seed)
+        fitted = fit_members([learner] * 3, X, y, train_indices=[train for train, _ in splits])
+        for found, pairs in ((out_of_fold, splits), (in_sample, [(train, train) for train, _ in splits])):
+            own = reference_of(fitted, X, y, pairs)
+            found.append(output_test(own.embedding, embed(own, new)).p_value)
+    assert np.median(in_sample) <= 0.01
+    assert np.median(out_of_fold) > 0.05
 
 
 def test_a_channel_without_a_value_moves_no_other_summary() -> None:

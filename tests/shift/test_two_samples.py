@@ -27,6 +27,7 @@ from throughtime.shift import (
     target_test,
     two_samples,
 )
+from throughtime.shift.embedding import units_of
 
 Test = Callable[..., ShiftTest]
 ON_ARRAYS = [mean_shift_test, mmd_test, classifier_two_sample_test, output_test, predicted_class_test, target_test]
@@ -105,6 +106,19 @@ def test_series_of_one_group_count_as_one() -> None:
         as_series.append(test().p_value <= 0.05)
     assert np.mean(as_groups) <= 0.15
     assert np.mean(as_series) > 0.5
+
+
+def test_stretches_of_one_long_series_alarm_less_in_blocks_longer_than_its_memory() -> None:
+    by_window, by_block = [], []
+    for seed in range(100):
+        whole = lfilter([1], [1, -0.97], np.random.default_rng(seed).normal(size=9000))[1000:]
+        halves = [Sequences.from_arrays([half[:, None]]).windows(20, 20) for half in np.split(whole, 2)]
+        blocks = [units_of(X, None, 200, deployed=side).groups for X, side in zip(halves, (False, True), strict=True)]
+        test = partial(mean_shift_test, *(summarize(X)[0] for X in halves), permutations=39, random_state=seed)
+        by_window.append(test().p_value <= 0.05)
+        by_block.append(test(groups=(blocks[0], blocks[1])).p_value <= 0.05)
+    assert np.mean(by_window) > 0.15
+    assert np.mean(by_block) <= 0.12  # P(more than 12 of 100 at .05) is .001
 
 
 @pytest.mark.parametrize("test", ALL)

@@ -60,7 +60,7 @@ def assignments(
 
 def p_values(statistics: Float[ndarray, "permutation statistic"]) -> Float[ndarray, "statistic"]:
     """The chance under permutation of a statistic at least as large as the measured one, which counts as one."""
-    return np.mean(statistics >= statistics[0], axis=0)
+    return np.asarray(np.mean(statistics >= statistics[0], axis=0))
 
 
 def joint_p_value(statistics: Float[ndarray, "permutation statistic"]) -> float:

@@ -105,7 +105,7 @@ def _squared_distances(
     a: Float[ndarray, "row column"], b: Float[ndarray, "other column"]
 ) -> Float[ndarray, "row other"]:
     squares = np.square(a).sum(1)[:, None] + np.square(b).sum(1) - 2 * (a @ b.T)
-    return np.maximum(squares, 0)
+    return np.asarray(np.maximum(squares, 0))
 
 
 def _kernel(
@@ -147,7 +147,8 @@ def areas_under_the_curve(
         areas.append(area)
         weights.append(weight)
     total = np.sum(weights, 0)
-    return np.divide(np.sum(areas, 0), total, where=total > 0, out=np.full(len(deployed), 0.5))
+    mean: ndarray = np.divide(np.sum(areas, 0), total, where=total > 0, out=np.full(len(deployed), 0.5))
+    return mean
 
 
 def _areas(

@@ -96,4 +96,4 @@ def _of_channels(X: Sequences) -> Float[ndarray, "series summary"]:
 
     observed = np.broadcast_to(count / X.lengths[:, None], sd.shape)
     of_values = np.where(observed > 0, [mean, sd, lag_1, slope], np.nan)
-    return np.moveaxis([*of_values, 1 - observed], 0, 2).reshape(len(X), -1)
+    return np.stack([*of_values, 1 - observed], axis=2).reshape(len(X), -1)

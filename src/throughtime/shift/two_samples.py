@@ -236,11 +236,7 @@ def output_test(
     -------
     The effect is that distance.
     """
-    said = [
-        softmax(sample.outputs, 1) if isinstance(sample, Embedding) and sample.has_logits else _outputs(sample)
-        for sample in (reference, deployed)
-    ]
-    values = joined(*said, "outputs")
+    values = joined(_said(reference), _said(deployed), "outputs")
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     gaps = largest_cdf_gaps(sides.deployed, values)
     columns = [f"output {number}" for number in range(values.shape[1])]
@@ -283,7 +279,7 @@ def target_test(
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     if are_classes == {True}:
         labels, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
-        return _of_classes("Y", codes, len(labels), sides, labels)
+        return _of_classes("Y", codes, len(labels), sides, labels.tolist())
     values = joined(one, other, "targets")
     values, columns = _with_squares(values, _numbered("target", values.shape[1]))
     shifts = mean_shifts(sides.deployed, values)
@@ -347,16 +343,19 @@ def _of_classes(
 
 def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, tuple[str, ...]]:
     """What is compared, and its names: columns as given, or summaries."""
-    samples = (reference, deployed)
-    own = [sample.summary_names for sample in samples if isinstance(sample, Embedding)]
+    own = [sample.summary_names for sample in (reference, deployed) if isinstance(sample, Embedding)]
     if len(own) == 2 and own[0] != own[1]:
         strangers = sorted(set(own[0]) ^ set(own[1])) or ["another order"]
         raise DataError(f"shift tests need the same summaries on both sides, got {strangers[0]!r} on one of them")
-    values = joined(*(sample.summaries if isinstance(sample, Embedding) else sample for sample in samples), "columns")
+    values = joined(_summaries(reference), _summaries(deployed), "columns")
     found = tuple(names or (own[0] if own else _numbered("column", values.shape[1])))
     if len(found) != values.shape[1]:
         raise DataError(f"names need one for each of {values.shape[1]} columns, got {len(found)}")
     return values, found
+
+
+def _summaries(sample: Sample) -> ndarray:
+    return sample.summaries if isinstance(sample, Embedding) else sample
 
 
 def _numbered(word: str, count: int) -> tuple[str, ...]:
@@ -371,6 +370,12 @@ def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, tuple
 
 def _outputs(sample: Sample) -> ndarray:
     return sample.outputs if isinstance(sample, Embedding) else sample
+
+
+def _said(sample: Sample) -> ndarray:
+    """Class probabilities, or other outputs."""
+    has_logits = isinstance(sample, Embedding) and sample.has_logits
+    return np.asarray(softmax(_outputs(sample), 1)) if has_logits else _outputs(sample)
 
 
 def _target(sample: Sample) -> ndarray:
