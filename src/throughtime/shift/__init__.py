@@ -5,6 +5,7 @@ moves p(y given x).
 """
 
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.correction import Candidate, Correction, correct
 from throughtime.shift.embedding import take
 from throughtime.shift.priors import PriorEstimate, bbse_priors, em_priors, estimate_priors, floored
 from throughtime.shift.records import (
@@ -33,8 +34,10 @@ from throughtime.shift.weights import CovariateWeights, covariate_weights, effec
 
 __all__ = [
     "Calibration",
+    "Candidate",
     "ChannelShift",
     "ClassShift",
+    "Correction",
     "CovariateWeights",
     "Embedding",
     "PriorEstimate",
@@ -48,6 +51,7 @@ __all__ = [
     "calibrate",
     "calibrated",
     "classifier_two_sample_test",
+    "correct",
     "covariate_test",
     "covariate_weights",
     "effective_size",
