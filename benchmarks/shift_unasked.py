@@ -69,10 +69,10 @@ def said(case: str, run: int, draws: int, rows: dict[tuple[str, int, float], lis
         assert isinstance(y, ndarray)
         order = rng.permutation(len(X))
         halves = [dataset(X[part], y[part]) for part in np.split(order, 2)]
-        train, fresh, sizes, draws = halves[0], lambda _: halves[1], (len(halves[1].X),), 1
+        train, sizes, draws = halves[0], [len(halves[1].X)], 1
     else:
         sample = {"AR 0": series(0.0, None), "AR .9": series(0.9, None), "persons": series(0.5, 8)}[case]
-        train, fresh, sizes = sample(rng, TRAINED), lambda n: sample(rng, n), DEPLOYED
+        train, sizes = sample(rng, TRAINED), list(DEPLOYED)
     model = SequenceClassifier(hidden_size=8, max_epochs=5, random_state=run)
     study = evaluate(model, train, cv=5, baselines=False)
     with tempfile.TemporaryDirectory() as place:
@@ -80,7 +80,7 @@ def said(case: str, run: int, draws: int, rows: dict[tuple[str, int, float], lis
         opened = Run.open(Path(place) / "run")
         for n in sizes:
             for _ in range(draws):
-                data = fresh(n)
+                data = halves[1] if case == "vowels" else sample(rng, n)
                 for by in MOVES:
                     rows.setdefault((case, n, by), []).append(inputs_left(opened, moved(data, by)) is not None)
 
