@@ -266,7 +266,7 @@ def moved_vowels(place: Path, by: float, first: int = 8, n: int = 8) -> Path:
 
 
 def test_predict_says_in_a_line_when_series_have_left_and_else_nothing(fitted: Path, tmp_path: Path) -> None:
-    line = "these series are unlike those that the network was trained on (p 0.005, 24 against 24 series)"
+    line = "these series are unlike those that the network was trained on (p 0.001, 24 against 24 series)"
     out = predicted(fitted, moved_vowels(tmp_path, 3.0), tmp_path / "a.csv")
     assert out.count("\n") == 2
     assert line in out

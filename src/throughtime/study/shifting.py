@@ -20,6 +20,8 @@ from throughtime.study.shift_sample import SAMPLE, has_target
 
 #: Of fewer series, and with a larger p-value, nothing is said unasked.
 FEWEST, UNASKED = 20, 0.01
+#: Of fewer permutations the joint p-value of several tests is hardly ever so small.
+PERMUTATIONS = 999
 #: Of more series of either side so many are looked at unasked, drawn at random.
 MOST_UNASKED = 500
 
@@ -119,7 +121,8 @@ def inputs_left(run: Run, data: Dataset) -> ShiftTest | None:
         known = take(known, np.sort(rng.choice(len(known), MOST_UNASKED, replace=False)))
     try:
         with _said_before():
-            test = covariate_test(known, embed(reference, data.X, groups=_own_groups(reference, data)))
+            found = embed(reference, data.X, groups=_own_groups(reference, data))
+            test = covariate_test(known, found, permutations=PERMUTATIONS)
     except DataError:  # too few groups
         return None
     return test if test.p_value <= UNASKED else None
