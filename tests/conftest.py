@@ -16,6 +16,7 @@ PACKAGES = (
     "training",
     "data.moments",
     *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
+    *(f"shift.{part}" for part in ("summaries", "embedding", "reference", "sides", "statistics", "two_samples")),
 )
 
 # Before anything of the package is imported: the hook rewrites modules as they load.

@@ -120,7 +120,7 @@ def embed(
     series = sequences_like(reference.members[0], X)
     units = units_of(series, groups, reference.block, deployed=True)
     _, unit_of = np.unique(np.arange(len(series)) if units.groups is None else units.groups, return_inverse=True)
-    member = _drawn(reference.embedding.member, unit_of.max() + 1, random_state)[unit_of]
+    member = _drawn(reference.embedding.member, int(unit_of.max()) + 1, random_state)[unit_of]
     embedding = embed_with(reference.members, member, series, y, reference.classes, units.groups, units.unit)
     return _filled(embedding, reference.embedding)
 

@@ -16,7 +16,7 @@ from throughtime.shift.records import Embedding
 LEAST_PERMUTATIONS = 19
 
 #: An embedding, or numbers with a row per series.
-Sample = Embedding | Shaped[ndarray, "series ..."]
+Sample = Embedding | Shaped[ndarray, "_ ..."]
 #: Of the reference, and of the deployed series.
 Groups = tuple[Any, Any]
 
@@ -119,9 +119,7 @@ def _numbered(groups: tuple[Any, ...], sizes: tuple[int, int]) -> list[Int[ndarr
     return found
 
 
-def joined(
-    reference: Float[ndarray, "series column"], deployed: Float[ndarray, "series column"], what: str
-) -> Float[ndarray, "series column"]:
+def joined(reference: ndarray, deployed: ndarray, what: str) -> Float[ndarray, "series column"]:
     """The rows of both samples, the reference's first, in float64.
 
     Raises
