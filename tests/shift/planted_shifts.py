@@ -89,7 +89,7 @@ def under_fitted() -> Fitted:
 @cache
 def regressor() -> Fitted:
     """One that predicts the mean of the first channel, from series with noise on the target."""
-    X, _ = drawn(120, seed=1)
+    X, _ = drawn(60, seed=1)
     return fitted_on(SequenceRegressor(**NET), X, numbers_of(X))
 
 

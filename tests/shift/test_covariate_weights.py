@@ -56,6 +56,9 @@ def test_samples_that_hardly_overlap_are_refused_with_the_reason() -> None:
     assert not far.usable
     assert far.effective_size < 30
     assert "at least 30 are needed" in far.reason
+    apart = covariate_weights(rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + 9, clip=10)
+    assert not apart.usable
+    assert apart.covered < 0.1
     few = covariate_weights(rng.normal(size=(25, 2)), rng.normal(size=(25, 2)))
     assert not few.usable
     near = covariate_weights(rng.normal(size=(300, 2)), rng.normal(size=(300, 2)) + 0.3)
@@ -69,6 +72,15 @@ def test_the_scale_and_shift_of_a_column_and_constant_columns_change_nothing() -
     one = covariate_weights(x, z)
     other = covariate_weights(x * [1e6, 1e-6, 1] + 5, z * [1e6, 1e-6, 1] + 5)
     np.testing.assert_allclose(one.weights, other.weights, rtol=1e-4)  # the solver's
+
+
+def test_a_reference_covers_the_deployed_series_that_lie_where_it_has_some() -> None:
+    """Four in ten of the deployed are far away."""
+    rng = np.random.default_rng(8)
+    deployed = rng.normal(size=(1000, 1)) + np.where(np.arange(1000) < 400, 50.0, 0.0)[:, None]
+    deployed = np.column_stack([deployed, deployed > 25])
+    reference = np.column_stack([rng.normal(size=1000), np.zeros(1000)])
+    assert covariate_weights(reference, deployed).covered == pytest.approx(0.6, abs=0.05)
 
 
 def test_groups_are_not_recognized_by_the_classifier() -> None:

@@ -31,7 +31,7 @@ from throughtime.shift.candidates import (
     weights_of,
     with_priors,
 )
-from throughtime.shift.priors import estimate_priors
+from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.records import Reference, ShiftDiagnosis
 from throughtime.shift.reference import embed
 from throughtime.shift.summaries import summarize
@@ -45,6 +45,8 @@ LEAST_LABELS = 30
 _LEVEL = 0.9
 #: With which a gain is to be found, when labels are asked for.
 _POWER = 0.8
+#: Of fractions that are said to have moved when none did, over all classes.
+_FALSE_MOVES = 0.05
 #: Of the loss: the gain that labels are asked for to find.
 _WORTHWHILE = 0.25
 #: Times the labels there are: a gain that takes more of them to be seen is none.
@@ -253,13 +255,12 @@ def _priors_without_labels(model: SequenceEstimator, samples: Samples) -> Correc
         samples.embedding.outputs,
         groups=embedding.groups,
         deployed_groups=samples.embedding.groups,
+        level=1 - _FALSE_MOVES / embedding.outputs.shape[1],
     )
     if found.method == "none":
         return _unchanged(model, f"nothing is corrected: {found.reason}")
-    if ((found.low <= found.reference) & (found.reference <= found.high)).all():
-        return _unchanged(
-            model, f"nothing is corrected: by {found.method} no class's fraction moved beyond its interval"
-        )
+    if not _moved(found, len(embedding)):
+        return _unchanged(model, f"nothing is corrected: by {found.method} no class's fraction moved beyond chance")
     # BBSE stands in where calibration failed, which leaves the probabilities as they are.
     own = found.calibration if found.method == "EM" else None
     own = own or Calibration(1.0, np.zeros(len(found.deployed)), np.nan, np.nan, 0)
@@ -273,6 +274,14 @@ def _priors_without_labels(model: SequenceEstimator, samples: Samples) -> Correc
     )
     nan = float("nan")
     return _corrected(corrected, Candidate("priors", nan, nan, nan, False, "no labels"), reason, [])
+
+
+def _moved(found: PriorEstimate, n_reference: int) -> bool:
+    """Whether a fraction left the reference's by more than the errors of both allow, at the level of ``found``."""
+    moved = found.deployed - found.reference
+    error = np.where(moved > 0, found.deployed - found.low, found.high - found.deployed)
+    own = stats.norm.ppf((1 + found.level) / 2) * np.sqrt(found.reference * (1 - found.reference) / n_reference)
+    return bool((np.abs(moved) > np.hypot(error, own)).any())
 
 
 def _weights_without_labels(model: SequenceEstimator, samples: Samples) -> Correction:

@@ -18,6 +18,8 @@ from throughtime.records import Record
 
 #: Below these, few series would decide everything.
 LEAST_EFFECTIVE_FRACTION, LEAST_EFFECTIVE_SIZE = 0.1, 30
+#: Of the deployed series: weights of the rest stand for what the reference hardly has.
+LEAST_COVERED = 0.5
 #: Inverse penalties of the classifier, of which cross-fitting chooses.
 _PENALTIES = (0.001, 0.01, 0.1, 1.0)
 _FOLDS = 5
@@ -37,8 +39,12 @@ class CovariateWeights(Record):
         The largest weight before they were divided by their mean.
     clipped
         The fraction of series that had a larger one.
+    covered
+        The mean of the weights before they were divided by it: a density ratio has mean 1, less what lies beyond the
+        clip or where the reference has no series. It is the fraction of the deployed series that the reference covers;
+        the effective size alone does not see that samples are apart.
     usable, reason
-        Not where the effective size is below 30, or below .1 n; and why, in a sentence.
+        Not where the effective size is below 30 or below .1 n, or less than half is covered; and why, in a sentence.
     """
 
     weights: ndarray
@@ -46,6 +52,7 @@ class CovariateWeights(Record):
     effective_fraction: float
     clip: float
     clipped: float
+    covered: float
     usable: bool
     reason: str
 
@@ -98,15 +105,15 @@ def covariate_weights(
     cut = np.minimum(ratios, clip)
     weights = cut / cut.mean()
     size = effective_size(weights)
-    usable = size >= max(LEAST_EFFECTIVE_SIZE, LEAST_EFFECTIVE_FRACTION * n)
-    count = f"the weighted reference is worth {size:.0f} of its {n} series"
-    reason = (
-        count
-        if usable
-        else f"{count}, at least {max(LEAST_EFFECTIVE_SIZE, LEAST_EFFECTIVE_FRACTION * n):.0f} are needed: deployed "
-        "series lie where the reference has hardly any"
-    )
-    return CovariateWeights(weights, size, size / n, clip, float((ratios > clip).mean()), usable, reason)
+    covered = float(cut.mean())
+    least = max(LEAST_EFFECTIVE_SIZE, LEAST_EFFECTIVE_FRACTION * n)
+    reason = f"the weighted reference is worth {size:.0f} of its {n} series"
+    if size < least:
+        reason += f", at least {least:.0f} are needed: deployed series lie where it has hardly any"
+    elif covered < LEAST_COVERED:
+        reason = f"the reference covers {100 * covered:.0f} % of the deployed series, at least 50 % are needed"
+    usable = size >= least and covered >= LEAST_COVERED
+    return CovariateWeights(weights, size, size / n, clip, float((ratios > clip).mean()), covered, usable, reason)
 
 
 def effective_size(weights: Float[ndarray, "series"]) -> float:

@@ -1,0 +1,320 @@
+"""Corrected models, and the gate that they pass."""
+
+import os
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy import ndarray
+from planted_shifts import EQUAL, NET, Fitted, classifier, drawn, fitted_on, numbers_of, regressor, under_fitted
+from scipy import stats
+from sklearn.base import clone
+
+from throughtime.data import Sequences, concatenate
+from throughtime.errors import DataError, DataWarning, DivergenceError, ParameterError
+from throughtime.estimators import SequenceClassifier, SequenceRegressor, predict_members, recalibrate
+from throughtime.shift import Correction, calibrate, candidates, correct, covariate_weights, embed, weighted_mean
+from throughtime.shift.candidates import losses_of
+from throughtime.shift.correction import _labels_for
+
+#: ``make soak`` sets it: many samples instead of one.
+SOAK = "THROUGHTIME_SOAK" in os.environ
+TILTED = (0.75, 0.2, 0.05)
+
+
+def corrected(fitted: Fitted, X: Sequences, y: Any, method: Any = "auto", **more: Any) -> Correction:
+    changed = {name: more.pop(name) for name in ("verdict",) if name in more}
+    diagnosis = fitted.diagnosed(X, y, **changed)
+    return correct(fitted.model, diagnosis, reference=(fitted.X, fitted.y), deployed=(X, y), method=method, **more)
+
+
+def fresh_loss(model: Any, fractions: tuple[float, ...]) -> float:
+    return float(losses_of(model, *drawn(2000, fractions, seed=77)).mean())
+
+
+def members_of_folds(fitted: Fitted, X: Sequences, y: ndarray, folds: list[ndarray]) -> list[Any]:
+    """Plain fits of the joined series without each fold, and of all of them."""
+    joined, targets = concatenate([fitted.X, X]), np.concatenate([fitted.y, y])
+    keep = np.ones((len(folds) + 1, len(joined)), bool)
+    for row, fold in zip(keep, folds, strict=False):
+        row[len(fitted.X) + fold] = False
+    return [clone(fitted.model).fit(joined[own], targets[own]) for own in keep]
+
+
+def parts(n: int, seed: int = 0) -> list[ndarray]:
+    place = np.random.default_rng(seed).permutation(n) % 5
+    return [np.flatnonzero(place == fold) for fold in range(5)]
+
+
+@pytest.mark.parametrize("method", ["auto", "refit", "priors"])
+def test_labels_recover_most_of_what_a_label_shift_cost(method: str) -> None:
+    fitted = classifier()
+    X, y = drawn(200, TILTED, seed=5)
+    found = corrected(fitted, X, y, method)
+    assert found.applied
+    assert found.low > 0
+    before, after = fresh_loss(fitted.model, TILTED), fresh_loss(found.estimator, TILTED)
+    # what priors that are known exactly leave
+    p = np.unique(fitted.y, return_counts=True)[1] / len(fitted.y)
+    own = calibrate(fitted.reference.embedding.outputs, fitted.reference.embedding.target)
+    least = fresh_loss(recalibrate(fitted.model, own.temperature, own.bias + np.log(TILTED / p)), TILTED)
+    assert before - after > 0.6 * (before - least)
+
+
+def test_a_relabeling_is_learned_by_the_refit() -> None:
+    """Concept shift: two of the classes change their names."""
+    fitted = classifier()
+    X, y = drawn(200, EQUAL, seed=6)
+    y = np.select([y == "a", y == "b"], ["b", "a"], y)
+    found = corrected(fitted, X, y, verdict="concept")
+    assert found.method == "refit"
+    assert found.gain == max(candidate.gain for candidate in found.candidates if not np.isnan(candidate.gain))
+    X_new, y_new = drawn(500, EQUAL, seed=8)
+    y_new = np.select([y_new == "a", y_new == "b"], ["b", "a"], y_new)
+    assert losses_of(found.estimator, X_new, y_new).mean() < losses_of(fitted.model, X_new, y_new).mean() - 0.3
+
+
+@pytest.mark.parametrize("seed", range(30 if SOAK else 1))
+def test_without_a_shift_the_gate_lets_nothing_do_harm(seed: int) -> None:
+    fitted = classifier()
+    found = corrected(fitted, *drawn(100, EQUAL, seed=20 + seed), verdict="none detected")
+    if not found.applied:
+        assert found.estimator is fitted.model
+        assert found.method == "none"
+        assert "no correction lowers the loss" in found.reason
+    assert fresh_loss(found.estimator, EQUAL) < fresh_loss(fitted.model, EQUAL) + 0.02
+
+
+def test_the_refit_of_a_regressor_is_bit_for_bit_a_fit_on_the_joined_series() -> None:
+    fitted = regressor()
+    X, _ = drawn(40, seed=6)
+    y = numbers_of(X, slope=2.0)
+    found = corrected(fitted, X, y, "refit")
+    *members, alone = members_of_folds(fitted, X, y, parts(40))
+    state = alone.network_.state
+    assert found.applied
+    assert found.unit == "squared error"
+    for name, weight in found.estimator.network_.state.items():
+        np.testing.assert_array_equal(weight, state[name])
+    # and so are the members that the gate looks at
+    gains = losses_of(fitted.model, X, y)
+    for member, fold in zip(members, parts(40), strict=True):
+        gains[fold] -= losses_of(member, X[fold], y[fold])
+    assert found.gain == pytest.approx(gains.mean())
+    half = stats.t.ppf(0.95, 39) * stats.sem(gains)
+    np.testing.assert_allclose([found.low, found.high], [gains.mean() - half, gains.mean() + half])
+
+
+def test_the_refit_of_a_classifier_is_one_too_recalibrated_on_deployed_series_out_of_fold() -> None:
+    fitted = classifier()
+    X, y = drawn(40, TILTED, seed=5)
+    found = corrected(fitted, X, y, "refit", random_state=4)
+    *members, alone = members_of_folds(fitted, X, y, parts(40, seed=4))
+    logits = np.empty((40, 3))
+    for fold, outputs in zip(parts(40, seed=4), predict_members(members, X, parts(40, seed=4)), strict=True):
+        logits[fold] = outputs
+    codes = np.searchsorted(fitted.model.classes_, y)
+    gains = losses_of(fitted.model, X, y)
+    for fold in parts(40, seed=4):
+        others = np.setdiff1d(np.arange(40), fold)
+        own = calibrate(logits[others], codes[others])
+        scaled = logits[fold] / own.temperature + own.bias
+        scaled -= np.log(np.exp(scaled).sum(1, keepdims=True))
+        gains[fold] += scaled[np.arange(len(fold)), codes[fold]]
+    (candidate,) = found.candidates
+    assert candidate.gain == pytest.approx(gains.mean())
+    if found.applied:
+        own = calibrate(logits, codes)
+        expected = recalibrate(alone, own.temperature, own.bias)
+        np.testing.assert_array_equal(found.estimator.predict_proba(X), expected.predict_proba(X))
+
+
+def test_a_weighted_refit_is_bit_for_bit_a_weighted_fit_of_the_reference() -> None:
+    fitted = regressor()
+    X, _ = drawn(60, TILTED, seed=6)
+    found = corrected(fitted, X, numbers_of(X, seed=1), "weights")
+    one, other = fitted.reference.embedding, embed(fitted.reference, X)
+    weights = covariate_weights(
+        np.column_stack([one.summaries, one.outputs]), np.column_stack([other.summaries, other.outputs])
+    )
+    alone = clone(fitted.model).fit(fitted.X, fitted.y, sample_weight=weights.weights)
+    gains = losses_of(fitted.model, X, numbers_of(X, seed=1)) - losses_of(alone, X, numbers_of(X, seed=1))
+    (candidate,) = found.candidates
+    assert candidate.gain == pytest.approx(gains.mean())
+
+
+def test_without_labels_nothing_is_done_but_labels_are_asked_for() -> None:
+    fitted = classifier()
+    X, _ = drawn(100, TILTED, seed=5)
+    found = corrected(fitted, X, None, verdict="undetermined")
+    assert found.estimator is fitted.model
+    assert not found.applied
+    assert "a concept shift cannot be corrected, nor seen, without labels" in found.reason
+    losses = -np.log(_out_of_fold_probabilities(fitted))
+    z = stats.norm.ppf(0.95) + stats.norm.ppf(0.8)
+    assert found.labels_needed == int(np.ceil((z * losses.std(ddof=1) / (0.25 * losses.mean())) ** 2))
+    assert str(found.labels_needed) in found.reason
+
+
+def _out_of_fold_probabilities(fitted: Fitted) -> ndarray:
+    embedding = fitted.reference.embedding
+    odds = np.exp(embedding.outputs)
+    return (odds / odds.sum(1, keepdims=True))[np.arange(len(odds)), embedding.target]
+
+
+def test_so_many_labels_find_the_gain_with_the_power_promised() -> None:
+    """Normal gains, in the place of those of series."""
+    rng = np.random.default_rng(0)
+    needed = _labels_for(0.1, 0.5)
+    passed = [weighted_mean(rng.normal(0.1, 0.5, needed), level=0.9).low > 0 for _ in range(500)]
+    assert np.mean(passed) == pytest.approx(0.8, abs=0.06)  # three standard errors
+
+
+def test_few_labels_are_none() -> None:
+    fitted = classifier()
+    found = corrected(fitted, *drawn(20, TILTED, seed=5))
+    assert found.estimator is fitted.model
+    assert "20 labels are too few" in found.reason
+    assert found.labels_needed is not None
+
+
+def test_a_gain_that_does_not_pass_says_how_many_labels_would_show_it() -> None:
+    fitted = classifier()
+    found = corrected(fitted, *drawn(60, TILTED, seed=5), "priors")
+    (candidate,) = found.candidates
+    assert not found.applied
+    assert candidate.gain > 0 > candidate.low
+    assert found.labels_needed is not None
+    assert found.labels_needed > 60
+
+
+def test_priors_without_labels_are_applied_when_asked_for_with_their_danger() -> None:
+    fitted = classifier()
+    X, _ = drawn(200, TILTED, seed=5)
+    with pytest.warns(DataWarning, match="only the fractions of the classes moved"):
+        found = corrected(fitted, X, None, "priors")
+    assert found.applied
+    assert np.isnan(found.gain)
+    assert fresh_loss(found.estimator, TILTED) < fresh_loss(fitted.model, TILTED) - 0.1
+
+
+def test_priors_without_labels_are_not_applied_where_none_moved_or_classes_are_not_told_apart() -> None:
+    X, _ = drawn(100, EQUAL, seed=5)
+    for fitted, said in ((classifier(), "no class's fraction moved beyond chance"), (under_fitted(), "singular value")):
+        with pytest.warns(DataWarning, match="without labels"):
+            found = corrected(fitted, X, None, "priors")
+        assert found.estimator is fitted.model
+        assert said in found.reason
+
+
+def test_weights_without_labels_pass_weighted_cross_validation_or_nothing_is_done() -> None:
+    fitted = classifier()
+    X, _ = drawn(100, TILTED, seed=5)
+    with pytest.warns(DataWarning, match="suppose that p"):
+        found = corrected(fitted, X, None, "weights")
+    (candidate,) = found.candidates
+    assert found.applied == (candidate.low > 0)
+    assert found.applied == (found.estimator is not fitted.model)
+
+
+def test_samples_that_hardly_overlap_leave_the_weights_out() -> None:
+    fitted = regressor()
+    X, _ = drawn(60, seed=6)
+    far = Sequences(X.values + 5, X.offsets)
+    found = corrected(fitted, far, numbers_of(far), "weights")
+    assert not found.applied
+    assert "are needed" in found.candidates[0].note
+
+
+def test_targets_each_step_are_refitted() -> None:
+    X, _ = drawn(20, seed=1)
+    y = Sequences(X.values[:, :1] * 0.5, X.offsets)
+    fitted = fitted_on(SequenceRegressor(**NET | {"max_epochs": 25}), X, y)
+    X_new, _ = drawn(30, seed=2)
+    moved = Sequences(X_new.values[:, :1] * -0.5, X_new.offsets)
+    found = corrected(fitted, X_new, moved, "refit")
+    assert found.applied
+    assert losses_of(found.estimator, X_new, moved).mean() < losses_of(fitted.model, X_new, moved).mean()
+
+
+def test_groups_stay_whole_and_are_what_the_interval_counts() -> None:
+    fitted = classifier()
+    X, y = drawn(40, TILTED, seed=5)
+    copies = np.repeat(np.arange(40), 4)
+    whole = corrected(fitted, X[copies], y[copies], "priors", groups=copies)
+    blind = corrected(fitted, X[copies], y[copies], "priors")
+    width = [found.candidates[0].high - found.candidates[0].low for found in (whole, blind)]
+    assert width[0] > 1.4 * width[1]  # twice, but for other folds
+    alone = corrected(fitted, X, y, groups=np.zeros(40, int))
+    assert not alone.applied
+    assert "one group" in alone.reason
+
+
+def test_a_member_that_fails_is_a_candidate_that_failed(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = classifier()
+    X, y = drawn(60, TILTED, seed=5)
+    monkeypatch.setattr(candidates, "fit_members", lambda nets, *_, **__: [DivergenceError("lr")] * len(nets))
+    found = corrected(fitted, X, y, "refit")
+    assert found.estimator is fitted.model
+    assert found.candidates[0].note == "failed: lr"
+    assert "failed: lr" in found.reason
+
+
+def test_insufficient_series_are_left_alone() -> None:
+    fitted = classifier()
+    found = corrected(fitted, *drawn(60, TILTED, seed=5), verdict="insufficient")
+    assert found.estimator is fitted.model
+    assert "insufficient" in found.reason
+
+
+def test_two_dimensional_series_stay_two_dimensional() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = rng.normal(size=(60, 6)) + y[:, None]
+    model = SequenceClassifier(**NET).fit(X, y)
+    fitted = fitted_on(SequenceClassifier(**NET), model_series := Sequences.from_arrays(list(X[:, :, None])), y)
+    found = correct(
+        model,
+        fitted.diagnosed(model_series, 1 - y),
+        reference=(X, y),
+        deployed=(X + 0.1, 1 - y),
+        method="refit",
+    )
+    assert found.applied
+    assert found.estimator.predict(X).shape == (60,)
+    assert found.estimator.n_features_in_ == 6
+
+
+def test_what_cannot_be_corrected_is_refused() -> None:
+    fitted = classifier()
+    X, y = drawn(40, seed=5)
+    diagnosis = fitted.diagnosed(X, y)
+    good: dict[str, Any] = {"reference": (fitted.X, fitted.y), "deployed": (X, y)}
+
+    def refused(error: type[Exception], said: str, **changed: Any) -> None:
+        with pytest.raises(error, match=said):
+            correct(fitted.model, diagnosis, **good | changed)
+
+    refused(ParameterError, "method needs to be one of auto, refit, priors, weights, got 'magic'", method="magic")
+    refused(ParameterError, "method='refit' needs labels", method="refit", deployed=(X, None))
+    refused(ParameterError, r"deployed needs a pair \(X, y\)", deployed=X)
+    refused(DataError, "the diagnosis' reference in their order", reference=(fitted.X[::-1], fitted.y[::-1]))
+    refused(DataError, "at least 150, got 100", reference=(fitted.X[:100], fitted.y[:100]))
+    refused(
+        DataError,
+        "reference needs series of the model's classes",
+        reference=(fitted.X, np.where(fitted.y == "a", "b", fitted.y)),
+    )
+    refused(DataError, "got 'z'", deployed=(X, np.where(y == "a", "z", y)))
+    refused(DataError, "channels", deployed=(X.take_channels([0]), y))
+    steps = Sequences(X.values[:, :1], X.offsets)
+    refused(DataError, "a target per series", deployed=(X, steps))
+    numbers = regressor()
+    with pytest.raises(ParameterError, match="one class per series"):
+        correct(
+            numbers.model,
+            numbers.diagnosed(X),
+            reference=(numbers.X, numbers.y),
+            deployed=(X, None),
+            method="priors",
+        )
