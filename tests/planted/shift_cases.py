@@ -259,7 +259,7 @@ class Shift:
         self.oracle = {part: self._oracle_size(part) for part in parts}
 
     def tilt(self, part: Part, drawn: Drawn) -> Float[ndarray, "series"]:
-        """g: of mean 0 and standard deviation 1 before the shift, and bounded."""
+        """g: of standard deviation 1 before the shift, and bounded."""
         mean, deviation, after = self._scale(part)
         bounded = (self.law.statistic(part, drawn) - mean) / deviation
         return bounded if self._is_class(part) else np.tanh(bounded) / after
