@@ -77,7 +77,16 @@ def test_each_stretch_is_a_bar_from_its_begin_to_its_end_as_high_as_what_moved_m
 
 
 def test_weights_are_counted_and_their_effective_sample_size_said() -> None:
-    weights = CovariateWeights(np.repeat([0.5, 1.5], 50), 80.0, 0.8, 10.0, 0.0, True, "")
+    weights = CovariateWeights(
+        np.repeat([0.5, 1.5], 50),
+        effective_size=80.0,
+        effective_fraction=0.8,
+        clip=10.0,
+        clipped=0.0,
+        covered=1.0,
+        usable=True,
+        reason="",
+    )
     display = WeightsDisplay.from_weights(weights)
     assert [bar.get_height() for bar in display.bars_ if bar.get_height()] == [50, 50]
     assert display.ax_.get_title(loc="left") == "effective sample size 80 of 100 (80%)"
