@@ -5,7 +5,9 @@ moves p(y given x).
 """
 
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.concept import concept_test, target_given_series_test
 from throughtime.shift.correction import Candidate, Correction, correct
+from throughtime.shift.diagnosis import diagnose_shift
 from throughtime.shift.embedding import take
 from throughtime.shift.priors import PriorEstimate, bbse_priors, em_priors, estimate_priors, floored
 from throughtime.shift.records import (
@@ -31,6 +33,7 @@ from throughtime.shift.two_samples import (
 )
 from throughtime.shift.weighted_validation import WeightedMean, weighted_cross_validation, weighted_mean
 from throughtime.shift.weights import CovariateWeights, covariate_weights, effective_size
+from throughtime.shift.within_targets import series_given_target_test
 
 __all__ = [
     "Calibration",
@@ -51,9 +54,11 @@ __all__ = [
     "calibrate",
     "calibrated",
     "classifier_two_sample_test",
+    "concept_test",
     "correct",
     "covariate_test",
     "covariate_weights",
+    "diagnose_shift",
     "effective_size",
     "em_priors",
     "embed",
@@ -64,8 +69,10 @@ __all__ = [
     "output_test",
     "predicted_class_test",
     "reference_of",
+    "series_given_target_test",
     "summarize",
     "take",
+    "target_given_series_test",
     "target_test",
     "weighted_cross_validation",
     "weighted_mean",

@@ -12,7 +12,7 @@ from throughtime.data import Sequences, as_labels
 from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator, predict_members, states_of, targets_of
 from throughtime.shift.records import Embedding
-from throughtime.shift.summaries import summarize
+from throughtime.shift.summaries import stretch_means, summarize
 
 Unit = Literal["series", "group", "block"]
 
@@ -63,12 +63,13 @@ def embed_with(
         groups=groups,
         has_logits=classes is not None,
         unit=unit,
+        stretches=stretch_means(X),
     )
 
 
 def take(embedding: Embedding, rows: Shaped[ndarray, "_"]) -> Embedding:
     """Some of the series, by number or mask."""
-    per_series = ("summaries", "outputs", "states", "member", "target", "groups")
+    per_series = ("summaries", "outputs", "states", "member", "target", "groups", "stretches")
     own = {name: getattr(embedding, name) for name in per_series}
     return replace(embedding, **{name: values[rows] for name, values in own.items() if values is not None})
 

@@ -9,7 +9,7 @@ from scipy.special import expit
 
 from throughtime.shift.concept import errors_of, is_of_classes, target_functions, targets_of_both
 from throughtime.shift.records import Embedding
-from throughtime.shift.sides import joined, sides_of
+from throughtime.shift.sides import LEAST_PERMUTATIONS, Sides, joined, sides_of
 from throughtime.shift.statistics import mean_shifts, standardize
 
 #: Nats that the best of many summaries gains for being chosen.
@@ -28,31 +28,37 @@ class Explanations(NamedTuple):
 
 
 def explanations(reference: Embedding, deployed: Embedding) -> Explanations:
-    """How well each kind of shift explains the sides.
+    """How well each kind of shift explains the sides of series with targets.
 
     *Label*: ``side ~ y``; *covariate*: ``side ~ outputs``, or the summary that tells most, less a nat; *concept*, of
     numbers: ``side ~ error``, while for classes `concept_test` sees it and this is 0.
     """
     y = targets_of_both(reference, deployed)
-    sides = sides_of(reference, deployed, 19, 0)
-    side = sides.deployed[0]
-    # Series of a group say little more than one of them.
-    per_unit = (sides.n_reference + sides.n_deployed) / len(side)
+    sides = sides_of(reference, deployed, LEAST_PERMUTATIONS, 0)
     of_classes = is_of_classes(reference)
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
-    summaries = standardize(joined(reference.summaries, deployed.summaries, "summaries"))
-    best = np.abs(mean_shifts(sides.deployed[:1], summaries).t[0]).argmax()
     targets = np.eye(int(y.max()) + 1)[y] if of_classes else target_functions(y)
     if not of_classes:
         outputs = target_functions(outputs)
-    label = _gain(side, targets)
-    covariate = max(_gain(side, outputs), _gain(side, summaries[:, [best]]) - _CHOSEN)
-    concept = 0.0 if of_classes else _gain(side, target_functions(errors_of(reference, deployed, y)))
-    return Explanations(*(per_unit * gain for gain in (label, covariate, concept)))
+    concept = 0.0 if of_classes else _gain(sides, target_functions(errors_of(reference, deployed, y)))
+    covariate = max(_gain(sides, outputs), _best_summary(reference, deployed, sides))
+    return Explanations(_gain(sides, targets), covariate, concept)
 
 
-def _gain(side: ndarray, columns: Float[ndarray, "series column"]) -> float:
-    """Of a logistic model of the side on columns, over its mean alone."""
+def _best_summary(reference: Embedding, deployed: Embedding, sides: Sides) -> float:
+    summaries = standardize(joined(reference.summaries, deployed.summaries, "summaries"))
+    best = np.abs(mean_shifts(sides.deployed[:1], summaries).t[0]).argmax()
+    return _gain(sides, summaries[:, [best]]) - _CHOSEN
+
+
+def _gain(sides: Sides, columns: Float[ndarray, "series column"]) -> float:
+    """Of a logistic model of the side on columns, over its mean alone; per unit, as series of one say little more."""
+    side = sides.deployed[0]
+    per_unit = (sides.n_reference + sides.n_deployed) / len(side)
+    return per_unit * _log_likelihood_gain(side, columns)
+
+
+def _log_likelihood_gain(side: ndarray, columns: Float[ndarray, "series column"]) -> float:
     z = standardize(columns)
     x = np.column_stack([np.ones(len(z)), z[:, np.square(z).sum(0) > 0]])
     ridge = _RIDGE * np.eye(x.shape[1])

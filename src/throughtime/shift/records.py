@@ -7,7 +7,7 @@ from numpy import ndarray
 
 from throughtime.estimators import SequenceEstimator
 from throughtime.findings import Finding
-from throughtime.records import Record, Records, Row
+from throughtime.records import Record, Records, Row, printed_rows
 
 ShiftVerdict = Literal["none detected", "covariate", "label", "concept", "mixed", "undetermined", "insufficient"]
 
@@ -38,6 +38,9 @@ class Embedding(Record):
         Whether the outputs are logits of classes.
     unit
         What is permuted: "series", "group", or "block", a stretch of one long series.
+    stretches
+        The mean of each channel in each quarter of a series' length, (n, 4, channels), finite; ``None`` where it was
+        not kept.
     """
 
     summaries: ndarray
@@ -49,6 +52,7 @@ class Embedding(Record):
     groups: ndarray | None = None
     has_logits: bool = True
     unit: Literal["series", "group", "block"] = "series"
+    stretches: ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.summaries)
@@ -92,7 +96,8 @@ class ShiftTest(Row):
     Attributes
     ----------
     name
-        What is compared: "X", "Y", "X given Y", "Y given X", or of a single test its method, such as "mmd".
+        What is compared: "X", "Y", "concept" (what of p(y given x) neither covariate nor label shift explains),
+        "X given Y", "Y given X", or of a single test its method, such as "mmd".
     statistic, p_value
         Of permuted units, ``(1 + #{permuted >= measured}) / (1 + permutations)``.
     effect, low, high, effect_unit
@@ -137,7 +142,11 @@ class ShiftTest(Row):
 
 @dataclass(frozen=True, repr=False)
 class ChannelShift(Record):
-    """How far the mean of one channel's summary moved, in standard deviations of the reference; p is adjusted."""
+    """How far the mean of one channel's summary moved, in standard deviations within the samples.
+
+    The interval holds for all at once, and p is adjusted for their number. The length and static features are of no
+    channel, which is "" then.
+    """
 
     channel: str
     summary: str
@@ -164,7 +173,7 @@ class ClassShift(Record):
 
 @dataclass(frozen=True, repr=False)
 class StretchShift(Record):
-    """What moved most in one stretch of the series, a fraction of their length to another; p is adjusted."""
+    """What moved most in one stretch of the series, from a fraction of their length to another; p is adjusted."""
 
     begin: float
     end: float
@@ -186,7 +195,7 @@ class ShiftDiagnosis(Record):
     findings
         One per check, ``SHF0xx``.
     tests
-        X, Y, Y given X (concept), X given Y.
+        X, Y, concept, Y given X, X given Y; without labels X alone; none where the verdict is "insufficient".
     channels, stretches, classes
         What moved, the largest first; classes are empty for regression.
     labeled
@@ -208,3 +217,9 @@ class ShiftDiagnosis(Record):
     level: float
     reference: Reference = field(repr=False)
     deployed: Embedding = field(repr=False)
+
+    def __str__(self) -> str:
+        parts = [f"verdict: {self.verdict}", self.sentence]
+        parts += ["\n".join(printed_rows(self.tests))] if self.tests else []
+        found = [str(finding) for finding in self.findings if finding.verdict == "found"]
+        return "\n".join([*parts, *found])

@@ -134,12 +134,16 @@ def _drawn(member: Int[ndarray, "series"], n: int, random_state: int | None) -> 
 
 def _filled(embedding: Embedding, reference: Embedding) -> Embedding:
     """The embedding with the reference's mean where a channel of a series has no value, of which no shift follows."""
-    missing = np.isnan(embedding.summaries)
-    if not missing.any():
-        return embedding
-    seen = ~np.isnan(reference.summaries)
-    mean = np.where(seen, reference.summaries, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
-    return replace(embedding, summaries=np.where(missing, mean, embedding.summaries))
+    stretches = embedding.stretches
+    if stretches is not None:
+        stretches = None if reference.stretches is None else _filled_columns(stretches, reference.stretches)
+    return replace(embedding, summaries=_filled_columns(embedding.summaries, reference.summaries), stretches=stretches)
+
+
+def _filled_columns(values: ndarray, reference: ndarray) -> ndarray:
+    seen = ~np.isnan(reference)
+    mean = np.where(seen, reference, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+    return np.where(np.isnan(values), mean, values)
 
 
 def _checked_members(members: Sequence[Any]) -> tuple[SequenceEstimator, ...]:

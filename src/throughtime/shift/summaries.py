@@ -9,6 +9,8 @@ from throughtime.errors import DataError
 
 #: Of each channel, in this order.
 STATISTICS = ("mean", "sd", "lag-1", "slope", "missing")
+#: Parts of equal length that a series is cut into, to say where in time it moved.
+STRETCHES = 4
 #: Values beyond it have squares that float64 does not hold many of.
 _LARGEST = 1e140
 #: Values that are summed up at a time: a chunk of series stays in the processor's cache.
@@ -42,6 +44,21 @@ def summarize(X: Sequences) -> tuple[Float[ndarray, "series summary"], tuple[str
     static = np.zeros((len(X), 0)) if X.static is None else X.static
     names = [f"{channel} {statistic}" for channel in channel_names(X) for statistic in STATISTICS]
     return np.column_stack([of_channels, X.lengths, static]), (*names, "length", *_static_names(X))
+
+
+def stretch_means(X: Sequences) -> Float[ndarray, "series stretch channel"]:
+    """The mean of each channel in each quarter of a series' length; NaN where nothing was observed."""
+    seen = ~np.isnan(X.values)
+    stretch = steps_within(X.lengths) * STRETCHES // np.repeat(X.lengths, X.lengths)
+    place = np.repeat(np.arange(len(X)), X.lengths) * STRETCHES + stretch
+    # Places increase, so that a sum over each is one pass; a short series leaves some without a step.
+    begins = np.searchsorted(place, np.arange(len(X) * STRETCHES + 1))
+    sums, counts = (
+        np.diff(np.vstack([np.zeros(X.n_channels), np.cumsum(terms, 0, dtype=np.float64)])[begins], axis=0)
+        for terms in (np.where(seen, X.values, 0.0), seen)
+    )
+    means = np.divide(sums, counts, where=counts > 0, out=np.full_like(sums, np.nan))
+    return means.reshape(len(X), STRETCHES, X.n_channels)
 
 
 def channel_names(X: Sequences) -> tuple[str, ...]:

@@ -1,0 +1,194 @@
+"""Whether there are enough series, and such as can be compared: where not, a diagnosis is insufficient."""
+
+from math import comb
+
+import numpy as np
+from numpy import ndarray
+
+from throughtime.findings import Check, Measured, NotApplicable
+from throughtime.shift.records import Embedding, Reference
+
+#: Series on either side below which no test is made.
+LEAST_SERIES = 10
+#: Ways to draw one side among groups or blocks, below which no p-value can pass Holm's procedure clearly.
+LEAST_WAYS = 200
+#: The fraction of deployed series beyond which what they lack or where they lie leaves little to compare.
+MOST_APART = 0.5
+_DOCS = "docs/guide/shift.md"
+_SOURCE = "fewer than half of the deployed series could be compared"
+
+
+def _few(reference: Embedding, deployed: Embedding) -> Measured:
+    """Of series how many too few; of groups, which change sides as a whole, the ways to draw one side among them."""
+    counts = [len(side) if side.groups is None else len(np.unique(side.groups)) for side in (reference, deployed)]
+    unit = "series" if reference.groups is None and deployed.groups is None else "groups"
+    if {reference.unit, deployed.unit} & {"block"}:
+        unit = "blocks"
+    detail = f"{counts[0]} {unit} in the reference and {counts[1]} deployed"
+    if unit == "series":
+        return Measured(float(max(0, LEAST_SERIES - min(counts))), f"{detail}; {LEAST_SERIES} of each are needed")
+    ways = comb(sum(counts), counts[1]) if min(counts) > 1 else 1
+    least = f"{detail}: one side can be drawn in {ways} ways, {LEAST_WAYS} are needed"
+    return Measured(float(max(0, LEAST_WAYS - ways)), least)
+
+
+def _missing(reference: Embedding, deployed: Embedding) -> Measured:
+    return _worst(
+        reference, deployed, "missing", "of {channel} is missing in deployed series, {known:.0%} in the reference"
+    )
+
+
+def _worst(reference: Embedding, deployed: Embedding, summary: str, words: str) -> Measured:
+    """The largest excess of a summary that is a fraction."""
+    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(f" {summary}")]
+    if not places:
+        return Measured(0.0, "there are no channels")
+    known, found = (side.summaries[:, places].mean(0) for side in (reference, deployed))
+    worst = int((found - known).argmax())
+    channel = reference.summary_names[places[worst]].removesuffix(f" {summary}")
+    return Measured(
+        float(found[worst] - known[worst]), f"{found[worst]:.0%} " + words.format(channel=channel, known=known[worst])
+    )
+
+
+def _silent(reference: Embedding, deployed: Embedding) -> Measured:
+    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(" sd")]
+    if not places:
+        return Measured(0.0, "there are no channels")
+    known, found = (np.mean(side.summaries[:, places] == 0, 0) for side in (reference, deployed))
+    worst = int((found - known).argmax())
+    channel = reference.summary_names[places[worst]].removesuffix(" sd")
+    return Measured(
+        float(found[worst] - known[worst]),
+        f"{channel} is constant in {found[worst]:.0%} of the deployed series, in {known[worst]:.0%} of the reference's",
+    )
+
+
+def _lengths(reference: Embedding, deployed: Embedding) -> Measured | NotApplicable:
+    if "length" not in reference.summary_names:
+        return NotApplicable("lengths were not kept")
+    place = reference.summary_names.index("length")
+    known, found = reference.summaries[:, place], deployed.summaries[:, place]
+    outside = float(np.mean((found < known.min()) | (found > known.max())))
+    return Measured(
+        outside,
+        f"{outside:.0%} of the deployed series, of {found.min():g} to {found.max():g} steps, are outside the "
+        f"reference's {known.min():g} to {known.max():g}",
+    )
+
+
+def _support(reference: Embedding, deployed: Embedding) -> Measured:
+    """Series with a mean farther from the reference's range than that range is wide: other units, not other weather."""
+    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(" mean")]
+    if not places:
+        return Measured(0.0, "there are no channels")
+    known, found = (side.summaries[:, places] for side in (reference, deployed))
+    low, high = known.min(0), known.max(0)
+    width = high - low
+    outside: ndarray = np.mean((found < low - width) | (found > high + width), 0)
+    worst = int(outside.argmax())
+    channel = reference.summary_names[places[worst]].removesuffix(" mean")
+    return Measured(
+        float(outside[worst]),
+        f"the mean of {channel} is far outside the reference's range, {low[worst]:.3g} to {high[worst]:.3g}, in "
+        f"{outside[worst]:.0%} of the deployed series",
+    )
+
+
+def _in_sample(whole: Reference) -> Measured:
+    n = len(whole.embedding)
+    return Measured(whole.in_sample / n, f"{whole.in_sample} of {n} series were trained on by their network")
+
+
+def _absent(whole: Reference, labels: ndarray) -> Measured:
+    """Classes of the reference without a deployed series, though some were to be expected."""
+    assert whole.classes is not None
+    assert whole.embedding.target is not None
+    known = np.bincount(whole.embedding.target, minlength=len(whole.classes)) / len(whole.embedding)
+    counts = np.bincount(labels, minlength=len(whole.classes))
+    # expected by so many that their absence has a chance below .01
+    absent = np.flatnonzero((counts == 0) & ((1 - known) ** len(labels) < 0.01))
+    names = ", ".join(str(whole.classes[k]) for k in absent[:5])
+    return Measured(float(len(absent)), f"no deployed series of {names}" if len(absent) else "every class is there")
+
+
+def _check(code: str, title: str, measure: object, remedy: str, *, threshold: float, source: str) -> Check:
+    return Check(
+        code,
+        title,
+        "error",
+        needs=("reference", "deployed"),
+        measure=measure,  # type: ignore[arg-type]
+        threshold=threshold,
+        source=source,
+        remedy=remedy,
+        docs=f"{_DOCS}#{code.lower()}",
+    )
+
+
+#: Those that leave nothing to test where they are found.
+SUFFICIENCY_CHECKS = (
+    _check(
+        "SHF001",
+        "too few series",
+        _few,
+        "collect more deployed series, or more groups",
+        threshold=0.0,
+        source="no permutation of fewer passes Holm's procedure",
+    ),
+    _check(
+        "SHF002",
+        "missing values",
+        _missing,
+        "see why the channel is no longer observed; compare without it",
+        threshold=MOST_APART,
+        source=_SOURCE,
+    ),
+    _check(
+        "SHF003",
+        "constant channel",
+        _silent,
+        "see whether its sensor is dead; compare without it",
+        threshold=MOST_APART,
+        source=_SOURCE,
+    ),
+    _check(
+        "SHF004",
+        "other lengths",
+        _lengths,
+        "cut deployed series as the reference was cut",
+        threshold=MOST_APART,
+        source=_SOURCE,
+    ),
+    _check(
+        "SHF005",
+        "other range",
+        _support,
+        "compare units and scaling of the channel",
+        threshold=MOST_APART,
+        source=_SOURCE,
+    ),
+)
+REFERENCE_CHECKS = (
+    Check(
+        "SHF009",
+        "in-sample reference",
+        "warning",
+        needs=("whole",),
+        measure=_in_sample,
+        source="outputs for series that were trained on are too confident: .15 to .20 false alarms",
+        remedy="make the reference from fold members and their test folds",
+        docs=f"{_DOCS}#shf009",
+    ),
+    Check(
+        "SHF010",
+        "absent classes",
+        "note",
+        needs=("whole", "labels"),
+        measure=_absent,
+        source="so many series of the reference's fractions lack a class with a chance below .01",
+        remedy="see whether deployed series of the class are collected at all",
+        docs=f"{_DOCS}#shf010",
+        lacking="the deployed series have no class labels",
+    ),
+)
