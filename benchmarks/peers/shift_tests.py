@@ -1,7 +1,7 @@
 """Two-sample tests as others offer them: Kolmogorov-Smirnov on pooled steps, and DetectShift's five.
 
-DetectShift (https://github.com/felipemaiapolo/detectshift) demands the withdrawn package ``sklearn``; README.md says how
-it is installed. Where it is missing, its columns are empty.
+DetectShift (https://github.com/felipemaiapolo/detectshift) demands the withdrawn package ``sklearn``; README.md says
+how it is installed. Where it is missing, its columns are empty.
 """
 
 import warnings
@@ -74,4 +74,4 @@ def detectshift_p_values(
             x, y, v, w, joint, inputs, None, labels, "class", B=PERMUTATIONS, verbose=False
         )
     names = {"cov": "X", "lab": "Y", "conc1": "X given Y", "conc2": "Y given X"}
-    return {names[key]: float(found[key]["pval"]) for key in names}
+    return {f"DetectShift {names[key]}": float(found[key]["pval"]) for key in names}

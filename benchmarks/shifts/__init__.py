@@ -1,5 +1,10 @@
 """What ``shift.py`` measures, a part per module: jobs, the rows of each, and what all rows come to."""
 
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "planted"))
+
 from shifts.corrections import CORRECTION_PART
 from shifts.cost import COST_PART
 from shifts.digits import DIGIT_PART

@@ -1,23 +1,21 @@
-"""What corrections gain on fresh deployed series, and what they cost where there is nothing, or something else, to correct.
+"""What corrections gain on fresh deployed series, and what they cost where there is nothing to correct.
 
 200 deployed series with labels are handed to `correct`; every model is then scored on 2,000 others.
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from shift_cases import Case, Drawn, case
+from shift_references import embedded, reference_for
 from sklearn.linear_model import LogisticRegression
 
 from shifts.kinds import seeds
 from shifts.part import Part, Row
-from shifts.trained import embedded, reference_for
-from throughtime.data import Sequences
 from throughtime.shift import Embedding, Reference, calibrate, calibrated, correct, diagnose_shift
-
-from shift_cases import Case, Drawn, case
 
 SEEDS, LABELS, FRESH, RETRAINED = 16, 200, 2000, 300
 #: Of a kind, its size in units of the oracle's; of label shift, the tilt itself.
@@ -76,7 +74,8 @@ def measured(condition: str, seed: int) -> dict[str, Any]:
         found["true priors"] = scored(with_true_priors(said, one, reference))
     other = one.fresh(RETRAINED, stream=3)
     found[f"{RETRAINED} fresh series"] = scored(one.estimator.fit(other.series, other.y).predict_proba(fresh.series))
-    found |= linear(reference, embedded(reference, labeled, seed, False), embedded(reference, fresh, seed, False), scored)
+    without = [embedded(reference, drawn, seed, labeled=False) for drawn in (labeled, fresh)]
+    found |= linear(reference, *without, scored)
     for name in ("before", *MODELS):
         loss, accuracy = found.get(name, (np.nan, np.nan))
         row |= {f"{name} loss": f"{loss:.4f}", f"{name} accuracy": f"{accuracy:.4f}"}
@@ -90,6 +89,7 @@ class Scores:
         self.y = drawn.y
 
     def __call__(self, probabilities: ndarray) -> tuple[float, float]:
+        """Of these probabilities."""
         own = probabilities[np.arange(len(self.y)), self.y].clip(1e-12)
         return float(-np.log(own).mean()), float((probabilities.argmax(1) == self.y).mean())
 

@@ -49,7 +49,7 @@ def measure(number: int) -> list[dict[str, Any]]:
     sides = embedding(rng), embedding(rng)
     series = Sequences.from_arrays(rng.normal(size=(N, 100, COLUMNS)).astype(np.float32))
     rows = []
-    for name, call in {name: lambda test=test: test(*sides) for name, test in TESTS.items()} .items():
+    for name, call in {name: lambda test=test: test(*sides) for name, test in TESTS.items()}.items():
         begin = time.perf_counter()
         call()
         rows.append({"test": name, "seconds": f"{time.perf_counter() - begin:.3f}"})

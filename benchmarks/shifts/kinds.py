@@ -9,16 +9,15 @@ from dataclasses import replace
 from typing import Any, get_args
 
 import numpy as np
+from shift_cases import DEVELOPMENT, HELD_OUT, KINDS, SIZES, TargetForm, case
+from shift_references import embedded, reference_for
 
 from peers.shift_tests import detectshift_p_values, steps_p_value
 from shifts.part import Part, Row, below, fraction
-from shifts.trained import embedded, reference_for
 from throughtime.shift import ShiftVerdict, diagnose_shift
 
-from shift_cases import DEVELOPMENT, HELD_OUT, KINDS, SIZES, TargetForm, case
-
-TESTS = ("X", "Y", "Y given X", "X given Y")
-PEERS = tuple(f"DetectShift {name}" for name in TESTS)
+TESTS = ("X", "Y", "concept", "Y given X", "X given Y")
+PEERS = tuple(f"DetectShift {name}" for name in ("X", "Y", "Y given X", "X given Y"))
 VERDICTS: tuple[str, ...] = get_args(ShiftVerdict)
 ABSTENTIONS = ("undetermined", "insufficient")
 #: DetectShift takes seconds a case: it sees the larger size of so many seeds.
@@ -41,7 +40,9 @@ def measure(form: TargetForm, seed: int) -> list[dict[str, Any]]:
             begin = time.perf_counter()
             found = diagnose_shift(reference, deployed, random_state=seed)
             seconds = time.perf_counter() - begin
-            without = diagnose_shift(reference, replace(deployed, target=None), random_state=seed)
+            without = ""
+            if size == SIZES[-1]:
+                without = diagnose_shift(reference, replace(deployed, target=None), random_state=seed).verdict
             p = {test.name: test.p_value for test in found.tests}
             peers: dict[str, float] = {}
             if form == "classes" and size == SIZES[-1] and seed % 1000 < SEEN_BY_PEERS:
@@ -55,11 +56,12 @@ def measure(form: TargetForm, seed: int) -> list[dict[str, Any]]:
                     "n_deployed": len(deployed),
                     "truth": one.verdict,
                     "verdict": found.verdict,
-                    "verdict_without_labels": without.verdict,
+                    "verdict_of_densities": one.verdict_of_densities,
+                    "verdict_without_labels": without,
                 }
                 | {name: f"{p[name]:.4g}" if name in p else "" for name in TESTS}
                 | {"steps": f"{steps_p_value(one.reference.series, one.deployed.series):.4g}"}
-                | {f"DetectShift {name}": f"{peers[name]:.4g}" if name in peers else "" for name in TESTS}
+                | {name: f"{peers[name]:.4g}" if name in peers else "" for name in PEERS}
                 | {"seconds": f"{seconds:.2f}"}
             )
     return rows
@@ -82,13 +84,12 @@ def figures(rows: Sequence[Row], nulls: Sequence[Row]) -> dict[str, Any]:
     named = [row for row in rows if row["verdict"] not in ABSTENTIONS]
     found: dict[str, Any] = {"cases": len(rows)}
     found |= {f"right {name}".replace(" value", ""): text for name, text in fraction(right, len(rows)).items()}
+    found["right by densities"] = f"{np.mean([row['verdict_of_densities'] == row['truth'] for row in rows]):.3f}"
     found["abstained"] = f"{1 - len(named) / len(rows):.3f}"
     found["right_of_named"] = fraction(right, len(named))["value"]
     found |= {f"named {verdict}": sum(row["verdict"] == verdict for row in rows) for verdict in VERDICTS}
-    found |= {
-        f"without labels {verdict}": sum(row["verdict_without_labels"] == verdict for row in rows)
-        for verdict in VERDICTS
-    }
+    said = [row["verdict_without_labels"] for row in rows]
+    found |= {f"without labels {verdict}": said.count(verdict) if any(said) else "" for verdict in VERDICTS}
     for test in (*TESTS, "steps", *PEERS):
         found[f"{test} at .05"] = fraction(*below(rows, test, LEVEL))["value"]
         found[f"{test} matched"] = fraction(*below(rows, test, matched_level(nulls, test)))["value"]

@@ -4,11 +4,12 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
+from shift_cases import NULLS, case
+from shift_references import embedded, reference_for
 
 from peers.shift_tests import steps_p_value
 from shifts.kinds import LEVEL, TESTS, seeds
 from shifts.part import Part, Row, below, fraction
-from shifts.trained import embedded, reference_for
 from throughtime.shift import (
     classifier_two_sample_test,
     covariate_test,
@@ -19,8 +20,6 @@ from throughtime.shift import (
     predicted_class_test,
 )
 from throughtime.shift.embedding import take
-
-from shift_cases import NULLS, case
 
 #: Seeds of each: 504 nulls in all.
 SEEDS = 84

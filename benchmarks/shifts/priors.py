@@ -4,20 +4,19 @@ All see the logits of the reference's series by networks that did not train on t
 """
 
 import warnings
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 from numpy import ndarray
 from scipy.special import softmax
+from shift_cases import case
+from shift_references import embedded, reference_for
 from sklearn.base import BaseEstimator, ClassifierMixin
 
 from shifts.kinds import seeds
 from shifts.part import Part, Row
-from shifts.trained import embedded, reference_for
 from throughtime.shift import calibrate, calibrated, estimate_priors
-
-from shift_cases import case
 
 #: By how much the two classes' log fractions are tilted, in standard deviations; 0 is a null.
 TILTS = (0.0, 0.32, 0.8, 1.3)
@@ -50,16 +49,12 @@ def quapy_estimates(
             from quapy.method.aggregative import CC, EMQ, PACC  # slow to import
         except ImportError:
             return {}
-        calls: dict[str, tuple[Callable[[Any], Any], ndarray, ndarray]] = {
-            "QuaPy CC": (lambda one: CC(one, fit_classifier=False), probabilities, deployed),
-            "QuaPy PACC": (lambda one: PACC(one, fit_classifier=False, val_split=None), probabilities, deployed),
-            "QuaPy EMQ": (lambda one: EMQ(one, fit_classifier=False, val_split=None), probabilities, deployed),
-            "QuaPy EMQ-BCTS": (lambda one: EMQ(one, fit_classifier=False, val_split=None), well_calibrated, well_deployed),
-        }
-        return {
-            name: np.asarray(make(_Given().fit(own, codes)).fit(own, codes).predict(others))
-            for name, (make, own, others) in calls.items()
-        }
+        raw, well = (probabilities, deployed), (well_calibrated, well_deployed)
+        found = {}
+        for name, kind, (own, others) in zip(THEIRS, (CC, PACC, EMQ, EMQ), (raw, raw, raw, well), strict=True):
+            one = kind(_Given().fit(own, codes), fit_classifier=False, **({} if kind is CC else {"val_split": None}))
+            found[name] = np.asarray(one.fit(own, codes).predict(others))
+        return found
 
 
 def jobs(which: str, rounds: int | None) -> list[tuple[int]]:
@@ -86,8 +81,8 @@ def measure(seed: int) -> list[dict[str, Any]]:
             softmax(logits, 1), calibrated(logits, calibration), codes, softmax(deployed, 1),
             calibrated(deployed, calibration),
         )  # fmt: skip
-        errors = {name: f"{np.abs(found[name] - true).mean():.4f}" if name in found else "" for name in (*OURS, *THEIRS)}
-        rows.append({"tilt": tilt} | errors)
+        errors = {name: f"{np.abs(own - true).mean():.4f}" for name, own in found.items()}
+        rows.append({"tilt": tilt} | {name: errors.get(name, "") for name in (*OURS, *THEIRS)})
     return rows
 
 
@@ -100,7 +95,8 @@ def summary(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
         }
         theirs = [errors[name] for name in THEIRS[1:] if name in errors]
         over = {"ours_over_best": f"{errors['ours'] / min(theirs):.3f}" if theirs else "", "target": MOST_OVER_BEST}
-        yield {"tilt": tilt, "cases": len(own)} | over | {name: f"{errors[name]:.4f}" if name in errors else "" for name in (*OURS, *THEIRS)}
+        written = {name: f"{errors[name]:.4f}" if name in errors else "" for name in (*OURS, *THEIRS)}
+        yield {"tilt": tilt, "cases": len(own)} | over | written
 
 
 PRIOR_PART = Part(("seed",), jobs, measure, summary)

@@ -19,6 +19,7 @@ from throughtime.shift import Reference, correct, diagnose_shift, embed, referen
 
 #: Steps of a window of the watch.
 WINDOW = 128
+TESTS = ("X", "Y", "concept", "Y given X", "X given Y")
 
 
 def trained(net: SequenceEstimator, X: Any, y: Any, splits: Sequence[Any], groups: Any = None) -> Reference:
@@ -31,8 +32,7 @@ def row(reference: Reference, X: Any, y: Any, what: str, groups: Any = None) -> 
     deployed = embed(reference, X, y, groups=groups)
     found = diagnose_shift(reference, deployed)
     p = {test.name: f"{test.p_value:.3g}" for test in found.tests}
-    names = ("X", "Y", "Y given X", "X given Y")
-    return {"what": what, "verdict": found.verdict} | {name: p.get(name, "") for name in names} | {
+    return {"what": what, "verdict": found.verdict} | {name: p.get(name, "") for name in TESTS} | {
         "sentence": found.sentence, "seconds": f"{time.perf_counter() - begin:.1f}"}  # fmt: skip
 
 
@@ -104,8 +104,7 @@ def watch() -> Iterable[dict[str, Any]]:
 
 
 PARTS: dict[str, Callable[[], Iterable[dict[str, Any]]]] = {"japanese-vowels": vowels, "fulda": fulda, "watch": watch}
-COLUMNS = ("what", "verdict", "X", "Y", "Y given X", "X given Y", "loss_before", "loss_after", "score_before",
-           "score_after", "sentence", "seconds")  # fmt: skip
+COLUMNS = ("what", "verdict", *TESTS, "loss_before", "loss_after", "score_before", "score_after", "sentence", "seconds")
 
 
 def jobs(_: str, __: int | None) -> list[tuple[str]]:

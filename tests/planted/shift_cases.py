@@ -26,7 +26,7 @@ from numpy import ndarray
 from numpy.random import Generator
 from scipy.optimize import brentq
 from scipy.signal import lfilter
-from scipy.special import log_softmax
+from scipy.special import log_softmax, logsumexp
 from scipy.stats import norm
 
 from throughtime import SequenceClassifier, SequenceRegressor
@@ -203,23 +203,24 @@ class Law:
         if self.form != "classes":
             moved = self._moved(drawn, t)
             return replace(drawn, y=drawn.y + (moved[:, 0] if self.form == "numbers" else moved))
-        swaps, y = rng.random(len(drawn.y)) < t, drawn.y.copy()
-        for old, new in (self.pair, self.pair[::-1]):
-            y[swaps & (drawn.y == old)] = new
-        return replace(drawn, y=y)
+        return replace(drawn, y=np.where(rng.random(len(drawn.y)) < t, self.swapped(drawn).y, drawn.y))
 
     def _moved(self, drawn: Drawn, t: float) -> ndarray:
         first, second = np.moveaxis(drawn.known, -1, 0)
         return (np.cos(t) - 1) * first + np.sin(t) * second if self.concept == "turn" else np.full_like(first, t)
 
+    def swapped(self, drawn: Drawn) -> Drawn:
+        """All series of the two classes with the name of the other."""
+        y = drawn.y.copy()
+        for old, new in (self.pair, self.pair[::-1]):
+            y[drawn.y == old] = new
+        return replace(drawn, y=y)
+
     def concept_log_ratio(self, drawn: Drawn, t: float) -> Float[ndarray, "series"]:
         """Log of the targets' density after the shift over that before, given the series."""
         rows = np.arange(len(drawn.y))
         if self.form == "classes":
-            other = drawn.y.copy()
-            for old, new in (self.pair, self.pair[::-1]):
-                other[drawn.y == old] = new
-            return np.log1p(t * np.expm1(drawn.known[rows, other] - drawn.known[rows, drawn.y]))
+            return np.log1p(t * np.expm1(drawn.known[rows, self.swapped(drawn).y] - drawn.known[rows, drawn.y]))
         between, within = NOISE[self.form]
         moved, signal = self._moved(drawn, t), drawn.known[..., 0]
         residual = drawn.y.reshape(signal.shape) - signal
@@ -297,6 +298,29 @@ class Shift:
         """Of one part alone: log of the density after the shift over that before, but for a constant."""
         return self.law.concept_log_ratio(drawn, t) if part == "concept" else t * self.tilt(part, drawn)
 
+    def log_density_ratio(self, drawn: Drawn, t: Mapping[Part, float]) -> Float[ndarray, "series"]:
+        """Log of the density after the whole shift over that before it."""
+        if not self.parts:
+            return np.zeros(len(drawn.y))
+
+        def exponent(drawn: Drawn) -> ndarray:
+            tilts = [t[part] * self.tilt(part, drawn) for part in self.parts if part != "concept"]
+            return np.sum(tilts, axis=0) if tilts else np.zeros(len(drawn.y))
+
+        assert self._pool is not None
+        log_norm = logsumexp(exponent(self._pool)) - np.log(len(self._pool.y))
+        if "concept" not in self.parts:
+            return np.asarray(exponent(drawn) - log_norm)
+        law, size = self.law, t["concept"]
+        if law.form != "classes":
+            before = law.changed(np.random.default_rng(), drawn, size)  # adds what is to be taken away
+            before = replace(drawn, y=2 * drawn.y - before.y)
+            return np.asarray(law.concept_log_ratio(drawn, size) + exponent(before) - log_norm)
+        other, rows = law.swapped(drawn), np.arange(len(drawn.y))
+        given = drawn.known[rows, other.y] - drawn.known[rows, drawn.y]
+        kept, moved = np.log1p(-size) + exponent(drawn), np.log(size) + given + exponent(other)
+        return np.asarray(np.logaddexp(kept, moved) - log_norm)
+
     def oracle_power(self, part: Part, t: float) -> float:
         """Of the one-sided test at .05 of the mean log ratio of one part, by the normal approximation."""
         assert self._pool is not None
@@ -315,6 +339,12 @@ class Shift:
 
     def _oracle_size(self, part: Part) -> float:
         return float(brentq(lambda t: self.oracle_power(part, t) - 0.95, 0.005, 0.9, xtol=1e-3))
+
+
+@lru_cache(maxsize=len(KINDS))
+def shift_of(kind: str, law: Law, n_deployed: int) -> Shift:
+    """The shift of a kind, sized for the reference and so many deployed series."""
+    return Shift(law, KINDS[kind][0], REFERENCE, n_deployed)
 
 
 @lru_cache(maxsize=1)
@@ -350,6 +380,19 @@ class Case:
         kind = SequenceClassifier if self.shift.law.form == "classes" else SequenceRegressor
         return kind(**parameters, random_state=self.seed)
 
+    @property
+    def verdict_of_densities(self) -> str:
+        """The name of the kind under which the deployed series are likeliest, by the densities themselves.
+
+        No rule can name more of the kinds right on average, without them.
+        """
+        law, likelihoods = self.shift.law, {}
+        for kind, (_, verdict) in KINDS.items():
+            own = shift_of(kind, law, len(self.deployed.y))
+            t = {part: self.size * oracle for part, oracle in own.oracle.items()}
+            likelihoods[kind] = own.log_density_ratio(self.deployed, t).sum(), verdict
+        return max(likelihoods.values())[1]
+
     def fresh(self, n: int, stream: int = 0) -> Drawn:
         """Other deployed series, the same ones for the same stream."""
         return self.shift.draw(_rng(self.shift.law, 4, stream), n, self.t)
@@ -364,7 +407,7 @@ def case(
     """
     law = Law(form, seed, phi, channels)
     n_deployed = int(_rng(law, 2).integers(DEPLOYED[0], DEPLOYED[1] + 1))
-    shift = Shift(law, KINDS[kind][0], REFERENCE, n_deployed)
+    shift = shift_of(kind, law, n_deployed)
     t = {part: size * oracle for part, oracle in shift.oracle.items()}
     deployed = shift.draw(_rng(law, 3, list(KINDS).index(kind), int(1000 * size)), n_deployed, t)
     return Case(kind, seed, size, shift, law.draw(_rng(law, 5), REFERENCE), deployed)

@@ -108,3 +108,16 @@ def test_the_density_ratio_of_a_tilt_is_what_a_classifier_finds() -> None:
     tilt = np.concatenate([planted.tilt("irrelevant", one) for one in sides])
     domain = LogisticRegression(C=1e6).fit(tilt[:, None], np.repeat([0, 1], N))
     np.testing.assert_allclose(domain.coef_[0, 0], 0.8, atol=0.1)
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("kind", KINDS)
+def test_densities_are_those_of_the_draws(form: TargetForm, kind: str) -> None:
+    """A density ratio is 1 on average before the shift, and its inverse after it."""
+    one = case(kind, 0, 1.0, form=form)
+    before, after = one.shift.law.draw(np.random.default_rng(5), N), one.fresh(N)
+    for ratio in (
+        np.exp(one.shift.log_density_ratio(before, one.t)),
+        np.exp(-one.shift.log_density_ratio(after, one.t)),
+    ):
+        assert abs(ratio.mean() - 1) <= 4 * ratio.std() / np.sqrt(N) + 0.03

@@ -1,15 +1,10 @@
-"""The reference of a planted case: five fold members, trained once for all that is compared with their series."""
+"""The reference of planted shifts: five fold members, trained once for all that is compared with their series."""
 
-import sys
 from functools import lru_cache
-from pathlib import Path
 
 import numpy as np
-from sklearn.model_selection import KFold, StratifiedKFold
-
-sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "planted"))
-
 from shift_cases import Drawn, TargetForm, case
+from sklearn.model_selection import KFold, StratifiedKFold
 
 from throughtime.estimators import fit_members
 from throughtime.shift import Embedding, Reference, embed, reference_of
