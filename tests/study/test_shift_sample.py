@@ -175,7 +175,7 @@ def test_samples_of_another_content_are_named(copy: Path) -> None:
     others: list[dict[str, Any]] = [
         {"member": np.full(n, 2)}, {"member": np.zeros(n)}, {"member": np.zeros(0, int)}, {"extra": np.zeros(n)},
         {"states": np.zeros(n)}, {"outputs": np.zeros((n + 1, 2))}, {"summaries": np.full((n, 11), np.nan)},
-        {"target": np.zeros(n - 1)},
+        {"target": np.zeros(n - 1)}, {"stretches": np.zeros((n, 4, 3))}, {"stretches": np.zeros(n)},
     ]  # fmt: skip
     for other in others:
         rewrite(copy, arrays=storage.arrays_to_bytes(arrays | other))

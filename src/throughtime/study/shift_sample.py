@@ -25,6 +25,9 @@ MOST_SERIES = 2000
 #: Windows of one series that begin within so many windows' lengths change sides together, since they are much alike.
 BLOCK = 2
 
+#: What a sample has, beside its targets and the means of stretches, where there are any.
+_ARRAYS = {"summaries", "outputs", "states", "member"}
+
 _Natural = Annotated[int, Field(ge=0)]
 
 
@@ -117,6 +120,8 @@ def sample_files(reference: Reference, members: Sequence[SequenceEstimator | Non
     sample = reference.embedding
     arrays = {name: _short(getattr(sample, name)) for name in ("summaries", "outputs", "states")}
     arrays |= {"member": sample.member} | ({} if sample.target is None else {"target": sample.target})
+    if sample.stretches is not None:
+        arrays["stretches"] = _short(sample.stretches)
     facts = {
         "folds": [fold for fold, member in enumerate(members) if member is not None],
         "summary_names": sample.summary_names,
@@ -173,6 +178,7 @@ def reference_from(
             groups=None if facts.groups is None else np.array(facts.groups),
             has_logits=facts.has_logits,
             unit=facts.unit,
+            stretches=arrays["stretches"].astype(np.float64) if "stretches" in arrays else None,
         ),
         members=known,
         classes=first.classes_ if facts.has_logits else None,
@@ -187,16 +193,17 @@ def _check_arrays(arrays: Mapping[str, ndarray], facts: _Facts, source: str) -> 
     assert facts.folds is not None
     assert facts.summary_names is not None
     file = source.removesuffix(SAMPLE_FACTS) + SAMPLE
-    missing = {"summaries", "outputs", "states", "member"} - set(arrays)
-    if missing or set(arrays) - {"summaries", "outputs", "states", "member", "target"}:
+    if not _ARRAYS <= set(arrays) <= _ARRAYS | {"target", "stretches"}:
         raise StorageError(f"{file} needs to hold a shift sample, got the arrays {', '.join(sorted(arrays))}")
     n = len(arrays["member"])
     tables = arrays["summaries"], arrays["outputs"], arrays["states"]
+    stretches = arrays.get("stretches", np.zeros((n, 1, len(facts.channel_names or ()))))
     if (
         not n
         or any(table.ndim != 2 for table in tables)
         or any(len(array) != n for array in arrays.values())
         or tables[0].shape[1] != len(facts.summary_names)
+        or stretches.shape[::2] != (n, len(facts.channel_names or ()))
         or (facts.groups is not None and len(facts.groups) != n)
     ):
         raise StorageError(f"{file} needs a row per series of what {SAMPLE_FACTS} names, got other shapes")
