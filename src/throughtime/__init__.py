@@ -40,6 +40,7 @@ if TYPE_CHECKING:
         train_validation_test_split,
         validation_curve,
     )
+    from throughtime.shift import Reference, correct, diagnose_shift
     from throughtime.study import evaluate
 
 _HOMES = {
@@ -75,6 +76,9 @@ _HOMES = {
     "regularization_path": "generalization",
     "train_validation_test_split": "generalization",
     "validation_curve": "generalization",
+    "Reference": "shift",
+    "correct": "shift",
+    "diagnose_shift": "shift",
     "evaluate": "study",
 }
 #: Packages that are reached without an import of their own.
@@ -87,6 +91,7 @@ __all__ = [
     "LagFeatures",
     "LockstepSearchCV",
     "PurgedTimeSeriesSplit",
+    "Reference",
     "RollingStatistics",
     "SequenceClassifier",
     "SequenceRegressor",
@@ -97,10 +102,12 @@ __all__ = [
     "augmentation_findings",
     "bootstrap_interval",
     "compare_estimators",
+    "correct",
     "cross_val_predict",
     "cross_val_score",
     "cross_validate",
     "diagnose",
+    "diagnose_shift",
     "evaluate",
     "fit_members",
     "leakage_report",

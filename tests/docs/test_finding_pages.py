@@ -6,7 +6,7 @@ import re
 
 from pages import GUIDES
 
-from throughtime import generalization, stability
+from throughtime import generalization, shift, stability
 from throughtime.findings import Check
 
 
@@ -14,7 +14,7 @@ def codes() -> set[str]:
     """Of every check that a module of the packages makes."""
     names = [
         found.name
-        for package in (generalization, stability)
+        for package in (generalization, shift, stability)
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
     modules = [importlib.import_module(name) for name in names]

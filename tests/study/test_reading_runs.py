@@ -32,6 +32,7 @@ READERS: dict[str, tuple[str, ...]] = {
     "estimator": ("model.json", "model.safetensors"),
     "members": ("members.json", "members.safetensors"),
     "flow": ("flow.safetensors",),
+    "reference": ("shift.json", "shift.safetensors"),
     "curves": ("curves.csv",),
     "out_of_fold": ("out_of_fold.csv",),
     "test_predictions": ("test_predictions.csv",),
@@ -86,10 +87,16 @@ def rewrite(run: Path, name: str, content: bytes | None) -> None:
     (run / MANIFEST).write_bytes(manifest_bytes(files, {}))
 
 
+def asked(run: Run, reader: str) -> Any:
+    """What a run gives when it is asked for something."""
+    value = getattr(run, reader)
+    return value() if callable(value) else value
+
+
 def refusal(run: Path, reader: str) -> str:
     """What a reader refuses a run with; nothing when its content is harmless."""
     try:
-        getattr(Run.open(run), reader)
+        asked(Run.open(run), reader)
     except StorageError as error:
         return str(error)
     return ""
@@ -177,10 +184,10 @@ def test_a_file_damaged_or_gone_after_opening_is_named_when_it_is_read(reader: s
         content = (copy / name).read_bytes()
         for damaged in (content[:-1], content + b"\0", b"", content[:-1] + bytes([content[-1] ^ 1]), None):
             run = Run.open(copy)
-            assert getattr(Run.open(copy), reader) is not None
+            assert asked(Run.open(copy), reader) is not None
             (copy / name).unlink() if damaged is None else (copy / name).write_bytes(damaged)
             with pytest.raises(StorageError, match=name):
-                getattr(run, reader)
+                asked(run, reader)
             with pytest.raises(StorageError, match=name):
                 Run.open(copy)
             (copy / name).write_bytes(content)

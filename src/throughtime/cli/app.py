@@ -207,11 +207,44 @@ def _predict(
     merge: Annotated[
         bool, typer.Option("--merge", help="of windows: a row per step, the mean of the windows over it")
     ] = False,
+    no_shift_check: Annotated[
+        bool,
+        typer.Option(
+            "--no-shift-check", help="do not look whether the series have left the distribution of those of training"
+        ),
+    ] = False,
 ) -> None:
     """Predict with a run's network, read as the run's data were, into a CSV or Parquet file."""
     from throughtime.cli.predict import predict
 
-    predict(run, source, output, decimal, merge=merge)
+    predict(run, source, output, decimal, merge=merge, shift_check=not no_shift_check)
+
+
+@_command("shift")
+def _shift(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    source: Source,
+    labels: Annotated[
+        bool,
+        typer.Option("--labels", help="use the labels in SOURCE; without them concept shift cannot be seen"),
+    ] = False,
+    decimal: Annotated[
+        Literal[".", ","] | None,
+        typer.Option(metavar="SIGN", help="decimal sign of CSV files [default: the run's]", show_default=False),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="new directory of the diagnosis and its pictures", show_default=False),
+    ] = None,
+) -> None:
+    """Say whether new series are still those that a run was trained on, and what changed: covariates, labels, concept.
+
+    They are read as the run's data were, and compared with the run's series as networks saw them that did not train on
+    them.
+    """
+    from throughtime.cli.shift import shift
+
+    shift(run, source, decimal, labels=labels, out=out)
 
 
 @_command("flow")

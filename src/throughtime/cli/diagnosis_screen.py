@@ -66,7 +66,7 @@ def print_answers(found: Diagnosis) -> None:
         print_text(f"More data: {doubling_in_words(found.learning_curve)}.")
     if found.history is not None:
         print_text(f"History: {history_in_words(found.history)}.")
-    _print_findings(found.findings)
+    print_findings(found.findings)
     if found.open_question:
         print_text(escape(f"Open: {found.open_question}"), "yellow")
     if found.not_measured:
@@ -101,7 +101,7 @@ def _table(found: Diagnosis) -> Table:
     return table
 
 
-def _print_findings(findings: Sequence[Finding]) -> None:
+def print_findings(findings: Sequence[Finding]) -> None:
     """What was found and what to try; the rest in a line."""
     for finding in findings:
         if finding.verdict == "found":

@@ -64,6 +64,7 @@ def print_study(finished: study.Study) -> None:
                 print_text(f"{which} failed: {escape(str(member))}", "red")
     print_meaning(models, finished.metrics.intervals[network.name])
     print_leakage_line(finished.findings)
+    print_test_shift(finished)
     print_reach(finished.estimator)
     if {"AUROC", "AUPRC"} & set(metrics):
         _print_prevalence(data, test)
@@ -76,6 +77,16 @@ def print_reach(model: SequenceEstimator) -> None:
         k2 = model.k2 if model.bptt == "truncated" else None
         reach = study.reach_in_words(records[-1].gradient_horizon, int(records[-1].lags[-1]), k2)
         print_text(f"Gradient of the last state: {reach}; throughtime flow says more.")
+
+
+def print_test_shift(finished: study.Study) -> None:
+    """Whether test and training differ, in a line."""
+    found = study.shift_of_test(finished)
+    if isinstance(found, str):
+        print_text(escape(f"test against training: not compared, {found}."), "dim")
+    elif found is not None:
+        shifted = found.verdict not in ("none detected", "insufficient")
+        print_text(escape(f"test against training: {found.verdict}. {found.sentence}"), "yellow" if shifted else None)
 
 
 def print_written(out: Path) -> None:

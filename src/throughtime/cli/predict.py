@@ -1,5 +1,6 @@
 """``throughtime predict``: a run's network on new series, read as the run's data were."""
 
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,19 +13,29 @@ from throughtime import storage
 from throughtime.cli.runs import open_run
 from throughtime.cli.screen import console, print_note
 from throughtime.data import Dataset, Decimal, Sequences, TargetKind, read, reads_columns
-from throughtime.errors import ParameterError
+from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import NAMES, SequenceEstimator, predict_members
 from throughtime.generalization import predictions_of
-from throughtime.study import match_names, merged_table, prediction_table, refuse_uneven, table_bytes
+from throughtime.study import inputs_left, match_names, merged_table, prediction_table, refuse_uneven, table_bytes
 
 
-def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None, *, merge: bool = False) -> None:
+def predict(
+    run: Path,
+    source: str,
+    output: Path,
+    decimal: Decimal | None = None,
+    *,
+    merge: bool = False,
+    shift_check: bool = True,
+) -> None:
     """Write a prediction for every series, window or step, and the probabilities of the classes.
 
     Parameters
     ----------
     merge
         Whether a step that several windows cover is one row, their mean, instead of a row per window.
+    shift_check
+        Whether to say when the series have left the distribution of those that the network was trained on.
 
     Raises
     ------
@@ -39,7 +50,7 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     model, settings = opened.estimator, opened.config
     if merge and settings["columns"]["window"] is None:
         raise ParameterError(f"--merge needs a run of windows (fit --window), got {run}, a run of whole series")
-    data = with_names(read_alike(source, settings, model, decimal), model, settings)
+    data = with_names(read_alike(source, settings, model, decimal, groups=shift_check), model, settings)
     if model.horizon_:
         refuse_uneven(model, None, data, model.clock_)
     (outputs,) = predict_members([model], data.X, [np.arange(len(data.X))])
@@ -50,12 +61,33 @@ def predict(run: Path, source: str, output: Path, decimal: Decimal | None = None
     made = table["prediction"]
     n = np.count_nonzero(made == made)  # the first steps of a series have no forecast, but NaN
     console().print(f"{n} {what} predicted into {output}{score}", soft_wrap=True)
+    left = inputs_left(opened, data) if shift_check else None
+    if left is not None:
+        print_note(
+            f"these series are unlike those that the network was trained on (p {left.p_value:.3f}, {left.n_deployed} "
+            f"against {left.n_reference} {_units(left.unit)}): throughtime shift {run} {source} says how"
+        )
+
+
+def _units(unit: str) -> str:
+    return unit if unit == "series" else f"{unit}s"
 
 
 def read_alike(
-    source: str, settings: dict[str, Any], model: SequenceEstimator, decimal: Decimal | None = None
+    source: str,
+    settings: dict[str, Any],
+    model: SequenceEstimator,
+    decimal: Decimal | None = None,
+    *,
+    groups: bool = False,
 ) -> Dataset:
-    """Read a source with the columns of a run, its decimal sign unless another is given; needs no target, no groups."""
+    """Read a source with the columns of a run, its decimal sign unless another is given; needs no target, no groups.
+
+    Parameters
+    ----------
+    groups
+        Whether to read the run's column of groups where the source has it.
+    """
     columns = {name: value for name, value in settings["columns"].items() if value is not None and name != "group"}
     if not reads_columns(source):
         data = read(source, require_target=False, layout=model.layout, own_past=columns["own_past"])
@@ -69,6 +101,9 @@ def read_alike(
         columns["channels"] = settings["channels"]
     if decimal is not None:
         columns["decimal"] = decimal
+    if groups and settings["columns"]["group"] is not None:
+        with suppress(DataError):  # without groups, or unreadable, which is then said
+            return read(source, **columns, group=settings["columns"]["group"], require_target=False)
     return read(source, **columns, require_target=False)
 
 

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from throughtime import storage
 from throughtime.errors import StorageError
-from throughtime.study import DIAGNOSIS, Run
+from throughtime.study import DIAGNOSIS, SHIFT, Run
 
 #: Kind, in its manifest, of a directory of pictures.
 PICTURES = "flow"
 #: What else has a manifest, by kind.
-NO_RUNS = {PICTURES: "the pictures that flow wrote", DIAGNOSIS: "a diagnosis"}
+NO_RUNS = {PICTURES: "the pictures that flow wrote", DIAGNOSIS: "a diagnosis", SHIFT: "a diagnosis of shift"}
 
 
 def is_written(path: str | Path) -> bool:

@@ -2,6 +2,7 @@
 
 from throughtime.displays.calibration import CalibrationDisplay
 from throughtime.displays.canvas import axes_for, set_title
+from throughtime.displays.class_priors import ClassPriorsDisplay
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
 from throughtime.displays.effects import (
@@ -26,13 +27,17 @@ from throughtime.displays.predictions import PredictionsDisplay
 from throughtime.displays.saturation import SaturationDisplay
 from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.displays.search import SearchDisplay
+from throughtime.displays.shift_channels import ShiftChannelsDisplay
+from throughtime.displays.shift_in_time import ShiftInTimeDisplay
 from throughtime.displays.singular_values import SingularValuesDisplay
 from throughtime.displays.truncation_bias import TruncationBiasDisplay
 from throughtime.displays.update_ratio import UpdateRatioDisplay
+from throughtime.displays.weights import WeightsDisplay
 
 __all__ = [
     "OPEN",
     "CalibrationDisplay",
+    "ClassPriorsDisplay",
     "ConfusionMatrixDisplay",
     "EffectsDisplay",
     "FittedLearningCurveDisplay",
@@ -47,11 +52,14 @@ __all__ = [
     "PredictionsDisplay",
     "SaturationDisplay",
     "SearchDisplay",
+    "ShiftChannelsDisplay",
+    "ShiftInTimeDisplay",
     "SingularValuesDisplay",
     "TrainingCurvesDisplay",
     "TruncationBiasDisplay",
     "UpdateRatioDisplay",
     "ValidationCurveDisplay",
+    "WeightsDisplay",
     "axes_for",
     "by_gain",
     "curve_loss",

@@ -8,6 +8,7 @@ from throughtime.shift.calibration import Calibration, calibrate, calibrated
 from throughtime.shift.concept import concept_test, target_given_series_test
 from throughtime.shift.correction import Candidate, Correction, correct
 from throughtime.shift.diagnosis import diagnose_shift
+from throughtime.shift.embedding import take
 from throughtime.shift.priors import PriorEstimate, bbse_priors, em_priors, estimate_priors, floored
 from throughtime.shift.records import (
     ChannelShift,
@@ -70,6 +71,7 @@ __all__ = [
     "reference_of",
     "series_given_target_test",
     "summarize",
+    "take",
     "target_given_series_test",
     "target_test",
     "weighted_cross_validation",

@@ -13,6 +13,7 @@ from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
 from throughtime.study.saved_diagnosis import DIAGNOSIS, read_diagnosis, save_diagnosis
+from throughtime.study.saved_shift import SHIFT, save_shift
 from throughtime.study.scores import (
     Metrics,
     ModelScores,
@@ -23,12 +24,14 @@ from throughtime.study.scores import (
     scorers_for,
 )
 from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
+from throughtime.study.shifting import ShiftReport, inputs_left, report_shift, shift_of_test
 from throughtime.study.study import Study
 from throughtime.study.tables import merged_table, prediction_table, table_bytes, value_in_words
 from throughtime.study.training import score_baselines, train
 
 __all__ = [
     "DIAGNOSIS",
+    "SHIFT",
     "Assessment",
     "DataFacts",
     "DiagnosisReport",
@@ -43,6 +46,7 @@ __all__ = [
     "Run",
     "Score",
     "Scorers",
+    "ShiftReport",
     "Study",
     "StudyMember",
     "Table",
@@ -55,6 +59,7 @@ __all__ = [
     "flow_files",
     "fold_sizes",
     "folds_in_words",
+    "inputs_left",
     "interval_of",
     "match_names",
     "match_test",
@@ -69,14 +74,17 @@ __all__ = [
     "refuse_uneven",
     "report_diagnosis",
     "report_flow",
+    "report_shift",
     "run_facts",
     "run_files",
     "save_diagnosis",
+    "save_shift",
     "score_baselines",
     "scorers_for",
     "search",
     "set_aside_in_words",
     "shared_with",
+    "shift_of_test",
     "table_bytes",
     "train",
     "value_in_words",

@@ -23,12 +23,14 @@ from throughtime.displays import (
     SearchDisplay,
     TrainingCurvesDisplay,
 )
+from throughtime.errors import DataError
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, to_plain
 from throughtime.stability import flow_to_arrays
 from throughtime.storage import arrays_to_bytes, json_to_bytes
 from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.results import Results, Table
 from throughtime.study.searching import Ranking, varied
+from throughtime.study.shift_sample import absence_files, sample_files
 from throughtime.study.tables import curves_of, out_of_fold_of, predictions_on_test, search_table, table_bytes
 
 #: Gradients through time of the networks that have records of them.
@@ -65,9 +67,18 @@ def run_files(results: Results) -> dict[str, bytes]:
             files[f"{name}.csv"] = table_bytes(table, "csv", data.X.time_zone)
             pictures = _class_pictures if is_classifier(results.estimator) else _value_pictures
             files |= pictures(name, table, results)
+    files |= _sample_files(results)
     if results.flow:
         files |= _flow_files(results)
     return files if results.search is None else files | _search_files(results.search, results)
+
+
+def _sample_files(results: Results) -> dict[str, bytes]:
+    """What shift tests compare new series with, or why there is nothing."""
+    try:
+        return sample_files(results.reference(), results.fold_members)
+    except DataError as error:
+        return absence_files(error)
 
 
 def run_facts(model: SequenceEstimator) -> dict[str, Any]:

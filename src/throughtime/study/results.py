@@ -1,18 +1,22 @@
 """What a study comes to, and what a run keeps of it."""
 
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 from numpy import ndarray
 
 from throughtime.data import Dataset
+from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator
 from throughtime.generalization import Finding, Split
 from throughtime.records import Record, Records
+from throughtime.shift import Reference
 from throughtime.stability import FlowRecord
 from throughtime.study.assessment import Assessment
 from throughtime.study.scores import Metrics, fold_sizes
 from throughtime.study.searching import Ranking
+from throughtime.study.shift_sample import sampled_reference
 
 #: A table: columns of one length by name.
 Table = dict[str, ndarray]
@@ -84,6 +88,32 @@ class Results:
     config: dict[str, Any] = field(default_factory=dict)
     search: Ranking | None = None
     sample_weight: ndarray | None = None
+
+    def reference(self) -> Reference:
+        """What new series are compared with: those trained on, by networks of the first seed that did not see them.
+
+        At most some thousand, drawn at random. `throughtime.diagnose_shift` takes it.
+
+        Raises
+        ------
+        DataError
+            When every fold failed, or the folds' networks do not know the same classes.
+        """
+        if isinstance(self._reference, DataError):
+            raise self._reference
+        return self._reference
+
+    @cached_property
+    def _reference(self) -> Reference | DataError:
+        try:
+            return sampled_reference(self.fold_members, self.train, self.splits, self.estimator.random_state_)
+        except DataError as error:
+            return error
+
+    @property
+    def fold_members(self) -> list[SequenceEstimator | None]:
+        """The networks of the first seed's folds, ``None`` where one failed."""
+        return [member if isinstance(member, SequenceEstimator) else None for member in self.assessment.folds[0]]
 
     @property
     def estimators(self) -> list[SequenceEstimator]:

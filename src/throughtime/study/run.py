@@ -8,16 +8,21 @@ from typing import Any, Self
 import numpy as np
 
 from throughtime import storage
-from throughtime.errors import ParameterError
+from throughtime.data import Dataset
+from throughtime.errors import DataError, ParameterError, StorageError
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, from_plain
 from throughtime.generalization import Finding
 from throughtime.records import Records
+from throughtime.shift import Reference
 from throughtime.stability import flow_from_arrays
 from throughtime.study import contents
 from throughtime.study.contents import DataFacts
 from throughtime.study.files import FLOW
+from throughtime.study.fingerprint import fingerprint_of
+from throughtime.study.planning import grouped_by_series, set_aside, taken
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.scores import Metrics, Score, summary_of
+from throughtime.study.shift_sample import SAMPLE, SAMPLE_FACTS, reference_from, sampled_reference
 
 
 class Run:
@@ -152,6 +157,37 @@ class Run:
                 found.append(MemberFlow(entry.seed, entry.fold, records))
         return found
 
+    def reference(self, data: Dataset | None = None) -> Reference:
+        """What `throughtime.diagnose_shift` compares new series with: the sample that the run keeps.
+
+        Parameters
+        ----------
+        data
+            The series that the run was made of, as they were read for it, to make the reference anew of all of them,
+            or of a run of an early version, which keeps none.
+
+        Raises
+        ------
+        StorageError
+            When the run has no sample.
+        DataError
+            When none could be made, or ``data`` are not those of the run.
+        """
+        folds = {member.fold: member.estimator for member in self.members if member.seed == 0}
+        fitted = {fold: member for fold, member in folds.items() if fold is not None}
+        if data is not None:
+            data = self._trained_on(data)
+            splits = [(fold.train, fold.test) for fold in self.folds]
+            members = [fitted.get(fold) for fold in range(len(splits))]
+            return sampled_reference(members, data, splits, self.estimator.random_state_, most=len(data.X))
+        if SAMPLE_FACTS not in self.names:
+            raise StorageError(
+                f"{self.directory} needs {SAMPLE} for shift tests, which runs of early versions lack; fit it again, or "
+                "give Run.reference the series that it was made of"
+            )
+        arrays = self._files.arrays(SAMPLE) if SAMPLE in self.names else None
+        return reference_from(self._files.json(SAMPLE_FACTS), arrays, fitted, str(self.directory / SAMPLE_FACTS))
+
     @property
     def estimators(self) -> list[SequenceEstimator]:
         """The networks trained on all training series, one per seed."""
@@ -193,6 +229,16 @@ class Run:
             if (own.seed, own.fold) == (seed, fold):
                 estimator.flow_ = own.records
         return estimator
+
+    def _trained_on(self, data: Dataset) -> Dataset:
+        """The training series among data, which are refused if they are others than the run's."""
+        data = grouped_by_series(data)
+        if self.config["split"] is not None:
+            data = taken(data, set_aside(data, self.config["split"], self.estimator)[0])
+        marks = self.data.fingerprint
+        if marks is not None and fingerprint_of(data) != {name: marks[name] for name in marks if name != "weights"}:
+            raise DataError(f"{data.source} needs to hold what {self.directory} was trained on, got other series")
+        return data
 
     def _json(self, name: str) -> tuple[Any, str]:
         """A JSON file's value, and what an error calls it."""

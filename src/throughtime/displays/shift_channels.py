@@ -1,0 +1,127 @@
+"""How far each channel moved: quantiles of the summaries that moved most, reference series against deployed ones."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from jaxtyping import Float
+from matplotlib.axes import Axes
+from numpy import ndarray
+
+from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title
+from throughtime.errors import ParameterError
+from throughtime.shift import ChannelShift, ShiftDiagnosis
+
+#: Inches of a row, and of what is above and below them all.
+ROW, REST = 0.42, 1.15
+#: Of more summaries the first, which moved most, are drawn.
+MOST_ROWS = 12
+#: Standard deviations of the reference beyond which an arrow stands for what lies there.
+FAR = 8.0
+#: What is drawn of each sample: a thin line, a thick one, a dot.
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
+
+
+class ShiftChannelsDisplay:
+    """A row per channel and summary: where 90 % and 50 % of the series lie, and their median, of either sample.
+
+    Values are standardized by the reference: 0 is its mean, 1 its standard deviation.
+
+    Parameters
+    ----------
+    channels
+        Those of a ``ShiftDiagnosis``, in the order of the rows.
+    reference, deployed
+        Their summaries, a row per series and a column per channel of ``channels``.
+
+    Attributes
+    ----------
+    quantiles_
+        Standardized, (row, sample, quantile) for `QUANTILES`.
+    ax_, figure_
+        What ``plot`` drew into.
+    dots_
+        The medians of the reference and of the deployed series.
+    """
+
+    def __init__(
+        self,
+        channels: Sequence[ChannelShift],
+        reference: Float[ndarray, "series row"],
+        deployed: Float[ndarray, "series row"],
+    ) -> None:
+        if not channels:
+            raise ParameterError(f"{type(self).__name__} needs the shift of a channel, got none")
+        self.channels = channels[:MOST_ROWS]
+        self.left_out = len(channels) - len(self.channels)
+        shown = slice(len(self.channels))
+        self.quantiles_ = _standardized(reference[:, shown], deployed[:, shown])
+        #: Inches, of a new figure.
+        self.figsize = 7.6, REST + ROW * len(self.channels)
+
+    @classmethod
+    def from_diagnosis(cls, diagnosis: ShiftDiagnosis, *, ax: Axes | None = None) -> Self:
+        """Draw what moved most, the largest first.
+
+        Raises
+        ------
+        ParameterError
+            When the diagnosis looked at no channel, as where series were too few.
+        """
+        return cls.of_diagnosis(diagnosis).plot(ax)
+
+    @classmethod
+    def of_diagnosis(cls, diagnosis: ShiftDiagnosis) -> Self:
+        """The same, not drawn yet."""
+        reference, deployed = diagnosis.reference.embedding, diagnosis.deployed
+        columns = [reference.summary_names.index(name_of(one)) for one in diagnosis.channels]
+        return cls(diagnosis.channels, reference.summaries[:, columns], deployed.summaries[:, columns])
+
+    def plot(self, ax: Axes | None = None) -> Self:
+        """Draw into ``ax``, or into a new figure."""
+        self.ax_ = axes_for(ax, self.figsize)
+        self.figure_: Any = self.ax_.figure
+        self.ax_.axvline(0, color="#777777", lw=0.8, ls=":")
+        self.dots_: list[Any] = []
+        rows = np.arange(len(self.channels))
+        for sample, (label, color, above) in enumerate(
+            [("reference", TRAINING, -0.13), ("deployed", VALIDATION, 0.13)]
+        ):
+            low, first, median, third, high = np.clip(self.quantiles_[:, sample].T, -FAR, FAR)
+            self.ax_.hlines(rows + above, low, high, color=color, lw=1.2)
+            self.ax_.hlines(rows + above, first, third, color=color, lw=4.5, alpha=0.55)
+            self.dots_ += self.ax_.plot(median, rows + above, "o", color=color, ms=5, label=label)
+            for end, sign in ((low, "<"), (high, ">")):
+                cut = np.abs(end) == FAR
+                self.ax_.plot(end[cut], rows[cut] + above, sign, color=color, ms=5)
+        for row, one in enumerate(self.channels):
+            words = f"{one.effect:+.2f} ({one.low:+.2f} to {one.high:+.2f})"
+            bold = "bold" if one.p_value <= 0.05 else "normal"
+            at = self.ax_.get_yaxis_transform()
+            self.ax_.text(1.02, row, words, transform=at, va="center", fontsize=8, weight=bold)
+        self.ax_.set(
+            ylim=(len(self.channels) - 0.5, -0.5),
+            yticks=rows,
+            yticklabels=[name_of(one) for one in self.channels],
+            xlabel="sd of the reference (line: 90 % of the series, bar: 50 %, dot: median)",
+        )
+        self.ax_.tick_params(axis="y", length=0)
+        more = f"what moved ({self.left_out} more moved less)" if self.left_out else "what moved"
+        at = self.ax_.transAxes
+        self.ax_.text(1.02, 1.03, "mean (95 %), bold: p <= .05", transform=at, fontsize=8, va="bottom")
+        set_title(self.ax_, more, legend=True)
+        return self
+
+
+def name_of(one: ChannelShift) -> str:
+    """The summary's name in an embedding: its channel's and its own."""
+    return f"{one.channel} {one.summary}".strip()
+
+
+def _standardized(reference: ndarray, deployed: ndarray) -> Float[ndarray, "row sample quantile"]:
+    """Quantiles of both in deviations of the reference, or of both samples where it has none."""
+    center, scale = reference.mean(0), reference.std(0)
+    scale = np.where(scale > 0, scale, np.concatenate([reference, deployed]).std(0))
+    scale = np.where(scale > 0, scale, 1.0)
+    of_both = [np.quantile((sample - center) / scale, QUANTILES, axis=0) for sample in (reference, deployed)]
+    return np.stack(of_both).transpose(2, 0, 1)

@@ -1,0 +1,100 @@
+"""The pictures of a diagnosis of shift show its numbers."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from shifted import CLASSES, NO_SHIFT, SHIFT, STRETCHES
+from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay, WeightsDisplay
+from throughtime.displays.shift_channels import FAR
+from throughtime.errors import ParameterError
+from throughtime.shift import ChannelShift, CovariateWeights
+
+
+def test_each_channel_is_a_row_of_quantiles_in_deviations_of_the_reference() -> None:
+    display = ShiftChannelsDisplay.from_diagnosis(SHIFT)
+    reference, deployed = (sample.summaries for sample in (SHIFT.reference.embedding, SHIFT.deployed))
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["rain mean", "heat mean", "length"]
+    for row, column in enumerate((0, 2, 4)):
+        center, deviation = reference[:, column].mean(), reference[:, column].std()
+        for sample, values in enumerate((reference, deployed)):
+            expected = np.percentile((values[:, column] - center) / deviation, [5, 25, 50, 75, 95])
+            np.testing.assert_allclose(display.quantiles_[row, sample], expected)
+            assert display.dots_[sample].get_xdata()[row] == pytest.approx(expected[2])
+    numbers = [text for text in display.ax_.texts if text.get_text().startswith(("+", "-"))]
+    assert [text.get_text() for text in numbers] == [
+        "+1.20 (+1.00 to +1.40)", "-0.30 (-0.50 to -0.10)", "+0.05 (-0.10 to +0.20)"
+    ]  # fmt: skip
+    assert [text.get_weight() for text in numbers] == ["bold", "normal", "normal"]
+
+
+def test_a_channel_without_spread_and_one_far_away_are_drawn() -> None:
+    still = ChannelShift("still", "mean", 0.0, 0.0, 0.0, 1.0)
+    reference, deployed = np.zeros((20, 2)), np.zeros((20, 2))
+    reference[:, 1] = np.arange(20)
+    deployed[:, 1] = 1e6
+    display = ShiftChannelsDisplay([still, still], reference, deployed).plot()
+    assert (display.quantiles_[0] == 0).all()
+    assert display.dots_[1].get_xdata().tolist() == [0, FAR]
+    appeared = ShiftChannelsDisplay([still], np.zeros((20, 1)), np.ones((20, 1))).quantiles_
+    assert (appeared[0, 1] == 2).all()  # in deviations of both samples
+
+
+def test_of_many_channels_those_that_moved_most_are_drawn_and_the_others_counted() -> None:
+    many = [ChannelShift(f"c{k}", "mean", 20.0 - k, 0.0, 1.0, 0.5) for k in range(20)]
+    display = ShiftChannelsDisplay(many, *np.random.default_rng(0).normal(size=(2, 30, 20))).plot()
+    assert len(display.ax_.get_yticklabels()) == 12
+    assert "8 more moved less" in display.ax_.get_title(loc="left")
+    classes = [replace(CLASSES[0], label=k) for k in range(30)]
+    display = ClassPriorsDisplay(classes).plot()
+    assert len(display.bars_) == 24
+    assert "6 more moved less" in display.ax_.get_title(loc="left")
+
+
+def test_each_class_is_a_bar_of_the_reference_and_a_dot_with_its_interval() -> None:
+    display = ClassPriorsDisplay.from_diagnosis(SHIFT)
+    assert [bar.get_width() for bar in display.bars_] == [one.reference for one in CLASSES]
+    dots, _, (bars,) = display.dots_
+    assert list(dots.get_xdata()) == [one.deployed for one in CLASSES]
+    for one, ends in zip(CLASSES, bars.get_segments(), strict=True):
+        np.testing.assert_allclose(ends[:, 0], [one.low, one.high])
+    assert [text.get_text() for text in display.ax_.get_legend().get_texts()] == ["reference", "deployed, labels"]
+
+
+def test_each_stretch_is_a_bar_from_its_begin_to_its_end_as_high_as_what_moved_most() -> None:
+    display = ShiftInTimeDisplay.from_diagnosis(SHIFT)
+    assert [(bar.get_x(), bar.get_width(), bar.get_height()) for bar in display.bars_] == [
+        (0, 0.25, -0.2), (0.25, 0.25, 0.3), (0.5, 0.25, 1.1), (0.75, 0.25, 1.6)
+    ]  # fmt: skip
+    colors = [bar.get_facecolor() for bar in display.bars_]
+    assert colors[0] == colors[1] != colors[2] == colors[3]  # told by their p-values
+    assert [text.get_text() for text in display.ax_.texts] == [
+        "heat\np 0.6", "rain\np 0.3", "rain\np 0.01", "rain\np 0.005"
+    ]  # fmt: skip
+    assert ShiftInTimeDisplay(STRETCHES, 0.01).plot().bars_[2].get_facecolor() == colors[2]
+    assert ShiftInTimeDisplay(STRETCHES, 0.001).plot().bars_[3].get_facecolor() == colors[0]
+
+
+def test_weights_are_counted_and_their_effective_sample_size_said() -> None:
+    weights = CovariateWeights(
+        np.repeat([0.5, 1.5], 50),
+        effective_size=80.0,
+        effective_fraction=0.8,
+        clip=10.0,
+        clipped=0.0,
+        covered=1.0,
+        usable=True,
+        reason="",
+    )
+    display = WeightsDisplay.from_weights(weights)
+    assert [bar.get_height() for bar in display.bars_ if bar.get_height()] == [50, 50]
+    assert display.ax_.get_title(loc="left") == "effective sample size 80 of 100 (80%)"
+    refused = WeightsDisplay(replace(weights, effective_size=8.0, effective_fraction=0.08, usable=False)).plot()
+    assert refused.ax_.get_title(loc="left") == "effective sample size 8 of 100 (8%): too few to rest on"
+
+
+def test_what_a_diagnosis_lacks_cannot_be_drawn() -> None:
+    for display in (ShiftChannelsDisplay, ClassPriorsDisplay, ShiftInTimeDisplay):
+        with pytest.raises(ParameterError, match=rf"^{display.__name__} needs .*, got none$"):
+            display.from_diagnosis(NO_SHIFT)
