@@ -13,10 +13,9 @@ from pydantic import Field
 from throughtime.data import Dataset, Sequences
 from throughtime.errors import DataError, DataWarning, StorageError
 from throughtime.estimators import SequenceEstimator, targets_of
-from throughtime.generalization import Split
+from throughtime.generalization import Split, divided_in_time
 from throughtime.shift import Embedding, Reference, reference_of
 from throughtime.storage import arrays_to_bytes, json_to_bytes, typed
-from throughtime.study.time_blocks import divided_in_time
 
 #: Arrays of the sample, and what they are of.
 SAMPLE, SAMPLE_FACTS = "shift.safetensors", "shift.json"
@@ -77,6 +76,7 @@ def sampled_reference(
         tested[test] = True
     candidates = np.flatnonzero(tested & has_target(pairs[0][0], data.X, data.y))
     kept = np.random.default_rng(random_state).permutation(candidates)[:most]
+    in_time = divided_in_time(data.X, data.groups)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DataWarning)  # said when the folds were predicted
         return reference_of(
@@ -84,8 +84,8 @@ def sampled_reference(
             data.X,
             data.y,
             [(train, np.intersect1d(test, kept)) for _, (train, test) in pairs],
-            groups=data.groups if not divided_in_time(data) else None,
-            block=block_of(data.X) if divided_in_time(data) else None,
+            groups=None if in_time else data.groups,
+            block=block_of(data.X) if in_time else None,
             random_state=random_state,
         )
 
