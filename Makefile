@@ -47,9 +47,10 @@ docs: .venv/docs.stamp  ## the site, its guides executed, in build/docs; a warni
 	@$(BIN)/python -m sphinx --quiet --fresh-env --fail-on-warning --keep-going docs build/docs
 	@echo "Open build/docs/index.html"
 
-soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted: two hours
+soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted; the lockstep law: some hours
 	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/docs/test_guides.py tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
-		tests/storage tests/generalization/test_interrupts.py tests/shift
+		tests/storage tests/generalization/test_interrupts.py tests/shift tests/contracts/test_lockstep_law.py \
+		tests/planted/test_augmentation_findings.py tests/planted/test_long_lags.py
 
 # An environment of its own that sees the packages of .venv but not its editable installation.
 build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/kernels/*.py src/throughtime/kernels/*/*.py)

@@ -99,7 +99,7 @@ def test_a_run_goes_on_from_the_state_it_ended_in(cell: str) -> None:
 @pytest.mark.parametrize("path", ["padded", "packed", "states"])
 @each_cell
 def test_gradients_agree_with_difference_quotients(cell: str, path: str) -> None:
-    layer = LAYERS[cell](2, 3, 1, bidirectional=True, dtype=torch.float64)
+    layer = LAYERS[cell](2, 2, 1, bidirectional=True, dtype=torch.float64)
     names = [name for name, _ in layer.named_parameters()]
     lengths = torch.tensor([2, 4])
 
