@@ -73,8 +73,10 @@ def fulda() -> Iterable[dict[str, Any]]:
     reference = trained(net, X, y, splits, groups=np.arange(len(rows)))
     for name, own in {"winters, 1980 to 1988": ~warm, "summers, 1986 to 1988": warm & ~early}.items():
         found = np.flatnonzero(own)
-        yield row(reference, data.X[found], data.y[found], f"fulda: summers, 1980 to 1985, and {name}",
-                  groups=1000 + np.arange(len(found)))  # fmt: skip
+        X, y = data.X[found], data.y[found]
+        score = np.mean([member.score(X, y) for member in reference.members])
+        named = f"fulda: summers, 1980 to 1985, and {name}"
+        yield row(reference, X, y, named, groups=1000 + np.arange(len(found))) | {"score_before": f"{score:.3f}"}
 
 
 def watch() -> Iterable[dict[str, Any]]:
