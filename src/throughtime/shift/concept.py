@@ -59,7 +59,7 @@ def concept_test(
                 f"it needs two classes with {LEAST_OF_A_CLASS} series each among the reference and the deployed series"
             )
         swaps = Columns(
-            _swaps(_probabilities(reference, deployed), y, pairs), [f"classes {a} and {b}" for a, b in pairs]
+            _swaps(_probabilities(reference, deployed, y), y, pairs), [f"classes {a} and {b}" for a, b in pairs]
         )
         found = partial_test("concept", [swaps], np.column_stack([x, _one_hot(y)]), sides)
     else:
@@ -92,7 +92,7 @@ def target_given_series_test(
         blocks = [Columns(columns, [f"class {code}" for code in range(columns.shape[1])])]
     else:
         errors = errors_of(reference, deployed, y)
-        own = _numbered("target", errors.shape[1])
+        own = _error_names(errors)
         functions = Columns(target_functions(errors), [*own, *(f"{name} squared" for name in own)])
         blocks = [functions, *_turns(reference, deployed, errors)]
     found = partial_test("Y given X", blocks, given_series(reference, deployed), sides)
@@ -141,14 +141,15 @@ def _too_few(sides: Sides) -> NotApplicable:
 
 
 def _one_hot(codes: Int[ndarray, "series"]) -> Float[ndarray, "series class"]:
-    return np.eye(int(codes.max()) + 1)[codes]
+    return np.asarray(np.eye(int(codes.max()) + 1)[codes])
 
 
-def _probabilities(reference: Embedding, deployed: Embedding) -> Float[ndarray, "series class"]:
-    """Of both samples, by the reference's calibration."""
-    assert reference.target is not None
-    calibration = calibrate(reference.outputs, reference.target)
-    return calibrated(np.concatenate([reference.outputs, deployed.outputs]), calibration)
+def _probabilities(
+    reference: Embedding, deployed: Embedding, y: Int[ndarray, "series"]
+) -> Float[ndarray, "series class"]:
+    """Of both samples, calibrated on both together, so that it is alike for either."""
+    outputs = joined(reference.outputs, deployed.outputs, "logits")
+    return calibrated(outputs, calibrate(outputs, y))
 
 
 def _pairs(codes: Int[ndarray, "series"], n_reference: int) -> list[tuple[int, int]]:
@@ -179,11 +180,13 @@ def _swaps(
 def errors_of(
     reference: Embedding, deployed: Embedding, y: Float[ndarray, "series target"]
 ) -> Float[ndarray, "series target"]:
-    """Targets less the linear function of the outputs that is best in the reference."""
+    """Targets less the linear function of the outputs that is best in both samples together.
+
+    Fitted to one sample, errors would differ between the samples by chance in a way that permutations do not know.
+    """
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
     columns = np.column_stack([np.ones(len(outputs)), outputs])
-    own = slice(len(reference))
-    return np.asarray(y - columns @ np.linalg.lstsq(columns[own], y[own], rcond=None)[0])
+    return np.asarray(y - columns @ np.linalg.lstsq(columns, y, rcond=None)[0])
 
 
 def _turns(
@@ -201,9 +204,13 @@ def _products(errors: ndarray, values: ndarray, names: Sequence[str]) -> Columns
     products = np.einsum("nt,ns->nts", standardize(errors), standardize(values))
     return Columns(
         products.reshape(len(errors), -1),
-        [f"target {number} by {name}" for number in range(errors.shape[1]) for name in names],
+        [f"{error} by {name}" for error in _error_names(errors) for name in names],
     )
 
 
 def _numbered(word: str, count: int) -> list[str]:
     return [f"{word} {number}" for number in range(count)]
+
+
+def _error_names(errors: Float[ndarray, "series target"]) -> list[str]:
+    return ["the error"] if errors.shape[1] == 1 else _numbered("error", errors.shape[1])

@@ -1,7 +1,8 @@
 """Which shift, if any, lies between a reference and deployed series: the tests, the name, and what moved."""
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy import ndarray
@@ -17,13 +18,15 @@ from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shi
 from throughtime.shift.naming import adjusted, name_shift, name_without_labels
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.quality import REFERENCE_CHECKS, SUFFICIENCY_CHECKS
-from throughtime.shift.records import Embedding, Reference, ShiftDiagnosis, ShiftTest, ShiftVerdict
+from throughtime.shift.records import ClassShift, Embedding, Reference, ShiftDiagnosis, ShiftTest, ShiftVerdict
 from throughtime.shift.reference import embed
 from throughtime.shift.sentences import insufficient_sentence, sentence_of
 from throughtime.shift.sides import sides_of
-from throughtime.shift.two_samples import covariate_test, target_test
+from throughtime.shift.two_samples import covariate_test, mean_shift_test, target_test
 from throughtime.shift.unlabeled import beyond_label_shift_test
 from throughtime.shift.within_targets import series_given_target_test
+
+T = TypeVar("T")
 
 
 def diagnose_shift(
@@ -87,9 +90,12 @@ def diagnose_shift(
             sentence=insufficient_sentence(quality),
             findings=Records(sorted([*quality, *own, *nothing], key=lambda finding: finding.code)),
         )
-    seeds = {"permutations": permutations, "random_state": random_state}
+
+    def tested(test: Callable[..., T]) -> T:
+        return test(known, sample, permutations=permutations, random_state=random_state)
+
     sides = sides_of(known, sample, permutations, random_state)
-    tests: dict[str, ShiftTest | NotApplicable] = {"X": covariate_test(known, sample, **seeds)}
+    tests: dict[str, ShiftTest | NotApplicable] = {"X": tested(covariate_test)}
     third = "concept" if known.target is None or is_of_classes(known) else "Y given X"
     priors = _priors(reference, sample, random_state)
     if sample.target is None:
@@ -97,17 +103,29 @@ def diagnose_shift(
         verdict: ShiftVerdict = name_without_labels(_p(tests["X"]), _p(beyond), level=level)
         p_adjusted = {"X": _p(tests["X"])}
     else:
-        tests["Y"] = target_test(known, sample, **seeds)
-        tests["concept"] = concept_test(known, sample, **seeds)
-        tests["Y given X"] = target_given_series_test(known, sample, **seeds)
-        tests["X given Y"] = series_given_target_test(known, sample, **seeds)
+        tests["Y"] = tested(target_test)
+        tests["concept"] = tested(concept_test)
+        tests["Y given X"] = tested(target_given_series_test)
+        tests["X given Y"] = tested(series_given_target_test)
+        if third != "concept":
+            outputs = mean_shift_test(
+                known.outputs,
+                sample.outputs,
+                squares=False,
+                groups=(known.groups, sample.groups),
+                permutations=permutations,
+                random_state=random_state,
+            )
+            tests["outputs"] = replace(outputs, name="outputs", unit=sides.unit)
         tests = {name: _in_words(test, reference.classes) for name, test in tests.items()}
         p = {name: _p(test) for name, test in tests.items()}
         family = ("X", "Y", third)
         p_adjusted = dict(zip(family, adjusted([p[name] for name in family]), strict=True))
         verdict = name_shift(p, explanations(known, sample), of_classes=third == "concept", level=level)
     channels = channel_shifts(known, sample, sides)
-    classes = Records() if priors is None else class_shifts_of(priors, reference.classes)
+    classes = Records[ClassShift]()
+    if priors is not None and reference.classes is not None:
+        classes = class_shifts_of(priors, reference.classes)
     found = run_checks(checks_of_tests(third, level), tests=tests, adjusted=p_adjusted)
     return _diagnosis(
         reference,

@@ -31,7 +31,8 @@ def name_shift(
     Parameters
     ----------
     p
-        Of "X", "Y", "concept", "Y given X" and "X given Y"; 1 where there was nothing to test.
+        Of "X", "Y", "concept", "Y given X" and "X given Y", of numbers of the mean "outputs" too; 1 where there was
+        nothing to test.
     explained
         Of `explanations`.
     of_classes
@@ -50,12 +51,9 @@ def name_shift(
     if not (moved_x or moved_y or moved_third):
         return "none detected"
     both = max(p["Y given X"], p["X given Y"]) <= level
-    if of_classes:
-        is_concept = moved_third
-        has_more = 2 * min(p["X"], p["Y"]) <= level
-    else:
-        is_concept = moved_third and (not (moved_x or moved_y) or both or p["concept"] <= level)
-        has_more = p["X"] <= level  # under concept shift numbers move by themselves
+    is_concept = moved_third and (of_classes or both or not (moved_x or moved_y) or p["concept"] <= level)
+    # what concept shift leaves as it is: of numbers not Y, and the outputs tell of X what matters to them
+    has_more = 2 * min(p["X"], p["Y" if of_classes else "outputs"]) <= level
     if is_concept:
         return "mixed" if has_more else "concept"
     if both:

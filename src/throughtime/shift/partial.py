@@ -58,14 +58,14 @@ def partial_test(
     if len(basis) - basis.shape[1] < _LEAST_FREE:
         return None
     found, names = [], []
-    for block in blocks:
-        own = standardize(block.values)
+    for columns in blocks:
+        own = standardize(columns.values)
         left = own - basis @ (basis.T @ own)
         norms = np.sqrt(np.square(left).sum(0))
         kept = norms > _NOTHING * np.sqrt(len(left))
         if kept.any():
             found.append((masks @ (left[:, kept] / norms[kept])) / unexplained[:, None])
-            names.append([one for one, is_kept in zip(block.names, kept, strict=True) if is_kept])
+            names.append([one for one, is_kept in zip(columns.names, kept, strict=True) if is_kept])
     if not found:
         return None
     largest = np.column_stack([np.abs(correlations).max(1) for correlations in found])

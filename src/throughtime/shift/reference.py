@@ -134,12 +134,10 @@ def _drawn(member: Int[ndarray, "series"], n: int, random_state: int | None) -> 
 
 def _filled(embedding: Embedding, reference: Embedding) -> Embedding:
     """The embedding with the reference's mean where a channel of a series has no value, of which no shift follows."""
-    stretches = (embedding.stretches, reference.stretches)
-    return replace(
-        embedding,
-        summaries=_filled_columns(embedding.summaries, reference.summaries),
-        stretches=None if stretches[0] is None or stretches[1] is None else _filled_columns(*stretches),
-    )
+    stretches = embedding.stretches
+    if stretches is not None:
+        stretches = None if reference.stretches is None else _filled_columns(stretches, reference.stretches)
+    return replace(embedding, summaries=_filled_columns(embedding.summaries, reference.summaries), stretches=stretches)
 
 
 def _filled_columns(values: ndarray, reference: ndarray) -> ndarray:

@@ -18,20 +18,22 @@ def sentence_of(
     labeled: bool,
 ) -> str:
     """The verdict in words."""
+    third = "Y given X" if "outputs" in tests else "concept"  # of numbers, of classes
     untested = "" if labeled else "; without labels a concept shift is neither tested nor seen"
     series = f"the series moved{_most(channels, level)}"
     fractions = _classes(classes) if classes else "the targets moved"
-    concept = f"what the series say of their targets changed{_concept(tests)}"
+    concept = f"what the series say of their targets changed{_concept(tests, third)}"
     if verdict == "none detected":
         return f"No shift was found{_seen(tests)}{untested}."
     if verdict == "concept":
         return f"{_capital(concept)}: the model is wrong there, and only labels of such series cure it."
     if verdict == "label":
-        return f"{_capital(fractions)}, and series of a target are what they were: the outputs can be corrected."
+        cure = "the outputs can be corrected" if classes else "refit with series like them"
+        return f"{_capital(fractions)}, and series of a target are what they were: {cure}."
     if verdict == "mixed":
-        parts = [text for name, text in (("X", series), ("concept", concept)) if _rejects(tests, name, level)]
+        parts = [text for name, text in (("X", series), (third, concept)) if _rejects(tests, name, level)]
         parts = parts or [series]
-        if classes and _rejects(tests, "Y", level):
+        if _rejects(tests, "Y", level):
             parts.append(fractions)
         return f"More than one thing moved: {'; '.join(parts)}: refit with labels of such series."
     if verdict == "covariate" and labeled:
@@ -40,10 +42,10 @@ def sentence_of(
             "had series to learn from."
         )
     if verdict == "covariate":
-        return f"{_capital(series)}, more than other fractions of targets explain (covariate-compatible){untested}."
+        return f"{_capital(series)}, more than other targets alone explain (covariate-compatible){untested}."
     if not labeled:
         return (
-            f"{_capital(series)}; other fractions of targets would explain it (label-compatible), and so would a "
+            f"{_capital(series)}; other targets alone would explain it (label-compatible), and so would a "
             f"covariate shift{untested}."
         )
     return f"{_capital(series)}, and the targets: a label and a covariate shift explain it alike; more labels may tell."
@@ -76,12 +78,9 @@ def _classes(classes: Sequence[ClassShift]) -> str:
     )
 
 
-def _concept(tests: Tests) -> str:
-    for name in ("concept", "Y given X"):
-        test = tests.get(name)
-        if isinstance(test, ShiftTest) and test.most:
-            return f", most for {test.most}"
-    return ""
+def _concept(tests: Tests, third: str) -> str:
+    test = tests.get(third)
+    return f", most for {test.most}" if isinstance(test, ShiftTest) and test.most else ""
 
 
 def _rejects(tests: Tests, name: str, level: float) -> bool:

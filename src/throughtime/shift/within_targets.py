@@ -21,7 +21,8 @@ def series_given_target_test(
     """Whether p(x given y) is what it was: the largest partial correlation of summaries, their squares and outputs.
 
     Series change sides within their class; with numbers, within deciles of the target (of several targets, of their
-    first principal component), beside which the targets and their squares are held fixed.
+    first principal component), beside which the targets and their squares are held fixed. Groups change sides as a
+    whole, with the classes or deciles held fixed.
 
     Returns
     -------
@@ -34,7 +35,9 @@ def series_given_target_test(
     z = standardize(joined(reference.summaries, deployed.summaries, "summaries"))
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
     names = reference.summary_names
-    sides = sides_of(reference, deployed, permutations, random_state, strata=strata)
+    # Groups cut by target would change sides in parts, each of which tells of the whole.
+    within = strata if reference.groups is None and deployed.groups is None else None
+    sides = sides_of(reference, deployed, permutations, random_state, strata=within)
     given = np.column_stack([fixed, strata[:, None] == np.unique(strata)])
     of_summaries = Columns(np.column_stack([z, np.square(z)]), [*names, *(f"{name} squared" for name in names)])
     of_outputs = Columns(outputs, [f"output {number}" for number in range(outputs.shape[1])])
@@ -46,4 +49,4 @@ def _bins(y: Float[ndarray, "series target"]) -> Int[ndarray, "series"]:
     z = standardize(y)
     u, s, _ = np.linalg.svd(z, full_matrices=False)
     along = u[:, 0] * s[0]
-    return np.searchsorted(np.quantile(along, np.arange(1, BINS) / BINS), along, side="right")
+    return np.asarray(np.searchsorted(np.quantile(along, np.arange(1, BINS) / BINS), along, side="right"))
