@@ -229,7 +229,7 @@ def test_samples_that_hardly_overlap_leave_the_weights_out() -> None:
 def test_targets_each_step_are_refitted() -> None:
     X, _ = drawn(20, seed=1)
     y = Sequences(X.values[:, :1] * 0.5, X.offsets)
-    fitted = fitted_on(SequenceRegressor(**NET | {"max_epochs": 25}), X, y)
+    fitted = fitted_on(SequenceRegressor(**NET | {"max_epochs": 10, "lr": 0.05}), X, y)
     X_new, _ = drawn(30, seed=2)
     moved = Sequences(X_new.values[:, :1] * -0.5, X_new.offsets)
     found = corrected(fitted, X_new, moved, "refit")

@@ -176,7 +176,8 @@ def weighted_gains(model: SequenceEstimator, samples: Samples, weights: Covariat
         _spread(weights.weights, samples),
         [(np.setdiff1d(indices, fold), fold) for fold in folds],
     )
-    return (reference_losses(samples) - losses)[indices]
+    gains: ndarray = (reference_losses(samples) - losses)[indices]
+    return gains
 
 
 def reference_losses(samples: Samples) -> Float[ndarray, "series"]:

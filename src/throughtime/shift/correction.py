@@ -366,7 +366,7 @@ def _labels_to_ask_for(samples: Samples) -> tuple[int, float]:
 def _labels_for(gain: float, deviation: float) -> int:
     """How many differences of this deviation pass the gate with the power wanted, when their mean is the gain."""
     z = stats.norm.ppf((1 + _LEVEL) / 2) + stats.norm.ppf(_POWER)
-    return max(LEAST_LABELS, ceil((z * deviation / gain) ** 2))
+    return max(LEAST_LABELS, ceil(float(z * deviation / gain) ** 2))
 
 
 def _folds(n: int, units: ndarray | None, random_state: int | None) -> Folds:

@@ -183,7 +183,7 @@ def em_priors(
         before, found = found, found * (counted / (ratios @ found) @ ratios)
         if np.abs(found - before).max() <= tolerance:
             break
-    return found / found.sum()
+    return np.asarray(found / found.sum())
 
 
 def bbse_priors(
@@ -212,7 +212,7 @@ def confusion(
 
 def floored(fractions: Float[ndarray, "class"], n: int) -> Float[ndarray, "class"]:
     """Fractions of n series and one more of each class."""
-    return (n * fractions + 1) / (n + len(fractions))
+    return np.asarray((n * fractions + 1) / (n + len(fractions)))
 
 
 def _choice(calibration: Calibration, codes: ndarray, least: float) -> tuple[PriorMethod | Literal["none"], str]:
@@ -243,7 +243,8 @@ def _drawn_weights(rng: np.random.Generator, n: int, groups: ndarray | None) -> 
     if groups is None:
         return rng.exponential(size=n)
     unique, place = np.unique(groups, return_inverse=True)
-    return rng.exponential(size=len(unique))[place]
+    drawn: ndarray = rng.exponential(size=len(unique))[place]
+    return drawn
 
 
 def _interval(drawn: ndarray, level: float) -> tuple[ndarray, ndarray]:
@@ -252,7 +253,7 @@ def _interval(drawn: ndarray, level: float) -> tuple[ndarray, ndarray]:
 
 
 def _checked_classes(logits: ndarray, codes: ndarray) -> int:
-    n_classes = logits.shape[1]
+    n_classes = int(logits.shape[1])
     counts = np.bincount(codes, minlength=n_classes)
     if not counts.all():
         raise DataError(
