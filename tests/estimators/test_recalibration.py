@@ -36,13 +36,20 @@ def test_probabilities_are_those_of_the_scaled_and_shifted_logits(changed: dict[
     np.testing.assert_allclose(recalibrate(model, 2.5, BIAS).predict_proba(X), expected, atol=1e-6)
 
 
-def test_the_classifier_it_is_made_of_stays_as_it_is() -> None:
+def test_it_and_the_classifier_it_is_made_of_do_not_change_with_each_other() -> None:
     model = fitted()
     before = model.predict_proba(X)
-    corrected = recalibrate(model, 2.0, BIAS)
+    _ = model.module_
+    one, other = recalibrate(model, 2.0, BIAS), recalibrate(model, 2.0, BIAS)
+    expected = other.predict_proba(X)
     with torch.no_grad():
-        corrected.module_.readout.weight.zero_()
+        for parameter in one.module_.parameters():
+            parameter.zero_()
     np.testing.assert_array_equal(model.predict_proba(X), before)
+    with torch.no_grad():
+        for parameter in model.module_.parameters():
+            parameter.zero_()
+    np.testing.assert_array_equal(recalibrate(other, 1.0, np.zeros(3)).predict_proba(X), expected)
 
 
 def test_the_identity_changes_no_bit() -> None:

@@ -94,6 +94,7 @@ def test_groups_are_not_recognized_by_the_classifier() -> None:
     assert apart.effective_fraction > 0.95
 
 
+@pytest.mark.usefixtures("types_unchecked")
 def test_what_cannot_be_weighted_is_refused() -> None:
     x = np.random.default_rng(7).normal(size=(20, 2))
     with pytest.raises(DataError, match=r"\(2,\) columns on both sides, got \(20, 1\) deployed"):

@@ -72,6 +72,14 @@ def test_em_ends_where_no_fractions_are_likelier() -> None:
     assert found[2] < 1e-3
 
 
+def test_em_sees_no_shift_where_deployed_series_are_as_the_reference_however_unequal_its_classes() -> None:
+    fractions = np.array([0.7, 0.2, 0.1])
+    logits, codes = drawn(20_000, list(fractions), 2)
+    odds = np.exp(logits) * fractions
+    found = em_priors(odds / odds.sum(1, keepdims=True), fractions)
+    np.testing.assert_allclose(found, np.bincount(codes) / 20_000, atol=0.01)  # three standard errors
+
+
 def test_em_counts_classes_that_are_certain() -> None:
     codes = np.repeat([0, 1, 2], [5, 3, 2])
     np.testing.assert_allclose(em_priors(np.eye(3)[codes], np.array(EQUAL)), [0.5, 0.3, 0.2])
@@ -176,6 +184,7 @@ def test_a_seed_gives_the_same_interval_again() -> None:
     assert (one.low != other.low).any()
 
 
+@pytest.mark.usefixtures("types_unchecked")
 def test_priors_that_cannot_be_estimated_are_refused() -> None:
     logits, codes = drawn(60, EQUAL, 0)
     with pytest.raises(DataError, match="none of class number 2"):

@@ -74,6 +74,7 @@ def test_the_loss_after_is_no_worse_than_before(scale: float) -> None:
     assert found.loss <= found.loss_before + 1e-9
 
 
+@pytest.mark.usefixtures("types_unchecked")
 @pytest.mark.parametrize(
     ("logits", "codes", "said"),
     [

@@ -38,8 +38,8 @@ def sentence_of(
         return f"More than one thing moved: {'; '.join(parts)}: refit with labels of such series."
     if verdict == "covariate" and labeled:
         return (
-            f"{_capital(series)}, and what they say of their targets is what it was: the model stays right where it "
-            "had series to learn from."
+            f"{_capital(series)}, and what they say of their targets is what it was: the model holds only where the "
+            "reference has series like them."
         )
     if verdict == "covariate":
         return f"{_capital(series)}, more than other targets alone explain (covariate-compatible){untested}."
@@ -48,7 +48,8 @@ def sentence_of(
             f"{_capital(series)}; other targets alone would explain it (label-compatible), and so would a "
             f"covariate shift{untested}."
         )
-    return f"{_capital(series)}, and the targets: a label and a covariate shift explain it alike; more labels may tell."
+    what = series if _rejects(tests, "X", level) or not _rejects(tests, "Y", level) else fractions
+    return f"{_capital(what)}, but the tests allow more than one name for it; more labels may tell."
 
 
 def insufficient_sentence(findings: Sequence[Finding]) -> str:

@@ -1,0 +1,129 @@
+"""SHF001 to SHF011: each fires on its fault and is silent on its control."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from embedded import NAMES, embedding, reference
+from throughtime.findings import Finding
+from throughtime.shift import Embedding, Reference, ShiftDiagnosis, diagnose_shift
+from throughtime.shift.quality import LEAST_SERIES
+
+
+def diagnosed(whole: Reference, deployed: Embedding) -> ShiftDiagnosis:
+    return diagnose_shift(whole, deployed, permutations=199)
+
+
+def finding(code: str, diagnosis: ShiftDiagnosis) -> Finding:
+    (found,) = (one for one in diagnosis.findings if one.code == code)
+    return found
+
+
+def with_summaries(*columns: str) -> tuple[Reference, Embedding]:
+    """Embeddings with further summaries, which are 0."""
+    whole, deployed = reference(), embedding()
+    both = []
+    for side in (whole.embedding, deployed):
+        wider = np.column_stack([side.summaries, np.zeros((len(side), len(columns)))])
+        both.append(replace(side, summaries=wider, summary_names=(*NAMES, *columns)))
+    return replace(whole, embedding=both[0]), both[1]
+
+
+def test_the_codes_are_those_of_the_guide_and_in_order() -> None:
+    found = diagnosed(reference(), embedding()).findings
+
+    assert [one.code for one in found] == [f"SHF0{number:02}" for number in range(1, 12)]
+    assert [one.docs for one in found] == [f"docs/guide/shift.md#{one.code.lower()}" for one in found]
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(LEAST_SERIES - 1, "found"), (LEAST_SERIES, "clear")])
+def test_too_few_series_are_insufficient(n: int, verdict: str) -> None:
+    diagnosis = diagnosed(reference(), embedding(n=n))
+
+    assert finding("SHF001", diagnosis).verdict == verdict
+    assert (diagnosis.verdict == "insufficient") == (verdict == "found")
+
+
+@pytest.mark.parametrize(("groups", "verdict"), [((4, 4), "found"), ((5, 5), "clear"), ((40, 1), "found")])
+def test_few_subjects_are_few_however_many_their_series(groups: tuple[int, int], verdict: str) -> None:
+    """Of 4 and 4 one side can be drawn in 70 ways, of 5 and 5 in 252."""
+    known, deployed = (embedding(n=200, seed=seed, groups=count) for seed, count in zip((1, 2), groups, strict=True))
+
+    assert finding("SHF001", diagnosed(replace(reference(), embedding=known), deployed)).verdict == verdict
+
+
+@pytest.mark.parametrize(("column", "code"), [("e missing", "SHF002"), ("a mean", "SHF005"), ("length", "SHF004")])
+def test_series_that_cannot_be_compared_are_insufficient(column: str, code: str) -> None:
+    whole, deployed = with_summaries("e missing", "e sd")
+    place = deployed.summary_names.index(column)
+    moved = {"e missing": 1.0, "a mean": 100.0, "length": 1000.0}[column]
+    some, most = deployed.summaries.copy(), deployed.summaries.copy()
+    some[:50, place] += moved
+    most[:200, place] += moved
+
+    assert finding(code, diagnosed(whole, replace(deployed, summaries=some))).verdict == "clear"
+    diagnosis = diagnosed(whole, replace(deployed, summaries=most))
+    assert diagnosis.verdict == "insufficient"
+    assert finding(code, diagnosis).verdict == "found"
+    assert finding(code, diagnosis).measured == 0.8
+    assert not diagnosis.tests
+
+
+def test_a_dead_sensor_is_insufficient_and_one_that_was_always_dead_is_not() -> None:
+    whole, deployed = with_summaries("e sd")
+    whole.embedding.summaries[:, -1] = 1.0
+
+    assert finding("SHF003", diagnosed(whole, deployed)).verdict == "found"
+    assert diagnosed(whole, deployed).verdict == "insufficient"
+    whole.embedding.summaries[:, -1] = 0.0
+    assert finding("SHF003", diagnosed(whole, deployed)).verdict == "clear"
+
+
+@pytest.mark.parametrize(
+    ("kind", "codes"),
+    [
+        ("none", set()),
+        ("covariate", {"SHF006"}),
+        ("label", {"SHF006", "SHF007"}),
+        ("concept", {"SHF008"}),
+    ],
+)
+def test_what_moved_is_found(kind: str, codes: set[str]) -> None:
+    diagnosis = diagnosed(reference(), embedding(kind))  # type: ignore[arg-type]
+
+    assert {one.code for one in diagnosis.findings if one.verdict == "found"} == codes
+
+
+def test_without_labels_targets_are_not_applicable() -> None:
+    diagnosis = diagnosed(reference(n=50), replace(embedding(n=50), target=None))
+
+    for code in ("SHF007", "SHF008", "SHF010"):
+        assert finding(code, diagnosis).verdict == "not applicable"
+        assert "labels" in finding(code, diagnosis).detail
+
+
+def test_an_in_sample_reference_is_found() -> None:
+    own = diagnosed(replace(reference(), in_sample=3), embedding())
+
+    assert finding("SHF009", own).verdict == "found"
+    assert finding("SHF009", own).measured == 0.01
+    assert finding("SHF009", diagnosed(reference(), embedding())).verdict == "clear"
+
+
+def test_an_absent_class_is_found_where_it_was_to_be_expected() -> None:
+    def without(n: int) -> Embedding:
+        whole = embedding()
+        assert whole.target is not None
+        rows = np.flatnonzero(whole.target != 2)[:n]
+        names = ("summaries", "outputs", "states", "member", "target", "stretches")
+        return replace(whole, **{name: getattr(whole, name)[rows] for name in names})
+
+    assert finding("SHF010", diagnosed(reference(), without(100))).verdict == "found"
+    assert "slack" in finding("SHF010", diagnosed(reference(), without(100))).detail
+    assert finding("SHF010", diagnosed(reference(), without(8))).verdict == "clear"
+
+
+@pytest.mark.parametrize(("n", "verdict"), [(10, "found"), (250, "clear")])
+def test_tests_that_would_miss_a_large_shift_say_so(n: int, verdict: str) -> None:
+    assert finding("SHF011", diagnosed(reference(), embedding(n=n))).verdict == verdict
