@@ -260,6 +260,7 @@ def test_blocks_and_groups_are_named_as_what_was_permuted() -> None:
     named = [sample.summaries for sample in samples]
     text = np.repeat(list("abcdefghij"), 4), np.repeat(np.arange(10), 4)
     assert mean_shift_test(*named, groups=text).unit == "group"
+    assert mean_shift_test(*samples, groups=text).unit == "group"
 
 
 @pytest.mark.parametrize("test", ON_ARRAYS)
