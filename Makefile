@@ -49,7 +49,7 @@ docs: .venv/docs.stamp  ## the site, its guides executed, in build/docs; a warni
 
 soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted: two hours
 	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/docs/test_guides.py tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
-		tests/storage tests/generalization/test_interrupts.py
+		tests/storage tests/generalization/test_interrupts.py tests/shift
 
 # An environment of its own that sees the packages of .venv but not its editable installation.
 build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/kernels/*.py src/throughtime/kernels/*/*.py)

@@ -17,6 +17,8 @@ PACKAGES = (
     "data.moments",
     *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
     *(f"shift.{part}" for part in ("summaries", "embedding", "reference", "sides", "statistics", "two_samples")),
+    *(f"shift.{part}" for part in ("calibration", "priors", "weights", "losses", "weighted_validation", "candidates")),
+    "estimators.recalibration",
 )
 
 # Before anything of the package is imported: the hook rewrites modules as they load.

@@ -74,15 +74,19 @@ def test_a_relabeling_is_learned_by_the_refit() -> None:
     assert losses_of(found.estimator, X_new, y_new).mean() < losses_of(fitted.model, X_new, y_new).mean() - 0.3
 
 
-@pytest.mark.parametrize("seed", range(30 if SOAK else 1))
-def test_without_a_shift_the_gate_lets_nothing_do_harm(seed: int) -> None:
+def test_without_a_shift_the_gate_lets_little_pass_and_nothing_do_harm() -> None:
     fitted = classifier()
-    found = corrected(fitted, *drawn(100, EQUAL, seed=20 + seed), verdict="none detected")
-    if not found.applied:
-        assert found.estimator is fitted.model
-        assert found.method == "none"
-        assert "no correction lowers the loss" in found.reason
-    assert fresh_loss(found.estimator, EQUAL) < fresh_loss(fitted.model, EQUAL) + 0.02
+    before = fresh_loss(fitted.model, EQUAL)
+    harms, applied = [], []
+    for seed in range(40 if SOAK else 1):
+        found = corrected(fitted, *drawn(200, EQUAL, seed=20 + seed), verdict="none detected")
+        assert found.applied == (found.estimator is not fitted.model)
+        assert found.applied or "no correction lowers the loss" in found.reason
+        harms.append(fresh_loss(found.estimator, EQUAL) - before)
+        applied.append(found.applied)
+    assert np.median(harms) <= 0
+    assert max(harms) <= 0.02  # nats
+    assert np.mean(applied) <= 0.25  # what passes may be a gain: of more series than the model had
 
 
 def test_the_refit_of_a_regressor_is_bit_for_bit_a_fit_on_the_joined_series() -> None:

@@ -1,5 +1,7 @@
 """Fractions of classes among deployed series."""
 
+import os
+
 import numpy as np
 import pytest
 from numpy import ndarray
@@ -175,6 +177,19 @@ def test_groups_that_share_a_class_widen_the_interval(method: str) -> None:
         return float((found.high - found.low).mean())
 
     assert width(groups) > 2 * width(None)
+
+
+@pytest.mark.skipif("THROUGHTIME_SOAK" not in os.environ, reason="minutes long: make soak")
+@pytest.mark.parametrize("method", ["EM", "BBSE", "labels"])
+def test_intervals_cover_the_fractions_as_often_as_they_say(method: str) -> None:
+    fractions, covered = [0.6, 0.3, 0.1], []
+    for seed in range(150):
+        logits, codes = drawn(300, EQUAL, 2 * seed, distance=1.3, scale=2)
+        deployed, truth = drawn(200, fractions, 2 * seed + 1, distance=1.3, scale=2)
+        given = truth if method == "labels" else None
+        found = estimate_priors(logits, codes, deployed, given, method=method, repeats=100)  # type: ignore[arg-type]
+        covered.append((found.low <= fractions) & (fractions <= found.high))
+    assert 0.88 <= np.mean(covered) <= 0.99
 
 
 def test_a_seed_gives_the_same_interval_again() -> None:
