@@ -70,12 +70,12 @@ def measured(condition: str, seed: int) -> dict[str, Any]:
         if method == "auto":
             row["method"], row["passed"] = corrected.method, sum(one.passed for one in corrected.candidates)
     if condition.startswith(("label, ", "none")):
-        said = np.log(model.predict_proba(fresh.series).clip(1e-12))
+        said = np.log(np.asarray(model.predict_proba(fresh.series)).clip(1e-12))
         found["true priors"] = scored(with_true_priors(said, one, reference))
     other = one.fresh(RETRAINED, stream=3)
     found[f"{RETRAINED} fresh series"] = scored(one.estimator.fit(other.series, other.y).predict_proba(fresh.series))
-    without = [embedded(reference, drawn, seed, labeled=False) for drawn in (labeled, fresh)]
-    found |= linear(reference, *without, scored)
+    some, others = (embedded(reference, drawn, seed, labeled=False) for drawn in (labeled, fresh))
+    found |= linear(reference, some, others, scored)
     for name in ("before", *MODELS):
         loss, accuracy = found.get(name, (np.nan, np.nan))
         row |= {f"{name} loss": f"{loss:.4f}", f"{name} accuracy": f"{accuracy:.4f}"}
@@ -88,7 +88,7 @@ class Scores:
     def __init__(self, drawn: Drawn) -> None:
         self.y = drawn.y
 
-    def __call__(self, probabilities: ndarray) -> tuple[float, float]:
+    def __call__(self, probabilities: Any) -> tuple[float, float]:
         """Of these probabilities."""
         own = probabilities[np.arange(len(self.y)), self.y].clip(1e-12)
         return float(-np.log(own).mean()), float((probabilities.argmax(1) == self.y).mean())
@@ -112,6 +112,7 @@ def linear(
     center, scale = columns[0].mean(0), columns[0].std(0)
     source, target, test = ((one - center) / np.where(scale > 0, scale, 1.0) for one in columns)
     y = reference.embedding.target
+    assert y is not None
     net = LogisticRegression(C=0.1, max_iter=1000)
     found = {"logistic": scored(net.fit(source, y).predict_proba(test))}
     with warnings.catch_warnings():

@@ -19,7 +19,7 @@ from throughtime.shift import (
 )
 
 N, COLUMNS, TARGET_SECONDS, REPEATS = 1000, 64, 5.0, 5
-TESTS = {
+TESTS: dict[str, Any] = {
     "means": mean_shift_test,
     "mmd": mmd_test,
     "classifier": classifier_two_sample_test,
@@ -49,9 +49,9 @@ def measure(number: int) -> list[dict[str, Any]]:
     sides = embedding(rng), embedding(rng)
     series = Sequences.from_arrays(rng.normal(size=(N, 100, COLUMNS)).astype(np.float32))
     rows = []
-    for name, call in {name: lambda test=test: test(*sides) for name, test in TESTS.items()}.items():
+    for name, test in TESTS.items():
         begin = time.perf_counter()
-        call()
+        test(*sides)
         rows.append({"test": name, "seconds": f"{time.perf_counter() - begin:.3f}"})
     begin = time.perf_counter()
     summarize(series)

@@ -22,6 +22,8 @@ VERDICTS: tuple[str, ...] = get_args(ShiftVerdict)
 ABSTENTIONS = ("undetermined", "insufficient")
 #: DetectShift takes seconds a case: it sees the larger size of so many seeds.
 SEEN_BY_PEERS = 24
+#: Of which size that is, and what labels are hidden of as well.
+SEEN_SIZE = 1.5
 #: Seeds of numbers and steps.
 OTHER_FORMS = 36
 LEVEL = 0.05
@@ -41,11 +43,11 @@ def measure(form: TargetForm, seed: int) -> list[dict[str, Any]]:
             found = diagnose_shift(reference, deployed, random_state=seed)
             seconds = time.perf_counter() - begin
             without = ""
-            if size == SIZES[-1]:
+            if size == SEEN_SIZE:
                 without = diagnose_shift(reference, replace(deployed, target=None), random_state=seed).verdict
             p = {test.name: test.p_value for test in found.tests}
             peers: dict[str, float] = {}
-            if form == "classes" and size == SIZES[-1] and seed % 1000 < SEEN_BY_PEERS:
+            if form == "classes" and size == SEEN_SIZE and seed % 1000 < SEEN_BY_PEERS:
                 sides = reference.embedding, deployed
                 columns = [np.column_stack([side.summaries, side.outputs]) for side in sides]
                 peers = detectshift_p_values(columns[0], sides[0].target, columns[1], sides[1].target, seed)  # type: ignore[arg-type]

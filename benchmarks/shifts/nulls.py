@@ -25,7 +25,7 @@ from throughtime.shift.embedding import take
 SEEDS = 84
 #: What `predict` looks at, and its level.
 FEW, STRICT = 20, 0.01
-SINGLE = {
+SINGLE: dict[str, Any] = {
     "means": mean_shift_test,
     "mmd": mmd_test,
     "classifier": classifier_two_sample_test,

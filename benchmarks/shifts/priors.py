@@ -36,7 +36,7 @@ class _Given(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return X
 
     def predict(self, X: ndarray) -> ndarray:
-        return self.classes_[X.argmax(1)]
+        return np.asarray(self.classes_[X.argmax(1)])
 
 
 def quapy_estimates(

@@ -47,7 +47,7 @@ KINDS: Mapping[str, tuple[tuple[Part, ...], str]] = {
 }
 #: Rules may look at the former; the latter are for the last run alone. Times seven kinds, 504 cases.
 DEVELOPMENT, HELD_OUT = range(72), range(10_000, 10_072)
-SIZES = (1.0, 1.5)
+SIZES = (1.0, 1.5, 2.0)
 #: Of the nulls: coefficient of the autoregression, channels. Times 84 seeds, 504 cases.
 NULLS = tuple((phi, channels) for phi in (0.0, 0.5, 0.9) for channels in (1, 20))
 SHORTEST, LONGEST = 12, 30
@@ -136,8 +136,8 @@ class Law:
             return Drawn(x, lengths, y, self._log_posterior(x, lengths, means))
         signals = self._signals(x, lengths)
         between, within = NOISE[self.form]
-        y = signals[..., 0] + between * rng.normal(size=(n, 1)) + within * rng.normal(size=signals.shape[:2])
-        return Drawn(x, lengths, y[:, 0] if self.form == "numbers" else y, signals)
+        numbers = signals[..., 0] + between * rng.normal(size=(n, 1)) + within * rng.normal(size=signals.shape[:2])
+        return Drawn(x, lengths, numbers[:, 0] if self.form == "numbers" else numbers, signals)
 
     def _means(self, lengths: ndarray) -> list[tuple[int, Float[ndarray, "class series time"]]]:
         """The channels that classes move, and along what: corners of a triangle in the plane of two curves."""
@@ -183,7 +183,7 @@ class Law:
         """What is tilted, before it is scaled and bounded."""
         if part == "label":
             if self.form == "classes":
-                return np.where(drawn.y == self.pair[0], 1.0, 0.0) - (drawn.y == self.pair[1])
+                return np.asarray(1.0 * (drawn.y == self.pair[0]) - (drawn.y == self.pair[1]))
             return drawn.y if drawn.y.ndim == 1 else np.mean(drawn.y, 1, where=drawn.valid)
         if part == "relevant":
             if self.form == "classes":
@@ -220,7 +220,8 @@ class Law:
         """Log of the targets' density after the shift over that before, given the series."""
         rows = np.arange(len(drawn.y))
         if self.form == "classes":
-            return np.log1p(t * np.expm1(drawn.known[rows, self.swapped(drawn).y] - drawn.known[rows, drawn.y]))
+            given = drawn.known[rows, self.swapped(drawn).y] - drawn.known[rows, drawn.y]
+            return np.asarray(np.log1p(t * np.expm1(given)))
         between, within = NOISE[self.form]
         moved, signal = self._moved(drawn, t), drawn.known[..., 0]
         residual = drawn.y.reshape(signal.shape) - signal
