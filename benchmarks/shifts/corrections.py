@@ -66,7 +66,7 @@ def measured(condition: str, seed: int) -> dict[str, Any]:
             warnings.simplefilter("ignore")  # what is done without labels says its danger
             corrected = correct(model, diagnosis, reference=(X, y), method=name, random_state=seed,  # type: ignore[arg-type]
                                 deployed=(labeled.series, None if unlabeled else labeled.y))  # fmt: skip
-        found[method] = scored(corrected.estimator.predict_proba(fresh.series))  # type: ignore[attr-defined]
+        found[method] = scored(corrected.estimator.predict_proba(fresh.series))
         if method == "auto":
             row["method"], row["passed"] = corrected.method, sum(one.passed for one in corrected.candidates)
     if condition.startswith(("label, ", "none")):

@@ -12,7 +12,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 
 from shifts.part import Part, Row
 from throughtime import SequenceClassifier, SequenceRegressor
-from throughtime.data import load_dataset
+from throughtime.data import Sequences, load_dataset
 from throughtime.errors import DataWarning
 from throughtime.estimators import SequenceEstimator, fit_members
 from throughtime.shift import Reference, correct, diagnose_shift, embed, reference_of
@@ -50,7 +50,7 @@ def vowels() -> Iterable[dict[str, Any]]:
     diagnosis = diagnose_shift(reference, embed(reference, test.X[some], y[some]))
     corrected = correct(model, diagnosis, reference=(train.X, train.y), deployed=(test.X[some], y[some]))
     codes = np.searchsorted(model.classes_, y[others])
-    said = [one.predict_proba(test.X[others]) for one in (model, corrected.estimator)]  # type: ignore[attr-defined]
+    said = [one.predict_proba(test.X[others]) for one in (model, corrected.estimator)]
     losses = [-np.log(one[np.arange(len(codes)), codes].clip(1e-12)).mean() for one in said]
     scores = [(one.argmax(1) == codes).mean() for one in said]
     yield {"what": "japanese-vowels: corrected with half of the test labels", "verdict": corrected.method,
@@ -62,7 +62,9 @@ def fulda() -> Iterable[dict[str, Any]]:
     """Months from May to October by whole years, then the winters; the other months of summer as a control."""
     data = load_dataset("fulda")
     assert data.X.times is not None
-    month = np.array([data.X.times_of(i)[-1].astype("datetime64[M]").astype(int) % 12 + 1 for i in range(len(data.X))])
+    assert isinstance(data.y, Sequences)
+    ends = data.X.times[np.cumsum(data.X.lengths) - 1].astype("datetime64[M]")
+    month = ends.astype(int) % 12 + 1
     warm = (month >= 5) & (month <= 10)
     years = np.asarray(data.groups)
     early = years < 1986
@@ -100,7 +102,7 @@ def watch() -> Iterable[dict[str, Any]]:
     splits = list(StratifiedGroupKFold(5, shuffle=True, random_state=0).split(rows, y[rows], series[rows]))
     reference = trained(net, X[rows], y[rows], splits, groups=series[rows])
     found = np.flatnonzero(wrist == other)
-    accuracy = np.mean([member.score(X[found], y[found]) for member in reference.members])  # type: ignore[attr-defined]
+    accuracy = np.mean([member.score(X[found], y[found]) for member in reference.members])
     own = row(reference, X[found], y[found], "watch: one wrist and the other", groups=series[found] + 1000)
     yield own | {"score_before": f"{accuracy:.3f}"}
 
