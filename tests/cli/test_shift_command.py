@@ -34,7 +34,8 @@ class Asked:
     answer = SHIFT
 
     def __call__(self, reference: Any, deployed: Any, y: Any = None, **options: Any) -> ShiftDiagnosis:
-        warn("some series are odd", DataWarning)
+        for _ in range(2):  # as of two networks
+            warn("some series are odd", DataWarning)
         self.reference, self.deployed, self.y, self.options = reference, deployed, y, options
         return self.answer
 
@@ -82,10 +83,11 @@ def grouped(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_the_verdict_is_the_first_line_and_the_sentence_the_second(fitted: Path, table: Path, asked: Asked) -> None:
     code, out, error = run("shift", fitted, table)
     assert code == 0, error
-    first, second, third, *_ = out.splitlines()
+    first, second, third, fourth, *_ = out.splitlines()
     assert first == "verdict: covariate"
     assert second == SHIFT.sentence
     assert third == "some series are odd"  # said of the data before there was a verdict
+    assert fourth == ""
     assert asked.y is None
     for verdict in ("none detected", "label", "concept", "mixed", "undetermined", "insufficient"):
         asked.answer = replace(SHIFT, verdict=verdict)  # type: ignore[arg-type]
@@ -115,7 +117,7 @@ def test_every_number_is_printed_once(fitted: Path, table: Path) -> None:
     assert "ebb 0.500 0.620 0.500 to 0.740 labels" in lines
     assert "inputs moved (SHF003): X moved by 1.2 sd; train on series like them." in lines
     assert "not found: targets moved (SHF004)." in lines
-    assert "not judged: too few series (SHF001): there are 60." in lines
+    assert "not judged, there are 60: too few series (SHF001)." in lines
 
 
 def test_what_there_is_not_is_not_said_and_of_many_the_first_are(fitted: Path, table: Path, asked: Asked) -> None:

@@ -8,6 +8,7 @@ from pages import GUIDES
 
 from throughtime import generalization, shift, stability
 from throughtime.findings import Check
+from throughtime.shift.findings import checks_of_tests
 
 
 def codes() -> set[str]:
@@ -18,9 +19,12 @@ def codes() -> set[str]:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
     modules = [importlib.import_module(name) for name in names]
-    return {value.code for module in modules for value in vars(module).values() if isinstance(value, Check)} | {
-        check.code for module in modules for checks in vars(module).values() for check in _checks(checks)
-    }
+    of_shift = {check.code for check in checks_of_tests("concept", 0.05)}  # made for a level
+    return (
+        of_shift
+        | {value.code for module in modules for value in vars(module).values() if isinstance(value, Check)}
+        | {check.code for module in modules for checks in vars(module).values() for check in _checks(checks)}
+    )
 
 
 def _checks(value: object) -> list[Check]:

@@ -28,13 +28,14 @@ def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
 
 
 #: Pages that take long: `make docs` runs them whenever it builds the site, and so they are run here only when asked.
-LONG = {"augmentation", "features", "generalization", "verdict", "windows"}
+LONG = {"augmentation", "features", "generalization", "shift", "verdict", "windows"}
 only_when_asked = pytest.mark.skipif(
     "THROUGHTIME_SOAK" not in os.environ, reason="a long page, which `make docs` runs; here with THROUGHTIME_SOAK=1"
 )
 
 FORECASTING = next(page for page in GUIDES if page.stem == "forecasting")
 WINDOWS = next(page for page in GUIDES if page.stem == "windows")
+SHIFT = next(page for page in GUIDES if page.stem == "shift")
 
 
 @pytest.mark.parametrize(
@@ -42,7 +43,7 @@ WINDOWS = next(page for page in GUIDES if page.stem == "windows")
     [
         pytest.param(page, id=page.stem, marks=only_when_asked if page.stem in LONG else ())
         for page in (README, *GUIDES)
-        if page not in (FORECASTING, WINDOWS)
+        if page not in (FORECASTING, SHIFT, WINDOWS)
     ],
 )
 def test_every_block_of_python_runs_in_the_order_of_the_page(page: Path) -> None:
@@ -75,3 +76,9 @@ def test_the_windows_guide_runs_and_random_folds_are_flagged_and_score_above_fol
     assert {"GEN002", "GEN004"} <= at_random[1]
     assert not {"GEN002", "GEN003", "GEN004"} & by_person[1]
     assert 0.80 <= by_person[0] <= 0.87 < at_random[0]
+
+
+@only_when_asked
+def test_the_shift_guide_runs_and_names_what_it_planted() -> None:
+    planted = {"none": "none detected", "covariate": "covariate", "label": "label", "concept": "concept"}
+    assert run(SHIFT)["named"] == planted

@@ -62,4 +62,5 @@ def shift(
 
 
 def _print_held(notes: str) -> None:
-    console().out(notes, end="", highlight=False)
+    """What was said before the verdict: once, though several networks read the series."""
+    console().out("".join(dict.fromkeys(notes.splitlines(keepends=True))), end="", highlight=False)

@@ -78,9 +78,12 @@ def print_shift_findings(found: ShiftDiagnosis) -> None:
     """What was found and what to do about it, and what could not be judged."""
     console().print()
     print_findings(found.findings)
+    unjudged: dict[str, list[str]] = {}
     for finding in found.findings:
         if finding.verdict == "not applicable":
-            print_text(escape(f"not judged: {finding.title} ({finding.code}): {finding.detail}."), "dim")
+            unjudged.setdefault(finding.detail, []).append(f"{finding.title} ({finding.code})")
+    for reason, titles in unjudged.items():
+        print_text(escape(f"not judged, {reason}: {', '.join(titles)}."), "dim")
 
 
 def _table(headings: Sequence[str], numbers: Sequence[int]) -> Table:

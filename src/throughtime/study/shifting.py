@@ -54,7 +54,7 @@ def report_shift(run: Run, data: Dataset, *, labels: bool = False, **options: An
         The new series, read as the run's.
     labels
         Whether to use their targets, without which concept shift cannot be seen.
-    options
+    **options
         ``level``, ``permutations`` and ``random_state`` of ``throughtime.diagnose_shift``.
 
     Raises
