@@ -2,6 +2,7 @@
 
 import math
 import reprlib
+import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -30,6 +31,7 @@ from throughtime.generalization.diagnosis.losses import OutOfFold, Scored, Targe
 from throughtime.generalization.diagnosis.probes import Base, Variant
 from throughtime.generalization.folds import Split, fold_indices, parse_cv
 from throughtime.records import EpochProgress
+from throughtime.terminal import Lenient
 
 
 class Experiment:
@@ -120,6 +122,8 @@ class Experiment:
             except ThroughtimeError as error:
                 conditions[name] = error
         sound = {name: one for name, one in conditions.items() if isinstance(one, Condition)}
+        if self._verbose:  # its progress knows only how many there are
+            print(f"diagnose: {', '.join(sound)}", file=Lenient(sys.stderr), flush=True)
         trained = iter(
             fit_requests(
                 [fit for condition in sound.values() for fit in condition.fits],
