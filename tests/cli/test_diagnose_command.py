@@ -18,6 +18,7 @@ from throughtime.cli.config import read_config
 from throughtime.cli.forest import forest_lines
 from throughtime.errors import DataWarning, StorageError, warn
 from throughtime.generalization import Diagnosis
+from throughtime.records import Records
 from throughtime.study import Run, diagnosing, read_diagnosis
 
 NET = ["--hidden-size", "3", "--max-epochs", "1", "--random-state", "4"]
@@ -99,6 +100,23 @@ def test_what_is_typed_is_what_is_asked(table: Path, asked: Asked, tmp_path: Pat
     assert asked.options == plain  # what is not typed is diagnose's own default
 
 
+@pytest.mark.parametrize(
+    ("typed", "probes"),
+    [
+        ("features:diff,rolling:7", ["features:diff,rolling:7"]),
+        ("auto,augment:jitter:0.1, mixup ,weight_decay up", ["auto", "augment:jitter:0.1,mixup", "weight_decay up"]),
+        ("features=lag:3,diff,dropout=0.3,lr:0.1", ["features=lag:3,diff", "dropout=0.3", "lr:0.1"]),
+        ('"features:diff,lag:2",features:diff', ["features:diff,lag:2", "features:diff"]),
+        ("lr x4,diff", ["lr x4", "diff"]),  # which is no probe, and refused
+    ],
+)
+def test_a_comma_within_augmentations_or_features_does_not_end_the_probe(
+    typed: str, probes: list[str], table: Path, asked: Asked
+) -> None:
+    assert run("diagnose", table, *COLUMNS, "--probes", typed)[0] == 0
+    assert asked.options["probes"] == probes
+
+
 @pytest.mark.usefixtures("asked")
 def test_every_effect_is_printed_with_its_interval_and_what_it_says(table: Path) -> None:
     _, out, _ = run("diagnose", table, *COLUMNS)
@@ -108,7 +126,7 @@ def test_every_effect_is_printed_with_its_interval_and_what_it_says(table: Path)
         row = next(line for line in out.splitlines() if line.startswith(f"{one.probe} "))
         assert f" {one.change} " in row
         assert f" {one.gain:.3f}  ({one.low:.3f} to {one.high:.3f}) " in row
-    assert re.search(r"^weight_decay up .* over-fit +$", out, re.MULTILINE)
+    assert re.search(r"^weight_decay up .* over-fit *$", out, re.MULTILINE)
     assert "log loss held out 0.512, on training series 0.021, of a dummy 0.693; margin 0.035 (5.05 % of" in out
     assert "More data: twice the data would gain 0.055 (0.01 to 0.14), an estimate." in out
     assert "History: the last 8 of 15 steps are enough." in out
@@ -138,6 +156,17 @@ def test_no_line_of_numbers_is_wider_than_the_screen(width: int, monkeypatch: py
     assert len(rows) == len(EFFECTS)  # none folded
     assert ("change" in heading) == (width >= 100)
     assert max(map(len, [heading, *rows, *forest_lines(EFFECTS, DIAGNOSIS.margin, width)])) <= width
+
+
+@pytest.mark.parametrize("width", [80, 100])
+def test_names_of_probes_do_not_wrap_on_a_usual_screen(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    console = Console(width=width, file=io.StringIO(), force_terminal=True, color_system=None)
+    monkeypatch.setattr(diagnosis_screen, "console", lambda: console)
+    name, change = "max_epochs x3 and lr x4", "max_epochs 30 to 90, lr 0.0004 to 0.0016"
+    long = replace(effect(name, "noise- or feature-limited", 1234.5, 34.5), change=change)
+    with console.capture() as printed:
+        console.print(diagnosis_screen._table(replace(DIAGNOSIS, effects=Records([*EFFECTS, long]))))
+    assert name in printed.get()
 
 
 def test_the_forest_plot_is_the_intervals_in_letters() -> None:
@@ -234,6 +263,7 @@ def test_data_that_have_changed_since_the_run_are_pointed_out(table: Path, tmp_p
         (["RUN", "--split", ".2"], "--split needs a source, got a run"),
         (["TABLE", *COLUMNS, "--memory-budget", "0"], "--memory-budget needs a number of GiB above 0, got 0"),
         (["TABLE", *COLUMNS, "--apply", "TABLE"], "exists; choose another file"),
+        (["TABLE", *COLUMNS, "--apply", "absent/it.toml"], "absent/it.toml could not be written: No such file"),
         (["TABLE", *COLUMNS, "--out", "RUN"], "exists"),
         (["TABLE", "--id", "series", "--time", "step", "--channels", "c0,c1"], "needs the column to predict"),
         (["absent.csv"], "absent.csv"),

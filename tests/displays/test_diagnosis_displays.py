@@ -66,6 +66,7 @@ def test_a_probe_that_was_judged_by_another_loss_says_so() -> None:
         (0.1, 0.05, "over-fit"),
         (0.03, 0.01, "open"),  # more than nothing, perhaps more than the margin
         (0.01, 0.01, "below the margin"),
+        (-0.1, 0.11, "no gain"),  # a loss, but not for certain
         (0.1, 0.2, "open"),
         (-0.1, 0.05, "loses"),
         (-0.1, 0.2, "open"),

@@ -300,7 +300,7 @@ def _diagnose(
         str | None,
         _of_diagnosis(
             "--probes",
-            "what to try: auto, names as the table has them, settings as dropout=0.3; quoted if it has commas "
+            "what to try: auto, names as the table has them, settings as dropout=0.3 or features:diff,rolling:7 "
             "[default: auto]",
             "A,B,...",
         ),

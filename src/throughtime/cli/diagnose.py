@@ -1,6 +1,7 @@
 """``throughtime diagnose``: what limits a network, by trying the remedies on the same folds."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,7 @@ from throughtime.data import Columns
 from throughtime.displays import gain_number
 from throughtime.errors import ParameterError
 from throughtime.estimators import check_device, init_from_plain
-from throughtime.generalization import Diagnosis, parse_cv
+from throughtime.generalization import AUTO_PROBES, Diagnosis, parse_cv
 from throughtime.study import DiagnosisReport, Run
 
 
@@ -110,7 +111,22 @@ def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
         if not gib > 0:
             raise ParameterError(f"--memory-budget needs a number of GiB above 0, got {gib:g}")
         typed["memory_budget"] = gib * 2**30
+    if "probes" in typed:
+        typed["probes"] = _whole_specs(typed["probes"])
     return typed
+
+
+def _whole_specs(words: Sequence[str]) -> list[str]:
+    """Probes as typed between commas: what begins none goes on with the list of augment: or features: before it."""
+    known = {"auto", *(probe.name for probe in AUTO_PROBES)}
+    found: list[str] = []
+    for word in words:
+        begins = word in known or re.split("[=:]", word)[0].strip() in model_parameters()
+        if found and not begins and re.match("(augment|features) *[=:]", found[-1]):
+            found[-1] += f",{word}"
+        else:
+            found.append(word)
+    return found
 
 
 def _print_held(notes: str) -> None:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from rich.markup import escape
 from rich.table import Table
 
-from throughtime.cli.forest import forest_lines
+from throughtime.cli.forest import LABELS, forest_lines
 from throughtime.cli.screen import console, number, print_text
 from throughtime.displays import (
     OPEN,
@@ -80,7 +80,9 @@ def print_answers(found: Diagnosis) -> None:
 def _table(found: Diagnosis) -> Table:
     wide = console().width >= WIDE
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    table.add_column("probe", overflow="fold")
+    # names that fit beside the plot below fit here too: the last column, of words, is the one that wraps
+    longest = max(len(effect.probe) for effect in found.effects)
+    table.add_column("probe", overflow="fold", min_width=min(longest, LABELS))
     if wide:
         table.add_column("change", overflow="fold")
     table.add_column("gain", justify="right", no_wrap=True)

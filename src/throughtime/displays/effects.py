@@ -16,7 +16,7 @@ OTHER = "#999999"
 #: Inches of a row, and of what is above and below them all.
 ROW, REST = 0.27, 1.0
 #: What effects say that speak for no verdict.
-OPEN, BELOW, LOSES = "open", "below the margin", "loses"
+OPEN, BELOW, NO_GAIN, LOSES = "open", "below the margin", "no gain", "loses"
 
 
 class EffectsDisplay:
@@ -72,7 +72,7 @@ class EffectsDisplay:
             numbers = f"{gain} ({' to '.join(ends)})"
             self.ax_.text(1.02, row, numbers, transform=self.ax_.get_yaxis_transform(), va="center", fontsize=8)
             words = effect_in_words(effect, self.margin)
-            color = OTHER if words in (OPEN, BELOW, LOSES) else TRAINING
+            color = OTHER if words in (OPEN, BELOW, NO_GAIN, LOSES) else TRAINING
             low, high = (min(max(end, first), last) for end in (effect.low, effect.high))
             (self.bars_[effect.probe],) = self.ax_.plot([low, high], [row, row], color=color, lw=1.6)
             for is_cut, end, sign in ((effect.low < first, first, "<"), (effect.high > last, last, ">")):
@@ -97,12 +97,14 @@ class EffectsDisplay:
 
 
 def effect_in_words(effect: Effect, margin: float) -> str:
-    """What an effect says: the verdict that its gain speaks for, that it gains too little or loses, or nothing yet."""
+    """What an effect says: the verdict that its gain speaks for, that it gains little, nothing or loses, or is open."""
     if effect.gain > margin and effect.low > 0:
         return effect.cause or "gains"
     if effect.high < 0:
         return LOSES
-    return BELOW if effect.high < margin else OPEN
+    if effect.high >= margin:
+        return OPEN
+    return BELOW if effect.gain > 0 else NO_GAIN
 
 
 def gain_number(gain: float, margin: float) -> str:

@@ -131,6 +131,14 @@ def test_every_member_of_the_base_starts_from_a_seed_of_its_own_and_its_variants
     assert (seeds == seeds[:, :1]).all()
 
 
+def test_what_is_trained_is_named_before_its_progress(capsys: pytest.CaptureFixture[str]) -> None:
+    one = made(SequenceClassifier(hidden_size=2, max_epochs=1), verbose=True)
+    tried(one, one.repeat(0), "lr x4", "half of the data")
+    said = capsys.readouterr()
+    assert said.err.splitlines()[0] == "diagnose: base, lr x4, half of the data"
+    assert not said.out
+
+
 @pytest.mark.parametrize("batch_size", [2, 4, 32])
 @pytest.mark.parametrize(("name", "fraction"), [("half of the data", 1 / 2), ("quarter of the data", 1 / 4)])
 def test_less_data_trains_as_many_steps(batch_size: int, name: str, fraction: float, trained: list[Fit]) -> None:

@@ -181,11 +181,12 @@ class Evidence:
         if doubling is not None:
             n = len(doubling.influence)
             low, high = self.doubling_interval(doubling)
+            sizes = "half and a quarter" if QUARTER_DATA.name in self.probes else "half"
             found.append(
                 Effect(
                     probe=DOUBLING,
                     cause="data-limited",
-                    change="extrapolated from half and a quarter of the data",
+                    change=f"extrapolated from {sizes} of the data",
                     parameters={},
                     gain=doubling.value,
                     low=low,

@@ -1,7 +1,9 @@
 """The experiment: the base and its variants, trained on every fold of a repeat as one lockstep batch."""
 
 import math
+import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from copy import copy
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -30,6 +32,7 @@ from throughtime.generalization.diagnosis.probes import Base, Variant
 from throughtime.generalization.folds import Split, fold_indices, folds_in_time, given_folds, parse_cv
 from throughtime.generalization.splitters import divided_in_time, groups_of, in_order, spans
 from throughtime.records import EpochProgress
+from throughtime.terminal import Lenient
 
 #: Blocks of one series, whose means are taken for independent; of more, each is too short for that.  Schmeiser (1982),
 #: Batch size effects in the analysis of simulation output, Operations Research 30, 556-568, has 10 to 30.
@@ -128,6 +131,8 @@ class Experiment:
             except ThroughtimeError as error:
                 conditions[name] = error
         sound = {name: one for name, one in conditions.items() if isinstance(one, Condition)}
+        if self._verbose:  # its progress knows only how many there are
+            print(f"diagnose: {', '.join(sound)}", file=Lenient(sys.stderr), flush=True)
         trained = iter(
             fit_requests(
                 [fit for condition in sound.values() for fit in condition.fits],
@@ -158,7 +163,8 @@ class Experiment:
         members, fits, trains, centers = [], [], [], []
         for number, (train, _) in enumerate(folds):
             own = train
-            member = clone(estimator).set_params(random_state=base.member_seed(number))
+            member = copy(estimator)  # clones of small nets take a hundredth of their training
+            member.random_state = base.member_seed(number)
             if variant.train_fraction < 1:
                 own = self._fraction(train, variant.train_fraction, base.seed, number)
                 member.set_params(**equal_steps(estimator, len(train), len(own)))
