@@ -9,12 +9,15 @@ from throughtime.kernels import native
 
 pytestmark = needs_native
 
+#: Members, steps, series, channels and units; second derivatives are differences in every pair of numbers.
+SIZES, SMALL = (2, 3, 3, 2, 3), (2, 3, 2, 2, 2)
+
 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_with_noise_the_first_and_second_derivatives_are_those_of_finite_differences(kind: str, reverse: bool) -> None:
-    noise = make(kind, 2, 3, 3, 2, 3, noise=True).noise
-    leaves = _leaves(kind)
+    noise = make(kind, *SMALL, noise=True).noise
+    leaves = _leaves(kind, SMALL)
 
     def noisy(*arguments: torch.Tensor) -> tuple[torch.Tensor, ...]:
         return native.recurrent(kind, *arguments, reverse=reverse, noise=noise)
@@ -23,8 +26,8 @@ def test_with_noise_the_first_and_second_derivatives_are_those_of_finite_differe
     assert torch.autograd.gradgradcheck(noisy, leaves)
 
 
-def _leaves(kind: str, **options: object) -> list[torch.Tensor | None]:
-    case = make(kind, 2, 3, 3, 2, 3, **options)  # type: ignore[arg-type]
+def _leaves(kind: str, sizes: tuple[int, ...] = SIZES, **options: object) -> list[torch.Tensor | None]:
+    case = make(kind, *sizes, **options)  # type: ignore[arg-type]
     return [t.requires_grad_() if t is not None and t.is_floating_point() else t for t in case.arguments]
 
 
@@ -38,7 +41,7 @@ def test_gradients_are_those_of_finite_differences(kind: str, reverse: bool) -> 
 @pytest.mark.parametrize("reverse", [False, True])
 @pytest.mark.parametrize("kind", KINDS)
 def test_second_derivatives_are_those_of_finite_differences(kind: str, reverse: bool) -> None:
-    leaves = _leaves(kind)
+    leaves = _leaves(kind, SMALL)
     assert torch.autograd.gradgradcheck(lambda *a: native.recurrent(kind, *a, reverse=reverse), leaves)
 
 
