@@ -21,7 +21,7 @@ NOISE = 0.5
 
 def embedding(
     kind: Kind = "none",
-    n: int = 250,
+    n: int = 150,
     seed: int = 0,
     *,
     numbers: bool = False,
@@ -60,7 +60,7 @@ def embedding(
     )
 
 
-def reference(seed: int = 100, n: int = 300, **parts: Any) -> Reference:
+def reference(seed: int = 100, n: int = 150, **parts: Any) -> Reference:
     """Without a shift."""
     own = embedding("none", n, seed, **parts)
     classes = np.array(["ebb", "flow", "slack"]) if own.has_logits else None

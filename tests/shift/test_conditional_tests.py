@@ -148,7 +148,7 @@ def test_targets_of_one_kind_are_needed_on_both_sides(test: Callable[..., Any]) 
     with pytest.raises(DataError, match="need targets on both sides"):
         test(embedding(), replace(embedding(seed=1), target=None))
     with pytest.raises(DataError, match="classes or numbers on both sides"):
-        test(embedding(), replace(embedding(seed=1), target=np.zeros(250)))
+        test(embedding(), replace(embedding(seed=1), target=np.zeros(150)))
 
 
 def test_the_same_seed_gives_the_same_p() -> None:

@@ -31,7 +31,7 @@ def test_each_kind_is_named(kind: Kind, numbers: bool) -> None:
     names = Counter(
         diagnose_shift(
             reference(100 + seed, numbers=numbers),
-            embedding(kind, seed=seed, numbers=numbers, size=0.6),
+            embedding(kind, seed=seed, numbers=numbers, size=0.9),
             permutations=199,
         ).verdict
         for seed in range(3)
@@ -172,7 +172,7 @@ def test_a_level_is_a_small_chance(level: float) -> None:
 
 def test_an_embedding_has_its_own_targets() -> None:
     with pytest.raises(ParameterError, match="an embedding has its own targets"):
-        diagnose_shift(reference(), embedding(), y=np.zeros(250))
+        diagnose_shift(reference(), embedding(), y=np.zeros(150))
 
 
 def test_a_reference_without_targets_cannot_be_compared_with_labels() -> None:

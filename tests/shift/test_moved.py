@@ -23,7 +23,7 @@ def test_a_channel_that_moved_comes_first_by_as_much_as_it_moved() -> None:
 
     first, *others = channel_shifts(known, found, both(known, found))
 
-    pooled = np.sqrt(np.mean([side.summaries[:, 2].var() for side in (known, found)]) * 500 / 498)
+    pooled = np.sqrt(np.mean([side.summaries[:, 2].var() for side in (known, found)]) * 300 / 298)
     distance = found.summaries[:, 2].mean() - known.summaries[:, 2].mean()
     assert (first.channel, first.summary) == ("c", "mean")
     assert first.effect == pytest.approx(distance / pooled, rel=1e-6)
