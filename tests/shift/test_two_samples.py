@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -62,23 +62,28 @@ def pair(
     return embedding(reference, rng), embedding(deployed.with_channels(values), rng)
 
 
-@pytest.mark.parametrize("memory", [0.0, 0.5, 0.9])
+@pytest.mark.parametrize("memory", [0.0, 0.9])
 @pytest.mark.parametrize("channels", [1, 20])
 def test_a_joint_test_of_the_same_distribution_rejects_as_often_as_it_says(memory: float, channels: int) -> None:
     p = [
         covariate_test(*pair(seed, 20, channels, memory), permutations=39, random_state=seed).p_value
-        for seed in range(120)
+        for seed in range(60)
     ]
-    # P(more than 13 of 120 at .05) is .004.
-    assert np.mean(np.array(p) <= 0.05) <= 13 / 120
+    # P(more than 8 of 60 at .05) is .003.
+    assert np.sum(np.array(p) <= 0.05) <= 8
+
+
+@cache
+def null_pairs() -> list[tuple[Embedding, Embedding]]:
+    return [pair(seed, 20) for seed in range(80)]
 
 
 @pytest.mark.parametrize("test", ALL)
 def test_p_values_are_uniform_where_nothing_moved(test: Test) -> None:
-    p = [test(*pair(seed, 20), permutations=39, random_state=seed).p_value for seed in range(150)]
+    p = [test(*sides, permutations=39, random_state=seed).p_value for seed, sides in enumerate(null_pairs())]
     # Ties, as of few classes, make p-values larger.
     for level in (0.1, 0.3, 0.5):
-        assert np.mean(np.array(p) <= level) <= level + 2.6 * np.sqrt(level * (1 - level) / 150)
+        assert np.mean(np.array(p) <= level) <= level + 2.6 * np.sqrt(level * (1 - level) / 80)
 
 
 def test_pooled_steps_alarm_where_whole_series_do_not() -> None:
@@ -110,15 +115,15 @@ def test_series_of_one_group_count_as_one() -> None:
 
 def test_stretches_of_one_long_series_alarm_less_in_blocks_longer_than_its_memory() -> None:
     by_window, by_block = [], []
-    for seed in range(100):
+    for seed in range(60):
         whole = lfilter([1], [1, -0.97], np.random.default_rng(seed).normal(size=9000))[1000:]
         halves = [Sequences.from_arrays([half[:, None]]).windows(20, 20) for half in np.split(whole, 2)]
         blocks = [units_of(X, None, 200, deployed=side).groups for X, side in zip(halves, (False, True), strict=True)]
         test = partial(mean_shift_test, *(summarize(X)[0] for X in halves), permutations=39, random_state=seed)
         by_window.append(test().p_value <= 0.05)
         by_block.append(test(groups=(blocks[0], blocks[1])).p_value <= 0.05)
-    assert np.mean(by_window) > 0.15
-    assert np.mean(by_block) <= 0.12  # P(more than 12 of 100 at .05) is .001
+    assert np.mean(by_window) > 0.12
+    assert np.mean(by_block) <= 8 / 60  # P(more than 8 of 60 at .05) is .003
 
 
 @pytest.mark.parametrize("test", ALL)
