@@ -232,7 +232,8 @@ def _choice(calibration: Calibration, codes: ndarray, least: float) -> tuple[Pri
 
 def _hard(logits: ndarray) -> ndarray:
     """1 for the likeliest class of each series, 0 for the others."""
-    return np.eye(logits.shape[1])[logits.argmax(1)]
+    likeliest: ndarray = np.eye(logits.shape[1])[logits.argmax(1)]
+    return likeliest
 
 
 def _drawn_weights(rng: np.random.Generator, n: int, groups: ndarray | None) -> ndarray:
