@@ -126,7 +126,9 @@ def test_every_member_of_the_base_starts_from_a_seed_of_its_own_and_its_variants
     one = made(SequenceClassifier(hidden_size=2, max_epochs=1))
     for number in range(2):
         tried(one, one.repeat(number), "lr x4", "half of the data")
-    seeds = np.array([fit.estimator.random_state for fit in trained]).reshape(2, 3, 3)  # repeat, condition, fold
+    seeds = np.array([fit.estimator.get_params()["random_state"] for fit in trained]).reshape(
+        2, 3, 3
+    )  # repeat, condition, fold
     assert len(np.unique(seeds[:, 0])) == 6
     assert (seeds == seeds[:, :1]).all()
 

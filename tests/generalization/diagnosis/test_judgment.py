@@ -8,12 +8,13 @@ from throughtime.generalization.diagnosis.evidence import Evidence, Measured
 from throughtime.generalization.diagnosis.gains import Units
 from throughtime.generalization.diagnosis.losses import ClassLosses, OutOfFold
 from throughtime.generalization.diagnosis.probes import Setting, Variant
+from throughtime.generalization.diagnosis.records import VerdictName
 from throughtime.generalization.diagnosis.verdict import Judgment, judge
 
 N, MARGIN = 100, 0.05
 #: Of mean 0 and standard error 1.
 NOISE = np.resize([1.0, -1.0], N) * np.sqrt(N - 1)
-CAUSES = ("not optimized", "under-fit", "over-fit")
+CAUSES: tuple[VerdictName, ...] = ("not optimized", "under-fit", "over-fit")
 
 
 def out_of_fold(losses: ndarray) -> OutOfFold:

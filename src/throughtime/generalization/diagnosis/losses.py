@@ -165,8 +165,10 @@ class Losses(ABC):
 
 def _joined(folds: Sequence[Scored]) -> Scored:
     centers = [np.broadcast_to(one.center, one.outputs.shape) for one in folds]
-    rows = ([getattr(one, part) for one in folds] for part in ("truth", "example", "outputs"))
-    return Scored(*map(np.concatenate, rows), center=np.concatenate(centers))
+    truth, example, outputs = (
+        np.concatenate([getattr(one, part) for one in folds]) for part in ("truth", "example", "outputs")
+    )
+    return Scored(truth, example, outputs, np.concatenate(centers))
 
 
 class ClassLosses(Losses):
