@@ -34,7 +34,10 @@ def _few(reference: Embedding, deployed: Embedding) -> Measured:
 
 def _missing(reference: Embedding, deployed: Embedding) -> Measured:
     return _worst(
-        reference, deployed, "missing", "of {channel} is missing in deployed series, {known:.0%} in the reference"
+        reference,
+        deployed,
+        "missing",
+        "of {channel} is missing in deployed series, {100 * known:.0f} % in the reference",
     )
 
 
@@ -47,7 +50,8 @@ def _worst(reference: Embedding, deployed: Embedding, summary: str, words: str) 
     worst = int((found - known).argmax())
     channel = reference.summary_names[places[worst]].removesuffix(f" {summary}")
     return Measured(
-        float(found[worst] - known[worst]), f"{found[worst]:.0%} " + words.format(channel=channel, known=known[worst])
+        float(found[worst] - known[worst]),
+        f"{100 * found[worst]:.0f} % " + words.format(channel=channel, known=known[worst]),
     )
 
 
@@ -60,7 +64,7 @@ def _silent(reference: Embedding, deployed: Embedding) -> Measured:
     channel = reference.summary_names[places[worst]].removesuffix(" sd")
     return Measured(
         float(found[worst] - known[worst]),
-        f"{channel} is constant in {found[worst]:.0%} of the deployed series, in {known[worst]:.0%} of the reference's",
+        f"{channel} is constant in {100 * found[worst]:.0f} % of the deployed series, in {100 * known[worst]:.0f} % of the reference's",
     )
 
 
@@ -72,7 +76,7 @@ def _lengths(reference: Embedding, deployed: Embedding) -> Measured | NotApplica
     outside = float(np.mean((found < known.min()) | (found > known.max())))
     return Measured(
         outside,
-        f"{outside:.0%} of the deployed series, of {found.min():g} to {found.max():g} steps, are outside the "
+        f"{100 * outside:.0f} % of the deployed series, of {found.min():g} to {found.max():g} steps, are outside the "
         f"reference's {known.min():g} to {known.max():g}",
     )
 
@@ -91,7 +95,7 @@ def _support(reference: Embedding, deployed: Embedding) -> Measured:
     return Measured(
         float(outside[worst]),
         f"the mean of {channel} is far outside the reference's range, {low[worst]:.3g} to {high[worst]:.3g}, in "
-        f"{outside[worst]:.0%} of the deployed series",
+        f"{100 * outside[worst]:.0f} % of the deployed series",
     )
 
 
