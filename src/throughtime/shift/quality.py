@@ -33,25 +33,16 @@ def _few(reference: Embedding, deployed: Embedding) -> Measured:
 
 
 def _missing(reference: Embedding, deployed: Embedding) -> Measured:
-    return _worst(
-        reference,
-        deployed,
-        "missing",
-        "of {channel} is missing in deployed series, {100 * known:.0f} % in the reference",
-    )
-
-
-def _worst(reference: Embedding, deployed: Embedding, summary: str, words: str) -> Measured:
-    """The largest excess of a summary that is a fraction."""
-    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(f" {summary}")]
+    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(" missing")]
     if not places:
         return Measured(0.0, "there are no channels")
     known, found = (side.summaries[:, places].mean(0) for side in (reference, deployed))
     worst = int((found - known).argmax())
-    channel = reference.summary_names[places[worst]].removesuffix(f" {summary}")
+    channel = reference.summary_names[places[worst]].removesuffix(" missing")
     return Measured(
         float(found[worst] - known[worst]),
-        f"{100 * found[worst]:.0f} % " + words.format(channel=channel, known=known[worst]),
+        f"{100 * found[worst]:.0f} % of {channel} is missing in deployed series, {100 * known[worst]:.0f} % in the "
+        "reference",
     )
 
 
@@ -64,7 +55,8 @@ def _silent(reference: Embedding, deployed: Embedding) -> Measured:
     channel = reference.summary_names[places[worst]].removesuffix(" sd")
     return Measured(
         float(found[worst] - known[worst]),
-        f"{channel} is constant in {100 * found[worst]:.0f} % of the deployed series, in {100 * known[worst]:.0f} % of the reference's",
+        f"{channel} is constant in {100 * found[worst]:.0f} % of the deployed series, in {100 * known[worst]:.0f} % of "
+        "the reference's",
     )
 
 
