@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from throughtime.shift.explanations import Explanations
-from throughtime.shift.naming import LEAST_APART, adjusted, name_shift, name_without_labels
+from throughtime.shift.naming import adjusted, name_shift, name_without_labels
 
 NOTHING = {"X": 0.5, "Y": 0.5, "concept": 0.5, "Y given X": 0.5, "X given Y": 0.5, "outputs": 0.5}
-LABEL, COVARIATE, NEITHER = Explanations(9, 4, 0), Explanations(4, 9, 0), Explanations(5, 5 + LEAST_APART / 2, 0)
+LABEL, COVARIATE = Explanations(9, 4, 0), Explanations(4, 9, 0)
 
 chances = st.floats(0.001, 1)
 
@@ -54,8 +54,11 @@ def test_a_concept_test_of_numbers_alone_is_not_in_the_family() -> None:
     assert named(concept=0.001, of_classes=False) == "none detected"
 
 
-def test_two_names_that_explain_alike_are_undetermined() -> None:
-    assert named(NEITHER, X=0.001, Y=0.001) == "undetermined"
+def test_a_second_cause_needs_a_small_p_or_the_smallest() -> None:
+    """Holm rejects .04 of concept after X and Y, which label shift alone moves."""
+    assert named(LABEL, X=0.005, Y=0.004, concept=0.04) == "label"
+    assert named(LABEL, X=0.005, Y=0.004, concept=0.01) == "mixed"
+    assert named(LABEL, X=0.015, Y=0.5, concept=0.012) == "mixed"
 
 
 def test_a_name_is_not_given_against_its_own_test() -> None:

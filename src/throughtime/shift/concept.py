@@ -50,9 +50,12 @@ def concept_test(
         For embeddings without targets.
     """
     y = targets_of_both(reference, deployed)
-    sides = sides_of(reference, deployed, permutations, random_state)
+    of_classes = is_of_classes(reference)
+    # Within classes sides are drawn as label shift draws them; groups are not cut.
+    within = y if of_classes and reference.groups is None and deployed.groups is None else None
+    sides = sides_of(reference, deployed, permutations, random_state, strata=within)
     x = given_series(reference, deployed)
-    if is_of_classes(reference):
+    if of_classes:
         pairs = _pairs(y, len(reference))
         if not pairs:
             return NotApplicable(

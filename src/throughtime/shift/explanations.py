@@ -12,7 +12,7 @@ from throughtime.shift.records import Embedding
 from throughtime.shift.sides import LEAST_PERMUTATIONS, Sides, joined, sides_of
 from throughtime.shift.statistics import mean_shifts, standardize
 
-#: Nats that the best of many summaries gains for being chosen.
+#: Nats that the best of many explanations gains for being chosen.
 _CHOSEN = 1.0
 _ITERATIONS = 25
 #: So that sides which a column tells apart without error leave coefficients finite.
@@ -30,8 +30,9 @@ class Explanations(NamedTuple):
 def explanations(reference: Embedding, deployed: Embedding) -> Explanations:
     """How well each kind of shift explains the sides of series with targets.
 
-    *Label*: ``side ~ y``; *covariate*: ``side ~ outputs``, or the summary that tells most, less a nat; *concept*, of
-    numbers: ``side ~ error``, while for classes `concept_test` sees it and this is 0.
+    *Label*: ``side ~ y``; *covariate*: ``side ~ outputs``, or the summary that tells most, less a nat; less a nat again
+    for the better of the two; *concept*, of numbers: ``side ~ error``, while for classes `concept_test` sees it and
+    this is 0.
     """
     y = targets_of_both(reference, deployed)
     sides = sides_of(reference, deployed, LEAST_PERMUTATIONS, 0)
@@ -41,7 +42,7 @@ def explanations(reference: Embedding, deployed: Embedding) -> Explanations:
     if not of_classes:
         outputs = target_functions(outputs)
     concept = 0.0 if of_classes else _gain(sides, target_functions(errors_of(reference, deployed, y)))
-    covariate = max(_gain(sides, outputs), _best_summary(reference, deployed, sides))
+    covariate = max(_gain(sides, outputs), _best_summary(reference, deployed, sides)) - _CHOSEN
     return Explanations(_gain(sides, targets), covariate, concept)
 
 

@@ -9,8 +9,8 @@ from typing import Literal
 from throughtime.shift.explanations import Explanations
 from throughtime.shift.records import ShiftVerdict
 
-#: Nats by which one kind explains the samples better than another, below which both names are allowed.
-LEAST_APART = 0.5
+#: The p-value at which p(y given x) of classes is a second cause where X or Y has a smaller one.
+SECOND_CAUSE = 0.01
 
 
 def adjusted(p_values: Sequence[float]) -> list[float]:
@@ -43,15 +43,19 @@ def name_shift(
     -------
     "none detected" unless Holm's procedure rejects X, Y, or the test of p(y given x). If p(y given x) changed as label
     shift does not, "concept", or "mixed" where the rest moved too; "mixed" also if both p(y given x) and p(x given y)
-    changed. Else "label" or "covariate", whichever explains the samples better, and "undetermined" if they do so alike,
-    or if what the name keeps has changed.
+    changed. Else "label" or "covariate", whichever explains the samples better, and "undetermined" if what that name
+    keeps has changed.
     """
     third = "concept" if of_classes else "Y given X"
     moved_x, moved_y, moved_third = (one <= level for one in adjusted([p["X"], p["Y"], p[third]]))
     if not (moved_x or moved_y or moved_third):
         return "none detected"
     both = max(p["Y given X"], p["X given Y"]) <= level
-    is_concept = moved_third and (of_classes or both or not (moved_x or moved_y) or p["concept"] <= level)
+    alone = not (moved_x or moved_y)
+    if of_classes:
+        is_concept = moved_third and (alone or p[third] <= max(SECOND_CAUSE, min(p["X"], p["Y"])))
+    else:
+        is_concept = moved_third and (alone or both or p["concept"] <= level)
     # what concept shift leaves as it is: of numbers not Y, and the outputs tell of X what matters to them
     has_more = 2 * min(p["X"], p["Y" if of_classes else "outputs"]) <= level
     if is_concept:
@@ -61,9 +65,9 @@ def name_shift(
     gains: dict[ShiftVerdict, float] = {"label": explained.label, "covariate": explained.covariate}
     if moved_third and not has_more:
         gains["concept"] = explained.concept
-    second, first = sorted(gains, key=lambda name: gains[name])[-2:]
+    first = max(gains, key=lambda name: gains[name])
     kept = {"label": p["X given Y"], "covariate": p["Y given X"], "concept": p["X"]}[first]
-    if gains[first] - gains[second] < LEAST_APART or kept <= level:
+    if kept <= level:
         return "undetermined"
     return first
 

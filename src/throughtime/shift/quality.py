@@ -33,21 +33,16 @@ def _few(reference: Embedding, deployed: Embedding) -> Measured:
 
 
 def _missing(reference: Embedding, deployed: Embedding) -> Measured:
-    return _worst(
-        reference, deployed, "missing", "of {channel} is missing in deployed series, {known:.0%} in the reference"
-    )
-
-
-def _worst(reference: Embedding, deployed: Embedding, summary: str, words: str) -> Measured:
-    """The largest excess of a summary that is a fraction."""
-    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(f" {summary}")]
+    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(" missing")]
     if not places:
         return Measured(0.0, "there are no channels")
     known, found = (side.summaries[:, places].mean(0) for side in (reference, deployed))
     worst = int((found - known).argmax())
-    channel = reference.summary_names[places[worst]].removesuffix(f" {summary}")
+    channel = reference.summary_names[places[worst]].removesuffix(" missing")
     return Measured(
-        float(found[worst] - known[worst]), f"{found[worst]:.0%} " + words.format(channel=channel, known=known[worst])
+        float(found[worst] - known[worst]),
+        f"{100 * found[worst]:.0f} % of {channel} is missing in deployed series, {100 * known[worst]:.0f} % in the "
+        "reference",
     )
 
 
@@ -60,7 +55,8 @@ def _silent(reference: Embedding, deployed: Embedding) -> Measured:
     channel = reference.summary_names[places[worst]].removesuffix(" sd")
     return Measured(
         float(found[worst] - known[worst]),
-        f"{channel} is constant in {found[worst]:.0%} of the deployed series, in {known[worst]:.0%} of the reference's",
+        f"{channel} is constant in {100 * found[worst]:.0f} % of the deployed series, in {100 * known[worst]:.0f} % of "
+        "the reference's",
     )
 
 
@@ -72,7 +68,7 @@ def _lengths(reference: Embedding, deployed: Embedding) -> Measured | NotApplica
     outside = float(np.mean((found < known.min()) | (found > known.max())))
     return Measured(
         outside,
-        f"{outside:.0%} of the deployed series, of {found.min():g} to {found.max():g} steps, are outside the "
+        f"{100 * outside:.0f} % of the deployed series, of {found.min():g} to {found.max():g} steps, are outside the "
         f"reference's {known.min():g} to {known.max():g}",
     )
 
@@ -91,7 +87,7 @@ def _support(reference: Embedding, deployed: Embedding) -> Measured:
     return Measured(
         float(outside[worst]),
         f"the mean of {channel} is far outside the reference's range, {low[worst]:.3g} to {high[worst]:.3g}, in "
-        f"{outside[worst]:.0%} of the deployed series",
+        f"{100 * outside[worst]:.0f} % of the deployed series",
     )
 
 

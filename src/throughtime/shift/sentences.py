@@ -74,8 +74,8 @@ def _classes(classes: Sequence[ClassShift]) -> str:
     one = classes[0]
     direction = "more" if one.deployed > one.reference else "less"
     return (
-        f"class {one.label} is {direction} frequent, {one.deployed:.0%} ({one.low:.0%} to {one.high:.0%}) against "
-        f"{one.reference:.0%}"
+        f"class {one.label} is {direction} frequent, {100 * one.deployed:.0f} % ({100 * one.low:.0f} to "
+        f"{100 * one.high:.0f} %) against {100 * one.reference:.0f} %"
     )
 
 
