@@ -101,7 +101,7 @@ def test_what_cannot_be_weighted_is_refused() -> None:
         covariate_weights(x, x[:, :1])
     with pytest.raises(DataError, match="at least 5 series on either side, got 4 deployed"):
         covariate_weights(x, x[:4])
-    with pytest.raises(DataError, match="finite values, got nan among the reference series"):
+    with pytest.raises(DataError, match="the reference sample needs finite values, got nan"):
         covariate_weights(np.where(x > 2, np.nan, np.nan), x)
     with pytest.raises(ParameterError, match="clip needs a number of at least 1"):
         covariate_weights(x, x, clip=0.5)

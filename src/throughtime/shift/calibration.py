@@ -13,7 +13,9 @@ from scipy.optimize import minimize
 from scipy.special import log_softmax, softmax
 
 from throughtime.errors import DataError
+from throughtime.estimators import checked_weights
 from throughtime.records import Record
+from throughtime.shift.arguments import class_numbers, logits_of_classes
 
 #: Of the logarithm of the temperature: at its ends a network says nothing, or all of its series are certain.
 _MOST_LOG_TEMPERATURE = float(np.log(100.0))
@@ -70,12 +72,18 @@ def calibrate(
     Raises
     ------
     DataError
-        For no series, fewer than two columns, values that are not finite, or codes that are no columns.
+        For no series, fewer than two columns, values that are not finite, codes that are no columns, weights of sum 0,
+        or a start of other classes.
     """
-    _check(logits, codes)
+    logits = logits_of_classes(logits, "a calibration")
     n, k = logits.shape
+    codes = class_numbers(codes, k, "a calibration", n)
     centered = logits - logits.mean(1, keepdims=True)
-    counted = np.ones(n) if weights is None else weights
+    counted = checked_weights(weights, n)
+    if not counted.any():
+        raise DataError("a calibration needs a weight above zero, got zero weights only")
+    if start is not None and len(start.bias) != k:
+        raise DataError(f"a calibration needs a start of its {k} classes, got one of {len(start.bias)}")
     is_class = codes[:, None] == np.arange(k)
 
     def objective(parameters: Float[ndarray, "parameter"]) -> tuple[float, Float[ndarray, "parameter"]]:
@@ -101,16 +109,12 @@ def calibrate(
 
 
 def calibrated(logits: Float[ndarray, "series class"], calibration: Calibration) -> Float[ndarray, "series class"]:
-    """Probabilities of the classes under a calibration."""
+    """Probabilities of the classes under a calibration.
+
+    Raises
+    ------
+    DataError
+        For logits of other classes than the calibration's, or that are not finite.
+    """
+    logits = logits_of_classes(logits, "a calibration", len(calibration.bias))
     return np.asarray(softmax(logits / calibration.temperature + calibration.bias, axis=1))
-
-
-def _check(logits: ndarray, codes: ndarray) -> None:
-    if logits.ndim != 2 or not len(logits) or logits.shape[1] < 2:
-        raise DataError(f"a calibration needs series with a logit of each of 2 classes or more, got {logits.shape}")
-    if not np.isfinite(logits).all():
-        raise DataError(f"a calibration needs finite logits, got {logits[~np.isfinite(logits)][0]}")
-    if codes.shape != (len(logits),):
-        raise DataError(f"a calibration needs the class of each of {len(logits)} series, got shape {codes.shape}")
-    if codes.dtype.kind not in "iu" or codes.min() < 0 or codes.max() >= logits.shape[1]:
-        raise DataError(f"a calibration needs class codes from 0 to {logits.shape[1] - 1}, got {codes[:5]}")

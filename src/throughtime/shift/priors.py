@@ -6,7 +6,7 @@ correcting for label shift with black box predictors (BBSE), ICML, https://arxiv
 """
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -15,7 +15,18 @@ from scipy.optimize import nnls
 from scipy.stats import entropy
 
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimators import checked_weights
 from throughtime.records import Record
+from throughtime.shift.arguments import (
+    check_chance,
+    check_count,
+    check_seed,
+    class_numbers,
+    fractions_summing_to_one,
+    groups_of,
+    logits_of_classes,
+    real_numbers,
+)
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
 
 PriorMethod = Literal["labels", "EM", "BBSE", "BBSE soft"]
@@ -95,15 +106,34 @@ def estimate_priors(
     Raises
     ------
     DataError
-        For a class without a series in the reference, or what `calibrate` refuses.
+        For a class without a series in the reference, other classes among the deployed series than in it, what
+        `calibrate` refuses, or groups of another length.
     ParameterError
-        For a method without what it needs.
+        For an unknown method, or one without what it needs; a level outside of (0, 1), or no bootstrap samples.
     """
-    n_classes = _checked_classes(logits, codes)
+    if method != "auto" and method not in get_args(PriorMethod):
+        raise ParameterError(f"method needs to be one of auto, {', '.join(get_args(PriorMethod))}, got {method!r}")
+    check_chance(level)
+    check_count(repeats, "repeats")
+    check_seed(random_state)
+    logits = logits_of_classes(logits, "the reference")
+    n_classes = logits.shape[1]
+    codes = class_numbers(codes, n_classes, "the reference", len(logits))
+    _check_each_class(codes, n_classes)
     if deployed_codes is None and (method == "labels" or deployed_logits is None):
         raise ParameterError("priors from labels need the classes of the deployed series, got none")
     if method not in ("auto", "labels") and deployed_logits is None:
         raise ParameterError(f"priors by {method} need logits of the deployed series, got none")
+    n_deployed = None
+    if deployed_logits is not None:
+        deployed_logits = logits_of_classes(deployed_logits, "the deployed sample", n_classes)
+        n_deployed = len(deployed_logits)
+    if deployed_codes is not None:
+        deployed_codes = class_numbers(deployed_codes, n_classes, "the deployed sample", n_deployed)
+        n_deployed = len(deployed_codes)
+    assert n_deployed is not None
+    groups = groups_of(groups, len(codes))
+    deployed_groups = groups_of(deployed_groups, n_deployed, "deployed_groups")
     rng = np.random.default_rng(random_state)
     reference = floored(np.bincount(codes, minlength=n_classes) / len(codes), len(codes))
     if method == "labels" or (method == "auto" and deployed_codes is not None):
@@ -175,9 +205,27 @@ def em_priors(
         How often each series counts, once by default.
     iterations, tolerance
         It ends after so many steps, or with one that changes no fraction by more than the tolerance.
+
+    Raises
+    ------
+    DataError
+        For probabilities or fractions that are none, of other classes than each other, or 0 in the reference; weights
+        of sum 0.
+    ParameterError
+        For a number of iterations below 0.
     """
+    check_count(iterations, "iterations", least=0)
+    posteriors = fractions_summing_to_one(posteriors, "a table of probabilities", 2)
+    reference = fractions_summing_to_one(reference, "the reference")
+    if len(reference) != posteriors.shape[1] or not reference.all():
+        raise DataError(
+            f"EM needs a fraction above 0 of each of {posteriors.shape[1]} classes in the reference, got {reference}"
+        )
+    counted = checked_weights(weights, len(posteriors))
+    if not counted.any():
+        raise DataError("EM needs a weight above zero, got zero weights only")
+    counted = counted / counted.sum()
     ratios = posteriors / reference
-    counted = np.full(len(ratios), 1 / len(ratios)) if weights is None else weights / weights.sum()
     found = reference
     for _ in range(iterations):
         before, found = found, found * (counted / (ratios @ found) @ ratios)
@@ -197,7 +245,16 @@ def bbse_priors(
         P(predicted | class), each column of sum 1.
     predicted
         How often each class is predicted among the deployed series, or their mean probabilities.
+
+    Raises
+    ------
+    DataError
+        For columns, or predictions, that are no fractions, or of other classes than each other.
     """
+    predicted = fractions_summing_to_one(predicted, "a vector of predictions")
+    confusion = fractions_summing_to_one(np.transpose(confusion), "each column of a confusion matrix", 2).T
+    if len(confusion) != len(predicted):
+        raise DataError(f"BBSE needs a row of the confusion for each of {len(predicted)} classes, got {len(confusion)}")
     found, _ = nnls(np.vstack([confusion, np.full(len(predicted), _SUM_WEIGHT)]), np.append(predicted, _SUM_WEIGHT))
     return np.asarray(found / found.sum())
 
@@ -211,8 +268,16 @@ def confusion(
 
 
 def floored(fractions: Float[ndarray, "class"], n: int) -> Float[ndarray, "class"]:
-    """Fractions of n series and one more of each class."""
-    return np.asarray((n * fractions + 1) / (n + len(fractions)))
+    """Fractions of n series and one more of each class.
+
+    Raises
+    ------
+    DataError, ParameterError
+        For values that are not finite, or no number of series.
+    """
+    check_count(n, "n", least=0)
+    found = real_numbers(fractions, "a vector of fractions", 1)
+    return np.asarray((n * found + 1) / (n + len(found)))
 
 
 def _choice(calibration: Calibration, codes: ndarray, least: float) -> tuple[PriorMethod | Literal["none"], str]:
@@ -253,11 +318,9 @@ def _interval(drawn: ndarray, level: float) -> tuple[ndarray, ndarray]:
     return low, high
 
 
-def _checked_classes(logits: ndarray, codes: ndarray) -> int:
-    n_classes = int(logits.shape[1])
+def _check_each_class(codes: ndarray, n_classes: int) -> None:
     counts = np.bincount(codes, minlength=n_classes)
     if not counts.all():
         raise DataError(
             f"priors need a series of each class in the reference, got none of class number {int(counts.argmin())}"
         )
-    return n_classes

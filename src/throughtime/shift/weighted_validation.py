@@ -17,6 +17,7 @@ from throughtime.data import as_sequences, as_targets
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceEstimator, checked_weights, fit_members
 from throughtime.records import Record
+from throughtime.shift.arguments import check_chance, groups_of, real_numbers, series_numbers
 from throughtime.shift.losses import losses_by_members
 from throughtime.shift.weights import effective_size
 
@@ -61,15 +62,14 @@ def weighted_mean(
     Raises
     ------
     DataError
-        For values that are not finite, weights of sum 0, or fewer than 2 series or groups.
+        For values that are not finite, weights of sum 0, groups of another length, or fewer than 2 series or groups.
     ParameterError
         For a level outside of (0, 1).
     """
-    if not 0 < level < 1:
-        raise ParameterError(f"level needs a number between 0 and 1, got {level}")
+    check_chance(level)
+    values = real_numbers(values, "a weighted mean", 1)
+    groups = groups_of(groups, len(values))
     counted = checked_weights(weights, len(values))
-    if not np.isfinite(values).all():
-        raise DataError(f"a weighted mean needs finite values, got {values[~np.isfinite(values)][0]}")
     if not counted.any():
         raise DataError("a weighted mean needs a weight above zero, got zero weights only")
     mean = float(counted @ values / counted.sum())
@@ -110,12 +110,19 @@ def weighted_cross_validation(
     DataError, ParameterError
         As `fit_members` does; what a single fold fails with is raised too.
     """
-    if not len(estimators) or not len(splits):
+    if isinstance(estimators, SequenceEstimator):
+        raise ParameterError(f"weighted_cross_validation needs a list of estimators, got {type(estimators).__name__}")
+    estimators, splits = list(estimators), list(splits)
+    if not estimators or not splits:
         raise ParameterError(
             f"weighted_cross_validation needs estimators and splits, got {len(estimators)} and {len(splits)}"
         )
+    for estimator in estimators:
+        if not isinstance(estimator, SequenceEstimator):
+            raise ParameterError(f"weighted_cross_validation needs estimators, got {type(estimator).__name__}")
     series = as_sequences(X, layout=estimators[0].layout)
     targets = as_targets(y, series)
+    splits = _checked_splits(splits, len(series))
     n_folds = len(splits)
     fitted: list[Any] = fit_members(
         [estimator for estimator in estimators for _ in splits],
@@ -132,3 +139,18 @@ def weighted_cross_validation(
         losses_by_members(fitted[m * n_folds : (m + 1) * n_folds], series, targets, tests)
         for m in range(len(estimators))
     ]
+
+
+def _checked_splits(splits: Sequence[Any], n: int) -> list[tuple[Int[ndarray, "_"], Int[ndarray, "_"]]]:
+    """Training and test series by number, each series in one test fold at most."""
+    found = []
+    tested = np.zeros(n, bool)
+    for split in splits:
+        if not isinstance(split, tuple | list) or len(split) != 2:
+            raise DataError(f"splits need pairs of training and test series, got {split!r:.60}")
+        train, test = (series_numbers(part, n, "a split") for part in split)
+        if tested[test].any() or len(np.unique(test)) < len(test):
+            raise DataError("splits need each series in one test fold at most, got some in two, or twice in one")
+        tested[test] = True
+        found.append((train, test))
+    return found

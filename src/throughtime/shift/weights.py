@@ -5,6 +5,7 @@ Bickel, Brückner & Scheffer (2009), Discriminative learning under covariate shi
 """
 
 from dataclasses import dataclass
+from numbers import Real
 
 import numpy as np
 from jaxtyping import Float
@@ -14,7 +15,9 @@ from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
 from sklearn.preprocessing import StandardScaler
 
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimators import checked_weights
 from throughtime.records import Record
+from throughtime.shift.arguments import check_seed, groups_of, real_numbers
 
 #: Below these, few series would decide everything.
 LEAST_EFFECTIVE_FRACTION, LEAST_EFFECTIVE_SIZE = 0.1, 30
@@ -82,21 +85,25 @@ def covariate_weights(
     Raises
     ------
     DataError
-        For other columns in one than in the other, values that are not finite, or fewer than 5 series on a side.
+        For other columns in one than in the other, values that are not finite, fewer than 5 series or groups on a side,
+        or groups of another length.
     ParameterError
-        For a clip below 1.
+        For a clip below 1, or what is no seed.
     """
-    if not 1 <= clip < np.inf:
-        raise ParameterError(f"clip needs a number of at least 1, got {clip}")
+    if isinstance(clip, bool) or not isinstance(clip, Real) or not 1 <= clip < np.inf:
+        raise ParameterError(f"clip needs a number of at least 1, got {clip!r}")
+    check_seed(random_state)
+    reference, deployed = (
+        real_numbers(sample, f"the {name} sample", 2)
+        for name, sample in (("reference", reference), ("deployed", deployed))
+    )
+    groups = groups_of(groups, len(reference))
+    deployed_groups = groups_of(deployed_groups, len(deployed), "deployed_groups")
     for name, sample in (("reference", reference), ("deployed", deployed)):
-        if sample.ndim != 2 or sample.shape[1] != reference.shape[1]:
+        if sample.shape[1] != reference.shape[1]:
             raise DataError(f"weights need {reference.shape[1:]} columns on both sides, got {sample.shape} {name}")
         if len(sample) < _FOLDS:
             raise DataError(f"weights need at least {_FOLDS} series on either side, got {len(sample)} {name}")
-        if not np.isfinite(sample).all():
-            raise DataError(
-                f"weights need finite values, got {sample[~np.isfinite(sample)][0]} among the {name} series"
-            )
     n = len(reference)
     values = StandardScaler().fit_transform(np.vstack([reference, deployed]))
     is_deployed = np.arange(len(values)) >= n
@@ -117,8 +124,18 @@ def covariate_weights(
 
 
 def effective_size(weights: Float[ndarray, "series"]) -> float:
-    """How many series of equal weight give a mean of the same variance (Kish 1965)."""
-    return float(weights.sum() ** 2 / np.square(weights).sum())
+    """How many series of equal weight give a mean of the same variance (Kish 1965).
+
+    Raises
+    ------
+    DataError
+        For weights that are not finite, or below 0, or of sum 0.
+    """
+    checked = checked_weights(weights, np.size(weights))
+    if not checked.any():
+        raise DataError("an effective size needs a weight above zero, got zero weights only")
+    relative = checked / checked.max()  # whose squares are within float64
+    return float(relative.sum() ** 2 / np.square(relative).sum())
 
 
 def _cross_fitted(values: ndarray, is_deployed: ndarray, units: ndarray | None, random_state: int | None) -> ndarray:

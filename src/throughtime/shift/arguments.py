@@ -1,0 +1,156 @@
+"""What the pieces are given, checked and made arrays: lists and masked arrays will do."""
+
+from numbers import Integral, Real
+from typing import Any
+
+import numpy as np
+from numpy import ndarray
+
+from throughtime.data import as_labels, unmasked
+from throughtime.errors import DataError, ParameterError
+
+
+def real_numbers(values: Any, what: str, n_axes: int) -> ndarray:
+    """Finite numbers in float64, at least one along each of so many axes.
+
+    Raises
+    ------
+    DataError
+        "<what> needs ...", for anything else.
+    """
+    found = _array(values, what)
+    if found.ndim != n_axes or not found.size:
+        raise DataError(f"{what} needs {n_axes} axes of at least one value, got shape {found.shape}")
+    return _finite(found, what, "values")
+
+
+def fractions_summing_to_one(values: Any, what: str, n_axes: int = 1) -> ndarray:
+    """Numbers of at least 0, and sum 1 along the last axis.
+
+    Raises
+    ------
+    DataError
+        For anything else.
+    """
+    found = real_numbers(values, what, n_axes)
+    if found.min() < 0:
+        raise DataError(f"{what} needs values of at least 0, got {found.min():g}")
+    sums = np.atleast_1d(found.sum(-1))
+    wrong = np.abs(sums - 1) > 1e-4  # what float32 leaves of a sum over thousands of classes
+    if wrong.any():
+        raise DataError(f"{what} needs a sum of 1, got {sums[wrong][0]:g}")
+    return found
+
+
+def logits_of_classes(values: Any, what: str, n_classes: int | None = None) -> ndarray:
+    """Logits, a row per series, of so many classes, or of two or more.
+
+    Raises
+    ------
+    DataError
+        For anything else.
+    """
+    found = _array(values, what)
+    if found.ndim != 2 or not len(found) or found.shape[1] < 2:
+        raise DataError(f"{what} needs series with a logit of each of 2 classes or more, got {found.shape}")
+    if n_classes is not None and found.shape[1] != n_classes:
+        raise DataError(f"{what} needs a logit of each of {n_classes} classes, got {found.shape[1]} columns")
+    return _finite(found, what, "logits")
+
+
+def class_numbers(codes: Any, n_classes: int, what: str, n_series: int | None = None) -> ndarray:
+    """Class codes, one for each of so many series, or of one or more.
+
+    Raises
+    ------
+    DataError
+        For anything else.
+    """
+    found = _array(codes, what)
+    if found.ndim != 1 or not len(found) or (n_series is not None and len(found) != n_series):
+        of = "at least one" if n_series is None else f"each of {n_series}"
+        raise DataError(f"{what} needs the class of {of} series, got shape {found.shape}")
+    if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= n_classes:
+        raise DataError(f"{what} needs class codes from 0 to {n_classes - 1}, got {found[:5]}")
+    return found.astype(np.int64)
+
+
+def series_numbers(indices: Any, n_series: int, what: str) -> ndarray:
+    """Numbers of series, at least one, from those or a mask of all.
+
+    Raises
+    ------
+    DataError
+        For anything else.
+    """
+    found = _array(indices, what)
+    if found.dtype == bool and found.shape == (n_series,):
+        found = np.flatnonzero(found)
+    sound = found.ndim == 1 and len(found) and found.dtype.kind in "iu"
+    if not sound or found.min() < 0 or found.max() >= n_series:
+        raise DataError(f"{what} needs numbers of series from 0 to {n_series - 1}, got {indices!r:.60}")
+    return found.astype(np.int64)
+
+
+def groups_of(groups: Any, n_series: int, what: str = "groups") -> ndarray | None:
+    """Labels, one for each of so many series; ``None`` where each series is one.
+
+    Raises
+    ------
+    DataError
+        For another number of them, or missing ones.
+    """
+    return None if groups is None else as_labels(groups, what, n_series)
+
+
+def check_chance(level: Any, what: str = "level") -> None:
+    """Refuse what is no number between 0 and 1.
+
+    Raises
+    ------
+    ParameterError
+        For it.
+    """
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < level < 1:
+        raise ParameterError(f"{what} needs a number between 0 and 1, got {level!r}")
+
+
+def check_count(count: Any, what: str, least: int = 1) -> None:
+    """Refuse what is no whole number, or one below the least.
+
+    Raises
+    ------
+    ParameterError
+        For it.
+    """
+    if isinstance(count, bool) or not isinstance(count, Integral) or count < least:
+        raise ParameterError(f"{what} needs a whole number of at least {least}, got {count!r}")
+
+
+def check_seed(random_state: Any) -> None:
+    """Refuse what is neither a seed nor ``None``.
+
+    Raises
+    ------
+    ParameterError
+        For it.
+    """
+    whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    if random_state is not None and not (whole and 0 <= random_state < 2**32):
+        raise ParameterError(f"random_state needs a whole number from 0 to 2**32 - 1, or None, got {random_state!r}")
+
+
+def _finite(found: ndarray, what: str, of: str) -> ndarray:
+    if found.dtype.kind not in "biuf":
+        raise DataError(f"{what} needs real numbers, got {found.dtype}")
+    found = found.astype(np.float64)
+    if not np.isfinite(found).all():
+        raise DataError(f"{what} needs finite {of}, got {found[~np.isfinite(found)][0]}")
+    return found
+
+
+def _array(values: Any, what: str) -> ndarray:
+    try:
+        return np.asarray(unmasked(values))
+    except (TypeError, ValueError):  # rows of several lengths
+        raise DataError(f"{what} needs an array, got {type(values).__name__} of several lengths") from None
