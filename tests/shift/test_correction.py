@@ -1,6 +1,7 @@
 """Corrected models, and the gate that they pass."""
 
 import os
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,12 +11,22 @@ from planted_shifts import EQUAL, NET, Fitted, classifier, drawn, fitted_on, num
 from scipy import stats
 from sklearn.base import clone
 
-from throughtime.data import Sequences, concatenate
+from throughtime.data import Sequences, as_targets, concatenate
 from throughtime.errors import DataError, DataWarning, DivergenceError, ParameterError
 from throughtime.estimators import SequenceClassifier, SequenceRegressor, predict_members, recalibrate
-from throughtime.shift import Correction, calibrate, candidates, correct, covariate_weights, embed, weighted_mean
+from throughtime.shift import (
+    Correction,
+    calibrate,
+    candidates,
+    correct,
+    covariate_weights,
+    embed,
+    take,
+    weighted_mean,
+    weighted_validation,
+)
 from throughtime.shift.candidates import losses_of
-from throughtime.shift.correction import _labels_for
+from throughtime.shift.correction import _check_apart, _labels_for
 
 #: ``make soak`` sets it: many samples instead of one.
 SOAK = "THROUGHTIME_SOAK" in os.environ
@@ -264,6 +275,100 @@ def test_a_member_that_fails_is_a_candidate_that_failed(monkeypatch: pytest.Monk
     assert "failed: lr" in found.reason
 
 
+def test_too_few_groups_for_weights_leave_the_other_candidates_to_be_tried() -> None:
+    fitted = classifier()
+    X, y = drawn(60, TILTED, seed=5)
+    found = corrected(fitted, X, y, groups=np.arange(60) % 3)
+    tried = {candidate.method: candidate for candidate in found.candidates}
+    assert tried["weights"].note == "failed: weights need at least 5 groups on either side, got 3"
+    assert not np.isnan([tried["refit"].gain, tried["priors"].gain]).any()
+    with pytest.warns(DataWarning, match="suppose that p"):
+        found = corrected(fitted, X, None, "weights", groups=np.arange(60) % 3)
+    assert found.estimator is fitted.model
+    assert found.reason == "nothing is corrected: weights failed: weights need at least 5 groups on either side, got 3"
+
+
+def test_a_class_that_the_reference_has_in_no_test_fold_is_a_candidate_that_failed() -> None:
+    whole = classifier()
+    rows = np.flatnonzero(whole.y != "c")
+    fitted = whole._replace(
+        reference=replace(whole.reference, embedding=take(whole.reference.embedding, rows), indices=rows)
+    )
+    X, y = drawn(60, EQUAL, seed=5)
+    found = corrected(fitted, X, y, "weights")
+    assert "failed: the diagnosis' reference needs series of each class, got none of 'c'" in found.candidates[0].note
+    for method in ("priors", "weights"):
+        with pytest.warns(DataWarning, match="without labels"):
+            found = corrected(fitted, X, None, method)
+        assert found.estimator is fitted.model
+        assert "nothing is corrected" in found.reason
+
+
+def test_a_weighted_fold_that_diverges_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = classifier()
+    X, _ = drawn(60, TILTED, seed=5)
+    monkeypatch.setattr(weighted_validation, "fit_members", lambda nets, *_, **__: [DivergenceError("lr")] * len(nets))
+    with pytest.warns(DataWarning, match="suppose that p"):
+        found = corrected(fitted, X, None, "weights")
+    assert found.reason == "nothing is corrected: weights failed: lr"
+
+
+def class_steps(X: Sequences, dtype: Any = np.int64, cut: float = 0.0) -> list[ndarray]:
+    """Whether the first channel is above a number."""
+    return [(series[:, 0] > cut).astype(dtype) for series in X]
+
+
+def test_class_steps_of_which_some_have_no_label_are_refitted_as_the_joined_steps_are() -> None:
+    X, _ = drawn(20, seed=1)
+    known = class_steps(X)
+    fitted = fitted_on(SequenceClassifier(**NET | {"max_epochs": 3}), X, as_targets(known, X))
+    X_new, _ = drawn(30, seed=2)
+    partly = class_steps(X_new, np.float64, cut=0.5)
+    for labels in partly:
+        labels[::3] = np.nan
+    found = corrected(fitted, X_new, as_targets(partly, X_new), "refit")
+    alone = clone(fitted.model).fit(concatenate([X, X_new]), [*(part.astype(float) for part in known), *partly])
+    (candidate,) = found.candidates
+    assert "failed" not in candidate.note
+    assert found.applied
+    for name, weight in found.estimator.network_.state.items():
+        np.testing.assert_array_equal(weight, alone.network_.state[name])
+
+
+def test_deployed_series_without_the_names_of_the_channels_are_refitted_beside_those_with() -> None:
+    X, y = drawn(60, seed=1)
+    named = X.replace(channel_names=("a", "b"))
+    fitted = fitted_on(SequenceClassifier(**NET | {"max_epochs": 3}), named, y)
+    bare, labels = drawn(40, TILTED, seed=5)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        found = corrected(fitted, bare, labels, "refit")
+    assert "failed" not in found.candidates[0].note
+
+
+def test_deployed_series_that_the_model_was_trained_on_are_refused() -> None:
+    fitted = classifier()
+    X, y = drawn(40, TILTED, seed=5)
+    mixed = concatenate([X, fitted.X[[7]]])
+    diagnosis = fitted.diagnosed(X, y)
+    for deployed, labels, said in (
+        (fitted.X, fitted.y, "got 150 of 150 that are, the first of them series 0"),
+        (mixed, np.append(y, "a"), "got 1 of 41 that are, the first of them series 40"),
+        (mixed.astype(np.float64), None, "got 1 of 41"),
+    ):
+        with pytest.raises(DataError, match=rf"deployed needs series that are not among the reference's, {said}"):
+            correct(fitted.model, diagnosis, reference=(fitted.X, fitted.y), deployed=(deployed, labels))
+
+
+def test_series_that_are_equal_by_chance_are_no_copies() -> None:
+    """Of three coins each of eight series is as likely in one sample as in the other."""
+    coins = [Sequences.from_arrays(np.random.default_rng(s).integers(0, 2, (50, 3, 1)).astype(float)) for s in (0, 1)]
+    _check_apart(*coins)
+    others = Sequences.from_arrays(np.random.default_rng(2).normal(size=(50, 3, 1)))
+    _check_apart(others, coins[0])
+    with pytest.raises(DataError, match="got 50 of 50"):
+        _check_apart(others, others)
+
+
 def test_insufficient_series_are_left_alone() -> None:
     fitted = classifier()
     found = corrected(fitted, *drawn(60, TILTED, seed=5), verdict="insufficient")
@@ -303,6 +408,9 @@ def test_what_cannot_be_corrected_is_refused() -> None:
     refused(ParameterError, "method='refit' needs labels", method="refit", deployed=(X, None))
     refused(ParameterError, r"deployed needs a pair \(X, y\)", deployed=X)
     refused(DataError, "the diagnosis' reference in their order", reference=(fitted.X[::-1], fitted.y[::-1]))
+    swapped = np.where(fitted.y == "a", "b", np.where(fitted.y == "b", "a", fitted.y))
+    refused(DataError, "the targets of the diagnosis' reference in their order", reference=(fitted.X, swapped))
+    refused(ParameterError, "random_state needs a whole number", random_state=-1)
     refused(DataError, "at least 150, got 100", reference=(fitted.X[:100], fitted.y[:100]))
     refused(
         DataError,
@@ -313,7 +421,15 @@ def test_what_cannot_be_corrected_is_refused() -> None:
     refused(DataError, "channels", deployed=(X.take_channels([0]), y))
     steps = Sequences(X.values[:, :1], X.offsets)
     refused(DataError, "a target per series", deployed=(X, steps))
+    with pytest.raises(ParameterError, match=r"what diagnose_shift\(run.reference\(\), X, y\) gives, got Reference"):
+        correct(fitted.model, fitted.reference, **good)  # type: ignore[arg-type]
+    with pytest.raises(ParameterError, match=r"a fitted estimator, such as a run's \.estimator, got Fitted"):
+        correct(fitted, diagnosis, **good)  # type: ignore[arg-type]
     numbers = regressor()
+    with pytest.raises(DataError, match="the targets of the diagnosis' reference"):
+        correct(
+            numbers.model, numbers.diagnosed(X), reference=(numbers.X, numbers.y + 0.1), deployed=(X, numbers_of(X))
+        )
     with pytest.raises(ParameterError, match="one class per series"):
         correct(
             numbers.model,

@@ -14,11 +14,11 @@ from studies import arrays, classifier, data_of, labeled, rain, regressor
 from throughtime import evaluate, storage
 from throughtime.data import Dataset, Sequences
 from throughtime.errors import DataError, StorageError
-from throughtime.shift import Reference, embed, reference_of
+from throughtime.shift import Reference, correct, diagnose_shift, embed, reference_of
 from throughtime.storage import MANIFEST, read_run
 from throughtime.storage.manifest import manifest_bytes
 from throughtime.study import Run, Study
-from throughtime.study.shift_sample import SAMPLE, SAMPLE_FACTS, sampled_reference
+from throughtime.study.shift_sample import SAMPLE, SAMPLE_FACTS, reference_from, sample_files, sampled_reference
 
 X, Y = arrays()
 
@@ -53,6 +53,7 @@ KINDS = ["classes", "groups", "numbers", "steps", "forecast", "windows of one", 
 def assert_equal(one: Reference, other: Reference) -> None:
     np.testing.assert_equal(asdict(one.embedding), asdict(other.embedding))
     np.testing.assert_equal(one.classes, other.classes)
+    np.testing.assert_equal(one.indices, other.indices)
     assert (one.channel_names, one.in_sample, one.block) == (other.channel_names, other.in_sample, other.block)
     assert len(one.members) == len(other.members)
 
@@ -149,6 +150,29 @@ def test_of_many_series_a_random_sample_is_kept(place: Path) -> None:
     np.testing.assert_array_equal(drawn[0].embedding.outputs, whole.outputs[drawn[0].indices])
 
 
+def test_a_kept_sample_of_some_series_corrects_as_the_one_that_was_drawn(place: Path) -> None:
+    study = studies(place)["classes"]()
+    drawn = sampled_reference(study.fold_members, study.train, study.splits, 0, most=12)
+    files = sample_files(drawn, study.fold_members)
+    arrays = storage.arrays_from_bytes(files[SAMPLE], SAMPLE)
+    kept = reference_from(json.loads(files[SAMPLE_FACTS]), arrays, dict(enumerate(study.fold_members)), SAMPLE_FACTS)
+    assert_equal(kept, drawn)
+    found = []
+    for reference in (kept, drawn):
+        diagnosis = diagnose_shift(reference, X + 0.1, Y, permutations=99)
+        found.append(correct(study.estimator, diagnosis, reference=(X, Y), deployed=(X + 0.1, Y)))
+    assert found[0].reason == found[1].reason
+
+
+def test_a_sample_that_does_not_say_which_series_it_is_of_is_of_the_first(copy: Path) -> None:
+    kept = read_run(copy).arrays(SAMPLE)
+    whole = Run.open(copy).reference()
+    rewrite(copy, arrays=storage.arrays_to_bytes({name: kept[name] for name in kept if name != "indices"}))
+    early = Run.open(copy).reference()
+    assert early.indices is None
+    assert_equal(replace(early, indices=whole.indices), whole)
+
+
 def test_series_without_an_observed_target_are_not_kept(place: Path) -> None:
     data = data_of(rain(place))
     assert isinstance(data.y, Sequences)
@@ -176,6 +200,8 @@ def test_samples_of_another_content_are_named(copy: Path) -> None:
         {"member": np.full(n, 2)}, {"member": np.zeros(n)}, {"member": np.zeros(0, int)}, {"extra": np.zeros(n)},
         {"states": np.zeros(n)}, {"outputs": np.zeros((n + 1, 2))}, {"summaries": np.full((n, 11), np.nan)},
         {"target": np.zeros(n - 1)}, {"stretches": np.zeros((n, 4, 3))}, {"stretches": np.zeros(n)},
+        {"indices": np.arange(n - 1)}, {"indices": np.arange(n) - 1}, {"indices": np.arange(n)[::-1].copy()},
+        {"indices": np.zeros(n, int)}, {"indices": np.arange(n) + 0.5}, {"indices": np.arange(n)[:, None]},
     ]  # fmt: skip
     for other in others:
         rewrite(copy, arrays=storage.arrays_to_bytes(arrays | other))

@@ -1,6 +1,6 @@
 """Corrected estimators to choose from, each with the loss of deployed series that it was not fitted on."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from sklearn.base import clone
 
 from throughtime.data import Sequences, concatenate
+from throughtime.errors import DataError, DivergenceError
 from throughtime.estimators import SequenceEstimator, can_recalibrate, fit_members, predict_members, recalibrate
 from throughtime.shift.calibration import Calibration, calibrate
 from throughtime.shift.losses import class_codes, losses_by_members, series_losses
@@ -125,6 +126,14 @@ def reweighted(model: SequenceEstimator, samples: Samples, folds: Folds) -> Atte
     return Attempt("priors", corrected, losses, "probabilities reweighted by the fractions of the labels")
 
 
+def attempted(method: str, make: Callable[[], Attempt]) -> Attempt:
+    """What is made, or an attempt that failed where the samples or the training do not allow it, with the reason."""
+    try:
+        return make()
+    except (DataError, DivergenceError) as error:
+        return Attempt(method, None, None, f"failed: {error}")
+
+
 def weighted(model: SequenceEstimator, samples: Samples) -> Attempt:
     """A fit on the reference's series, weighted as if they were deployed ones, of which it sees no labels."""
     found = weights_of(samples)
@@ -162,7 +171,12 @@ def weighted_fit(
         train_indices=[indices],
         sample_weight=_spread(weights.weights, samples),
     )
-    return result if isinstance(result, Exception) else _read_alike(model, result)
+    if isinstance(result, Exception):
+        return result
+    if model.task.name == "classification" and class_names(result).tolist() != class_names(model).tolist():
+        missing = np.setdiff1d(class_names(model), class_names(result)).tolist()[0]
+        return DataError(f"the diagnosis' reference needs series of each class, got none of {missing!r}")
+    return _read_alike(model, result)
 
 
 def weighted_gains(model: SequenceEstimator, samples: Samples, weights: CovariateWeights) -> Float[ndarray, "series"]:
@@ -201,9 +215,17 @@ def joined(samples: Samples) -> tuple[Sequences, Any]:
             for part in (one, other)
         ]
         one, other = one.replace(groups=parts[0]), other.replace(groups=parts[1])
-    targets = samples.reference_y, samples.deployed_y
-    y = concatenate(targets) if isinstance(targets[0], Sequences) else np.concatenate(targets)
-    return concatenate([one, other]), y
+    other = other.replace(channel_names=one.channel_names or (), static_names=one.static_names or ())
+    return concatenate([one, other]), _joined_targets(samples.reference_y, samples.deployed_y)
+
+
+def _joined_targets(one: Any, other: Any) -> Any:
+    """Of steps the values alone: names, times and groups are those of the series."""
+    if not isinstance(one, Sequences):
+        return np.concatenate([one, other])
+    offsets = np.append(0, np.cumsum(np.append(one.lengths, other.lengths)))
+    # Labels that are all known may be held in another type than those of which some are missing.
+    return Sequences(np.concatenate([one.values, other.values]), offsets, train_dtype=one.train_dtype)
 
 
 def with_priors(

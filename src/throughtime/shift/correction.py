@@ -1,7 +1,9 @@
 """A model corrected for a shift, where labels of deployed series show that it helps; else the same model, and why."""
 
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from hashlib import blake2b
 from math import ceil
 from typing import Any, ClassVar, Literal, get_args
 
@@ -11,14 +13,16 @@ from scipy import stats
 from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Sequences, as_labels, as_targets
-from throughtime.errors import DataError, DataWarning, ParameterError, warn
+from throughtime.errors import DataError, DataWarning, DivergenceError, ParameterError, warn
 from throughtime.estimators import SequenceEstimator, can_recalibrate, recalibrate, sequences_like
 from throughtime.records import Record, Records, Row
+from throughtime.shift.arguments import check_seed
 from throughtime.shift.calibration import Calibration
 from throughtime.shift.candidates import (
     Attempt,
     Folds,
     Samples,
+    attempted,
     class_names,
     indices_of,
     losses_of,
@@ -31,6 +35,7 @@ from throughtime.shift.candidates import (
     weights_of,
     with_priors,
 )
+from throughtime.shift.embedding import target_of
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.records import Reference, ShiftDiagnosis
 from throughtime.shift.reference import embed
@@ -179,11 +184,20 @@ def correct(
     Raises
     ------
     DataError
-        For series that are not the diagnosis' reference, channels other than the model's, classes it does not know.
+        For series or targets that are not the diagnosis' reference, deployed series that are among them, channels
+        other than the model's, classes it does not know.
     ParameterError
-        For "refit" without labels, "priors" without one class per series.
+        For a model that is no estimator, a diagnosis that is none, "refit" without labels, "priors" without one class
+        per series.
     """
+    if not isinstance(model, SequenceEstimator):
+        raise ParameterError(f"model needs a fitted estimator, such as a run's .estimator, got {type(model).__name__}")
     check_is_fitted(model, "network_")
+    if not isinstance(diagnosis, ShiftDiagnosis):
+        raise ParameterError(
+            f"diagnosis needs what diagnose_shift(run.reference(), X, y) gives, got {type(diagnosis).__name__}"
+        )
+    check_seed(random_state)
     if method not in get_args(CorrectionMethod):
         raise ParameterError(f"method needs to be one of {', '.join(get_args(CorrectionMethod))}, got {method!r}")
     if method == "priors" and not _has_priors(model):
@@ -197,10 +211,12 @@ def correct(
     n_labels = 0 if samples.deployed_y is None else len(samples.deployed)
     if n_labels >= LEAST_LABELS:
         return _with_labels(model, samples, method, random_state)
-    if n_labels == 0 and method == "priors":
-        return _priors_without_labels(model, samples)
-    if n_labels == 0 and method == "weights":
-        return _weights_without_labels(model, samples)
+    if n_labels == 0 and method in ("priors", "weights"):
+        try:
+            without_labels = _priors_without_labels if method == "priors" else _weights_without_labels
+            return without_labels(model, samples)
+        except (DataError, DivergenceError) as error:
+            return _unchanged(model, f"nothing is corrected: {method} failed: {error}")
     needed, gain = _labels_to_ask_for(samples)
     few = "without labels" if n_labels == 0 else f"{n_labels} labels are too few, at least {LEAST_LABELS}:"
     why = (
@@ -221,11 +237,11 @@ def _with_labels(
     folds = _folds(n, units, random_state)
     attempts = []
     if method in ("auto", "refit"):
-        attempts.append(refitted(model, samples, folds))
+        attempts.append(attempted("refit", lambda: refitted(model, samples, folds)))
     if method in ("auto", "priors") and _has_priors(model):
-        attempts.append(reweighted(model, samples, folds))
+        attempts.append(attempted("priors", lambda: reweighted(model, samples, folds)))
     if method in ("auto", "weights"):
-        attempts.append(weighted(model, samples))
+        attempts.append(attempted("weights", lambda: weighted(model, samples)))
     before = losses_of(model, samples.deployed, samples.deployed_y)
     candidates = [
         _candidate(one, None if one.losses is None else weighted_mean(before - one.losses, groups=units, level=_LEVEL))
@@ -401,20 +417,21 @@ def _checked_samples(
         raise DataError(
             f"reference needs series of the model's classes, {classes.tolist()}, got {np.unique(y).tolist()}"
         )
-    _check_reference(X, diagnosed)
     y_deployed = None if deployed[1] is None else as_targets(deployed[1], X_deployed)
     for targets in (y, y_deployed):
         if targets is not None and isinstance(targets, Sequences) != model.by_step_:
             one, other = ("step", "series") if model.by_step_ else ("series", "step")
             raise DataError(f"y needs a target per {one}, as the model was fitted on, got one per {other}")
+    _check_reference(X, y, diagnosed)
+    _check_apart(X, X_deployed)
     if groups is not None:
         X_deployed = X_deployed.replace(groups=as_labels(groups, "groups", len(X_deployed)))
     embedding = embed(diagnosed, X_deployed, y_deployed, random_state=random_state)
     return Samples(X, y, X_deployed, y_deployed, diagnosed, embedding)
 
 
-def _check_reference(X: Sequences, diagnosed: Reference) -> None:
-    """Refuse series other than those whose embedding the diagnosis has."""
+def _check_reference(X: Sequences, y: Any, diagnosed: Reference) -> None:
+    """Refuse series or targets other than those whose embedding the diagnosis has."""
     indices = indices_of(diagnosed)
     if len(X) <= indices.max():
         raise DataError(
@@ -427,3 +444,37 @@ def _check_reference(X: Sequences, diagnosed: Reference) -> None:
     )
     if not same:
         raise DataError("reference needs the series of the diagnosis' reference in their order, got others")
+    if known.target is not None:
+        target = target_of(diagnosed.members[0], X[indices], y[indices], diagnosed.classes)
+        if target.shape != known.target.shape or not np.allclose(target, known.target):
+            raise DataError("reference needs the targets of the diagnosis' reference in their order, got others")
+
+
+def _check_apart(X: Sequences, deployed: Sequences) -> None:
+    """Refuse deployed series that the model was trained on, of which no gain could be told from what it remembers.
+
+    Series of few values may be equal by chance: that is taken for granted as often as it happens within the reference.
+    """
+    own = _contents(X, X.train_dtype)
+    known = Counter(own)
+    shared = np.array([content in known for content in _contents(deployed, X.train_dtype)])
+    by_chance = np.mean([known[content] > 1 for content in own])
+    if shared.mean() > by_chance:
+        raise DataError(
+            f"deployed needs series that are not among the reference's, got {int(shared.sum())} of {len(deployed)} "
+            f"that are, the first of them series {int(shared.argmax())}; leave them out"
+        )
+
+
+def _contents(X: Sequences, dtype: np.dtype[Any]) -> list[bytes]:
+    """What each series holds, as a network reads it."""
+    static = np.zeros((len(X), 0)) if X.static is None else np.asarray(X.static)
+    found = []
+    for values, features in zip(X, static, strict=True):
+        content = blake2b(digest_size=16)
+        for part in (values, features):
+            with np.errstate(over="ignore"):
+                read = part.astype(dtype) + dtype.type(0.0)  # 0.0 in place of -0.0, which equals it
+            content.update(read.tobytes())
+        found.append(content.digest())
+    return found

@@ -59,7 +59,7 @@ def embed_with(
         outputs=outputs,
         states=states,
         member=member,
-        target=None if y is None else _target_of(members[0], X, y, classes),
+        target=None if y is None else target_of(members[0], X, y, classes),
         groups=groups,
         has_logits=classes is not None,
         unit=unit,
@@ -130,7 +130,7 @@ def _over_steps(values: Float[ndarray, "step column"], lengths: Int[ndarray, "se
     return np.column_stack([mean, np.sqrt(np.add.reduceat(squares, starts) / count)])
 
 
-def _target_of(estimator: Any, X: Sequences, y: Any, classes: ndarray | None) -> ndarray:
+def target_of(estimator: Any, X: Sequences, y: Any, classes: ndarray | None) -> ndarray:
     """Class codes, numbers, or the summaries of targets per step: of classes each one's fraction and deviation."""
     targets = targets_of(y, X, estimator.burn_in if estimator.by_step_ else 0, estimator.horizon_)
     if targets.by_step != estimator.by_step_:

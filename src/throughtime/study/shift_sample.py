@@ -24,8 +24,9 @@ MOST_SERIES = 2000
 #: Windows of one series that begin within so many windows' lengths change sides together, since they are much alike.
 BLOCK = 2
 
-#: What a sample has, beside its targets and the means of stretches, where there are any.
-_ARRAYS = {"summaries", "outputs", "states", "member"}
+#: What a sample has, and what it may have: targets, means of stretches, and which of the training series are its own,
+#: which early versions do not say.
+_ARRAYS, _OPTIONAL = {"summaries", "outputs", "states", "member"}, {"target", "stretches", "indices"}
 
 _Natural = Annotated[int, Field(ge=0)]
 
@@ -122,6 +123,8 @@ def sample_files(reference: Reference, members: Sequence[SequenceEstimator | Non
     arrays |= {"member": sample.member} | ({} if sample.target is None else {"target": sample.target})
     if sample.stretches is not None:
         arrays["stretches"] = _short(sample.stretches)
+    if reference.indices is not None:
+        arrays["indices"] = reference.indices
     facts = {
         "folds": [fold for fold, member in enumerate(members) if member is not None],
         "summary_names": sample.summary_names,
@@ -184,6 +187,7 @@ def reference_from(
         classes=first.classes_ if facts.has_logits else None,
         channel_names=tuple(facts.channel_names),
         in_sample=facts.in_sample,
+        indices=arrays["indices"].astype(np.int64) if "indices" in arrays else None,
         block=facts.block,
     )
 
@@ -193,7 +197,7 @@ def _check_arrays(arrays: Mapping[str, ndarray], facts: _Facts, source: str) -> 
     assert facts.folds is not None
     assert facts.summary_names is not None
     file = source.removesuffix(SAMPLE_FACTS) + SAMPLE
-    if not _ARRAYS <= set(arrays) <= _ARRAYS | {"target", "stretches"}:
+    if not _ARRAYS <= set(arrays) <= _ARRAYS | _OPTIONAL:
         raise StorageError(f"{file} needs to hold a shift sample, got the arrays {', '.join(sorted(arrays))}")
     n = len(arrays["member"])
     tables = arrays["summaries"], arrays["outputs"], arrays["states"]
@@ -210,6 +214,14 @@ def _check_arrays(arrays: Mapping[str, ndarray], facts: _Facts, source: str) -> 
     member = arrays["member"]
     if member.ndim != 1 or member.dtype.kind not in "iu" or member.min() < 0 or member.max() >= len(facts.folds):
         raise StorageError(f"{file} needs a member from 0 to {len(facts.folds) - 1} for each series, got others")
+    indices = arrays.get("indices", np.arange(n))
+    if (
+        indices.ndim != 1
+        or indices.dtype.kind not in "iu"
+        or indices[0] < 0
+        or (np.diff(indices.astype(np.int64)) < 1).any()
+    ):
+        raise StorageError(f"{file} needs the numbers of its series in order, got others")
     if not all(np.isfinite(array).all() for array in arrays.values()):
         raise StorageError(f"{file} needs finite numbers, got others")
 
