@@ -111,7 +111,7 @@ def check_chance(level: Any, what: str = "level") -> None:
     ParameterError
         For it.
     """
-    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < level < 1:
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < float(level) < 1:
         raise ParameterError(f"{what} needs a number between 0 and 1, got {level!r}")
 
 
