@@ -1,5 +1,6 @@
 """Which shift, if any, lies between a reference and deployed series: the tests, the name, and what moved."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -117,11 +118,11 @@ def diagnose_shift(
                 random_state=random_state,
             )
             tests["outputs"] = replace(outputs, name="outputs", unit=sides.unit)
-        tests = {name: _in_words(test, reference.classes) for name, test in tests.items()}
         p = {name: _p(test) for name, test in tests.items()}
         family = ("X", "Y", third)
         p_adjusted = dict(zip(family, adjusted([p[name] for name in family]), strict=True))
         verdict = name_shift(p, explanations(known, sample), of_classes=third == "concept", level=level)
+    tests = {name: _in_words(test, reference) for name, test in tests.items()}
     channels = channel_shifts(known, sample, sides)
     classes = Records[ClassShift]()
     if priors is not None and reference.classes is not None:
@@ -173,14 +174,28 @@ def _p(test: ShiftTest | NotApplicable) -> float:
     return test.p_value if isinstance(test, ShiftTest) else 1.0
 
 
-def _in_words(test: ShiftTest | NotApplicable, classes: ndarray | None) -> ShiftTest | NotApplicable:
+def _in_words(test: ShiftTest | NotApplicable, reference: Reference) -> ShiftTest | NotApplicable:
     """Class codes that a test names, as labels."""
-    if classes is None or isinstance(test, NotApplicable):
+    labels = _labels(reference)
+    if labels is None or isinstance(test, NotApplicable):
         return test
-    words = test.most.split(" ")
-    if words[0] not in ("class", "classes"):
-        return test
-    return replace(test, most=" ".join(str(classes[int(word)]) if word.isdigit() else word for word in words))
+
+    def with_labels(name: str) -> str:
+        if name.removesuffix(" squared") in reference.embedding.summary_names:  # a channel may be called "class 1"
+            return name
+        return re.sub(r"\b(?:class|classes) [0-9]+(?: and [0-9]+)?", label_codes, name)
+
+    def label_codes(found: re.Match[str]) -> str:
+        return re.sub("[0-9]+", lambda code: str(labels[int(code[0])]), found[0])
+
+    return replace(test, most=" by ".join(map(with_labels, test.most.split(" by ", 1))))
+
+
+def _labels(reference: Reference) -> ndarray | None:
+    """Labels of the classes, of a series or of its steps; ``None`` for numbers."""
+    if reference.classes is not None or not reference.members:
+        return reference.classes
+    return getattr(reference.members[0], "classes_", None)
 
 
 def _diagnosis(reference: Reference, sample: Embedding, level: float, **parts: Any) -> ShiftDiagnosis:

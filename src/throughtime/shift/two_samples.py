@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.special import softmax
 
 from throughtime.errors import DataError
+from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
 from throughtime.shift.embedding import take
 from throughtime.shift.permutations import joint_p_value, p_values
 from throughtime.shift.records import Embedding, ShiftTest
@@ -161,10 +162,9 @@ def covariate_test(
     reference, deployed, _ = _thinned(reference, deployed, None, random_state)
     summaries, names = _columns(reference, deployed, None)
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
-    kind = "logit" if reference.has_logits else "output"
     values, columns = _with_squares(summaries, names)
     values = np.column_stack([values, outputs])
-    columns = (*columns, *(f"{kind} {number}" for number in range(outputs.shape[1])))
+    columns = [*columns, *output_names(reference)]
     sides = sides_of(reference, deployed, permutations, random_state)
     shifts = mean_shifts(sides.deployed, values)
     said = softmax(outputs, 1) if reference.has_logits else standardize(outputs)
@@ -239,7 +239,7 @@ def output_test(
     values = joined(_said(reference), _said(deployed), "outputs")
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     gaps = largest_cdf_gaps(sides.deployed, values)
-    columns = [f"output {number}" for number in range(values.shape[1])]
+    columns = numbered("output", values.shape[1])
     return _largest("outputs", gaps.max(1), gaps, "KS", sides, columns, lowest=0, highest=1)
 
 
@@ -281,7 +281,9 @@ def target_test(
         labels, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
         return _of_classes("Y", codes, len(labels), sides, labels.tolist())
     values = joined(one, other, "targets")
-    values, columns = _with_squares(values, _numbered("target", values.shape[1]))
+    width = values.shape[1]
+    names = names_of("target", width, reference) if isinstance(reference, Embedding) else numbered("target", width)
+    values, columns = _with_squares(values, names)
     shifts = mean_shifts(sides.deployed, values)
     return _largest("Y", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns)
 
@@ -348,7 +350,7 @@ def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -
         strangers = sorted(set(own[0]) ^ set(own[1])) or ["another order"]
         raise DataError(f"shift tests need the same summaries on both sides, got {strangers[0]!r} on one of them")
     values = joined(_summaries(reference), _summaries(deployed), "columns")
-    found = tuple(names or (own[0] if own else _numbered("column", values.shape[1])))
+    found = tuple(names or (own[0] if own else numbered("column", values.shape[1])))
     if len(found) != values.shape[1]:
         raise DataError(f"names need one for each of {values.shape[1]} columns, got {len(found)}")
     return values, found
@@ -358,14 +360,10 @@ def _summaries(sample: Sample) -> ndarray:
     return sample.summaries if isinstance(sample, Embedding) else sample
 
 
-def _numbered(word: str, count: int) -> tuple[str, ...]:
-    return tuple(f"{word} {number}" for number in range(count))
-
-
-def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, tuple[str, ...]]:
+def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, list[str]]:
     """The standardized columns and their squares."""
     z = standardize(values)
-    return np.column_stack([z, np.square(z)]), (*names, *(f"{name} squared" for name in names))
+    return np.column_stack([z, np.square(z)]), with_squares(names)
 
 
 def _outputs(sample: Sample) -> ndarray:
