@@ -31,7 +31,12 @@ _SWAPPED, _LARGEST_RATIO = 0.1, 50.0
 
 
 def concept_test(
-    reference: Embedding, deployed: Embedding, *, permutations: int = 199, random_state: int | None = 0
+    reference: Embedding,
+    deployed: Embedding,
+    *,
+    level: float = 0.05,
+    permutations: int = 199,
+    random_state: int | None = 0,
 ) -> ShiftTest | NotApplicable:
     """Whether p(y given x) changed in a way that neither covariate nor label shift explains.
 
@@ -39,6 +44,11 @@ def concept_test(
     / p(y given x))``, the log ratio of densities where a tenth of each are named as the other. Numbers: whether the
     error of the prediction changed its relation to a summary of the series. Both are tested beside the summaries, the
     outputs and functions of the target.
+
+    Parameters
+    ----------
+    level
+        At which the test will reject, a part of it where it is one of several: what `ShiftTest.detectable` is for.
 
     Returns
     -------
@@ -64,20 +74,30 @@ def concept_test(
         swaps = Columns(
             _swaps(_probabilities(reference, deployed, y), y, pairs), [f"classes {a} and {b}" for a, b in pairs]
         )
-        found = partial_test("concept", [swaps], np.column_stack([x, _one_hot(y)]), sides)
+        found = partial_test("concept", [swaps], np.column_stack([x, _one_hot(y)]), sides, level)
     else:
         turns = _turns(reference, deployed, errors_of(reference, deployed, y))
-        found = partial_test("concept", turns, np.column_stack([x, target_functions(y)]), sides)
+        found = partial_test("concept", turns, np.column_stack([x, target_functions(y)]), sides, level)
     return found or _too_few(sides)
 
 
 def target_given_series_test(
-    reference: Embedding, deployed: Embedding, *, permutations: int = 199, random_state: int | None = 0
+    reference: Embedding,
+    deployed: Embedding,
+    *,
+    level: float = 0.05,
+    permutations: int = 199,
+    random_state: int | None = 0,
 ) -> ShiftTest | NotApplicable:
     """Whether p(y given x) is what it was, which covariate shift keeps, and label and concept shift do not.
 
     Whether a class is more frequent, or a number's error, its square, or its relation to a summary different, beside
     what summaries and outputs say.
+
+    Parameters
+    ----------
+    level
+        As in `concept_test`.
 
     Returns
     -------
@@ -98,7 +118,7 @@ def target_given_series_test(
         own = names_of("error", errors.shape[1], reference)
         functions = Columns(target_functions(errors), with_squares(own))
         blocks = [functions, *_turns(reference, deployed, errors)]
-    found = partial_test("Y given X", blocks, given_series(reference, deployed), sides)
+    found = partial_test("Y given X", blocks, given_series(reference, deployed), sides, level)
     return found or _too_few(sides)
 
 

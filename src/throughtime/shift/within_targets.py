@@ -17,13 +17,23 @@ BINS = 10
 
 
 def series_given_target_test(
-    reference: Embedding, deployed: Embedding, *, permutations: int = 199, random_state: int | None = 0
+    reference: Embedding,
+    deployed: Embedding,
+    *,
+    level: float = 0.05,
+    permutations: int = 199,
+    random_state: int | None = 0,
 ) -> ShiftTest | NotApplicable:
     """Whether p(x given y) is what it was: the largest partial correlation of summaries, their squares and outputs.
 
     Series change sides within their class; with numbers, within deciles of the target (of several targets, of their
     first principal component), beside which the targets and their squares are held fixed. Groups change sides as a
     whole, with the classes or deciles held fixed.
+
+    Parameters
+    ----------
+    level
+        At which the test will reject, a part of it where it is one of several: what `ShiftTest.detectable` is for.
 
     Returns
     -------
@@ -41,7 +51,7 @@ def series_given_target_test(
     given = np.column_stack([fixed, strata[:, None] == np.unique(strata)])
     of_summaries = Columns(np.column_stack([z, np.square(z)]), with_squares(reference.summary_names))
     of_outputs = Columns(outputs, output_names(reference))
-    found = partial_test("X given Y", [of_outputs, of_summaries], given, sides)
+    found = partial_test("X given Y", [of_outputs, of_summaries], given, sides, level)
     return found or NotApplicable("too few series share a target")
 
 
