@@ -90,7 +90,7 @@ def diagnose_shift(
     labels = sample.target if reference.classes is not None else None
     own = run_checks(REFERENCE_CHECKS, whole=reference, labels=labels)
     if any(finding.verdict == "found" for finding in quality):
-        nothing = run_checks(checks_of_tests("concept", level))
+        nothing = run_checks(checks_of_tests("concept", level, "insufficient"))
         return _diagnosis(
             reference,
             sample,
@@ -136,7 +136,7 @@ def diagnose_shift(
     classes = Records[ClassShift]()
     if priors is not None and reference.classes is not None:
         classes = class_shifts_of(priors, reference.classes)
-    found = run_checks(checks_of_tests(third, level), tests=tests, adjusted=p_adjusted)
+    found = run_checks(checks_of_tests(third, level, verdict), tests=tests, adjusted=p_adjusted)
     return _diagnosis(
         reference,
         sample,
