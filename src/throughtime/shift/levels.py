@@ -15,7 +15,7 @@ def check_level(level: Any) -> None:
     ParameterError
         For that.
     """
-    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < level < 0.5:
+    if isinstance(level, bool) or not isinstance(level, Real) or not 0 < float(level) < 0.5:
         raise ParameterError(f"level needs a chance between 0 and .5, got {level!r}")
 
 

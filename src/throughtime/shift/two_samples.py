@@ -365,7 +365,7 @@ def _of_classes(
     return _largest(name, shifts.chi_2, shifts.effects, "fraction", sides, columns, level=level, lowest=-1, highest=1)
 
 
-def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, tuple[str, ...]]:
+def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, Sequence[str]]:
     """What is compared, and its names: columns as given, or summaries."""
     if isinstance(reference, Embedding) and isinstance(deployed, Embedding):
         check_summaries(reference, deployed)
@@ -381,7 +381,7 @@ def _summaries(sample: Sample) -> ndarray:
     return sample.summaries if isinstance(sample, Embedding) else sample
 
 
-def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, list[str]]:
+def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, Sequence[str]]:
     """The standardized columns and their squares."""
     z = standardize(values)
     return np.column_stack([z, np.square(z)]), with_squares(names)
