@@ -2,6 +2,8 @@
 
 from collections import Counter
 from dataclasses import replace
+from inspect import unwrap  # of the checker of types, as for callers
+from typing import Any
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from throughtime import SequenceClassifier
 from throughtime.data import Sequences
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import fit_members
-from throughtime.shift import Embedding, Reference, diagnose_shift, reference_of
+from throughtime.shift import Embedding, Reference, diagnose_shift, embed, reference_of
 
 #: The seven kinds of docs/guide/shift.md; a covariate shift matters to the targets, or not.
 NAMES: dict[Kind, str] = {
@@ -164,10 +166,29 @@ def _series(rng: np.random.Generator, n: int) -> tuple[Sequences, np.ndarray]:
     return Sequences(values, np.cumsum([0, *lengths])), y
 
 
-@pytest.mark.parametrize("level", [0, 0.5, 1, -1])
-def test_a_level_is_a_small_chance(level: float) -> None:
+@pytest.mark.parametrize("level", [0, 0.5, 1, -1, ".05", True, None, float("nan")])
+def test_a_level_is_a_small_chance(level: Any) -> None:
     with pytest.raises(ParameterError, match="level needs a chance"):
         diagnose_shift(reference(), embedding(), level=level)
+
+
+def test_what_is_no_reference_is_refused_with_what_gives_one() -> None:
+    class Run:
+        def reference(self) -> None: ...
+
+    for asks in map(unwrap, (diagnose_shift, embed)):
+        with pytest.raises(
+            ParameterError, match=r"^reference needs .*reference_of gives, got Run; give its \.reference"
+        ):
+            asks(Run(), embedding())
+        with pytest.raises(ParameterError, match=r"got SequenceClassifier, or a run's \.reference\(\)$"):
+            asks(SequenceClassifier(), embedding())
+
+
+@pytest.mark.parametrize("seed", [-1, 1.5, "1", True])
+def test_a_seed_is_a_whole_number(seed: Any) -> None:
+    with pytest.raises(ParameterError, match=r"^random_state needs a whole number of at least 0, or None, got"):
+        diagnose_shift(reference(), embedding(), random_state=seed)
 
 
 def test_an_embedding_has_its_own_targets() -> None:
@@ -192,5 +213,6 @@ def test_values_that_are_not_finite_are_refused() -> None:
 def test_summaries_of_other_channels_are_refused() -> None:
     deployed = replace(embedding(), summary_names=("z mean", "b mean", "c mean", "d mean", "length"))
 
-    with pytest.raises(DataError, match="same summaries"):
-        diagnose_shift(reference(), deployed)
+    for series in (deployed, replace(embedding(n=5), summary_names=deployed.summary_names)):
+        with pytest.raises(DataError, match="same summaries"):
+            diagnose_shift(reference(), series)

@@ -1,13 +1,15 @@
 """SHF001 to SHF011: each fires on its fault and is silent on its control."""
 
 from dataclasses import replace
+from typing import get_args
 
 import numpy as np
 import pytest
 
-from embedded import NAMES, embedding, reference
+from embedded import NAMES, Kind, embedding, reference
 from throughtime.findings import Finding
-from throughtime.shift import Embedding, Reference, ShiftDiagnosis, diagnose_shift
+from throughtime.shift import Embedding, Reference, ShiftDiagnosis, ShiftVerdict, diagnose_shift
+from throughtime.shift.findings import checks_of_tests
 from throughtime.shift.quality import LEAST_SERIES
 
 
@@ -93,6 +95,40 @@ def test_what_moved_is_found(kind: str, codes: set[str]) -> None:
     diagnosis = diagnosed(reference(), embedding(kind))  # type: ignore[arg-type]
 
     assert {one.code for one in diagnosis.findings if one.verdict == "found"} == codes
+
+
+@pytest.mark.parametrize(("numbers", "cure"), [(False, "correct the outputs for the new fractions"), (True, "refit")])
+def test_fractions_are_corrected_of_classes_alone(numbers: bool, cure: str) -> None:
+    diagnosis = diagnosed(reference(numbers=numbers), embedding("label", numbers=numbers))
+
+    assert diagnosis.verdict == "label"
+    assert finding("SHF007", diagnosis).verdict == "found"
+    assert finding("SHF007", diagnosis).remedy.startswith(cure)
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"),
+    [
+        ("concept", "refit with labels of deployed series; nothing else cures it"),
+        ("label", "the label shift that was named explains it, or it is too weak beside it to be named"),
+    ],
+)
+def test_a_relation_that_moved_is_cured_as_the_verdict_says(kind: Kind, remedy: str) -> None:
+    """A label shift of numbers moves p(y given x) too."""
+    diagnosis = diagnosed(reference(numbers=True), embedding(kind, numbers=True))
+
+    assert diagnosis.verdict == kind
+    assert finding("SHF008", diagnosis).verdict == "found"
+    assert finding("SHF008", diagnosis).remedy == remedy
+
+
+@pytest.mark.parametrize("verdict", get_args(ShiftVerdict))
+@pytest.mark.parametrize("third", ["concept", "Y given X"])
+def test_no_remedy_contradicts_the_verdict(verdict: ShiftVerdict, third: str) -> None:
+    remedies = {check.code: check.remedy for check in checks_of_tests(third, 0.05, verdict)}
+
+    assert ("nothing else cures it" in remedies["SHF008"]) == (verdict in ("concept", "mixed"))
+    assert ("correct the outputs" in remedies["SHF007"]) == ((verdict, third) == ("label", "concept"))
 
 
 def test_without_labels_targets_are_not_applicable() -> None:

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from functools import cache
+from inspect import unwrap  # of the checker of types, as for callers
 from typing import Any
 
 import numpy as np
@@ -212,6 +213,38 @@ def test_series_of_other_channels_are_refused() -> None:
         embed(reference(), [np.full((4, 2), np.inf)])
 
 
+def test_names_that_the_members_lack_are_the_references() -> None:
+    """Of networks without names, as of a run of an earlier version."""
+    named = series(channel_names=["u", "v"], static=np.ones((N, 1)), static_names=["age"])
+    plain = named.replace(channel_names=(), static_names=())
+    fitted = fit_members([SequenceClassifier(**SMALL)] * 3, plain, CODES, train_indices=[train for train, _ in SPLITS])
+    with pytest.warns(UserWarning, match="was fitted without"):
+        own = reference_of(fitted, named, CODES, SPLITS)
+    for n in (N, 5):
+        for what, others in (("channels", ["v", "u"]), ("static features", ["height"])):
+            name = what.replace(" ", "_").removesuffix("s").removesuffix("_feature") + "_names"
+            text = rf"^X needs the {what} of the reference, in their order \(.*\), got {', '.join(others)}$"
+            with (
+                pytest.warns(UserWarning, match="was fitted without"),
+                pytest.raises(DataError, match=text),
+            ):
+                embed(own, named.replace(**{name: others})[:n])
+    assert embed(own, plain).summary_names == own.embedding.summary_names
+
+
+def test_what_has_no_names_goes_by_place_with_a_warning_as_in_predict() -> None:
+    named = series(channel_names=["u", "v"])
+    fitted = fit_members([SequenceClassifier(**SMALL)] * 3, named, CODES, train_indices=[train for train, _ in SPLITS])
+    own = reference_of(fitted, named, CODES, SPLITS)
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        bare = embed(own, series())
+    np.testing.assert_array_equal(bare.summaries, embed(own, named).summaries)
+    assert bare.summary_names == own.embedding.summary_names
+    with pytest.warns(UserWarning, match="was fitted without feature names"):
+        other = embed(reference(), named)
+    assert other.summary_names == reference().embedding.summary_names
+
+
 def test_targets_that_the_members_do_not_know_are_refused() -> None:
     with pytest.raises(
         DataError, match=r"^y needs the classes that the members know \('left', 'mid', 'right'\), got 'up'"
@@ -238,6 +271,18 @@ def test_members_and_splits_that_do_not_fit_are_refused() -> None:
     X, y = series(), LABELS[CODES]
     with pytest.raises(ParameterError, match=r"^a reference needs a split for each of 3 members, got 2$"):
         reference_of(members(), X, y, SPLITS[:2])
+    with pytest.raises(
+        ParameterError, match=r"^a reference needs its fitted estimators in a list, .* SequenceClassifier"
+    ):
+        unwrap(reference_of)(members()[0], X, y, SPLITS)
+    with pytest.raises(
+        ParameterError, match=r"^a reference needs a list of splits, got StratifiedKFold; of a splitter"
+    ):
+        unwrap(reference_of)(members(), X, y, StratifiedKFold(3))
+    with pytest.raises(ParameterError, match=r"^random_state needs a whole number of at least 0, or None, got -1$"):
+        reference_of(members(), X, y, SPLITS, random_state=-1)
+    generated = reference_of(members(), X, y, (split for split in SPLITS))
+    np.testing.assert_array_equal(generated.embedding.member, fold_of())
     with pytest.raises(ParameterError, match=r"^a reference needs at least one member, got none$"):
         reference_of([], X, y, [])
     with pytest.raises(ParameterError, match=r"^a reference needs fitted estimators, got ValueError for member 1$"):

@@ -5,7 +5,6 @@ concept shift, whatever else moved: of classes, two that are taken for each othe
 a summary of the series that turned.
 """
 
-from collections.abc import Sequence
 from itertools import combinations
 
 import numpy as np
@@ -15,6 +14,7 @@ from numpy import ndarray
 from throughtime.errors import DataError
 from throughtime.findings import NotApplicable
 from throughtime.shift.calibration import calibrate, calibrated
+from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
 from throughtime.shift.partial import Columns, partial_test
 from throughtime.shift.records import Embedding, ShiftTest
 from throughtime.shift.sides import Sides, joined, sides_of
@@ -31,7 +31,12 @@ _SWAPPED, _LARGEST_RATIO = 0.1, 50.0
 
 
 def concept_test(
-    reference: Embedding, deployed: Embedding, *, permutations: int = 199, random_state: int | None = 0
+    reference: Embedding,
+    deployed: Embedding,
+    *,
+    level: float = 0.05,
+    permutations: int = 199,
+    random_state: int | None = 0,
 ) -> ShiftTest | NotApplicable:
     """Whether p(y given x) changed in a way that neither covariate nor label shift explains.
 
@@ -39,6 +44,11 @@ def concept_test(
     / p(y given x))``, the log ratio of densities where a tenth of each are named as the other. Numbers: whether the
     error of the prediction changed its relation to a summary of the series. Both are tested beside the summaries, the
     outputs and functions of the target.
+
+    Parameters
+    ----------
+    level
+        At which the test will reject, a part of it where it is one of several: what `ShiftTest.detectable` is for.
 
     Returns
     -------
@@ -64,20 +74,30 @@ def concept_test(
         swaps = Columns(
             _swaps(_probabilities(reference, deployed, y), y, pairs), [f"classes {a} and {b}" for a, b in pairs]
         )
-        found = partial_test("concept", [swaps], np.column_stack([x, _one_hot(y)]), sides)
+        found = partial_test("concept", [swaps], np.column_stack([x, _one_hot(y)]), sides, level)
     else:
         turns = _turns(reference, deployed, errors_of(reference, deployed, y))
-        found = partial_test("concept", turns, np.column_stack([x, target_functions(y)]), sides)
+        found = partial_test("concept", turns, np.column_stack([x, target_functions(y)]), sides, level)
     return found or _too_few(sides)
 
 
 def target_given_series_test(
-    reference: Embedding, deployed: Embedding, *, permutations: int = 199, random_state: int | None = 0
+    reference: Embedding,
+    deployed: Embedding,
+    *,
+    level: float = 0.05,
+    permutations: int = 199,
+    random_state: int | None = 0,
 ) -> ShiftTest | NotApplicable:
     """Whether p(y given x) is what it was, which covariate shift keeps, and label and concept shift do not.
 
     Whether a class is more frequent, or a number's error, its square, or its relation to a summary different, beside
     what summaries and outputs say.
+
+    Parameters
+    ----------
+    level
+        As in `concept_test`.
 
     Returns
     -------
@@ -92,13 +112,13 @@ def target_given_series_test(
     sides = sides_of(reference, deployed, permutations, random_state)
     if is_of_classes(reference):
         columns = _one_hot(y)
-        blocks = [Columns(columns, [f"class {code}" for code in range(columns.shape[1])])]
+        blocks = [Columns(columns, numbered("class", columns.shape[1]))]
     else:
         errors = errors_of(reference, deployed, y)
-        own = _error_names(errors)
-        functions = Columns(target_functions(errors), [*own, *(f"{name} squared" for name in own)])
+        own = names_of("error", errors.shape[1], reference)
+        functions = Columns(target_functions(errors), with_squares(own))
         blocks = [functions, *_turns(reference, deployed, errors)]
-    found = partial_test("Y given X", blocks, given_series(reference, deployed), sides)
+    found = partial_test("Y given X", blocks, given_series(reference, deployed), sides, level)
     return found or _too_few(sides)
 
 
@@ -196,24 +216,17 @@ def _turns(
     reference: Embedding, deployed: Embedding, errors: Float[ndarray, "series target"]
 ) -> tuple[Columns, Columns]:
     """Errors times each output, and times each summary."""
-    n_outputs = reference.outputs.shape[1]
+    own = Columns(errors, names_of("error", errors.shape[1], reference))
+    outputs = joined(reference.outputs, deployed.outputs, "outputs")
+    summaries = joined(reference.summaries, deployed.summaries, "summaries")
     return (
-        _products(errors, joined(reference.outputs, deployed.outputs, "outputs"), _numbered("output", n_outputs)),
-        _products(errors, joined(reference.summaries, deployed.summaries, "summaries"), reference.summary_names),
+        _products(own, Columns(outputs, output_names(reference))),
+        _products(own, Columns(summaries, reference.summary_names)),
     )
 
 
-def _products(errors: ndarray, values: ndarray, names: Sequence[str]) -> Columns:
-    products = np.einsum("nt,ns->nts", standardize(errors), standardize(values))
+def _products(errors: Columns, others: Columns) -> Columns:
+    products = np.einsum("nt,ns->nts", standardize(errors.values), standardize(others.values))
     return Columns(
-        products.reshape(len(errors), -1),
-        [f"{error} by {name}" for error in _error_names(errors) for name in names],
+        products.reshape(len(products), -1), [f"{error} by {name}" for error in errors.names for name in others.names]
     )
-
-
-def _numbered(word: str, count: int) -> list[str]:
-    return [f"{word} {number}" for number in range(count)]
-
-
-def _error_names(errors: Float[ndarray, "series target"]) -> list[str]:
-    return ["the error"] if errors.shape[1] == 1 else _numbered("error", errors.shape[1])

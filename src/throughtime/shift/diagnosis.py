@@ -1,7 +1,9 @@
 """Which shift, if any, lies between a reference and deployed series: the tests, the name, and what moved."""
 
+import re
 from collections.abc import Callable
 from dataclasses import replace
+from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
@@ -12,16 +14,18 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.findings import NotApplicable, run_checks
 from throughtime.records import Records
 from throughtime.shift.concept import concept_test, is_of_classes, target_given_series_test
+from throughtime.shift.embedding import check_summaries
 from throughtime.shift.explanations import explanations
 from throughtime.shift.findings import checks_of_tests
+from throughtime.shift.levels import check_level, check_permutations
 from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shifts
 from throughtime.shift.naming import adjusted, name_shift, name_without_labels
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.quality import REFERENCE_CHECKS, SUFFICIENCY_CHECKS
 from throughtime.shift.records import ClassShift, Embedding, Reference, ShiftDiagnosis, ShiftTest, ShiftVerdict
-from throughtime.shift.reference import embed
+from throughtime.shift.reference import check_reference, check_seed, embed
 from throughtime.shift.sentences import insufficient_sentence, sentence_of
-from throughtime.shift.sides import sides_of
+from throughtime.shift.sides import LEAST_PERMUTATIONS, sides_of
 from throughtime.shift.two_samples import covariate_test, mean_shift_test, target_test
 from throughtime.shift.unlabeled import beyond_label_shift_test
 from throughtime.shift.within_targets import series_given_target_test
@@ -60,7 +64,8 @@ def diagnose_shift(
     level
         The chance of any false alarm.
     permutations
-        Fewer than some hundred make p-values near the level coarse.
+        Fewer than some hundred make p-values near the level coarse; at least three times the inverse of the level with
+        targets of the deployed series, and once that without.
     random_state
         Seed of the members that deployed series pass through, and of permutations.
 
@@ -69,19 +74,23 @@ def diagnose_shift(
     DataError
         For channels other than the reference's, targets that its networks do not know, NaN in an embedding.
     ParameterError
-        For a level that is no chance below a half.
+        For what is no reference, a level that is no chance below a half, permutations so few that no test could be
+        significant at it, and a seed that is no whole number.
     """
-    if not 0 < level < 0.5:
-        raise ParameterError(f"level needs a chance between 0 and .5, got {level!r}")
+    _check_options(reference, level, permutations, random_state)
     sample = _embedded(reference, deployed, y, groups, random_state)
     known = reference.embedding
     if sample.target is not None and known.target is None:
         raise DataError("labels of deployed series need a reference with targets to compare with, got one without")
+    third = "concept" if known.target is None or is_of_classes(known) else "Y given X"
+    family = ("X",) if sample.target is None else ("X", "Y", third)
+    check_permutations(permutations, level, len(family))
+    check_summaries(known, sample)
     quality = run_checks(SUFFICIENCY_CHECKS, reference=known, deployed=sample)
     labels = sample.target if reference.classes is not None else None
     own = run_checks(REFERENCE_CHECKS, whole=reference, labels=labels)
     if any(finding.verdict == "found" for finding in quality):
-        nothing = run_checks(checks_of_tests("concept", level))
+        nothing = run_checks(checks_of_tests("concept", level, "insufficient"))
         return _diagnosis(
             reference,
             sample,
@@ -91,42 +100,43 @@ def diagnose_shift(
             findings=Records(sorted([*quality, *own, *nothing], key=lambda finding: finding.code)),
         )
 
-    def tested(test: Callable[..., T]) -> T:
-        return test(known, sample, permutations=permutations, random_state=random_state)
+    def tested(name: str, test: Callable[..., T]) -> T:
+        # What Holm's procedure rejects first has a p-value of the level divided by the tests of the family.
+        own = level / len(family) if name in family else level
+        return test(known, sample, level=own, permutations=permutations, random_state=random_state)
 
     sides = sides_of(known, sample, permutations, random_state)
-    tests: dict[str, ShiftTest | NotApplicable] = {"X": tested(covariate_test)}
-    third = "concept" if known.target is None or is_of_classes(known) else "Y given X"
+    tests: dict[str, ShiftTest | NotApplicable] = {"X": tested("X", covariate_test)}
     priors = _priors(reference, sample, random_state)
     if sample.target is None:
         beyond = beyond_label_shift_test(known, sample, priors, sides)
         verdict: ShiftVerdict = name_without_labels(_p(tests["X"]), _p(beyond), level=level)
         p_adjusted = {"X": _p(tests["X"])}
     else:
-        tests["Y"] = tested(target_test)
-        tests["concept"] = tested(concept_test)
-        tests["Y given X"] = tested(target_given_series_test)
-        tests["X given Y"] = tested(series_given_target_test)
+        tests["Y"] = tested("Y", target_test)
+        tests["concept"] = tested("concept", concept_test)
+        tests["Y given X"] = tested("Y given X", target_given_series_test)
+        tests["X given Y"] = tested("X given Y", series_given_target_test)
         if third != "concept":
             outputs = mean_shift_test(
                 known.outputs,
                 sample.outputs,
                 squares=False,
                 groups=(known.groups, sample.groups),
+                level=level,
                 permutations=permutations,
                 random_state=random_state,
             )
             tests["outputs"] = replace(outputs, name="outputs", unit=sides.unit)
-        tests = {name: _in_words(test, reference.classes) for name, test in tests.items()}
         p = {name: _p(test) for name, test in tests.items()}
-        family = ("X", "Y", third)
         p_adjusted = dict(zip(family, adjusted([p[name] for name in family]), strict=True))
         verdict = name_shift(p, explanations(known, sample), of_classes=third == "concept", level=level)
+    tests = {name: _in_words(test, reference) for name, test in tests.items()}
     channels = channel_shifts(known, sample, sides)
     classes = Records[ClassShift]()
     if priors is not None and reference.classes is not None:
         classes = class_shifts_of(priors, reference.classes)
-    found = run_checks(checks_of_tests(third, level), tests=tests, adjusted=p_adjusted)
+    found = run_checks(checks_of_tests(third, level, verdict), tests=tests, adjusted=p_adjusted)
     return _diagnosis(
         reference,
         sample,
@@ -139,6 +149,16 @@ def diagnose_shift(
         stretches=stretch_shifts(known, sample, reference.channel_names, sides),
         classes=classes,
     )
+
+
+def _check_options(reference: Any, level: Any, permutations: Any, random_state: Any) -> None:
+    check_reference(reference)
+    check_level(level)
+    if isinstance(permutations, bool) or not isinstance(permutations, Integral) or permutations < LEAST_PERMUTATIONS:
+        raise ParameterError(
+            f"permutations needs a whole number of at least {LEAST_PERMUTATIONS}, got {permutations!r}"
+        )
+    check_seed(random_state)
 
 
 def _embedded(reference: Reference, deployed: Any, y: Any, groups: Any, random_state: int | None) -> Embedding:
@@ -173,14 +193,28 @@ def _p(test: ShiftTest | NotApplicable) -> float:
     return test.p_value if isinstance(test, ShiftTest) else 1.0
 
 
-def _in_words(test: ShiftTest | NotApplicable, classes: ndarray | None) -> ShiftTest | NotApplicable:
+def _in_words(test: ShiftTest | NotApplicable, reference: Reference) -> ShiftTest | NotApplicable:
     """Class codes that a test names, as labels."""
-    if classes is None or isinstance(test, NotApplicable):
+    labels = _labels(reference)
+    if labels is None or isinstance(test, NotApplicable):
         return test
-    words = test.most.split(" ")
-    if words[0] not in ("class", "classes"):
-        return test
-    return replace(test, most=" ".join(str(classes[int(word)]) if word.isdigit() else word for word in words))
+
+    def with_labels(name: str) -> str:
+        if name.removesuffix(" squared") in reference.embedding.summary_names:  # a channel may be called "class 1"
+            return name
+        return re.sub(r"\b(?:class|classes) [0-9]+(?: and [0-9]+)?", label_codes, name)
+
+    def label_codes(found: re.Match[str]) -> str:
+        return re.sub("[0-9]+", lambda code: str(labels[int(code[0])]), found[0])
+
+    return replace(test, most=" by ".join(map(with_labels, test.most.split(" by ", 1))))
+
+
+def _labels(reference: Reference) -> ndarray | None:
+    """Labels of the classes, of a series or of its steps; ``None`` for numbers."""
+    if reference.classes is not None or not reference.members:
+        return reference.classes
+    return getattr(reference.members[0], "classes_", None)
 
 
 def _diagnosis(reference: Reference, sample: Embedding, level: float, **parts: Any) -> ShiftDiagnosis:

@@ -74,6 +74,20 @@ def take(embedding: Embedding, rows: Shaped[ndarray, "_"]) -> Embedding:
     return replace(embedding, **{name: values[rows] for name, values in own.items() if values is not None})
 
 
+def check_summaries(reference: Embedding, deployed: Embedding) -> None:
+    """Refuse embeddings with other summaries.
+
+    Raises
+    ------
+    DataError
+        With one that the other side lacks.
+    """
+    names = reference.summary_names, deployed.summary_names
+    if names[0] != names[1]:
+        strangers = sorted(set(names[0]) ^ set(names[1])) or ["another order"]
+        raise DataError(f"shift tests need the same summaries on both sides, got {strangers[0]!r} on one of them")
+
+
 class Units(NamedTuple):
     """What changes sides as a whole, one value per series, ``None`` where each series does; and what that is."""
 

@@ -5,14 +5,14 @@ from functools import partial
 from math import nextafter
 
 from throughtime.findings import Check, Measured, NotApplicable
-from throughtime.shift.records import ShiftTest
+from throughtime.shift.records import ShiftTest, ShiftVerdict
 
 _DOCS = "docs/guide/shift.md"
 #: Standard deviations that a shift of the series should be found from on.
 LEAST_FOUND = 1.0
 
 
-def checks_of_tests(third: str, level: float) -> tuple[Check, ...]:
+def checks_of_tests(third: str, level: float, verdict: ShiftVerdict) -> tuple[Check, ...]:
     """Checks of the family of tests, whose chance of any false alarm is the level.
 
     They need ``tests``, by name, and ``adjusted``, their p-values by Holm's procedure.
@@ -20,17 +20,14 @@ def checks_of_tests(third: str, level: float) -> tuple[Check, ...]:
     Parameters
     ----------
     third
-        The test of p(y given x) that is in the family.
+        The test of p(y given x) that is in the family: "concept" of classes, "Y given X" of numbers.
+    verdict
+        What remedies go by: that a test rejects need not be a shift of its own.
     """
     family = (
         ("SHF006", "inputs moved", "X", "see which channels moved; refit with series like the deployed ones"),
-        (
-            "SHF007",
-            "targets moved",
-            "Y",
-            "where the verdict is label, correct the outputs for the new fractions; else refit",
-        ),
-        ("SHF008", "relation moved", third, "refit with labels of deployed series; nothing else cures it"),
+        ("SHF007", "targets moved", "Y", _remedy_of_targets(verdict, of_classes=third == "concept")),
+        ("SHF008", "relation moved", third, _remedy_of_relation(verdict)),
     )
     moves = (
         Check(
@@ -60,6 +57,20 @@ def checks_of_tests(third: str, level: float) -> tuple[Check, ...]:
         lacking="nothing was tested",
     )
     return (*moves, weak)
+
+
+def _remedy_of_targets(verdict: ShiftVerdict, *, of_classes: bool) -> str:
+    if verdict == "label" and of_classes:
+        return "correct the outputs for the new fractions"
+    return "refit with series like the deployed ones"
+
+
+def _remedy_of_relation(verdict: ShiftVerdict) -> str:
+    if verdict in ("concept", "mixed"):
+        return "refit with labels of deployed series; nothing else cures it"
+    if verdict == "undetermined":
+        return "collect more labels of deployed series: it may be a shift of its own"
+    return f"the {verdict} shift that was named explains it, or it is too weak beside it to be named"
 
 
 def _moved(

@@ -13,6 +13,7 @@ import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from throughtime.shift.levels import check_level
 from throughtime.shift.permutations import joint_p_value, p_values
 from throughtime.shift.records import ShiftTest
 from throughtime.shift.sides import Sides
@@ -35,7 +36,7 @@ class Columns(NamedTuple):
 
 
 def partial_test(
-    name: str, blocks: Sequence[Columns], given: Float[ndarray, "series other"], sides: Sides
+    name: str, blocks: Sequence[Columns], given: Float[ndarray, "series other"], sides: Sides, level: float = _LEVEL
 ) -> ShiftTest | None:
     """Whether any column has a partial correlation with the side: the largest of each block, permuted.
 
@@ -47,11 +48,14 @@ def partial_test(
         What may differ; a constant is added.
     sides
         Within strata, ``given`` needs a constant for each.
+    level
+        At which an effect is detected; the interval is one of 95 %.
 
     Returns
     -------
     The effect is the partial correlation of the column with the largest; ``None`` where no column is left.
     """
+    check_level(level)
     basis = _basis(np.column_stack([np.ones(len(given)), standardize(given)]))
     masks = sides.deployed.astype(np.float64)
     unexplained = np.sqrt(np.maximum(masks.sum(1) - np.square(masks @ basis).sum(1), 1e-9))
@@ -72,7 +76,7 @@ def partial_test(
     block = int(p_values(largest).argmin())
     correlations, reached = found[block], largest[:, block]
     most = int(np.abs(correlations[0]).argmax())
-    reach = float(np.quantile(reached[1:], 1 - _LEVEL / len(found)))
+    reach, exceeded = np.quantile(reached[1:], 1 - np.array([_LEVEL, level]) / len(found)).tolist()
     effect = float(correlations[0, most])
     return ShiftTest(
         name=name,
@@ -82,7 +86,7 @@ def partial_test(
         low=max(-1.0, effect - reach),
         high=min(1.0, effect + reach),
         effect_unit="correlation",
-        detectable=min(1.0, reach + _POWER * float(correlations[1:, most].std())),
+        detectable=min(1.0, exceeded + _POWER * float(correlations[1:, most].std())),
         unit=sides.unit,
         n_reference=sides.n_reference,
         n_deployed=sides.n_deployed,

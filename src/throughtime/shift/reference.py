@@ -1,7 +1,8 @@
 """The reference: series embedded by networks that did not train on them, and deployed series embedded alike."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
+from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -9,19 +10,19 @@ from jaxtyping import Bool, Int
 from numpy import ndarray
 from sklearn.utils.validation import check_is_fitted
 
-from throughtime.data import as_targets
+from throughtime.data import Sequences, as_targets
 from throughtime.errors import DataError, DataWarning, ParameterError, warn
 from throughtime.estimators import SequenceEstimator, sequences_like
 from throughtime.shift.embedding import embed_with, units_of
 from throughtime.shift.records import Embedding, Reference
-from throughtime.shift.summaries import channel_names
+from throughtime.shift.summaries import STATISTICS, channel_names
 
 
 def reference_of(
     members: Sequence[SequenceEstimator],
     X: Any,
     y: Any,
-    splits: Sequence[Any],
+    splits: Iterable[Any],
     *,
     groups: Any = None,
     block: int | None = None,
@@ -57,6 +58,7 @@ def reference_of(
         For splits or targets that do not fit the members, members without a class that others have, no test series.
     """
     fitted = _checked_members(members)
+    check_seed(random_state)
     series = sequences_like(fitted[0], X)
     if block is not None and (isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1):
         raise ParameterError(f"block needs a whole number of steps of at least 1, got {block!r}")
@@ -115,14 +117,48 @@ def embed(
     Raises
     ------
     DataError
-        For channels other than the reference's, and targets that its members do not know.
+        For channels other than the reference's, by number or name, and targets that its members do not know. Series
+        or a reference without names are compared by place, with `predict`'s warning.
+    ParameterError
+        For what is no reference, and a seed that is no whole number.
     """
+    check_reference(reference)
+    check_seed(random_state)
     series = sequences_like(reference.members[0], X)
+    _check_names(series, reference)
     units = units_of(series, groups, reference.block, deployed=True)
     _, unit_of = np.unique(np.arange(len(series)) if units.groups is None else units.groups, return_inverse=True)
     member = _drawn(reference.embedding.member, int(unit_of.max()) + 1, random_state)[unit_of]
     embedding = embed_with(reference.members, member, series, y, reference.classes, units.groups, units.unit)
-    return _filled(embedding, reference.embedding)
+    # They are compared; what has no names goes by its place, as in `predict`.
+    named = replace(embedding, summary_names=reference.embedding.summary_names)
+    return _filled(named, reference.embedding)
+
+
+def check_reference(reference: Any) -> None:
+    """Refuse what is no `Reference`.
+
+    Raises
+    ------
+    ParameterError
+        With what gives one.
+    """
+    if not isinstance(reference, Reference):
+        cure = "; give its .reference()" if hasattr(reference, "reference") else ", or a run's .reference()"
+        raise ParameterError(f"reference needs what reference_of gives, got {type(reference).__name__}{cure}")
+
+
+def check_seed(random_state: Any) -> None:
+    """Refuse what is no seed.
+
+    Raises
+    ------
+    ParameterError
+        For all but ``None`` and whole numbers of at least 0.
+    """
+    is_whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
+    if random_state is not None and not (is_whole and random_state >= 0):
+        raise ParameterError(f"random_state needs a whole number of at least 0, or None, got {random_state!r}")
 
 
 def _drawn(member: Int[ndarray, "series"], n: int, random_state: int | None) -> Int[ndarray, "unit"]:
@@ -130,6 +166,21 @@ def _drawn(member: Int[ndarray, "series"], n: int, random_state: int | None) -> 
     order = np.sort(member)
     spread: ndarray = order[((np.arange(n) + 0.5) / n * len(order)).astype(np.int64)]
     return np.random.default_rng(random_state).permutation(spread)
+
+
+def _check_names(series: Sequences, reference: Reference) -> None:
+    """Refuse channels and static features that have other names than the reference's, where both have names."""
+    n = len(reference.channel_names)
+    static = reference.embedding.summary_names[n * len(STATISTICS) + 1 :]  # after the length
+    for what, own, known, word in (
+        ("channels", series.channel_names, reference.channel_names, "x"),
+        ("static features", series.static_names, static, "static"),
+    ):
+        is_named = known != tuple(f"{word}{number}" for number in range(len(known)))
+        if own is not None and is_named and tuple(own) != known:
+            raise DataError(
+                f"X needs the {what} of the reference, in their order ({', '.join(known)}), got {', '.join(own)}"
+            )
 
 
 def _filled(embedding: Embedding, reference: Embedding) -> Embedding:
@@ -146,8 +197,12 @@ def _filled_columns(values: ndarray, reference: ndarray) -> ndarray:
     return np.where(np.isnan(values), mean, values)
 
 
-def _checked_members(members: Sequence[Any]) -> tuple[SequenceEstimator, ...]:
+def _checked_members(members: Any) -> tuple[SequenceEstimator, ...]:
     """Fitted estimators that mean the same by their outputs."""
+    if not isinstance(members, Sequence):
+        raise ParameterError(
+            f"a reference needs its fitted estimators in a list, one per split, got {type(members).__name__}"
+        )
     if not len(members):
         raise ParameterError("a reference needs at least one member, got none")
     for m, member in enumerate(members):
@@ -171,9 +226,14 @@ def _classes_of(member: Any) -> ndarray | None:
 
 
 def _folds(
-    splits: Sequence[Any], n_members: int, n_series: int
+    splits: Any, n_members: int, n_series: int
 ) -> tuple[Bool[ndarray, "member series"], Bool[ndarray, "member series"]]:
     """Which series each member trained on, and which are in its test fold."""
+    if not isinstance(splits, Iterable):
+        raise ParameterError(
+            f"a reference needs a list of splits, got {type(splits).__name__}; of a splitter give list(.split(X, y))"
+        )
+    splits = list(splits)
     if len(splits) != n_members:
         raise ParameterError(f"a reference needs a split for each of {n_members} members, got {len(splits)}")
     trained, tested = np.zeros((2, n_members, n_series), bool)

@@ -66,7 +66,8 @@ def _most(channels: Sequence[ChannelShift], level: float) -> str:
     if not channels or channels[0].p_value > level:
         return ""
     one = channels[0]
-    what = f"the {one.summary} of {one.channel}" if one.channel else f"the {one.summary}"
+    summary = "fraction missing" if one.summary == "missing" else one.summary
+    what = f"the {summary} of {one.channel}" if one.channel else f"the {summary}"
     return f", most {what} ({one.effect:+.2g} sd)"
 
 

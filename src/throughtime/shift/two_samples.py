@@ -14,7 +14,9 @@ from numpy import ndarray
 from scipy.special import softmax
 
 from throughtime.errors import DataError
-from throughtime.shift.embedding import take
+from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
+from throughtime.shift.embedding import check_summaries, take
+from throughtime.shift.levels import check_level
 from throughtime.shift.permutations import joint_p_value, p_values
 from throughtime.shift.records import Embedding, ShiftTest
 from throughtime.shift.sides import Groups, Sample, Sides, joined, sides_of
@@ -41,6 +43,7 @@ def mean_shift_test(
     names: Sequence[str] | None = None,
     squares: bool = True,
     groups: Groups | None = None,
+    level: float = 0.05,
     permutations: int = 199,
     random_state: int | None = 0,
 ) -> ShiftTest:
@@ -56,6 +59,8 @@ def mean_shift_test(
         Whether the squares of the standardized columns are compared too, which sees a change of spread.
     groups
         What changes sides as a whole, of the reference and of the deployed series; those of embeddings by default.
+    level
+        At which the test will reject, a part of it where it is one of several: what `ShiftTest.detectable` is for.
 
     Returns
     -------
@@ -67,7 +72,7 @@ def mean_shift_test(
         values, columns = _with_squares(values, columns)
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     shifts = mean_shifts(sides.deployed, values)
-    return _largest("mean shift", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns)
+    return _largest("mean shift", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
 
 
 def mmd_test(
@@ -144,6 +149,7 @@ def covariate_test(
     reference: Embedding,
     deployed: Embedding,
     *,
+    level: float = 0.05,
     permutations: int = 199,
     random_state: int | None = 0,
 ) -> ShiftTest:
@@ -153,6 +159,11 @@ def covariate_test(
     summaries, their squares and the outputs; of the MMD of summaries; of the MMD of class probabilities, or of other
     outputs. Logits enter as they are: no temperature or bias would change their t statistics.
 
+    Parameters
+    ----------
+    level
+        As in `mean_shift_test`.
+
     Returns
     -------
     The statistic is that smallest p-value; the effect is that of the column that moved most, as in `mean_shift_test`.
@@ -161,10 +172,9 @@ def covariate_test(
     reference, deployed, _ = _thinned(reference, deployed, None, random_state)
     summaries, names = _columns(reference, deployed, None)
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
-    kind = "logit" if reference.has_logits else "output"
     values, columns = _with_squares(summaries, names)
     values = np.column_stack([values, outputs])
-    columns = (*columns, *(f"{kind} {number}" for number in range(outputs.shape[1])))
+    columns = [*columns, *output_names(reference)]
     sides = sides_of(reference, deployed, permutations, random_state)
     shifts = mean_shifts(sides.deployed, values)
     said = softmax(outputs, 1) if reference.has_logits else standardize(outputs)
@@ -175,8 +185,7 @@ def covariate_test(
         discrepancies(sides.deployed, said, sides.units).mmd_2,
     ]
     statistics = np.column_stack(parts)
-    # The effect seen by one of the three tests at a third of the level, which is the joint one's at most.
-    by_t = _largest("X", largest_t, shifts.effects, "sd", sides, columns, level=_LEVEL / len(parts))
+    by_t = _largest("X", largest_t, shifts.effects, "sd", sides, columns, level=level, n_tests=len(parts))
     return replace(by_t, statistic=float(p_values(statistics).min()), p_value=joint_p_value(statistics))
 
 
@@ -239,7 +248,7 @@ def output_test(
     values = joined(_said(reference), _said(deployed), "outputs")
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     gaps = largest_cdf_gaps(sides.deployed, values)
-    columns = [f"output {number}" for number in range(values.shape[1])]
+    columns = numbered("output", values.shape[1])
     return _largest("outputs", gaps.max(1), gaps, "KS", sides, columns, lowest=0, highest=1)
 
 
@@ -248,6 +257,7 @@ def target_test(
     deployed: Sample,
     *,
     groups: Groups | None = None,
+    level: float = 0.05,
     permutations: int = 199,
     random_state: int | None = 0,
 ) -> ShiftTest:
@@ -258,7 +268,7 @@ def target_test(
     reference, deployed
         Class codes, which are integers, (series,); or numbers, (series,) or (series, column); of an `Embedding` its
         target.
-    groups
+    groups, level
         As in `mean_shift_test`.
 
     Returns
@@ -279,11 +289,13 @@ def target_test(
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     if are_classes == {True}:
         labels, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
-        return _of_classes("Y", codes, len(labels), sides, labels.tolist())
+        return _of_classes("Y", codes, len(labels), sides, labels.tolist(), level=level)
     values = joined(one, other, "targets")
-    values, columns = _with_squares(values, _numbered("target", values.shape[1]))
+    width = values.shape[1]
+    names = names_of("target", width, reference) if isinstance(reference, Embedding) else numbered("target", width)
+    values, columns = _with_squares(values, names)
     shifts = mean_shifts(sides.deployed, values)
-    return _largest("Y", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns)
+    return _largest("Y", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
 
 
 def _largest(
@@ -295,6 +307,7 @@ def _largest(
     columns: Sequence[str] = (),
     *,
     level: float = _LEVEL,
+    n_tests: int = 1,
     none: float = 0.0,
     lowest: float = -np.inf,
     highest: float = np.inf,
@@ -302,20 +315,26 @@ def _largest(
     """The test of a statistic, with the effect of the column where it is the largest.
 
     The interval reaches as far as the largest effect of any column does by chance, so that it holds for all columns;
-    what is detectable exceeds that with a chance of .8, in the normal approximation with the permutations' deviation.
+    what is detectable exceeds what chance reaches at the level with a chance of .8, in the normal approximation with
+    the permutations' deviation.
 
     Parameters
     ----------
+    level
+        At which an effect is detected; the interval is one of 95 %.
+    n_tests
+        Tests of which the smallest p-value counts: either level is divided by them, which the joint one is at most.
     none
         The effect where nothing moved.
     lowest, highest
         What effects can be.
     """
+    check_level(level)
     distances = np.abs(effects - none)
     most = int(distances[0].argmax())
-    reach = float(np.quantile(distances[1:].max(1), 1 - level))
+    reach, exceeded = np.quantile(distances[1:].max(1), 1 - np.array([_LEVEL, level]) / n_tests).tolist()
     effect = float(effects[0, most])
-    detectable = none + reach + _POWER * float(effects[1:, most].std())
+    detectable = none + exceeded + _POWER * float(effects[1:, most].std())
     return ShiftTest(
         name=name,
         statistic=float(statistics[0]),
@@ -334,21 +353,25 @@ def _largest(
 
 
 def _of_classes(
-    name: str, codes: ndarray, n_classes: int, sides: Sides, labels: Sequence[Any] | None = None
+    name: str,
+    codes: ndarray,
+    n_classes: int,
+    sides: Sides,
+    labels: Sequence[Any] | None = None,
+    level: float = _LEVEL,
 ) -> ShiftTest:
     shifts = class_shifts(sides.deployed, codes, n_classes)
     columns = [f"class {label}" for label in (range(n_classes) if labels is None else labels)]
-    return _largest(name, shifts.chi_2, shifts.effects, "fraction", sides, columns, lowest=-1, highest=1)
+    return _largest(name, shifts.chi_2, shifts.effects, "fraction", sides, columns, level=level, lowest=-1, highest=1)
 
 
-def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, tuple[str, ...]]:
+def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, Sequence[str]]:
     """What is compared, and its names: columns as given, or summaries."""
+    if isinstance(reference, Embedding) and isinstance(deployed, Embedding):
+        check_summaries(reference, deployed)
     own = [sample.summary_names for sample in (reference, deployed) if isinstance(sample, Embedding)]
-    if len(own) == 2 and own[0] != own[1]:
-        strangers = sorted(set(own[0]) ^ set(own[1])) or ["another order"]
-        raise DataError(f"shift tests need the same summaries on both sides, got {strangers[0]!r} on one of them")
     values = joined(_summaries(reference), _summaries(deployed), "columns")
-    found = tuple(names or (own[0] if own else _numbered("column", values.shape[1])))
+    found = tuple(names or (own[0] if own else numbered("column", values.shape[1])))
     if len(found) != values.shape[1]:
         raise DataError(f"names need one for each of {values.shape[1]} columns, got {len(found)}")
     return values, found
@@ -358,14 +381,10 @@ def _summaries(sample: Sample) -> ndarray:
     return sample.summaries if isinstance(sample, Embedding) else sample
 
 
-def _numbered(word: str, count: int) -> tuple[str, ...]:
-    return tuple(f"{word} {number}" for number in range(count))
-
-
-def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, tuple[str, ...]]:
+def _with_squares(values: ndarray, names: Sequence[str]) -> tuple[ndarray, Sequence[str]]:
     """The standardized columns and their squares."""
     z = standardize(values)
-    return np.column_stack([z, np.square(z)]), (*names, *(f"{name} squared" for name in names))
+    return np.column_stack([z, np.square(z)]), with_squares(names)
 
 
 def _outputs(sample: Sample) -> ndarray:

@@ -6,6 +6,7 @@ from numpy import ndarray
 
 from throughtime.findings import NotApplicable
 from throughtime.shift.calibration import calibrated
+from throughtime.shift.column_names import output_names, with_squares
 from throughtime.shift.concept import target_functions
 from throughtime.shift.partial import Columns, partial_test
 from throughtime.shift.priors import PriorEstimate
@@ -31,13 +32,12 @@ def beyond_label_shift_test(
     """
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
     z = standardize(joined(reference.summaries, deployed.summaries, "summaries"))
-    names = reference.summary_names
-    blocks = [Columns(np.column_stack([z, np.square(z)]), [*names, *(f"{name} squared" for name in names)])]
+    blocks = [Columns(np.column_stack([z, np.square(z)]), with_squares(reference.summary_names))]
     fixed = _log_ratio(outputs, priors)
     if fixed is None:
         fixed = target_functions(outputs)
     else:
-        blocks.append(Columns(outputs, [f"logit {number}" for number in range(outputs.shape[1])]))
+        blocks.append(Columns(outputs, output_names(reference)))
     return partial_test("X beyond Y", blocks, fixed, sides) or NotApplicable("no summary varies")
 
 

@@ -5,6 +5,7 @@ from jaxtyping import Float, Int
 from numpy import ndarray
 
 from throughtime.findings import NotApplicable
+from throughtime.shift.column_names import output_names, with_squares
 from throughtime.shift.concept import is_of_classes, target_functions, targets_of_both
 from throughtime.shift.partial import Columns, partial_test
 from throughtime.shift.records import Embedding, ShiftTest
@@ -16,13 +17,23 @@ BINS = 10
 
 
 def series_given_target_test(
-    reference: Embedding, deployed: Embedding, *, permutations: int = 199, random_state: int | None = 0
+    reference: Embedding,
+    deployed: Embedding,
+    *,
+    level: float = 0.05,
+    permutations: int = 199,
+    random_state: int | None = 0,
 ) -> ShiftTest | NotApplicable:
     """Whether p(x given y) is what it was: the largest partial correlation of summaries, their squares and outputs.
 
     Series change sides within their class; with numbers, within deciles of the target (of several targets, of their
     first principal component), beside which the targets and their squares are held fixed. Groups change sides as a
     whole, with the classes or deciles held fixed.
+
+    Parameters
+    ----------
+    level
+        At which the test will reject, a part of it where it is one of several: what `ShiftTest.detectable` is for.
 
     Returns
     -------
@@ -34,14 +45,13 @@ def series_given_target_test(
     fixed = np.zeros((len(y), 0)) if of_classes else target_functions(y)
     z = standardize(joined(reference.summaries, deployed.summaries, "summaries"))
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
-    names = reference.summary_names
     # Groups cut by target would change sides in parts, each of which tells of the whole.
     within = strata if reference.groups is None and deployed.groups is None else None
     sides = sides_of(reference, deployed, permutations, random_state, strata=within)
     given = np.column_stack([fixed, strata[:, None] == np.unique(strata)])
-    of_summaries = Columns(np.column_stack([z, np.square(z)]), [*names, *(f"{name} squared" for name in names)])
-    of_outputs = Columns(outputs, [f"output {number}" for number in range(outputs.shape[1])])
-    found = partial_test("X given Y", [of_outputs, of_summaries], given, sides)
+    of_summaries = Columns(np.column_stack([z, np.square(z)]), with_squares(reference.summary_names))
+    of_outputs = Columns(outputs, output_names(reference))
+    found = partial_test("X given Y", [of_outputs, of_summaries], given, sides, level)
     return found or NotApplicable("too few series share a target")
 
 
