@@ -103,8 +103,8 @@ def warn_of_groups(reference: Embedding, deployed: Embedding) -> None:
     bare, unit = ("reference", deployed.unit) if reference.groups is None else ("deployed", reference.unit)
     warn(
         f"shift tests need {unit}s on both sides or on neither, got none of the {bare} series: each of them counts as "
-        f"a {unit} of its own, and where some belong together shift is found where there is none; give both sides their "
-        f"{unit}s",
+        f"a {unit} of its own, and where some belong together shift is found where there is none; give both sides "
+        f"their {unit}s",
         DataWarning,
     )
 
