@@ -239,6 +239,15 @@ def test_groups_are_read_where_the_source_has_them(groups: str, grouped: Path, a
         assert found.tolist() == ["p40"] * 6 + ["p41"] * 6 + ["p42"] * 6
 
 
+def test_a_source_without_the_groups_of_the_run_is_said_to_be(grouped: Path, tmp_path: Path) -> None:
+    source = people(tmp_path, "new.csv", 12, 0.0, first=40)
+    assert "on both sides or on neither" not in run("shift", grouped, source)[1]
+    pd.read_csv(source).drop(columns="person").to_csv(source, index=False)
+    code, out, error = run("shift", grouped, source)
+    assert code == 0, error
+    assert "groups on both sides or on neither, got none of the deployed series" in " ".join(out.split())
+
+
 def test_groups_of_the_training_series_count_as_others_and_it_is_said(
     grouped: Path, asked: Asked, tmp_path: Path
 ) -> None:

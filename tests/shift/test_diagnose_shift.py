@@ -11,7 +11,7 @@ import pytest
 from embedded import Kind, embedding, reference
 from throughtime import SequenceClassifier
 from throughtime.data import Sequences
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError
 from throughtime.estimators import fit_members
 from throughtime.shift import Embedding, Reference, diagnose_shift, embed, reference_of
 
@@ -115,6 +115,14 @@ def test_the_number_of_subjects_is_what_counts() -> None:
     assert {test.unit for test in found.tests} == {"group"}
     assert found.verdict == "none detected"
     assert alone.verdict != "none detected"
+
+
+@pytest.mark.parametrize(("known", "deployed", "bare"), [(20, None, "deployed"), (None, 20, "reference")])
+def test_groups_on_one_side_alone_are_said(known: int | None, deployed: int | None, bare: str) -> None:
+    whole = replace(reference(), embedding=embedding(n=60, seed=1, groups=known))
+
+    with pytest.warns(DataWarning, match=f"groups on both sides or on neither, got none of the {bare} series"):
+        diagnose_shift(whole, embedding(n=60, seed=2, groups=deployed), permutations=59)
 
 
 def test_the_same_seed_gives_the_same_diagnosis() -> None:

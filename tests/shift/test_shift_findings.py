@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 
 from embedded import NAMES, Kind, embedding, reference
-from throughtime.findings import Finding
+from throughtime.findings import Finding, run_checks
 from throughtime.shift import Embedding, Reference, ShiftDiagnosis, ShiftVerdict, diagnose_shift
 from throughtime.shift.findings import checks_of_tests
-from throughtime.shift.quality import LEAST_SERIES
+from throughtime.shift.quality import LEAST_SERIES, SUFFICIENCY_CHECKS
 
 
 def diagnosed(whole: Reference, deployed: Embedding) -> ShiftDiagnosis:
@@ -47,12 +47,30 @@ def test_too_few_series_are_insufficient(n: int, verdict: str) -> None:
     assert (diagnosis.verdict == "insufficient") == (verdict == "found")
 
 
-@pytest.mark.parametrize(("groups", "verdict"), [((4, 4), "found"), ((5, 5), "clear"), ((40, 1), "found")])
+@pytest.mark.parametrize(
+    ("groups", "verdict"), [((4, 4), "found"), ((5, 5), "clear"), ((40, 1), "found"), ((2, 100), "found")]
+)
 def test_few_subjects_are_few_however_many_their_series(groups: tuple[int, int], verdict: str) -> None:
-    """Of 4 and 4 one side can be drawn in 70 ways, of 5 and 5 in 252."""
+    """Also beside many: two deployed groups against a hundred have 5151 ways to be drawn, and false-alarm."""
     known, deployed = (embedding(n=200, seed=seed, groups=count) for seed, count in zip((1, 2), groups, strict=True))
 
     assert finding("SHF001", diagnosed(replace(reference(), embedding=known), deployed)).verdict == verdict
+
+
+@pytest.mark.parametrize(
+    ("groups", "sizes", "verdict"),
+    [((5, 40), (2, 2), "clear"), ((7, 40), (10, 2), "found"), ((40, 7), (2, 10), "found"), ((8, 40), (10, 2), "clear")],
+)
+def test_groups_of_unequal_sizes_need_to_be_more(groups: tuple[int, int], sizes: tuple[int, int], verdict: str) -> None:
+    """Permuted sides mix large and small ones, as the measured sides do not."""
+    known, deployed = (
+        replace(embedding(n=count * size, seed=seed), groups=np.repeat(np.arange(count), size) + seed, unit="group")
+        for count, size, seed in zip(groups, sizes, (0, 1000), strict=True)
+    )
+    found = run_checks(SUFFICIENCY_CHECKS, reference=known, deployed=deployed)[0]
+
+    assert found.verdict == verdict
+    assert found.detail.startswith(f"{groups[0]} groups in the reference and {groups[1]} deployed; ")
 
 
 @pytest.mark.parametrize(("column", "code"), [("e missing", "SHF002"), ("a mean", "SHF005"), ("length", "SHF004")])

@@ -25,7 +25,7 @@ from throughtime.shift.quality import REFERENCE_CHECKS, SUFFICIENCY_CHECKS
 from throughtime.shift.records import ClassShift, Embedding, Reference, ShiftDiagnosis, ShiftTest, ShiftVerdict
 from throughtime.shift.reference import check_reference, check_seed, embed
 from throughtime.shift.sentences import insufficient_sentence, sentence_of
-from throughtime.shift.sides import LEAST_PERMUTATIONS, sides_of
+from throughtime.shift.sides import LEAST_PERMUTATIONS, sides_of, warn_of_groups
 from throughtime.shift.two_samples import covariate_test, mean_shift_test, target_test
 from throughtime.shift.unlabeled import beyond_label_shift_test
 from throughtime.shift.within_targets import series_given_target_test
@@ -86,6 +86,7 @@ def diagnose_shift(
     family = ("X",) if sample.target is None else ("X", "Y", third)
     check_permutations(permutations, level, len(family))
     check_summaries(known, sample)
+    warn_of_groups(known, sample)
     quality = run_checks(SUFFICIENCY_CHECKS, reference=known, deployed=sample)
     labels = sample.target if reference.classes is not None else None
     own = run_checks(REFERENCE_CHECKS, whole=reference, labels=labels)

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Bool, Float, Shaped
 from numpy import ndarray
 from scipy.special import expit
 
@@ -17,6 +17,8 @@ _CHOSEN = 1.0
 _ITERATIONS = 25
 #: So that sides which a column tells apart without error leave coefficients finite.
 _RIDGE = 1e-3
+#: Nats, and the size of a step, that are nothing.
+_TOLERANCE = 1e-6
 
 
 class Explanations(NamedTuple):
@@ -54,27 +56,44 @@ def _best_summary(reference: Embedding, deployed: Embedding, sides: Sides) -> fl
 
 def _gain(sides: Sides, columns: Float[ndarray, "series column"]) -> float:
     """Of a logistic model of the side on columns, over its mean alone; per unit, as series of one say little more."""
-    side = sides.deployed[0]
-    per_unit = (sides.n_reference + sides.n_deployed) / len(side)
-    return per_unit * _log_likelihood_gain(side, columns)
-
-
-def _log_likelihood_gain(side: ndarray, columns: Float[ndarray, "series column"]) -> float:
+    side, units = sides.deployed[0], sides.units
     z = standardize(columns)
-    x = np.column_stack([np.ones(len(z)), z[:, np.square(z).sum(0) > 0]])
-    ridge = _RIDGE * np.eye(x.shape[1])
-    ridge[0, 0] = 0
+    mean = np.ones((len(z), 1))
+    of_columns = np.column_stack([mean, z[:, np.square(z).sum(0) > 0]])
+    per_unit = (sides.n_reference + sides.n_deployed) / len(side)
+    return per_unit * (_foreseen(side, of_columns, units) - _foreseen(side, mean, units))
+
+
+def _foreseen(
+    side: Bool[ndarray, "series"], x: Float[ndarray, "series column"], units: Shaped[ndarray, "series"]
+) -> float:
+    """The log likelihood of a logistic model for series that it was not fitted to.
+
+    That of its own series, less the number of coefficients that chance had a say in (Takeuchi, 1976): the trace of
+    ``inverse(H) J``, of the Hessian and the covariance of the score. A class that is on one side alone takes none.
+    """
+    ridge = np.full(x.shape[1], _RIDGE)
+    ridge[0] = 0
+
+    def penalized(coefficients: Float[ndarray, "column"]) -> float:
+        return _log_likelihood(side, x @ coefficients) - float(ridge @ np.square(coefficients)) / 2
+
     coefficients = np.zeros(x.shape[1])
-    coefficients[0] = np.log(side.mean() / (1 - side.mean()))
-    first = _log_likelihood(side, x @ coefficients)
+    value = penalized(coefficients)
     for _ in range(_ITERATIONS):
         p = expit(x @ coefficients)
-        hessian = (x * np.maximum(p * (1 - p), 1e-9)[:, None]).T @ x + ridge
-        step = np.linalg.lstsq(hessian, x.T @ (side - p) - ridge @ coefficients, rcond=None)[0]
-        coefficients += step
-        if np.abs(step).max() < 1e-6:
+        hessian = (x * np.maximum(p * (1 - p), 1e-9)[:, None]).T @ x + np.diag(ridge)
+        step = np.linalg.lstsq(hessian, x.T @ (side - p) - ridge * coefficients, rcond=None)[0]
+        # whole steps lead away from the maximum where a side has one class alone
+        while (found := penalized(coefficients + step)) < value and np.abs(step).max() > _TOLERANCE:
+            step = step / 2
+        if found < value + _TOLERANCE:
             break
-    return _log_likelihood(side, x @ coefficients) - first
+        coefficients, value = coefficients + step, found
+    scores = np.zeros((int(units.max()) + 1, x.shape[1]))
+    np.add.at(scores, units, x * (side - p)[:, None])
+    free = np.trace(np.linalg.lstsq(hessian, scores.T @ scores, rcond=None)[0])
+    return _log_likelihood(side, x @ coefficients) - float(free)
 
 
 def _log_likelihood(side: ndarray, scores: ndarray) -> float:

@@ -8,7 +8,7 @@ import numpy as np
 from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
-from throughtime.errors import DataError, ParameterError
+from throughtime.errors import DataError, DataWarning, ParameterError, warn
 from throughtime.shift.permutations import assignments
 from throughtime.shift.records import Embedding
 
@@ -94,6 +94,19 @@ def sides_of(
     is_deployed = np.arange(n_reference + n_deployed) >= n_reference
     masks = assignments(is_deployed, int(permutations), random_state, groups=units, strata=strata)
     return Sides(masks, units, unit, *counts)
+
+
+def warn_of_groups(reference: Embedding, deployed: Embedding) -> None:
+    """Say where one side alone has groups: each series of the other counts as one of its own, which nothing tells."""
+    if (reference.groups is None) == (deployed.groups is None):
+        return
+    bare, unit = ("reference", deployed.unit) if reference.groups is None else ("deployed", reference.unit)
+    warn(
+        f"shift tests need {unit}s on both sides or on neither, got none of the {bare} series: each of them counts as "
+        f"a {unit} of its own, and where some belong together shift is found where there is none; give both sides "
+        f"their {unit}s",
+        DataWarning,
+    )
 
 
 def _numbered(groups: tuple[Any, ...], sizes: tuple[int, int]) -> list[Int[ndarray, "series"]]:

@@ -94,6 +94,8 @@ def shift_of_test(results: Results) -> ShiftDiagnosis | str | None:
         return None
     try:
         reference = results.reference()
+        if _lacks_groups(reference, results.test):
+            return "its series have no groups, as the training series do"
         test = _with_targets(reference, results.test)
         with _said_before():
             return diagnose_shift(reference, test.X, test.y, groups=_own_groups(reference, test), level=UNASKED)
@@ -112,7 +114,7 @@ def inputs_left(run: Run, data: Dataset) -> ShiftTest | None:
     if len(data.X) < FEWEST or SAMPLE not in run.names:
         return None
     reference, rng = run.reference(), np.random.default_rng(0)
-    if reference.embedding.unit == "group" and data.groups is None and data.X.source is None:
+    if _lacks_groups(reference, data):
         return None  # one person's series are alike, which is no shift
     if len(data.X) > MOST_UNASKED:
         data = taken(data, np.sort(rng.choice(len(data.X), MOST_UNASKED, replace=False)))
@@ -140,6 +142,10 @@ def _with_targets(reference: Reference, data: Dataset) -> Dataset:
     """The series that have an observed target."""
     seen = has_target(reference.members[0], data.X, data.y)
     return data if seen.all() else taken(data, np.flatnonzero(seen))
+
+
+def _lacks_groups(reference: Reference, data: Dataset) -> bool:
+    return reference.embedding.unit == "group" and data.groups is None and data.X.source is None
 
 
 def _own_groups(reference: Reference, data: Dataset) -> ndarray | None:
