@@ -19,7 +19,7 @@ def codes() -> set[str]:
         for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}.")
     ]
     modules = [importlib.import_module(name) for name in names]
-    of_shift = {check.code for check in checks_of_tests("concept", 0.05)}  # made for a level
+    of_shift = {check.code for check in checks_of_tests("concept", 0.05, "concept")}  # made for a level
     return (
         of_shift
         | {value.code for module in modules for value in vars(module).values() if isinstance(value, Check)}
