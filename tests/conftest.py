@@ -17,6 +17,7 @@ PACKAGES = (
     "data.moments",
     *(f"estimators.{part}" for part in ("features", "targets", "preparation", "members")),
     *(f"shift.{part}" for part in ("summaries", "embedding", "reference", "sides", "statistics", "two_samples")),
+    *(f"shift.{part}" for part in ("arguments", "largest_effect", "permutations", "partial")),
     *(f"shift.{part}" for part in ("calibration", "priors", "weights", "losses", "weighted_validation", "candidates")),
     "estimators.recalibration",
 )

@@ -16,6 +16,7 @@ from throughtime.data import Dataset, Decimal, Sequences, TargetKind, read, read
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import NAMES, SequenceEstimator, predict_members
 from throughtime.generalization import predictions_of
+from throughtime.shift import plural_of
 from throughtime.study import inputs_left, match_names, merged_table, prediction_table, refuse_uneven, table_bytes
 
 
@@ -65,12 +66,8 @@ def predict(
     if left is not None:
         print_note(
             f"these series are unlike those that the network was trained on (p {left.p_value:.3f}, {left.n_deployed} "
-            f"against {left.n_reference} {_units(left.unit)}): throughtime shift {run} {source} says how"
+            f"against {left.n_reference} {plural_of(left.unit)}): throughtime shift {run} {source} says how"
         )
-
-
-def _units(unit: str) -> str:
-    return unit if unit == "series" else f"{unit}s"
 
 
 def read_alike(

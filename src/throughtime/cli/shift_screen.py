@@ -9,7 +9,7 @@ from rich.table import Table
 
 from throughtime.cli.diagnosis_screen import print_findings
 from throughtime.cli.screen import console, print_text
-from throughtime.shift import ShiftDiagnosis
+from throughtime.shift import ShiftDiagnosis, plural_of
 
 #: Of more rows of what moved the first are shown, which moved most; the file has all.
 MOST_ROWS = 8
@@ -38,11 +38,10 @@ def print_tests(found: ShiftDiagnosis) -> None:
         table.add_row(escape(test.name), *map(escape, cells), style="bold" if test.p_value <= found.level else None)
     _print_table(table)
     first = found.tests[0]
-    unit = first.unit if first.unit == "series" else f"{first.unit}s"
     print_text(
         escape(
-            f"{first.n_reference} reference against {first.n_deployed} deployed {unit}, permuted as a whole; "
-            "detectable: the effect found in 8 of 10 such samples."
+            f"{first.n_reference} reference against {first.n_deployed} deployed {plural_of(first.unit)}, permuted as a "
+            "whole; detectable: the effect found in 8 of 10 such samples."
         ),
         "dim",
     )

@@ -19,6 +19,7 @@ from throughtime.shift.records import (
     ShiftTest,
     ShiftVerdict,
     StretchShift,
+    plural_of,
 )
 from throughtime.shift.reference import embed, reference_of
 from throughtime.shift.summaries import summarize
@@ -67,6 +68,7 @@ __all__ = [
     "mean_shift_test",
     "mmd_test",
     "output_test",
+    "plural_of",
     "predicted_class_test",
     "reference_of",
     "series_given_target_test",

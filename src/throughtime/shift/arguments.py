@@ -75,6 +75,30 @@ def class_numbers(codes: Any, n_classes: int, what: str, n_series: int | None = 
     return found.astype(np.int64)
 
 
+def codes_of_labels(labels: ndarray, classes: ndarray, knows: str) -> ndarray:
+    """Codes of the classes that labels name.
+
+    Parameters
+    ----------
+    knows
+        Who knows the classes, for the error: "the model knows".
+
+    Raises
+    ------
+    DataError
+        For a label that is none of the classes.
+    """
+    codes = {label: code for code, label in enumerate(classes.tolist())}
+    strangers = [label for label in dict.fromkeys(labels.tolist()) if label not in codes]
+    if strangers:
+        known = ", ".join(map(repr, list(codes)[:12]))
+        raise DataError(
+            f"y needs the classes that {knows} ({known}), got {strangers[0]!r}; series of a new class are no shift "
+            "between known ones: leave them out, and fit anew to learn it"
+        )
+    return np.array([codes[label] for label in labels.tolist()], np.int64)
+
+
 def series_numbers(indices: Any, n_series: int, what: str) -> ndarray:
     """Numbers of series, at least one, from those or a mask of all.
 
@@ -136,8 +160,10 @@ def check_seed(random_state: Any) -> None:
         For it.
     """
     whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
-    if random_state is not None and not (whole and 0 <= random_state < 2**32):
-        raise ParameterError(f"random_state needs a whole number from 0 to 2**32 - 1, or None, got {random_state!r}")
+    if random_state is not None and not (whole and random_state >= 0):
+        raise ParameterError(f"random_state needs a whole number of at least 0, or None, got {random_state!r}")
+    if random_state is not None and random_state >= 2**32:  # the most that scikit-learn's splitters take
+        raise ParameterError(f"random_state needs to stay below 2**32, got {random_state!r}")
 
 
 def _finite(found: ndarray, what: str, of: str) -> ndarray:

@@ -13,6 +13,7 @@ from throughtime.data import Dataset
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import NotApplicable, run_checks
 from throughtime.records import Records
+from throughtime.shift.arguments import check_seed
 from throughtime.shift.concept import concept_test, is_of_classes, target_given_series_test
 from throughtime.shift.embedding import check_summaries
 from throughtime.shift.explanations import explanations
@@ -23,7 +24,7 @@ from throughtime.shift.naming import adjusted, name_shift, name_without_labels
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.quality import REFERENCE_CHECKS, SUFFICIENCY_CHECKS
 from throughtime.shift.records import ClassShift, Embedding, Reference, ShiftDiagnosis, ShiftTest, ShiftVerdict
-from throughtime.shift.reference import check_reference, check_seed, embed
+from throughtime.shift.reference import check_reference, embed
 from throughtime.shift.sentences import insufficient_sentence, sentence_of
 from throughtime.shift.sides import LEAST_PERMUTATIONS, sides_of, warn_of_groups
 from throughtime.shift.two_samples import covariate_test, mean_shift_test, target_test

@@ -11,6 +11,7 @@ from numpy import ndarray
 from throughtime.data import Sequences, as_labels
 from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator, predict_members, states_of, targets_of
+from throughtime.shift.arguments import codes_of_labels
 from throughtime.shift.records import Embedding
 from throughtime.shift.summaries import stretch_means, summarize
 
@@ -152,7 +153,7 @@ def target_of(estimator: Any, X: Sequences, y: Any, classes: ndarray | None) -> 
         raise DataError(f"y needs a target per {one}, as the members were fitted on, got one per {other}")
     values = targets.values
     if classes is not None:
-        return _codes(values, classes)
+        return codes_of_labels(values, classes, "the members know")
     if values.dtype.kind not in "biuf":
         raise DataError(f"y needs numbers, as the members were fitted on, got {values.tolist()[0]!r}")
     values = values.astype(np.float64)
@@ -167,18 +168,6 @@ def target_of(estimator: Any, X: Sequences, y: Any, classes: ndarray | None) -> 
         )
     columns = values[:, None]
     if estimator.task.name == "classification":
-        _codes(values[observed], estimator.classes_)
+        codes_of_labels(values[observed], estimator.classes_, "the members know")
         columns = np.where(observed[:, None], columns == estimator.classes_, np.nan)
     return _over_steps(columns, targets.lengths)
-
-
-def _codes(values: ndarray, classes: ndarray) -> Int[ndarray, "series"]:
-    numbers = {label: code for code, label in enumerate(classes.tolist())}
-    strangers = [label for label in dict.fromkeys(values.tolist()) if label not in numbers]
-    if strangers:
-        known = ", ".join(map(repr, list(numbers)[:12]))
-        raise DataError(
-            f"y needs the classes that the members know ({known}), got {strangers[0]!r}; series of a new class are no "
-            "shift between known ones: leave them out, and fit anew to learn it"
-        )
-    return np.array([numbers[label] for label in values.tolist()], np.int64)

@@ -11,6 +11,7 @@ from scipy.special import log_softmax
 from throughtime.data import Sequences
 from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator, predict_members, targets_of
+from throughtime.shift.arguments import codes_of_labels
 
 
 def series_losses(estimator: SequenceEstimator, X: Sequences, y: Any, outputs: ndarray) -> Float[ndarray, "series"]:
@@ -53,14 +54,7 @@ def class_codes(estimator: Any, labels: ndarray) -> Int[ndarray, "label"]:
     DataError
         For a class that the estimator does not know.
     """
-    known = {label: code for code, label in enumerate(estimator.classes_.tolist())}
-    try:
-        return np.array([known[label] for label in labels.tolist()], np.int64)
-    except KeyError as error:
-        raise DataError(
-            f"y needs the classes that the model knows ({', '.join(map(repr, list(known)[:12]))}), got "
-            f"{error.args[0]!r}; a new class is no shift between known ones: fit anew to learn it"
-        ) from None
+    return codes_of_labels(labels, estimator.classes_, "the model knows")
 
 
 def losses_by_members(

@@ -7,21 +7,20 @@ columns of five hundred series, where the score test of a logistic model rejects
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
+from throughtime.shift.largest_effect import LEVEL, largest_effect_test
 from throughtime.shift.levels import check_level
 from throughtime.shift.permutations import joint_p_value, p_values
 from throughtime.shift.records import ShiftTest
 from throughtime.shift.sides import Sides
 from throughtime.shift.statistics import standardize
 
-_LEVEL = 0.05
-#: The normal quantile of a chance of .8.
-_POWER = 0.84
 #: What is left of a column that the others explain, of its norm.
 _NOTHING = 1e-6
 #: Series beyond the columns that are held fixed.
@@ -36,7 +35,7 @@ class Columns(NamedTuple):
 
 
 def partial_test(
-    name: str, blocks: Sequence[Columns], given: Float[ndarray, "series other"], sides: Sides, level: float = _LEVEL
+    name: str, blocks: Sequence[Columns], given: Float[ndarray, "series other"], sides: Sides, level: float = LEVEL
 ) -> ShiftTest | None:
     """Whether any column has a partial correlation with the side: the largest of each block, permuted.
 
@@ -74,25 +73,19 @@ def partial_test(
         return None
     largest = np.column_stack([np.abs(correlations).max(1) for correlations in found])
     block = int(p_values(largest).argmin())
-    correlations, reached = found[block], largest[:, block]
-    most = int(np.abs(correlations[0]).argmax())
-    reach, exceeded = np.quantile(reached[1:], 1 - np.array([_LEVEL, level]) / len(found)).tolist()
-    effect = float(correlations[0, most])
-    return ShiftTest(
-        name=name,
-        statistic=float(reached[0]),
-        p_value=joint_p_value(largest),
-        effect=effect,
-        low=max(-1.0, effect - reach),
-        high=min(1.0, effect + reach),
-        effect_unit="correlation",
-        detectable=min(1.0, exceeded + _POWER * float(correlations[1:, most].std())),
-        unit=sides.unit,
-        n_reference=sides.n_reference,
-        n_deployed=sides.n_deployed,
-        permutations=len(masks) - 1,
-        most=names[block][most],
+    of_block = largest_effect_test(
+        name,
+        largest[:, block],
+        found[block],
+        "correlation",
+        sides,
+        names[block],
+        level=level,
+        n_tests=len(found),
+        lowest=-1.0,
+        highest=1.0,
     )
+    return replace(of_block, p_value=joint_p_value(largest))
 
 
 def _basis(columns: Float[ndarray, "series column"]) -> Float[ndarray, "series rank"]:

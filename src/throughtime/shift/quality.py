@@ -1,5 +1,8 @@
 """Whether there are enough series, and such as can be compared: where not, a diagnosis is insufficient."""
 
+from collections.abc import Callable
+from typing import NamedTuple
+
 import numpy as np
 from numpy import ndarray
 
@@ -35,31 +38,47 @@ def _few(reference: Embedding, deployed: Embedding) -> Measured:
 
 
 def _missing(reference: Embedding, deployed: Embedding) -> Measured:
-    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(" missing")]
-    if not places:
+    worst = _largest_rise(reference, deployed, "missing", lambda fractions: fractions)
+    if worst is None:
         return Measured(0.0, "there are no channels")
-    known, found = (side.summaries[:, places].mean(0) for side in (reference, deployed))
-    worst = int((found - known).argmax())
-    channel = reference.summary_names[places[worst]].removesuffix(" missing")
     return Measured(
-        float(found[worst] - known[worst]),
-        f"{100 * found[worst]:.0f} % of {channel} is missing in deployed series, {100 * known[worst]:.0f} % in the "
-        "reference",
+        worst.deployed - worst.reference,
+        f"{100 * worst.deployed:.0f} % of {worst.channel} is missing in deployed series, {100 * worst.reference:.0f} % "
+        "in the reference",
     )
 
 
 def _silent(reference: Embedding, deployed: Embedding) -> Measured:
-    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(" sd")]
-    if not places:
+    worst = _largest_rise(reference, deployed, "sd", lambda deviations: deviations == 0)
+    if worst is None:
         return Measured(0.0, "there are no channels")
-    known, found = (np.mean(side.summaries[:, places] == 0, 0) for side in (reference, deployed))
-    worst = int((found - known).argmax())
-    channel = reference.summary_names[places[worst]].removesuffix(" sd")
     return Measured(
-        float(found[worst] - known[worst]),
-        f"{channel} is constant in {100 * found[worst]:.0f} % of the deployed series, in {100 * known[worst]:.0f} % of "
-        "the reference's",
+        worst.deployed - worst.reference,
+        f"{worst.channel} is constant in {100 * worst.deployed:.0f} % of the deployed series, in "
+        f"{100 * worst.reference:.0f} % of the reference's",
     )
+
+
+class _Rise(NamedTuple):
+    """A channel, and a mean over the series of either side."""
+
+    channel: str
+    reference: float
+    deployed: float
+
+
+def _largest_rise(
+    reference: Embedding, deployed: Embedding, statistic: str, of: Callable[[ndarray], ndarray]
+) -> _Rise | None:
+    """The channel in which the mean of a function of a summary rose most; ``None`` without channels."""
+    ending = f" {statistic}"
+    places = [i for i, name in enumerate(reference.summary_names) if name.endswith(ending)]
+    if not places:
+        return None
+    known, found = (np.mean(of(side.summaries[:, places]), 0) for side in (reference, deployed))
+    worst = int((found - known).argmax())
+    channel = reference.summary_names[places[worst]].removesuffix(ending)
+    return _Rise(channel, float(known[worst]), float(found[worst]))
 
 
 def _lengths(reference: Embedding, deployed: Embedding) -> Measured | NotApplicable:

@@ -12,6 +12,11 @@ from throughtime.records import Record, Records, Row, printed_rows
 ShiftVerdict = Literal["none detected", "covariate", "label", "concept", "mixed", "undetermined", "insufficient"]
 
 
+def plural_of(unit: str) -> str:
+    """Several of what changes sides: "series", "groups" or "blocks"."""
+    return unit if unit == "series" else f"{unit}s"
+
+
 @dataclass(frozen=True, repr=False, eq=False)
 class Embedding(Record):
     """Series as shift tests see them: a row per series, n of them.

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
-from numbers import Integral
 from typing import Any
 
 import numpy as np
@@ -13,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 from throughtime.data import Sequences, as_targets
 from throughtime.errors import DataError, DataWarning, ParameterError, warn
 from throughtime.estimators import SequenceEstimator, sequences_like
+from throughtime.shift.arguments import check_seed
 from throughtime.shift.embedding import embed_with, units_of
 from throughtime.shift.records import Embedding, Reference
 from throughtime.shift.summaries import STATISTICS, channel_names
@@ -146,19 +146,6 @@ def check_reference(reference: Any) -> None:
     if not isinstance(reference, Reference):
         cure = "; give its .reference()" if hasattr(reference, "reference") else ", or a run's .reference()"
         raise ParameterError(f"reference needs what reference_of gives, got {type(reference).__name__}{cure}")
-
-
-def check_seed(random_state: Any) -> None:
-    """Refuse what is no seed.
-
-    Raises
-    ------
-    ParameterError
-        For all but ``None`` and whole numbers of at least 0.
-    """
-    is_whole = isinstance(random_state, Integral) and not isinstance(random_state, bool)
-    if random_state is not None and not (is_whole and random_state >= 0):
-        raise ParameterError(f"random_state needs a whole number of at least 0, or None, got {random_state!r}")
 
 
 def _drawn(member: Int[ndarray, "series"], n: int, random_state: int | None) -> Int[ndarray, "unit"]:

@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from throughtime.errors import DataError, DataWarning, ParameterError, warn
 from throughtime.shift.permutations import assignments
-from throughtime.shift.records import Embedding
+from throughtime.shift.records import Embedding, plural_of
 
 #: With fewer no p-value can be .05.
 LEAST_PERMUTATIONS = 19
@@ -84,13 +84,12 @@ def sides_of(
     counts = len(np.unique(units[:n_reference])), len(np.unique(units[n_reference:]))
     for side, count in zip(("reference", "deployed"), counts, strict=True):
         if count < 2:
-            plural = "series" if unit == "series" else f"{unit}s"
             cure = (
                 "; windows of one long series can change sides by stretches of it: reference_of(block=)"
                 if unit == "group"
                 else ""
             )
-            raise DataError(f"shift tests need at least two {plural} on the {side} side, got {count}{cure}")
+            raise DataError(f"shift tests need at least two {plural_of(unit)} on the {side} side, got {count}{cure}")
     is_deployed = np.arange(n_reference + n_deployed) >= n_reference
     masks = assignments(is_deployed, int(permutations), random_state, groups=units, strata=strata)
     return Sides(masks, units, unit, *counts)

@@ -9,14 +9,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from numpy import ndarray
 from scipy.special import softmax
 
 from throughtime.errors import DataError
 from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
 from throughtime.shift.embedding import check_summaries, take
-from throughtime.shift.levels import check_level
+from throughtime.shift.largest_effect import LEVEL, POWER, largest_effect_test
 from throughtime.shift.permutations import joint_p_value, p_values
 from throughtime.shift.records import Embedding, ShiftTest
 from throughtime.shift.sides import Groups, Sample, Sides, joined, sides_of
@@ -29,9 +28,8 @@ from throughtime.shift.statistics import (
     standardize,
 )
 
-#: The normal quantiles of an interval of 95 %, and of a chance of .8.
-_TWO_SIDED, _POWER = 1.96, 0.84
-_LEVEL = 0.05
+#: The normal quantile of an interval of 95 %.
+_TWO_SIDED = 1.96
 #: Series of either side that a kernel test compares, every one with every other; of more it draws as many.
 MOST_PAIRED = 2000
 
@@ -72,7 +70,7 @@ def mean_shift_test(
         values, columns = _with_squares(values, columns)
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     shifts = mean_shifts(sides.deployed, values)
-    return _largest("mean shift", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
+    return largest_effect_test("mean shift", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
 
 
 def mmd_test(
@@ -110,7 +108,7 @@ def mmd_test(
         low=float(effect - _TWO_SIDED * error),
         high=float(effect + _TWO_SIDED * error),
         effect_unit="squared MMD",
-        detectable=float(np.quantile(permuted, 1 - _LEVEL) + _POWER * permuted.std()),
+        detectable=float(np.quantile(permuted, 1 - LEVEL) + POWER * permuted.std()),
         unit=sides.unit,
         n_reference=sides.n_reference,
         n_deployed=sides.n_deployed,
@@ -142,7 +140,7 @@ def classifier_two_sample_test(
     values, _ = _columns(reference, deployed, None)
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     areas = areas_under_the_curve(sides.deployed, values, sides.units, random_state)
-    return _largest("classifier", areas, areas[:, None], "AUC", sides, none=0.5, lowest=0, highest=1)
+    return largest_effect_test("classifier", areas, areas[:, None], "AUC", sides, none=0.5, lowest=0, highest=1)
 
 
 def covariate_test(
@@ -185,7 +183,7 @@ def covariate_test(
         discrepancies(sides.deployed, said, sides.units).mmd_2,
     ]
     statistics = np.column_stack(parts)
-    by_t = _largest("X", largest_t, shifts.effects, "sd", sides, columns, level=level, n_tests=len(parts))
+    by_t = largest_effect_test("X", largest_t, shifts.effects, "sd", sides, columns, level=level, n_tests=len(parts))
     return replace(by_t, statistic=float(p_values(statistics).min()), p_value=joint_p_value(statistics))
 
 
@@ -249,7 +247,7 @@ def output_test(
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     gaps = largest_cdf_gaps(sides.deployed, values)
     columns = numbered("output", values.shape[1])
-    return _largest("outputs", gaps.max(1), gaps, "KS", sides, columns, lowest=0, highest=1)
+    return largest_effect_test("outputs", gaps.max(1), gaps, "KS", sides, columns, lowest=0, highest=1)
 
 
 def target_test(
@@ -295,61 +293,7 @@ def target_test(
     names = names_of("target", width, reference) if isinstance(reference, Embedding) else numbered("target", width)
     values, columns = _with_squares(values, names)
     shifts = mean_shifts(sides.deployed, values)
-    return _largest("Y", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
-
-
-def _largest(
-    name: str,
-    statistics: Float[ndarray, "permutation"],
-    effects: Float[ndarray, "permutation column"],
-    unit: str,
-    sides: Sides,
-    columns: Sequence[str] = (),
-    *,
-    level: float = _LEVEL,
-    n_tests: int = 1,
-    none: float = 0.0,
-    lowest: float = -np.inf,
-    highest: float = np.inf,
-) -> ShiftTest:
-    """The test of a statistic, with the effect of the column where it is the largest.
-
-    The interval reaches as far as the largest effect of any column does by chance, so that it holds for all columns;
-    what is detectable exceeds what chance reaches at the level with a chance of .8, in the normal approximation with
-    the permutations' deviation.
-
-    Parameters
-    ----------
-    level
-        At which an effect is detected; the interval is one of 95 %.
-    n_tests
-        Tests of which the smallest p-value counts: either level is divided by them, which the joint one is at most.
-    none
-        The effect where nothing moved.
-    lowest, highest
-        What effects can be.
-    """
-    check_level(level)
-    distances = np.abs(effects - none)
-    most = int(distances[0].argmax())
-    reach, exceeded = np.quantile(distances[1:].max(1), 1 - np.array([_LEVEL, level]) / n_tests).tolist()
-    effect = float(effects[0, most])
-    detectable = none + exceeded + _POWER * float(effects[1:, most].std())
-    return ShiftTest(
-        name=name,
-        statistic=float(statistics[0]),
-        p_value=float(p_values(statistics[:, None])[0]),
-        effect=effect,
-        low=max(lowest, effect - reach),
-        high=min(highest, effect + reach),
-        effect_unit=unit,
-        detectable=min(highest, detectable),
-        unit=sides.unit,
-        n_reference=sides.n_reference,
-        n_deployed=sides.n_deployed,
-        permutations=len(statistics) - 1,
-        most=columns[most] if columns else "",
-    )
+    return largest_effect_test("Y", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
 
 
 def _of_classes(
@@ -358,11 +302,13 @@ def _of_classes(
     n_classes: int,
     sides: Sides,
     labels: Sequence[Any] | None = None,
-    level: float = _LEVEL,
+    level: float = LEVEL,
 ) -> ShiftTest:
     shifts = class_shifts(sides.deployed, codes, n_classes)
     columns = [f"class {label}" for label in (range(n_classes) if labels is None else labels)]
-    return _largest(name, shifts.chi_2, shifts.effects, "fraction", sides, columns, level=level, lowest=-1, highest=1)
+    return largest_effect_test(
+        name, shifts.chi_2, shifts.effects, "fraction", sides, columns, level=level, lowest=-1, highest=1
+    )
 
 
 def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, Sequence[str]]:

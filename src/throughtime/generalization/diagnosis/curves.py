@@ -5,6 +5,9 @@ from throughtime.generalization.diagnosis.gains import pooled_gain
 from throughtime.generalization.diagnosis.probes import Base, LessHistory
 from throughtime.generalization.diagnosis.records import HistoryCurve, LearningCurve
 
+#: Standard errors with which a shorter history has to stay within the margin.
+_ERRORS = 2.0
+
 
 def learning_curve_of(evidence: Evidence, n_train: float) -> LearningCurve | None:
     """Tempered loss by the number of training units; ``None`` where no smaller number was measured.
@@ -49,10 +52,6 @@ def history_curve_of(evidence: Evidence, base: Base, margin: float) -> HistoryCu
     steps, losses, errors = zip(*points, strict=True)
     knows = evidence.chance - evidence.tempered().value > margin  # else no history could be missed
     return HistoryCurve(steps, losses, errors, needed if knows else None)
-
-
-#: Standard errors with which a shorter history has to stay within the margin.
-_ERRORS = 2.0
 
 
 def _loss(evidence: Evidence, one: Measured) -> tuple[float, float]:

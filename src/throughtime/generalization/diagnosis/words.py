@@ -10,6 +10,8 @@ _OPENINGS = {
     "over-fit": "The network learns its training series too well",
     "noise- or feature-limited": "The inputs do not show the network what it needs",
 }
+#: Parameters that say how much a network can learn.
+_CAPACITY = {"hidden_size", "num_layers", "bidirectional", "cell"}
 
 
 def sentence_of(judgment: Judgment, evidence: Evidence, units: str) -> str:
@@ -69,10 +71,6 @@ def _opening(winner: Effect) -> str:
     if winner.cause == "under-fit" and not winner.parameters.keys() & _CAPACITY:
         return "The network is held back from what there is to learn"
     return _OPENINGS[winner.cause]
-
-
-#: Parameters that say how much a network can learn.
-_CAPACITY = {"hidden_size", "num_layers", "bidirectional", "cell"}
 
 
 def open_question_of(judgment: Judgment, units: str, skipped: tuple[str, ...]) -> str:
