@@ -9,6 +9,7 @@ from shifted import CLASSES, NO_SHIFT, SHIFT, STRETCHES
 from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay, WeightsDisplay
 from throughtime.displays.shift_channels import FAR
 from throughtime.errors import ParameterError
+from throughtime.records import Records
 from throughtime.shift import ChannelShift, CovariateWeights
 
 
@@ -74,6 +75,16 @@ def test_each_stretch_is_a_bar_from_its_begin_to_its_end_as_high_as_what_moved_m
     ]  # fmt: skip
     assert ShiftInTimeDisplay(STRETCHES, 0.01).plot().bars_[2].get_facecolor() == colors[2]
     assert ShiftInTimeDisplay(STRETCHES, 0.001).plot().bars_[3].get_facecolor() == colors[0]
+
+
+def test_the_legend_of_stretches_covers_no_name() -> None:
+    for sign in (1, -1):
+        stretches = Records(replace(one, effect=sign * (1 + 0.01 * k)) for k, one in enumerate(STRETCHES))
+        display = ShiftInTimeDisplay(stretches, 0.05).plot()
+        display.figure_.draw_without_rendering()
+        legend = display.ax_.get_legend().get_window_extent()
+        assert not any(legend.overlaps(text.get_window_extent()) for text in display.ax_.texts)
+        assert not legend.overlaps(display.ax_.xaxis.label.get_window_extent())
 
 
 def test_weights_are_counted_and_their_effective_sample_size_said() -> None:

@@ -89,5 +89,8 @@ class ShiftInTimeDisplay:
         shown = dict.fromkeys(moved)
         words = {True: f"moved (p <= {self.level:g})", False: "not shown to have moved"}
         handles = [Patch(color=VALIDATION if one else OTHER, label=words[one]) for one in shown]
-        self.ax_.legend(handles=handles, frameon=False, fontsize=8, loc="best")
+        # beneath the axes: within them bars and their names are everywhere
+        self.ax_.legend(
+            handles=handles, frameon=False, fontsize=8, loc="upper center", bbox_to_anchor=(0.5, -0.17), ncols=2
+        )
         return self
