@@ -4,6 +4,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 
 from embedded import embedding, reference
@@ -18,6 +19,8 @@ from throughtime.shift import (
     target_given_series_test,
     target_test,
 )
+from throughtime.shift.largest_effect import largest_effect_test
+from throughtime.shift.sides import sides_of
 
 TESTS = {
     "X": covariate_test,
@@ -39,6 +42,20 @@ def test_at_a_smaller_level_more_is_needed_and_the_interval_stays(test: Callable
     assert replace(narrow, detectable=0) == replace(wide, detectable=0)
     with pytest.raises(ParameterError, match=r"^level needs a chance between 0 and .5, got 2$"):
         test(*sides, level=2)
+
+
+def test_the_smallest_p_of_several_tests_has_each_at_a_part_of_the_level() -> None:
+    rng = np.random.default_rng(0)
+    effects = rng.normal(size=(1000, 3))
+    statistics = np.abs(effects).max(1)
+    sides = sides_of(np.zeros((9, 1)), np.zeros((9, 1)), 999, 0)
+
+    one = largest_effect_test("", statistics, effects, "sd", sides, level=0.04)
+    of_four = largest_effect_test("", statistics, effects, "sd", sides, level=0.04, n_tests=4)
+
+    assert of_four.detectable == largest_effect_test("", statistics, effects, "sd", sides, level=0.01).detectable
+    assert of_four.high - of_four.effect == pytest.approx(np.quantile(statistics[1:], 1 - 0.05 / 4), rel=1e-12)
+    assert one.high - one.effect == pytest.approx(np.quantile(statistics[1:], 1 - 0.05), rel=1e-12)
 
 
 @pytest.mark.parametrize("level", [0.05, 0.02])

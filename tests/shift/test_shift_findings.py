@@ -100,6 +100,19 @@ def test_a_dead_sensor_is_insufficient_and_one_that_was_always_dead_is_not() -> 
     assert finding("SHF003", diagnosed(whole, deployed)).verdict == "clear"
 
 
+def test_the_channel_that_lacks_or_stands_still_most_is_named() -> None:
+    whole, deployed = with_summaries("e missing", "f missing", "e sd", "f sd")
+    whole.embedding.summaries[:, -2:] = deployed.summaries[:, -2:] = 1.0
+    deployed.summaries[:, -3] = 0.9  # f misses more than e
+    deployed.summaries[:100, -2] = 0.0  # e is constant in more series than f
+    deployed.summaries[:10, -1] = 0.0
+
+    diagnosis = diagnosed(whole, deployed)
+
+    assert finding("SHF002", diagnosis).detail == "90 % of f is missing in deployed series, 0 % in the reference"
+    assert finding("SHF003", diagnosis).detail.startswith("e is constant in 67 % of the deployed series")
+
+
 @pytest.mark.parametrize(
     ("kind", "codes"),
     [
