@@ -219,16 +219,18 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("seconds", "every", "cost", "epochs"),
     [
-        (2.0, 5.0, 0.0, [3, 6, 7]),  # two epochs are not enough, three are
+        (2.0, 5.0, 0.0, [2, 4, 6, 7]),  # a third epoch would make it 6
+        (1.0, 5.0, 0.0, [5, 7]),
+        (9.0, 5.0, 0.0, [1, 2, 3, 4, 5, 6, 7]),
         (5.0, 5.0, 0.0, [1, 2, 3, 4, 5, 6, 7]),
         (2.0, 1e9, 0.0, [7]),  # the end is always kept
         (2.0, float("inf"), 0.0, [7]),
         (2.0, 0.0, 1.0, [1, 2, 3, 4, 5, 6, 7]),  # whatever it costs
         (2.0, 1.0, 0.1, [1, 4, 7]),  # 50 times a tenth of a second
-        (2.0, 5.0, 1.0, [3, 7]),
+        (2.0, 5.0, 1.0, [2, 7]),
     ],
 )
-def test_checkpoints_are_as_far_apart_as_was_asked_for_and_fifty_times_their_cost(
+def test_no_more_is_lost_than_was_asked_for_or_fifty_times_what_a_checkpoint_costs(
     seconds, every, cost, epochs, tmp_path
 ):
     clock = Clock(seconds)
