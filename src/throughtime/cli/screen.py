@@ -11,7 +11,7 @@ from rich.table import Table
 
 from throughtime.data import Description, in_words, lacking_in_words
 from throughtime.generalization import Finding, Interval, leakage_in_words
-from throughtime.study import ModelScores
+from throughtime.study import ModelScores, nan_mean
 
 #: Beyond so many, folds are summarized.
 MOST_ROWS = 12
@@ -199,12 +199,6 @@ def mean_of(scores: Sequence[float]) -> str:
     """The mean of one score per seed, and their range when there are several."""
     text = number(nan_mean(scores))
     return text if len(scores) == 1 else f"{text} ({number(min(scores))} to {number(max(scores))})"
-
-
-def nan_mean(scores: Sequence[float]) -> float:
-    """The mean of the scores there are."""
-    known = [score for score in scores if not math.isnan(score)]
-    return sum(known) / len(known) if known else math.nan
 
 
 def number(score: float) -> str:

@@ -2,6 +2,15 @@
 
 from throughtime.study.assessment import Assessment, assess, assess_baselines, name_of_member, with_seed
 from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
+from throughtime.study.commands import command_of
+from throughtime.study.comparing import (
+    FoldScores,
+    IncomparableError,
+    RunComparison,
+    compare_runs,
+    differing_settings,
+    series_in,
+)
 from throughtime.study.contents import DataFacts
 from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
 from throughtime.study.evaluation import evaluate
@@ -21,6 +30,7 @@ from throughtime.study.scores import (
     Scorers,
     fold_sizes,
     interval_of,
+    nan_mean,
     scorers_for,
 )
 from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
@@ -37,6 +47,8 @@ __all__ = [
     "DiagnosisReport",
     "FlowReport",
     "Fold",
+    "FoldScores",
+    "IncomparableError",
     "MemberFlow",
     "Metrics",
     "ModelScores",
@@ -44,6 +56,7 @@ __all__ = [
     "Ranking",
     "Refit",
     "Run",
+    "RunComparison",
     "Score",
     "Scorers",
     "ShiftReport",
@@ -54,6 +67,9 @@ __all__ = [
     "assess_baselines",
     "check_search",
     "chosen_plan",
+    "command_of",
+    "compare_runs",
+    "differing_settings",
     "evaluate",
     "fingerprint_of",
     "flow_files",
@@ -65,6 +81,7 @@ __all__ = [
     "match_test",
     "merged_table",
     "name_of_member",
+    "nan_mean",
     "number_of_settings",
     "plan",
     "prediction_table",
@@ -82,6 +99,7 @@ __all__ = [
     "score_baselines",
     "scorers_for",
     "search",
+    "series_in",
     "set_aside_in_words",
     "shared_with",
     "shift_of_test",
