@@ -12,12 +12,12 @@ from rich.table import Table
 
 from throughtime.cli.options import OWN_DEFAULTS
 from throughtime.cli.runs import open_run
-from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number, print_leakage_line, print_text
+from throughtime.cli.screen import MOST_ROWS, console, print_leakage_line, print_text
 from throughtime.errors import StorageError
 from throughtime.generalization import Comparison, Finding, paired_comparison
 from throughtime.parameters import SCHEMAS, declared
 from throughtime.records import Records
-from throughtime.study import Fold
+from throughtime.study import Fold, nan_mean, number
 
 #: Neither what was learned nor how it was scored depends on these.
 _NO_MATTER = ("verbose",)
