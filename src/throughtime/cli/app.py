@@ -195,6 +195,34 @@ def _compare(
     compare(first, second)
 
 
+@_command("report")
+def _report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="another, to be set beside it", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="new .html file [default: RUN-report.html]", show_default=False
+        ),
+    ] = None,
+    diagnosis: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what diagnose --out wrote of the run", show_default=False),
+    ] = None,
+    shift: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what shift --out wrote of the run", show_default=False),
+    ] = None,
+) -> None:
+    """Write what is known of a run as one HTML page, which needs no network and runs no script; or two side by side."""
+    from throughtime.cli.report import report
+
+    report(run, other, output, diagnosis=diagnosis, shift=shift)
+
+
 @_command("predict")
 def _predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit wrote")],

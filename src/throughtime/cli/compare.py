@@ -8,9 +8,9 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime.cli.runs import open_run
-from throughtime.cli.screen import MOST_ROWS, console, number, print_leakage_line, print_text
+from throughtime.cli.screen import MOST_ROWS, console, print_leakage_line, print_text
 from throughtime.generalization import Comparison
-from throughtime.study import FoldScores, compare_runs, differing_settings, nan_mean, series_in
+from throughtime.study import FoldScores, compare_runs, differing_settings, nan_mean, number, series_in
 
 
 def compare(first: Path, second: Path) -> dict[str, Comparison]:

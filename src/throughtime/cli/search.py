@@ -13,9 +13,9 @@ from throughtime.cli.fit import print_study, print_written, train
 from throughtime.cli.grid import Grid, fitting, read_grid
 from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, number, print_text
+from throughtime.cli.screen import console, print_text
 from throughtime.errors import ParameterError
-from throughtime.study import Plan, Ranking, Refit, value_in_words, varied
+from throughtime.study import Plan, Ranking, Refit, number, value_in_words, varied
 
 #: Of a longer ranking the first ones are shown; the file has all.
 _MOST_SETTINGS = 20

@@ -1,7 +1,7 @@
 """Pictures of results, in scikit-learn's style: made from estimators, predictions or records, drawn by ``plot``."""
 
 from throughtime.displays.calibration import CalibrationDisplay
-from throughtime.displays.canvas import axes_for, set_title
+from throughtime.displays.canvas import FURTHER, OBSERVED, PREDICTED, TRAINING, VALIDATION, axes_for, set_title
 from throughtime.displays.class_priors import ClassPriorsDisplay
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
@@ -35,7 +35,12 @@ from throughtime.displays.update_ratio import UpdateRatioDisplay
 from throughtime.displays.weights import WeightsDisplay
 
 __all__ = [
+    "FURTHER",
+    "OBSERVED",
     "OPEN",
+    "PREDICTED",
+    "TRAINING",
+    "VALIDATION",
     "CalibrationDisplay",
     "ClassPriorsDisplay",
     "ConfusionMatrixDisplay",

@@ -23,6 +23,7 @@ from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
 from throughtime.study.saved_diagnosis import DIAGNOSIS, read_diagnosis, save_diagnosis
 from throughtime.study.saved_shift import SHIFT, save_shift
+from throughtime.study.score_text import best_baseline, mean_score, nan_mean, number, validation_score
 from throughtime.study.scores import (
     Metrics,
     ModelScores,
@@ -30,7 +31,6 @@ from throughtime.study.scores import (
     Scorers,
     fold_sizes,
     interval_of,
-    nan_mean,
     scorers_for,
 )
 from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
@@ -65,6 +65,7 @@ __all__ = [
     "Table",
     "assess",
     "assess_baselines",
+    "best_baseline",
     "check_search",
     "chosen_plan",
     "command_of",
@@ -79,9 +80,11 @@ __all__ = [
     "interval_of",
     "match_names",
     "match_test",
+    "mean_score",
     "merged_table",
     "name_of_member",
     "nan_mean",
+    "number",
     "number_of_settings",
     "plan",
     "prediction_table",
@@ -105,6 +108,7 @@ __all__ = [
     "shift_of_test",
     "table_bytes",
     "train",
+    "validation_score",
     "value_in_words",
     "varied",
     "with_seed",

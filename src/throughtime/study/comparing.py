@@ -13,7 +13,7 @@ from throughtime.records import Record, Records
 from throughtime.study.commands import command_of
 from throughtime.study.results import Fold
 from throughtime.study.run import Run
-from throughtime.study.scores import nan_mean
+from throughtime.study.score_text import nan_mean
 
 #: Neither what was learned nor how it was scored depends on these.
 _NO_MATTER = ("verbose",)

@@ -1,7 +1,6 @@
 """The scores of a model on folds, pooled and on test series, and the interval around their mean."""
 
 import difflib
-import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -132,12 +131,6 @@ def _mean_of(scores: Any) -> float | None:
     known = np.array([] if scores is None else scores, dtype=float)
     known = known[~np.isnan(known)]
     return float(known.mean()) if len(known) else None
-
-
-def nan_mean(scores: Sequence[float]) -> float:
-    """The mean of the scores that can be had; NaN without any."""
-    known = [score for score in scores if not math.isnan(score)]
-    return sum(known) / len(known) if known else math.nan
 
 
 def scorers_for(model: SequenceEstimator, y: Any, names: Sequence[str] = ()) -> dict[str, Any]:

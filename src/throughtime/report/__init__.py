@@ -1,0 +1,28 @@
+"""What a person reads: one HTML page of a run, or of two side by side, that runs nothing and loads nothing."""
+
+from throughtime.report.page import built, page_of, rendered, write_report
+from throughtime.report.parts import Absent, Facts, Figure, Findings, Line, Part, Section, SectionBuilder, Table, Tone
+from throughtime.report.sections import SECTIONS
+from throughtime.report.subject import Subject
+from throughtime.report.svg import figure_of, inline_svg
+
+__all__ = [
+    "SECTIONS",
+    "Absent",
+    "Facts",
+    "Figure",
+    "Findings",
+    "Line",
+    "Part",
+    "Section",
+    "SectionBuilder",
+    "Subject",
+    "Table",
+    "Tone",
+    "built",
+    "figure_of",
+    "inline_svg",
+    "page_of",
+    "rendered",
+    "write_report",
+]

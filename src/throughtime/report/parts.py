@@ -1,0 +1,116 @@
+"""What a page is made of: sections, and the lines, tables and figures in them."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Generic, Literal, TypeVar
+
+from throughtime.findings import Finding
+from throughtime.records import Record
+
+#: How a line is meant: a verdict that is good or bad news, a remark, or what is only worth knowing.
+Tone = Literal["plain", "good", "bad", "quiet"]
+
+
+@dataclass(frozen=True)
+class Line(Record):
+    """A sentence or two."""
+
+    kind: ClassVar = "line"
+    text: str
+    tone: Tone = "plain"
+
+
+@dataclass(frozen=True, repr=False)
+class Table(Record):
+    """Rows of text; the first cell of a row is its heading.
+
+    Attributes
+    ----------
+    caption
+        What the table is of, for those who hear it too.
+    head
+        A heading per column.
+    strong
+        Index of the row that matters most.
+    """
+
+    kind: ClassVar = "table"
+    caption: str
+    head: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    strong: int | None = None
+
+
+@dataclass(frozen=True, repr=False)
+class Facts(Record):
+    """Names and what they are."""
+
+    kind: ClassVar = "facts"
+    rows: tuple[tuple[str, str], ...]
+
+
+@dataclass(frozen=True, repr=False)
+class Figure(Record):
+    """A picture.
+
+    Attributes
+    ----------
+    svg
+        As `svg.inline_svg` makes it, its names beginning with `svg.PLACE`.
+    title
+        What is drawn, in a few words.
+    description
+        What there is to see, for those who hear it.
+    caption
+        What is written beneath.
+    """
+
+    kind: ClassVar = "figure"
+    svg: str
+    title: str
+    description: str
+    caption: str = ""
+
+
+@dataclass(frozen=True, repr=False)
+class Findings(Record):
+    """Findings, each with what was measured, the threshold, its source and the remedy."""
+
+    kind: ClassVar = "findings"
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True)
+class Absent(Record):
+    """What the run does not have, and the command that would make it."""
+
+    kind: ClassVar = "absent"
+    text: str
+    command: str = ""
+
+
+Part = Line | Table | Facts | Figure | Findings | Absent
+
+
+@dataclass(frozen=True, repr=False)
+class Section(Record):
+    """A part of the page with a heading; ``key`` is its address in the page."""
+
+    key: str
+    title: str
+    parts: tuple[Part, ...]
+
+
+Of = TypeVar("Of")
+
+
+@dataclass(frozen=True)
+class SectionBuilder(Generic[Of]):
+    """A section that a page may have: what it is called, and how it is made of what the page is of.
+
+    ``build`` may raise a `ThroughtimeError`: the section then says what it was.
+    """
+
+    key: str
+    title: str
+    build: Callable[[Of], Sequence[Part]]
