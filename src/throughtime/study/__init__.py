@@ -11,6 +11,14 @@ from throughtime.study.comparing import (
     differing_settings,
     series_in,
 )
+from throughtime.study.comparison_text import (
+    folds_won_in_words,
+    method_in_words,
+    optimism_in_words,
+    outcome_in_words,
+    p_in_words,
+    setting_in_words,
+)
 from throughtime.study.contents import DataFacts
 from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
 from throughtime.study.evaluation import evaluate
@@ -76,16 +84,21 @@ __all__ = [
     "flow_files",
     "fold_sizes",
     "folds_in_words",
+    "folds_won_in_words",
     "inputs_left",
     "interval_of",
     "match_names",
     "match_test",
     "mean_score",
     "merged_table",
+    "method_in_words",
     "name_of_member",
     "nan_mean",
     "number",
     "number_of_settings",
+    "optimism_in_words",
+    "outcome_in_words",
+    "p_in_words",
     "plan",
     "prediction_table",
     "reach_in_words",
@@ -104,6 +117,7 @@ __all__ = [
     "search",
     "series_in",
     "set_aside_in_words",
+    "setting_in_words",
     "shared_with",
     "shift_of_test",
     "table_bytes",
