@@ -1,18 +1,34 @@
 """What a person reads: one HTML page of a run, or of two side by side, that runs nothing and loads nothing."""
 
+from throughtime.report.comparison import PAIR_SECTIONS, Pair, comparison_page, write_comparison
 from throughtime.report.page import built, page_of, rendered, write_report
-from throughtime.report.parts import Absent, Facts, Figure, Findings, Line, Part, Section, SectionBuilder, Table, Tone
+from throughtime.report.parts import (
+    Absent,
+    Beside,
+    Facts,
+    Figure,
+    Findings,
+    Line,
+    Part,
+    Section,
+    SectionBuilder,
+    Table,
+    Tone,
+)
 from throughtime.report.sections import SECTIONS
 from throughtime.report.subject import Subject
 from throughtime.report.svg import figure_of, inline_svg
 
 __all__ = [
+    "PAIR_SECTIONS",
     "SECTIONS",
     "Absent",
+    "Beside",
     "Facts",
     "Figure",
     "Findings",
     "Line",
+    "Pair",
     "Part",
     "Section",
     "SectionBuilder",
@@ -20,9 +36,11 @@ __all__ = [
     "Table",
     "Tone",
     "built",
+    "comparison_page",
     "figure_of",
     "inline_svg",
     "page_of",
     "rendered",
+    "write_comparison",
     "write_report",
 ]

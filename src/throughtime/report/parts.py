@@ -1,6 +1,6 @@
 """What a page is made of: sections, and the lines, tables and figures in them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -73,6 +73,14 @@ class Figure(Record):
 
 
 @dataclass(frozen=True, repr=False)
+class Beside(Record):
+    """Figures side by side, one below the other where that is too narrow."""
+
+    kind: ClassVar = "beside"
+    figures: tuple[Figure, ...]
+
+
+@dataclass(frozen=True, repr=False)
 class Findings(Record):
     """Findings, each with what was measured, the threshold, its source and the remedy."""
 
@@ -89,7 +97,7 @@ class Absent(Record):
     command: str = ""
 
 
-Part = Line | Table | Facts | Figure | Findings | Absent
+Part = Line | Table | Facts | Figure | Beside | Findings | Absent
 
 
 @dataclass(frozen=True, repr=False)
@@ -113,4 +121,4 @@ class SectionBuilder(Generic[Of]):
 
     key: str
     title: str
-    build: Callable[[Of], Sequence[Part]]
+    build: Callable[[Of], Iterable[Part]]
