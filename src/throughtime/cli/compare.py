@@ -20,7 +20,6 @@ from throughtime.study import (
     outcome_in_words,
     p_in_words,
     series_in,
-    setting_in_words,
 )
 
 
@@ -101,7 +100,7 @@ def _print_settings(one: FoldScores, other: FoldScores) -> None:
     for name in ("first", "second"):
         table.add_column(name, overflow="fold")
     for name, values in differing.items():
-        table.add_row(name, *(_plain(setting_in_words(value)) for value in values))
+        table.add_row(name, *map(_plain, values))
     console().print(table)
     console().print("All other settings are the same.", style="dim")
 

@@ -32,7 +32,6 @@ from throughtime.study import (
     outcome_in_words,
     p_in_words,
     series_in,
-    setting_in_words,
     validation_score,
 )
 
@@ -70,7 +69,7 @@ def comparison_page(first: Run, second: Run) -> bytes:
         found: RunComparison | IncomparableError = compare_runs(first, second)
     except IncomparableError as error:
         found = error
-    title = f"{first.directory.name} and {second.directory.name}"
+    title = f"{first.directory.name} compared with {second.directory.name}"
     subtitle = " ".join(
         f"{name.capitalize()}: {_network(run)} on {run.config['source']}, {run.created}."
         for name, run in zip(_NAMES, (first, second), strict=True)
@@ -84,8 +83,9 @@ def _verdict(pair: Pair) -> Iterator[Part]:
     """Which does better, or that this cannot be said; and what speaks against believing it."""
     found = pair.found
     if isinstance(found, IncomparableError):
-        yield Line("Scores of these runs cannot be compared: their folds or data differ.", "bad")
-        yield Line(f"{found}.", "quiet")
+        yield Line(f"The scores of these runs cannot be compared: {found.reason}.", "bad")
+        if found.command:
+            yield Absent(f"{found.cure[0].upper()}{found.cure[1:]}:", found.command)
     else:
         metric, comparison = next(iter(found.comparisons.items()))
         n = len(series_in(found.first.folds))
@@ -119,14 +119,16 @@ def _scores(pair: Pair) -> Iterator[Part]:
     """Validation scores beside each other with the test of their difference, then those on test series."""
     found = pair.found
     if isinstance(found, IncomparableError):
-        yield _beside(pair, "Validation scores, each of its own folds; they are not compared", "validation")
+        yield _beside(pair, "Validation scores", "validation")
+        yield Line("Each is of its own folds: not to be compared.", "quiet")
     else:
-        head = "score", *_NAMES, "first less second", "95 % interval", "p"
+        head = "score", *_NAMES, "difference", "95 % interval", "p"
         rows = tuple(_difference(metric, comparison) for metric, comparison in found.comparisons.items())
-        yield Table("Validation scores, means over the folds", head, rows)
+        yield Table("Validation scores, means over the folds; difference: first less second", head, rows)
         yield Line(method_in_words(found, "Intervals"), "quiet")
     if any(any(run.metrics.models[-1].test.values()) for run in (pair.first, pair.second)):
-        yield _beside(pair, "Scores on test series, of each run its own; they are not compared", "test")
+        yield _beside(pair, "Scores on test series", "test")
+        yield Line("Each is of its own test series: compared only if those are the same.", "quiet")
 
 
 def _beside(pair: Pair, caption: str, of: str) -> Table:
@@ -166,12 +168,12 @@ def _folds(pair: Pair) -> Iterator[Part]:
     if len(comparison.first) > _MOST_FOLDS:
         return
     rows = tuple(
-        (f"{place}: {len(fold.test)} series held out", number(a), number(b), number(a - b))
+        (str(place), f"{len(fold.test)} series", number(a), number(b), number(a - b))
         for place, (a, b, fold) in enumerate(
             zip(comparison.first, comparison.second, found.first.folds, strict=True), 1
         )
     )
-    yield Table(f"{metric} of every fold", ("fold", *_NAMES, "first less second"), rows)
+    yield Table(f"{metric} of every fold", ("fold", "held out", *_NAMES, "difference"), rows)
 
 
 def _learning(pair: Pair) -> Iterator[Part]:
@@ -204,7 +206,7 @@ def _settings(pair: Pair) -> Iterator[Part]:
     runs = pair.first, pair.second
     differing = differing_settings(*(run.config for run in runs))
     if differing:
-        rows = tuple((name, *map(setting_in_words, values)) for name, values in differing.items())
+        rows = tuple((name, *values) for name, values in differing.items())
         yield Table("Settings that differ", ("setting", *_NAMES), rows)
         yield Line("All other settings are the same.", "quiet")
     else:
@@ -216,7 +218,7 @@ def _origins(pair: Pair) -> Iterator[Part]:
     """Where each came from."""
     origins = [_origin(run) for run in (pair.first, pair.second)]
     rows = tuple((name, *(origin[name] for origin in origins)) for name in origins[0])
-    yield Table("Where each run is from", ("", *_NAMES), rows)
+    yield Table("Where each run is from", ("origin", *_NAMES), rows)
 
 
 def _origin(run: Run) -> dict[str, str]:
@@ -226,7 +228,7 @@ def _origin(run: Run) -> dict[str, str]:
         "directory": str(run.directory),
         "network": _network(run),
         "data": run.config["source"],
-        "folds": f"{len(run.folds)} of --cv {run.config['cv']}",
+        "folds": f"{len(run.folds)} (--cv {run.config['cv']})",
         "written": run.created,
         "hash of the targets": marks.get("targets", "-")[:_HASH],
         "hash of the inputs": marks.get("inputs", "-")[:_HASH],

@@ -17,7 +17,6 @@ from throughtime.study.comparison_text import (
     optimism_in_words,
     outcome_in_words,
     p_in_words,
-    setting_in_words,
 )
 from throughtime.study.contents import DataFacts
 from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
@@ -117,7 +116,6 @@ __all__ = [
     "search",
     "series_in",
     "set_aside_in_words",
-    "setting_in_words",
     "shared_with",
     "shift_of_test",
     "table_bytes",

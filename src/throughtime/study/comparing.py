@@ -20,7 +20,19 @@ _NO_MATTER = ("verbose",)
 
 
 class IncomparableError(StorageError):
-    """Two runs whose scores are not of the same series, folds and metrics, and the command that makes one that fits."""
+    """Two runs whose scores are not of the same series, folds and metrics.
+
+    Attributes
+    ----------
+    reason
+        What they would need, and what they are.
+    cure, command
+        What would help, and the command for it; empty where nothing would.
+    """
+
+    def __init__(self, reason: str, cure: str = "", command: str = "") -> None:
+        super().__init__(f"{reason}; {cure}: {command}" if command else reason)
+        self.reason, self.cure, self.command = reason, cure, command
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -64,30 +76,35 @@ def compare_runs(first: Run, second: Run) -> RunComparison:
     }
     if all(math.isnan(comparison.difference.mean) for comparison in comparisons.values()):
         raise IncomparableError(
-            f"{one.run} and {other.run} need a fold in which both have {' or '.join(metrics)}, got none; fewer folds "
-            f"have more series each: {command_of(one.settings, cv=5)}"
+            f"{one.run} and {other.run} need a fold in which both have {' or '.join(metrics)}, got none",
+            "fewer folds have more series each",
+            command_of(one.settings, cv=5),
         )
     return RunComparison(one, other, comparisons)
 
 
-def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
-    """What was asked of two runs, by their ``config``, where it differs: of the first and of the second."""
+def differing_settings(first: Mapping[str, Any], second: Mapping[str, Any]) -> dict[str, tuple[str, str]]:
+    """What was asked of two runs, by their ``config``, where it differs: in words, a dash where one has none."""
     mine, its = _what_was_set(first), _what_was_set(second)
-    return {name: (mine.get(name), its.get(name)) for name in {**mine, **its} if mine.get(name) != its.get(name)}
+    return {
+        name: (mine.get(name, "-"), its.get(name, "-")) for name in {**mine, **its} if mine.get(name) != its.get(name)
+    }
 
 
 def _fold_scores_of(run: Run) -> FoldScores:
     directory = run.directory
     if "folds.json" not in run.names:
         raise IncomparableError(
-            f"{directory} needs the scores of folds to be compared, got a network without any; this makes a run that "
-            "has them: throughtime fit SOURCE --cv 5"
+            f"{directory} needs the scores of folds to be compared, got a network without any",
+            "this makes a run that has them",
+            "throughtime fit SOURCE --cv 5",
         )
     settings, fingerprint = run.config, run.data.fingerprint
     if fingerprint is None:
         raise IncomparableError(
-            f"{directory} needs the fingerprint of its series to be compared, got a run of an earlier version; make it "
-            f"again: throughtime fit {shlex.quote(settings['source'])} --cv {settings['cv']}"
+            f"{directory} needs the fingerprint of its series to be compared, got a run of an earlier version",
+            "make it again",
+            f"throughtime fit {shlex.quote(settings['source'])} --cv {settings['cv']}",
         )
     network = run.metrics.models[-1]
     scores = {
@@ -100,6 +117,9 @@ def _fold_scores_of(run: Run) -> FoldScores:
 def _refuse_strangers(one: FoldScores, other: FoldScores) -> None:
     """Refuse runs whose scores are not of the same series, folds and metric; the command would make one that fits."""
     both = f"{one.run} and {other.run}"
+    tasks = [scored.settings["task"] for scored in (one, other)]
+    if tasks[0] != tasks[1]:
+        raise IncomparableError(f"{both} need the same task to be compared, got {' and '.join(tasks)}")
     wanted: dict[str, Any] = {"cv": one.settings["cv"]}
     wanted["random_state"] = one.settings["parameters"]["random_state"]
     wanted["scoring"] = one.settings["scorers"]
@@ -110,13 +130,16 @@ def _refuse_strangers(one: FoldScores, other: FoldScores) -> None:
         of = (f"{s.settings['source']} ({len(series_in(s.folds))} series)" for s in (one, other))
         alike = command_of(other.settings | {name: one.settings[name] for name in ("source", "columns")}, **wanted)
         raise IncomparableError(
-            f"{both} need the same series, targets and groups to be compared, got {' and '.join(of)}, which differ; "
-            f"train the second on the first's: {alike}"
+            f"{both} need the same series, targets and groups to be compared, got {' and '.join(of)}, which differ",
+            "train the second on the first's",
+            alike,
         )
     if one.fingerprint["inputs"] != other.fingerprint["inputs"] and _inputs(one.settings) == _inputs(other.settings):
         raise IncomparableError(
             f"{both} need the same values in the channels to be compared, got {one.settings['source']} changed between "
-            f"them; train the older again: {command_of(one.settings)}"
+            "them",
+            "train the older again",
+            command_of(one.settings),
         )
     if [_sides(fold) for fold in one.folds] != [_sides(fold) for fold in other.folds]:
         of = (
@@ -124,14 +147,16 @@ def _refuse_strangers(one: FoldScores, other: FoldScores) -> None:
             for s in (one, other)
         )
         raise IncomparableError(
-            f"{both} need the same folds to be compared, got {' and '.join(of)}; train the second on the first's: "
-            f"{again}"
+            f"{both} need the same folds to be compared, got {' and '.join(of)}",
+            "train the second on the first's",
+            again,
         )
     if not set(one.scores) & set(other.scores):
         of = (", ".join(s.scores) for s in (one, other))
         raise IncomparableError(
-            f"{both} need a score in common to be compared, got {' and '.join(of)}; train the second with the first's: "
-            f"{again}"
+            f"{both} need a score in common to be compared, got {' and '.join(of)}",
+            "train the second with the first's",
+            again,
         )
 
 
@@ -144,10 +169,17 @@ def _sides(fold: Fold) -> tuple[list[int], list[int]]:
     return fold.train.tolist(), fold.test.tolist()
 
 
-def _what_was_set(settings: Mapping[str, Any]) -> dict[str, Any]:
+def _what_was_set(settings: Mapping[str, Any]) -> dict[str, str]:
     chosen = {name: value for name, value in settings["parameters"].items() if name not in _NO_MATTER}
     channels, static = _inputs(settings)
-    return chosen | {"task": settings["task"], "seeds": settings["seeds"], "channels": channels, "static": static}
+    chosen |= {"task": settings["task"], "seeds": settings["seeds"], "channels": channels, "static": static}
+    return {name: _in_words(value) for name, value in chosen.items()}
+
+
+def _in_words(value: Any) -> str:
+    if isinstance(value, list):
+        return ", ".join(map(str, value)) or "none"
+    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def _inputs(settings: Mapping[str, Any]) -> tuple[Any, Any]:

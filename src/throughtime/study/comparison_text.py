@@ -1,7 +1,5 @@
 """The comparison of two runs in words."""
 
-from typing import Any
-
 from throughtime.generalization import Comparison
 from throughtime.study.comparing import FoldScores, RunComparison
 
@@ -46,13 +44,6 @@ def folds_won_in_words(comparison: Comparison) -> str:
     pairs = list(zip(comparison.first, comparison.second, strict=True))
     better = sum(a > b for a, b in pairs), sum(a < b for a, b in pairs), sum(a == b for a, b in pairs)
     return f"first better on {better[0]}, second on {better[1]}, equal on {better[2]}"
-
-
-def setting_in_words(value: Any) -> str:
-    """What was set, as `differing_settings` has it."""
-    if isinstance(value, list):
-        return ", ".join(map(str, value)) or "none"
-    return str(value).lower() if value is None or isinstance(value, bool) else str(value)
 
 
 def optimism_in_words(scored: FoldScores) -> str:
