@@ -31,6 +31,6 @@ def report(
         output = directory.absolute().with_name(f"{directory.absolute().name}-report.html")
     if other is not None:
         raise ParameterError("report of two runs is not there yet")
-    write_report(open_run(directory), output)
+    write_report(open_run(directory), output, diagnosis=diagnosis, shift=shift)
     console().print(f"written to {output}", soft_wrap=True)
     return output

@@ -1,6 +1,7 @@
 """What a person reads: one HTML page of a run, or of two side by side, that runs nothing and loads nothing."""
 
-from throughtime.report.page import built, page_of, rendered, write_report
+from throughtime.report.found_afterwards import subject_of
+from throughtime.report.page import built, page_of, rendered, run_page, write_report
 from throughtime.report.parts import Absent, Facts, Figure, Findings, Line, Part, Section, SectionBuilder, Table, Tone
 from throughtime.report.sections import SECTIONS
 from throughtime.report.subject import Subject
@@ -24,5 +25,7 @@ __all__ = [
     "inline_svg",
     "page_of",
     "rendered",
+    "run_page",
+    "subject_of",
     "write_report",
 ]
