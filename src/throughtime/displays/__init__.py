@@ -18,18 +18,21 @@ from throughtime.displays.effects import (
 from throughtime.displays.fitted_learning_curve import FittedLearningCurveDisplay, doubling_in_words
 from throughtime.displays.flow_monitor import FlowMonitorDisplay
 from throughtime.displays.flushed_deltas import FlushedDeltasDisplay
+from throughtime.displays.fold_scores import FoldScoresDisplay
 from throughtime.displays.gate_memory import GateMemoryDisplay
 from throughtime.displays.gradient_flow import GradientFlowDisplay
 from throughtime.displays.history_curve import HistoryCurveDisplay, history_in_words
 from throughtime.displays.lag_curve import LagCurveDisplay
 from throughtime.displays.lyapunov import LyapunovDisplay
 from throughtime.displays.predictions import PredictionsDisplay
+from throughtime.displays.recorded_flow import RecordedGridDisplay, RecordedLagsDisplay
 from throughtime.displays.saturation import SaturationDisplay
 from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.displays.search import SearchDisplay
 from throughtime.displays.shift_channels import ShiftChannelsDisplay
 from throughtime.displays.shift_in_time import ShiftInTimeDisplay
 from throughtime.displays.singular_values import SingularValuesDisplay
+from throughtime.displays.sorted_losses import SortedLossesDisplay
 from throughtime.displays.truncation_bias import TruncationBiasDisplay
 from throughtime.displays.update_ratio import UpdateRatioDisplay
 from throughtime.displays.weights import WeightsDisplay
@@ -48,6 +51,7 @@ __all__ = [
     "FittedLearningCurveDisplay",
     "FlowMonitorDisplay",
     "FlushedDeltasDisplay",
+    "FoldScoresDisplay",
     "GateMemoryDisplay",
     "GradientFlowDisplay",
     "HistoryCurveDisplay",
@@ -55,11 +59,14 @@ __all__ = [
     "LearningCurveDisplay",
     "LyapunovDisplay",
     "PredictionsDisplay",
+    "RecordedGridDisplay",
+    "RecordedLagsDisplay",
     "SaturationDisplay",
     "SearchDisplay",
     "ShiftChannelsDisplay",
     "ShiftInTimeDisplay",
     "SingularValuesDisplay",
+    "SortedLossesDisplay",
     "TrainingCurvesDisplay",
     "TruncationBiasDisplay",
     "UpdateRatioDisplay",

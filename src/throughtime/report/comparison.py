@@ -16,7 +16,7 @@ from throughtime.generalization import Comparison, leakage_in_words
 from throughtime.records import Record
 from throughtime.report.learning import curves_display
 from throughtime.report.page import built, rendered
-from throughtime.report.parts import Absent, Beside, Line, Part, SectionBuilder, Table
+from throughtime.report.parts import Absent, Line, Part, SectionBuilder, Table
 from throughtime.report.svg import figure_of
 from throughtime.study import (
     IncomparableError,
@@ -182,13 +182,11 @@ def _learning(pair: Pair) -> Iterator[Part]:
     alike = displays[0].loss == displays[1].loss
     if not alike:
         yield Line("The losses are not of one kind: one run classifies, the other predicts numbers.", "quiet")
-    figures = []
     for name, run, display in zip(_NAMES, (pair.first, pair.second), displays, strict=True):
         text = f"{display.loss} by epoch on the training series and on those held out, of {len(display.train)} networks"
         draw = partial(_draw_to_scale, display, displays if alike else [display])
         caption = f"The {name}: {_network(run)}."
-        figures.append(figure_of(draw, _BESIDE, f"Loss by epoch, {name}", f"{text} of the {name} run.", caption))
-    yield Beside(tuple(figures))
+        yield figure_of(draw, _BESIDE, f"Loss by epoch, {name}", f"{text} of the {name} run.", caption)
 
 
 def _draw_to_scale(display: TrainingCurvesDisplay, displays: Sequence[TrainingCurvesDisplay], ax: Axes) -> None:

@@ -11,34 +11,45 @@ from markupsafe import Markup
 
 from throughtime import storage
 from throughtime.errors import ThroughtimeError
-from throughtime.report.parts import Absent, Of, Section, SectionBuilder, Table
+from throughtime.report.found_afterwards import subject_of
+from throughtime.report.parts import NO_CHARACTERS, Absent, Figure, Of, Part, Section, SectionBuilder, Table
 from throughtime.report.sections import SECTIONS
 from throughtime.report.subject import Subject
 from throughtime.report.svg import PLACE
 from throughtime.study import Run, number
 
-#: What no HTML may hold: control characters, and halves of pairs that no encoding has.
-_NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
-
-def write_report(run: Run, path: Path) -> None:
+def write_report(run: Run, path: Path, *, diagnosis: Path | None = None, shift: Path | None = None) -> None:
     """Write the page of a run into a new file.
+
+    Parameters
+    ----------
+    diagnosis, shift
+        Directories of what was found of the run afterwards, by ``diagnose --out`` and ``shift --out``.
 
     Raises
     ------
     StorageError
-        When the file exists or cannot be written, or a file of the run is damaged.
+        When the file exists or cannot be written, or a file of the run or of a directory is damaged.
+    ParameterError
+        For a diagnosis of another network.
     """
     storage.claim_file(path)
-    storage.write_file(path, page_of(Subject(run)))
+    storage.write_file(path, page_of(subject_of(run, diagnosis, shift)))
+
+
+def run_page(run: Run) -> bytes:
+    """The page of a run alone, UTF-8: what ``throughtime fit`` puts into it."""
+    return page_of(Subject(run))
 
 
 def page_of(subject: Subject) -> bytes:
     """The page of a run, UTF-8."""
     run = subject.run
-    title = f"{run.config['source']}: {run.metrics.models[-1].name}"
-    subtitle = f"{run.created}, throughtime {run.versions.get('throughtime')}, directory {run.directory.name}"
-    footer = f"In commands, RUN is the directory of this run, {run.directory.name}."
+    title = f"{run.metrics.models[-1].name} on {run.config['source']}"
+    when = run.created[:16].replace("T", " ")
+    subtitle = f"Run {run.directory.name}, written {when} UTC by throughtime {run.versions.get('throughtime')}"
+    footer = f"In commands RUN is the directory of this run, {run.directory.name}, and SOURCE its data."
     return rendered(title, subtitle, built(SECTIONS, subject), footer)
 
 
@@ -60,18 +71,36 @@ def rendered(title: str, subtitle: str, sections: Sequence[Section], footer: str
     text = _template().render(
         title=title, subtitle=subtitle, sections=sections, footer=footer, css=Markup(_file("page.css")), version=version
     )
-    return _NO_CHARACTERS.sub("\ufffd", text).encode()
+    return NO_CHARACTERS.sub("\ufffd", text).encode()
 
 
 @cache
 def _template() -> Template:
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False, keep_trailing_newline=True)
-    environment.filters |= {"numeric": _numeric, "numbered": _numbered, "digits": number, "sentence": _sentence}
+    environment.filters |= {
+        "numeric": _numeric,
+        "numbered": _numbered,
+        "digits": number,
+        "sentence": _sentence,
+        "rows": _rows,
+    }
     return environment.from_string(_file("page.html.jinja"))
 
 
 def _file(name: str) -> str:
     return (resources.files(__package__) / name).read_text(encoding="utf-8")
+
+
+def _rows(parts: Sequence[Part]) -> list[list[Part]]:
+    """Parts in rows: figures that follow each other stand side by side where there is room."""
+    rows: list[list[Part]] = []
+    for part in parts:
+        beside = isinstance(part, Figure) and not part.wide
+        if beside and rows and isinstance(rows[-1][-1], Figure) and not rows[-1][-1].wide:
+            rows[-1].append(part)
+        else:
+            rows.append([part])
+    return rows
 
 
 def _numeric(table: Table) -> list[int]:

@@ -1,11 +1,15 @@
 """What a page is made of: sections, and the lines, tables and figures in them."""
 
+import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
 from throughtime.findings import Finding
 from throughtime.records import Record
+
+#: What no page may hold: control characters, and halves of pairs that no encoding has.
+NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 #: How a line is meant: a verdict that is good or bad news, a remark, or what is only worth knowing.
 Tone = Literal["plain", "good", "bad", "quiet"]
@@ -63,6 +67,8 @@ class Figure(Record):
         What there is to see, for those who hear it.
     caption
         What is written beneath.
+    wide
+        Whether it keeps its size on a narrow screen, to be moved sideways.
     """
 
     kind: ClassVar = "figure"
@@ -70,14 +76,7 @@ class Figure(Record):
     title: str
     description: str
     caption: str = ""
-
-
-@dataclass(frozen=True, repr=False)
-class Beside(Record):
-    """Figures side by side, one below the other where that is too narrow."""
-
-    kind: ClassVar = "beside"
-    figures: tuple[Figure, ...]
+    wide: bool = False
 
 
 @dataclass(frozen=True, repr=False)
@@ -97,7 +96,7 @@ class Absent(Record):
     command: str = ""
 
 
-Part = Line | Table | Facts | Figure | Beside | Findings | Absent
+Part = Line | Table | Facts | Figure | Findings | Absent
 
 
 @dataclass(frozen=True, repr=False)

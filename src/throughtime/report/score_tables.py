@@ -15,7 +15,7 @@ def scores(subject: Subject) -> Sequence[Part]:
     for metric in run.config["scoring"]:
         head = (metric, "training", "validation", "95 % interval", "folds pooled", *(["test"] if has_test else []))
         rows = tuple(_row(model, metric, run.metrics.intervals, has_test) for model in run.metrics.models)
-        parts.append(Table(f"{metric} of every model", head, rows, len(rows) - 1))
+        parts.append(Table(f"{metric}: every model", head, rows, len(rows) - 1))
     return parts
 
 

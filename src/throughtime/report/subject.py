@@ -4,14 +4,14 @@ from dataclasses import dataclass
 
 from throughtime.generalization import Diagnosis
 from throughtime.records import Record
-from throughtime.shift import ShiftDiagnosis
-from throughtime.study import Run
+from throughtime.study import Run, ShiftOutcome
 
 
 @dataclass(frozen=True, repr=False, eq=False)
 class Subject(Record):
-    """A run, its diagnosis and the shift to other series, where these were made."""
+    """A run, its diagnosis and the shift to other series, where these were made; ``shifted`` names the series."""
 
     run: Run
     diagnosis: Diagnosis | None = None
-    shift: ShiftDiagnosis | None = None
+    shift: ShiftOutcome | None = None
+    shifted: str = ""

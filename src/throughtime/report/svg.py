@@ -5,6 +5,7 @@ Matplotlib writes a file of its own: a prologue, a style sheet for everything ar
 
 import io
 import re
+import warnings
 from collections.abc import Callable, Iterator
 from html import escape
 from typing import Any
@@ -15,10 +16,13 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from throughtime.displays import FURTHER, OBSERVED, PREDICTED, TRAINING, VALIDATION
-from throughtime.report.parts import Figure
+from throughtime.report.parts import NO_CHARACTERS, Figure
 
 #: What every name in a figure begins with, until the page numbers its figures.
 PLACE = "figure-in-page"
+
+#: Of a display's own inches: as much smaller as keeps its text readable on a phone, where it is as wide as the screen.
+SCALE, FONT = 0.8, 9
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
 _STYLE: dict[str, Any] = {
@@ -29,7 +33,7 @@ _STYLE: dict[str, Any] = {
     "axes.facecolor": "none",
     "savefig.facecolor": "none",
     "path.simplify_threshold": 0.5,
-    "font.size": 9,
+    "font.size": FONT,
 }
 _NO_METADATA = dict.fromkeys(("Creator", "Date", "Format", "Type"))
 #: Colors that the page has a light and a dark one for.
@@ -56,17 +60,18 @@ def figure_of(
     draw
         A display's ``plot``, or another function of axes.
     """
-    buffer = io.BytesIO()
-    with rc_context(_STYLE):
-        canvas = Canvas(figsize=size, layout="constrained")
+    buffer = io.StringIO()
+    with rc_context(_STYLE), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # the reader's fonts have it
+        canvas = Canvas(figsize=(SCALE * size[0], SCALE * size[1]), layout="constrained")
         draw(canvas.subplots())
         canvas.savefig(buffer, format="svg", metadata=_NO_METADATA)
     return Figure(inline_svg(buffer.getvalue(), title, description), title, description, caption)
 
 
-def inline_svg(content: bytes, title: str, description: str) -> str:
+def inline_svg(content: str, title: str, description: str) -> str:
     """An SVG file that we wrote, as an element of a page, with a title and a description for those who hear it."""
-    root = ElementTree.fromstring(content)
+    root = ElementTree.fromstring(NO_CHARACTERS.sub("\ufffd", content))
     used = set(_references(root))
     box = root.get("viewBox", "")
     _simplify(root, used)
@@ -105,6 +110,8 @@ def _simplify(element: ElementTree.Element, used: set[str]) -> None:
     target = element.attrib.pop(f"{{{_XLINK}}}href", None)
     if target is not None and target.startswith("#"):
         element.set("href", f"#{PLACE}-{target[1:]}")
+    elif target is not None and target.startswith("data:image/png;base64,"):  # the cells of a matrix, of a heat map
+        element.set("href", target)
     for key in ("d", "x", "y", "transform", "points", "style", "width", "height", "cx", "cy"):
         if key in element.attrib:
             element.set(key, _DECIMALS.sub(r"\1", " ".join(element.attrib[key].split())))

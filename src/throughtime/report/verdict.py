@@ -4,16 +4,16 @@ import math
 from collections.abc import Sequence
 
 from throughtime.generalization import corrected_interval, leakage_in_words
-from throughtime.report.parts import Absent, Line, Part
+from throughtime.report.parts import Absent, Line, Part, Tone
 from throughtime.report.subject import Subject
-from throughtime.study import ModelScores, Run, best_baseline, nan_mean, number, validation_score
+from throughtime.study import ModelScores, Run, best_baseline, nan_mean, number, score_bounds, validation_score
 
 
 def verdict(subject: Subject) -> Sequence[Part]:
     """The first section."""
     run = subject.run
     parts: list[Part] = [_of_scores(run)]
-    return parts + [_of_test(run), _of_leakage(run), _of_limits(subject)]
+    return [*parts, _of_test(run), _of_leakage(run), _of_limits(subject)]
 
 
 def _of_scores(run: Run) -> Line:
@@ -31,11 +31,11 @@ def _of_scores(run: Run) -> Line:
     if best is None:
         return Line(f"{text}. No baseline was scored to compare it with.", "plain")
     rival = validation_score(best, metric)
-    words, good = _against(network, best, metric, run)
-    return Line(f"{text}. The best baseline, {best.name}, reaches {number(rival)}: {words}.", "good" if good else "bad")
+    words, tone = _against(network, best, metric, run)
+    return Line(f"{text}. The best baseline, {best.name}, reaches {number(rival)}: {words}.", tone)
 
 
-def _against(network: ModelScores, best: ModelScores, metric: str, run: Run) -> tuple[str, bool]:
+def _against(network: ModelScores, best: ModelScores, metric: str, run: Run) -> tuple[str, Tone]:
     """How the network stands to a baseline, by the interval of their difference on the same folds."""
     of_network, of_best = (
         [nan_mean(fold) for fold in zip(*model.validation[metric], strict=True)] for model in (network, best)
@@ -47,14 +47,19 @@ def _against(network: ModelScores, best: ModelScores, metric: str, run: Run) -> 
     difference = validation_score(network, metric) - validation_score(best, metric)
     size = number(abs(difference))
     if interval.low is None or interval.high is None:
-        better = difference > 0
-        return f"the network does {'better' if better else 'no better'}, by {size}, without an interval", better
-    ends = f"{100 * interval.level:g} % interval of the difference {number(interval.low)} to {number(interval.high)}"
+        if number(difference) == number(0.0):
+            return "the network does no better", "bad"
+        does = "the network does better" if difference > 0 else "the baseline does better"
+        return f"{does} by {size}, without an interval", "plain" if difference > 0 else "bad"
+    lowest, highest = score_bounds(metric)
+    widest = highest - lowest  # of two scores within their bounds
+    low, high = max(interval.low, -widest), min(interval.high, widest)
+    ends = f"{100 * interval.level:g} % interval of the difference {number(low)} to {number(high)}"
     if interval.low > 0:
-        return f"the network does better by {size} ({ends})", True
+        return f"the network does better by {size} ({ends})", "good"
     if interval.high < 0:
-        return f"the baseline does better by {size} ({ends}), prefer it, or say what the network adds", False
-    return f"the folds do not tell which does better ({ends})", False
+        return f"the baseline does better by {size} ({ends}); prefer it, or say what the network adds", "bad"
+    return f"the folds do not tell which does better ({ends})", "plain"
 
 
 def _of_test(run: Run) -> Part:

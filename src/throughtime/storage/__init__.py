@@ -4,6 +4,7 @@ from throughtime.storage.atomic import claim_file, write_file
 from throughtime.storage.manifest import MANIFEST, FileEntry, Manifest, package_versions
 from throughtime.storage.run import Run, claim, read_run, write_run
 from throughtime.storage.serialize import arrays_from_bytes, arrays_to_bytes, json_from_bytes, json_to_bytes, typed
+from throughtime.storage.unwritten import unwritten_run
 
 __all__ = [
     "MANIFEST",
@@ -19,6 +20,7 @@ __all__ = [
     "package_versions",
     "read_run",
     "typed",
+    "unwritten_run",
     "write_file",
     "write_run",
 ]

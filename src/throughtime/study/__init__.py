@@ -28,8 +28,9 @@ from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
+from throughtime.study.saved_configs import SavedConfig, saved_config
 from throughtime.study.saved_diagnosis import DIAGNOSIS, read_diagnosis, save_diagnosis
-from throughtime.study.saved_shift import SHIFT, save_shift
+from throughtime.study.saved_shift import SHIFT, read_shift, save_shift
 from throughtime.study.score_text import best_baseline, mean_score, nan_mean, number, validation_score
 from throughtime.study.scores import (
     Metrics,
@@ -38,16 +39,19 @@ from throughtime.study.scores import (
     Scorers,
     fold_sizes,
     interval_of,
+    score_bounds,
     scorers_for,
 )
 from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
-from throughtime.study.shifting import ShiftReport, inputs_left, report_shift, shift_of_test
-from throughtime.study.study import Study
+from throughtime.study.shift_outcomes import ShiftOutcome, outcome_of
+from throughtime.study.shifting import ShiftReport, inputs_left, report_shift
+from throughtime.study.study import REPORT, Study
 from throughtime.study.tables import merged_table, prediction_table, table_bytes, value_in_words
 from throughtime.study.training import score_baselines, train
 
 __all__ = [
     "DIAGNOSIS",
+    "REPORT",
     "SHIFT",
     "Assessment",
     "DataFacts",
@@ -64,8 +68,10 @@ __all__ = [
     "Refit",
     "Run",
     "RunComparison",
+    "SavedConfig",
     "Score",
     "Scorers",
+    "ShiftOutcome",
     "ShiftReport",
     "Study",
     "StudyMember",
@@ -97,11 +103,13 @@ __all__ = [
     "number_of_settings",
     "optimism_in_words",
     "outcome_in_words",
+    "outcome_of",
     "p_in_words",
     "plan",
     "prediction_table",
     "reach_in_words",
     "read_diagnosis",
+    "read_shift",
     "refuse_missing",
     "refuse_uneven",
     "report_diagnosis",
@@ -111,13 +119,14 @@ __all__ = [
     "run_files",
     "save_diagnosis",
     "save_shift",
+    "saved_config",
     "score_baselines",
+    "score_bounds",
     "scorers_for",
     "search",
     "series_in",
     "set_aside_in_words",
     "shared_with",
-    "shift_of_test",
     "table_bytes",
     "train",
     "validation_score",
