@@ -5,7 +5,7 @@ from pathlib import Path
 from throughtime.cli.runs import open_run
 from throughtime.cli.screen import console
 from throughtime.errors import ParameterError
-from throughtime.report import write_report
+from throughtime.report import write_comparison, write_report
 
 
 def report(
@@ -29,8 +29,11 @@ def report(
     """
     if output is None:
         output = directory.absolute().with_name(f"{directory.absolute().name}-report.html")
-    if other is not None:
-        raise ParameterError("report of two runs is not there yet")
-    write_report(open_run(directory), output, diagnosis=diagnosis, shift=shift)
+    if other is None:
+        write_report(open_run(directory), output, diagnosis=diagnosis, shift=shift)
+    elif diagnosis is None and shift is None:
+        write_comparison(open_run(directory), open_run(other), output)
+    else:
+        raise ParameterError("--diagnosis and --shift need one run, got two: they belong to the report of one")
     console().print(f"written to {output}", soft_wrap=True)
     return output

@@ -30,11 +30,14 @@ def _failures(run: Run) -> list[Part]:
     ]
 
 
+def curves_display(run: Run) -> TrainingCurvesDisplay:
+    """Learning curves of the folds' networks; of those of all series where every fold failed."""
+    loss = "cross-entropy (nats)" if run.config["task"] == "classification" else "squared error (standardized)"
+    return TrainingCurvesDisplay(_histories(run), loss)
+
+
 def _curves(run: Run) -> Part:
-    histories = _histories(run)
-    classes = run.config["task"] == "classification"
-    loss = "cross-entropy (nats)" if classes else "squared error (standardized)"
-    display = TrainingCurvesDisplay(histories, loss)
+    histories, display = _histories(run), curves_display(run)
     ends = [history[-1] for history in histories]
     description = f"At the end the mean on the training series is {number(nan_mean([e.train_loss for e in ends]))}"
     held = [end.eval_loss for end in ends if end.eval_loss is not None]
@@ -44,7 +47,7 @@ def _curves(run: Run) -> Part:
     return figure_of(
         display.plot,
         display.figsize,
-        f"Loss by epoch: {loss}",
+        f"Loss by epoch: {display.loss}",
         networks,
         f"{description}. A band holds the middle 80 % of the networks; dotted where some have stopped.",
     )

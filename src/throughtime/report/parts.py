@@ -1,7 +1,7 @@
 """What a page is made of: sections, and the lines, tables and figures in them."""
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import ClassVar, Generic, Literal, TypeVar
 
@@ -120,4 +120,4 @@ class SectionBuilder(Generic[Of]):
 
     key: str
     title: str
-    build: Callable[[Of], Sequence[Part]]
+    build: Callable[[Of], Iterable[Part]]

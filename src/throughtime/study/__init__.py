@@ -2,6 +2,22 @@
 
 from throughtime.study.assessment import Assessment, assess, assess_baselines, name_of_member, with_seed
 from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
+from throughtime.study.commands import command_of
+from throughtime.study.comparing import (
+    FoldScores,
+    IncomparableError,
+    RunComparison,
+    compare_runs,
+    differing_settings,
+    series_in,
+)
+from throughtime.study.comparison_text import (
+    folds_won_in_words,
+    method_in_words,
+    optimism_in_words,
+    outcome_in_words,
+    p_in_words,
+)
 from throughtime.study.contents import DataFacts
 from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
 from throughtime.study.evaluation import evaluate
@@ -42,6 +58,8 @@ __all__ = [
     "DiagnosisReport",
     "FlowReport",
     "Fold",
+    "FoldScores",
+    "IncomparableError",
     "MemberFlow",
     "Metrics",
     "ModelScores",
@@ -49,6 +67,7 @@ __all__ = [
     "Ranking",
     "Refit",
     "Run",
+    "RunComparison",
     "SavedConfig",
     "Score",
     "Scorers",
@@ -62,22 +81,30 @@ __all__ = [
     "best_baseline",
     "check_search",
     "chosen_plan",
+    "command_of",
+    "compare_runs",
+    "differing_settings",
     "evaluate",
     "fingerprint_of",
     "flow_files",
     "fold_sizes",
     "folds_in_words",
+    "folds_won_in_words",
     "inputs_left",
     "interval_of",
     "match_names",
     "match_test",
     "mean_score",
     "merged_table",
+    "method_in_words",
     "name_of_member",
     "nan_mean",
     "number",
     "number_of_settings",
+    "optimism_in_words",
+    "outcome_in_words",
     "outcome_of",
+    "p_in_words",
     "plan",
     "prediction_table",
     "reach_in_words",
@@ -97,6 +124,7 @@ __all__ = [
     "score_bounds",
     "scorers_for",
     "search",
+    "series_in",
     "set_aside_in_words",
     "shared_with",
     "table_bytes",
