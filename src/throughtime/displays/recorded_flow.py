@@ -52,12 +52,13 @@ class RecordedLagsDisplay:
                 self.ax_.plot([record.horizons[place]], [FRACTION], "o", color=color, ms=5)
         known = left[np.isfinite(left)]
         low, high = (known.min(), known.max()) if len(known) else (0.0, 0.0)
+        last = record.lags[(left >= -DECADES).any(0)][-1:]  # beyond it nothing would be seen
         self.ax_.set_yscale("log")
         self.ax_.set_ylim(10.0 ** max(min(low, -2.0) - 0.3, -DECADES), 10.0 ** min(max(high, 0.0) + 0.3, DECADES))
         plain_log(self.ax_.yaxis)
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set(
-            xlabel="lag (steps back from the series' end)", ylabel="gradient left", xlim=(0, max(1, record.lags[-1]))
+            xlabel="lag (steps back from the series' end)", ylabel="gradient left", xlim=(0, max(1, *last.tolist()))
         )
         set_title(self.ax_, "dashed: 1 % left", legend=False)
         if len(record.layers) > 1:

@@ -31,8 +31,8 @@ def diagnosis(subject: Subject) -> Sequence[Part]:
     parts: list[Part] = [
         Line(f"Verdict: {found.verdict}. {found.sentence}", "good" if found.verdict == "healthy" else "bad"),
         Line(
-            f"{found.loss_name} held out {number(found.loss)}, on training series {number(found.train_loss)}, of a dummy "
-            f"{number(found.chance)}; {found.n_units} {found.units}."
+            f"{found.loss_name} held out {number(found.loss)}, on training series {number(found.train_loss)}, of a "
+            f"dummy {number(found.chance)}; {found.n_units} {found.units}."
         ),
     ]
     return [*parts, *_effects(found), *_curves(found), *_open(found)]

@@ -89,6 +89,8 @@ def _folds(run: Run) -> list[Part]:
             "Seeds are averaged within a fold.",
         )
     ]
+    if len(run.folds) > MOST_ROWS and all(fold.n_test == 1 for fold in run.folds):
+        return parts  # a series is a fold: the worst of them have a section of their own
     head = ("fold", "trained on", "held out", f"{metric} in training", f"{metric} held out")
     trained = _by_fold(network.training[metric])
     rows = [

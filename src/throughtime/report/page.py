@@ -16,7 +16,10 @@ from throughtime.report.parts import NO_CHARACTERS, Absent, Figure, Of, Part, Se
 from throughtime.report.sections import SECTIONS
 from throughtime.report.subject import Subject
 from throughtime.report.svg import PLACE
-from throughtime.study import Run, number
+from throughtime.study import Run
+
+#: A number, or two with a word between, or nothing.
+_NUMBERS = re.compile(r"([-+]?[\d.]*(e[-+]?\d+)?( ?%)?( to )?){0,2}")
 
 
 def write_report(run: Run, path: Path, *, diagnosis: Path | None = None, shift: Path | None = None) -> None:
@@ -46,7 +49,7 @@ def run_page(run: Run) -> bytes:
 def page_of(subject: Subject) -> bytes:
     """The page of a run, UTF-8."""
     run = subject.run
-    title = f"{run.metrics.models[-1].name} on {run.config['source']}"
+    title = f"{run.metrics.models[-1].name} on {Path(run.config['source']).name}"
     when = run.created[:16].replace("T", " ")
     subtitle = f"Run {run.directory.name}, written {when} UTC by throughtime {run.versions.get('throughtime')}"
     footer = f"In commands RUN is the directory of this run, {run.directory.name}, and SOURCE its data."
@@ -80,7 +83,7 @@ def _template() -> Template:
     environment.filters |= {
         "numeric": _numeric,
         "numbered": _numbered,
-        "digits": number,
+        "digits": "{:.4g}".format,
         "sentence": _sentence,
         "rows": _rows,
     }
@@ -104,12 +107,8 @@ def _rows(parts: Sequence[Part]) -> list[list[Part]]:
 
 
 def _numeric(table: Table) -> list[int]:
-    """Columns of numbers, which are read from the right."""
-    return [
-        k
-        for k in range(1, len(table.head))
-        if all(re.fullmatch(r"[-+]?[\d.]*(e[-+]?\d+)?( %)?", row[k]) for row in table.rows)
-    ]
+    """Columns of numbers and of intervals, which are read from the right."""
+    return [k for k in range(1, len(table.head)) if all(_NUMBERS.fullmatch(row[k]) for row in table.rows)]
 
 
 def _numbered(svg: str, place: str) -> Markup:

@@ -37,7 +37,7 @@ def search_ranking(subject: Subject) -> Sequence[Part]:
             *(value_in_words(settings[k][name]) for name in names),
             number(float(means[k])),
             number(float(errors[k])),
-            "chosen" if k == chosen else "",
+            "chosen" if k == chosen else "-",
         )
         for k in order
     ]
@@ -47,13 +47,14 @@ def search_ranking(subject: Subject) -> Sequence[Part]:
         display = SearchDisplay(varied, means, errors, metric, chosen)
         words = f"The best mean {metric} of {len(settings)} settings is {number(float(np.nanmax(means)))}"
         parts.append(figure_of(display.plot, display.figsize, f"{metric} by setting", f"{words}.", f"{words}."))
+    tested = "" if run.test_predictions is None else "; that of the test series is not"
     more = f", the {MOST_ROWS} best of {len(settings)}" if len(settings) > len(rows) else ""
-    head = ("rank", *names, f"mean {metric}", "standard error", "")
+    head = ("rank", *names, f"mean {metric}", "standard error", "choice")
     return [
         *parts,
         Table(f"Settings{more}", head, tuple(rows)),
         Line(
-            "The setting was chosen on these folds, so its score on them is optimistic; that of test series is not.",
+            f"The setting was chosen on these folds, so its score on them is optimistic{tested}.",
             "quiet",
         ),
     ]

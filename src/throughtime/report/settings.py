@@ -43,8 +43,9 @@ def settings(subject: Subject) -> Sequence[Part]:
     run = subject.run
     parameters = run.config["parameters"]
     options = declared(SCHEMAS[run.config["task"]])
-    changed = [name for name in parameters if name not in options or parameters[name] != options[name].option.default]
-    usual = [f"{name} {value_in_words(parameters[name])}" for name in parameters if name not in changed]
+    usual = {name: options[name].option.default if name in options else None for name in parameters}
+    changed = [name for name in parameters if parameters[name] != usual[name]]
+    rest = [f"{name} {value_in_words(parameters[name])}" for name in parameters if name not in changed]
     rows = tuple((name, value_in_words(parameters[name])) for name in changed)
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items() if version)
     facts = [(name.replace("_", " "), value_in_words(value)) for name, value in run.facts.items() if name != "python"]
@@ -53,7 +54,7 @@ def settings(subject: Subject) -> Sequence[Part]:
         written.append(("seconds", f"{run.config['seconds']:.0f}"))
     return [
         Facts((("task", run.config["task"]), ("scored by", ", ".join(run.config["scoring"])), *rows)),
-        Line(f"At their defaults: {', '.join(usual)}.", "quiet"),
+        Line(f"At their defaults: {', '.join(rest)}.", "quiet"),
         Facts(tuple(written)),
     ]
 

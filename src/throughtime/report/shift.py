@@ -64,7 +64,8 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
         )
     if found.classes:
         priors = ClassPriorsDisplay(found.classes)
-        words = f"Class {found.classes[0].label}: {found.classes[0].reference:.3f} in training, {found.classes[0].deployed:.3f} here."
+        first = found.classes[0]
+        words = f"Class {first.label}: {first.reference:.3f} in training, {first.deployed:.3f} here."
         parts.append(figure_of(priors.plot, priors.figsize, f"{what}: how frequent each class is", words, words))
     if found.stretches:
         stretches = ShiftInTimeDisplay(found.stretches, found.level)

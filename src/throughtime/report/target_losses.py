@@ -27,7 +27,8 @@ class TargetLosses(Record):
     name
         What the loss is called.
     guess
-        Mean loss of a guess: the classes at their frequencies, or the mean of the numbers; ``None`` where all are alike.
+        Mean loss of a guess: the classes at their frequencies, or the mean of the numbers; ``None`` where all are
+        alike.
     """
 
     table: Table

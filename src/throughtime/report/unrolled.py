@@ -29,7 +29,8 @@ def unrolled(subject: Subject) -> Sequence[Part]:
     ends = [facts.range_by_channel.get(name) or (0.0, 0.0) for name in facts.channels]
     values = rng.uniform([low for low, _ in ends], [high for _, high in ends], (steps, len(ends)))
     static = np.zeros((1, model.n_static_)) if model.n_static_ else None
-    X = Sequences.from_arrays([values], channel_names=facts.channels, static=static)
+    names = run.config["columns"]["static"] or None
+    X = Sequences.from_arrays([values], channel_names=run.config["channels"], static=static, static_names=names)
     call = module_call(model, X)
     lengths = call.lengths.tolist()
 
@@ -42,8 +43,8 @@ def unrolled(subject: Subject) -> Sequence[Part]:
         return [Absent(f"The network could not be unrolled: {error}.")]
     title = f"{run.metrics.models[-1].name} unrolled through time"
     words = (
-        f"{lengths[0]} steps of a made-up series, each channel drawn evenly from its range, since a run keeps no series; "
-        "colors are norms of the gradient of the last output squared. throughtime flow RUN --out FLOW draws the run's "
+        f"{lengths[0]} steps of a made-up series, each channel drawn evenly from its range, since a run keeps no "
+        "series; colors are norms of the gradient of the last output squared. throughtime flow RUN --out FLOW draws the run's "
         "own series."
     )
     svg = graph.to_svg(columns=COLUMNS)

@@ -67,7 +67,10 @@ def _of_test(run: Run) -> Part:
     test = nan_mean(models[-1].test.get(metric, []))
     if math.isnan(test):
         return Absent("No test series were set aside.", "throughtime fit SOURCE --split 0.2")
-    return Line(f"On the test series, which no choice has looked at, it reaches {metric} {number(test)}.")
+    best = best_baseline(models, metric)
+    rival = math.nan if best is None else nan_mean(best.test.get(metric, []))
+    beside = "" if best is None or math.isnan(rival) else f", {best.name} {number(rival)}"
+    return Line(f"On the test series, which no choice has looked at, it reaches {metric} {number(test)}{beside}.")
 
 
 def _of_leakage(run: Run) -> Line:
