@@ -54,6 +54,6 @@ class SortedLossesDisplay:
         (self.line_,) = self.ax_.plot(ranks, self.losses, color=VALIDATION, lw=1.5)
         (self.dots_,) = self.ax_.plot(ranks[: self.marked], self.losses[: self.marked], "o", color=VALIDATION, ms=4)
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
-        self.ax_.set(xlabel="series, the worst first", ylabel=self.loss, ylim=(0, None))
+        self.ax_.set(xlabel="series, the worst first", ylabel=self.loss, ylim=(0, 1.05 * self.losses[0] or 1))
         set_title(self.ax_, f"{len(self.losses)} series", legend=self.guess is not None)
         return self

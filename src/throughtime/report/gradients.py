@@ -30,7 +30,8 @@ def gradients(subject: Subject) -> Sequence[Part]:
     parts: list[Part] = [Line(f"Gradient of the last state, in the network of all series: {reach}.")]
     lags = RecordedLagsDisplay(last)
     caption = (
-        "A direction of norm 1 of the last state, pulled back through time: geometric mean over some of the series."
+        "The norm of a gradient on its way back from the last state, relative to its norm there: geometric mean over "
+        "some of the series."
     )
     parts.append(figure_of(lags.plot, lags.figsize, "What is left of the gradient at each lag", f"{reach}.", caption))
     if len(last.layers) > 1:

@@ -7,6 +7,7 @@ import numpy as np
 from throughtime.displays import FoldScoresDisplay, TrainingCurvesDisplay
 from throughtime.records import EpochRecord
 from throughtime.report.parts import Line, Part, Table
+from throughtime.report.splits import unit_of
 from throughtime.report.subject import Subject
 from throughtime.report.svg import figure_of
 from throughtime.study import Run, name_of_member, nan_mean, number
@@ -91,10 +92,11 @@ def _folds(run: Run) -> list[Part]:
     ]
     if len(run.folds) > MOST_ROWS and all(fold.n_test == 1 for fold in run.folds):
         return parts  # a series is a fold: the worst of them have a section of their own
-    head = ("fold", "trained on", "held out", f"{metric} in training", f"{metric} held out")
+    unit = unit_of(run)
+    head = ("fold", f"{unit} trained on", f"{unit} held out", f"{metric} in training", f"{metric} held out")
     trained = _by_fold(network.training[metric])
     rows = [
-        (f"fold {k + 1}", str(fold.n_train), str(fold.n_test), number(training), number(held))
+        (str(k + 1), str(fold.n_train), str(fold.n_test), number(training), number(held))
         for k, (fold, training, held) in enumerate(zip(run.folds, trained, by_fold[network.name], strict=True))
     ]
     caption = f"{network.name} by fold"

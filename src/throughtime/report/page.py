@@ -12,12 +12,14 @@ from markupsafe import Markup
 from throughtime import storage
 from throughtime.errors import ThroughtimeError
 from throughtime.report.found_afterwards import subject_of
-from throughtime.report.parts import NO_CHARACTERS, Absent, Figure, Of, Part, Section, SectionBuilder, Table
+from throughtime.report.parts import Absent, Figure, Of, Part, Section, SectionBuilder, Table, printable
 from throughtime.report.sections import SECTIONS
 from throughtime.report.subject import Subject
 from throughtime.report.svg import PLACE
 from throughtime.study import Run
 
+#: Letters of a row's heading that is not broken into lines.
+SHORT = 14
 #: A number, or two with a word between, or nothing.
 _NUMBERS = re.compile(r"([-+]?[\d.]*(e[-+]?\d+)?( ?%)?( to )?){0,2}")
 
@@ -74,7 +76,7 @@ def rendered(title: str, subtitle: str, sections: Sequence[Section], footer: str
     text = _template().render(
         title=title, subtitle=subtitle, sections=sections, footer=footer, css=Markup(_file("page.css")), version=version
     )
-    return NO_CHARACTERS.sub("\ufffd", text).encode()
+    return printable(text).encode()
 
 
 @cache
@@ -86,6 +88,7 @@ def _template() -> Template:
         "digits": "{:.4g}".format,
         "sentence": _sentence,
         "rows": _rows,
+        "short": lambda heading: len(heading) <= SHORT,
     }
     return environment.from_string(_file("page.html.jinja"))
 

@@ -9,7 +9,7 @@ from throughtime.findings import Finding
 from throughtime.records import Record
 
 #: What no page may hold: control characters, and halves of pairs that no encoding has.
-NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
+_NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ud800-\udfff]")
 
 #: How a line is meant: a verdict that is good or bad news, a remark, or what is only worth knowing.
 Tone = Literal["plain", "good", "bad", "quiet"]
@@ -121,3 +121,8 @@ class SectionBuilder(Generic[Of]):
     key: str
     title: str
     build: Callable[[Of], Iterable[Part]]
+
+
+def printable(text: str) -> str:
+    """A text without the characters that no page may hold, a mark in the place of each."""
+    return _NO_CHARACTERS.sub("\ufffd", text)

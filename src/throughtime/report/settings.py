@@ -30,9 +30,9 @@ def data(subject: Subject) -> Sequence[Part]:
     if facts.n_groups is not None:
         rows.append(("groups", str(facts.n_groups)))
     if facts.first_time is not None:
-        rows.append(("times", f"{facts.first_time} to {facts.last_time}"))
+        rows.append(("times", f"{_time(facts.first_time)} to {_time(facts.last_time)}"))
     if facts.missing is not None:
-        rows.append(("values missing", f"{facts.missing:.2%}"))
+        rows.append(("values missing", f"{facts.missing:.2%}" if facts.missing else "none"))
     rows += _target(facts.target)
     rows += [(f"SHA-256 of {name}", mark) for name, mark in sorted((run.data.fingerprint or {}).items())]
     return [Facts(tuple(rows))]
@@ -70,6 +70,10 @@ def _target(target: Target | None) -> list[tuple[str, str]]:
         mean, sd, low, high = (f"{value:.4g}" for value in known)
         rows.append(("target values", f"mean {mean}, sd {sd}, {low} to {high}"))
     return rows
+
+
+def _time(time: float | str | None) -> str:
+    return f"{time:.10g}" if isinstance(time, float) else str(time)
 
 
 def _some(names: Sequence[str]) -> str:

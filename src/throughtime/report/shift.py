@@ -2,6 +2,9 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
+
+from matplotlib.axes import Axes
 
 from throughtime.displays import ClassPriorsDisplay, ShiftInTimeDisplay
 from throughtime.report.parts import Absent, Line, Part, Table
@@ -66,12 +69,22 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
         priors = ClassPriorsDisplay(found.classes)
         first = found.classes[0]
         words = f"Class {first.label}: {first.reference:.3f} in training, {first.deployed:.3f} here."
-        parts.append(figure_of(priors.plot, priors.figsize, f"{what}: how frequent each class is", words, words))
+        parts.append(
+            figure_of(
+                partial(_draw_priors, priors), priors.figsize, f"{what}: how frequent each class is", words, words
+            )
+        )
     if found.stretches:
         stretches = ShiftInTimeDisplay(found.stretches, found.level)
         words = "The part of the series that moved most, and the channel."
         parts.append(figure_of(stretches.plot, stretches.figsize, f"{what}: where in time", words, words))
     return parts
+
+
+def _draw_priors(display: ClassPriorsDisplay, ax: Axes) -> None:
+    display.plot(ax)
+    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "ncols": 2}
+    ax.legend(frameon=False, fontsize=8, **place)  # in so small a figure it would lie on the bars
 
 
 def _number(value: float) -> str:

@@ -16,10 +16,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
 from throughtime.displays import FURTHER, OBSERVED, PREDICTED, TRAINING, VALIDATION
-from throughtime.report.parts import NO_CHARACTERS, Figure
+from throughtime.report.parts import Figure, printable
 
-#: What every name in a figure begins with, until the page numbers its figures.
-PLACE = "figure-in-page"
+#: What every name in a figure begins with, until the page numbers its figures: no text of a page holds it.
+PLACE = "\0"
 
 #: Of a display's own inches: as much smaller as keeps its text readable on a phone, where it is as wide as the screen.
 SCALE, FONT = 0.8, 9
@@ -79,7 +79,8 @@ def figure_of(
 
 def inline_svg(content: str, title: str, description: str) -> str:
     """An SVG file that we wrote, as an element of a page, with a title and a description for those who hear it."""
-    root = ElementTree.fromstring(NO_CHARACTERS.sub("\ufffd", content))
+    root = ElementTree.fromstring(printable(content))
+    title, description = printable(title), printable(description)
     _join_dots(root)
     used = set(_references(root))
     box = root.get("viewBox", "")

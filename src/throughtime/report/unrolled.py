@@ -1,7 +1,7 @@
 """The network unrolled through time, on a series that is made up: a run keeps no series."""
 
 from collections.abc import Sequence
-from html import escape
+from dataclasses import replace
 
 import numpy as np
 from torch import Tensor
@@ -10,7 +10,7 @@ from throughtime.data import Sequences
 from throughtime.errors import ParameterError
 from throughtime.estimators import module_call
 from throughtime.report.description import described
-from throughtime.report.parts import Absent, Figure, Part
+from throughtime.report.parts import Absent, Figure, Part, printable
 from throughtime.report.subject import Subject
 from throughtime.stability import unroll
 
@@ -41,11 +41,14 @@ def unrolled(subject: Subject) -> Sequence[Part]:
         graph = unroll(call.module, (call.x, call.lengths), loss=of_last_step)
     except ParameterError as error:
         return [Absent(f"The network could not be unrolled: {error}.")]
-    title = f"{run.metrics.models[-1].name} unrolled through time"
+    name = run.metrics.models[-1].name
+    _, _, what = graph.title.partition(" over ")
+    graph = replace(graph, title=f"{name} over {what}")
+    title = f"{name} unrolled through time"
     words = (
         f"{lengths[0]} steps of a made-up series, each channel drawn evenly from its range, since a run keeps no "
-        "series; colors are norms of the gradient of the last output squared. throughtime flow RUN --out FLOW draws the run's "
-        "own series."
+        "series. Colors are norms of the gradient of the last output squared. throughtime flow RUN --out FLOW draws the "
+        "network on the run's own series."
     )
-    svg = graph.to_svg(columns=COLUMNS)
-    return [Figure(svg, title, f"{title}. {words} {escape(str(graph.depth))}", words, wide=True)]
+    svg = printable(graph.to_svg(columns=COLUMNS))
+    return [Figure(svg, title, f"{title}. {words} {graph.depth}", words, wide=True)]

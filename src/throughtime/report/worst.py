@@ -70,7 +70,7 @@ def _table_of_targets(found: TargetLosses, names: ndarray, members: ndarray, lis
     certain = () if found.truths is None else ("probability of the truth",)
     group = ("group",) if "group" in found.table else ()
     head = ("series", *group, "truth", "prediction", *certain, found.name)
-    return Table(f"The {len(rows)} worst of {len(means)} series held out", head, tuple(rows))
+    return Table(_caption(len(rows), len(means)), head, tuple(rows))
 
 
 def _table_by_series(found: TargetLosses, names: ndarray, members: ndarray, listed: ndarray, means: ndarray) -> Table:
@@ -84,7 +84,13 @@ def _table_by_series(found: TargetLosses, names: ndarray, members: ndarray, list
         )
     group = ("group",) if "group" in found.table else ()
     head = ("series", *group, "targets", f"mean {found.name}", "largest")
-    return Table(f"The {len(rows)} worst of {len(means)} series held out", head, tuple(rows))
+    return Table(_caption(len(rows), len(means)), head, tuple(rows))
+
+
+def _caption(listed: int, n: int) -> str:
+    if listed == n:
+        return f"All {n} series held out, the worst first"
+    return f"The {listed} worst of {n} series held out"
 
 
 def _group(found: TargetLosses, place: int) -> tuple[str, ...]:

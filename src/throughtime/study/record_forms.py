@@ -15,7 +15,8 @@ def record_form(kind: Any) -> Any:
     if kind is float:
         return Annotated[float | None, AfterValidator(lambda value: math.nan if value is None else value)]
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind)
+        types = get_type_hints(kind)
+        hints = {field.name: types[field.name] for field in dataclasses.fields(kind)}
         fields: Any = {name: (record_form(hint), ...) for name, hint in hints.items()}
         model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **fields)
         return Annotated[model, AfterValidator(lambda read: kind(**{name: getattr(read, name) for name in hints}))]

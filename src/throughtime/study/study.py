@@ -61,11 +61,13 @@ class Study(Results):
             When the directory exists or cannot be written; nothing is left behind.
         """
         directory, files, facts = Path(directory), run_files(self), run_facts(self.estimator)
-        if report is not None:
-            model, unwritten = self.estimator, storage.unwritten_run(directory, files, facts)
-            own_cell = None if isinstance(model.cell, str) else model.cell
-            files[REPORT] = report(Run(unwritten, model.module, own_cell))
-        storage.write_run(directory, files, facts)
+        try:
+            if report is not None:
+                model, unwritten = self.estimator, storage.unwritten_run(directory, files, facts)
+                own_cell = None if isinstance(model.cell, str) else model.cell
+                files[REPORT] = report(Run(unwritten, model.module, own_cell))
+        finally:  # networks are worth keeping though their page could not be made
+            storage.write_run(directory, files, facts)
 
     def _repr_html_(self) -> str:
         return f"<div>{escape(self._title())}{self.scores._repr_html_()}</div>"
