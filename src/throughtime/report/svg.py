@@ -70,7 +70,7 @@ def figure_of(
     """
     buffer = io.StringIO()
     with rc_context(_STYLE), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)  # the reader's fonts have it
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the reader's fonts have it
         canvas = Canvas(figsize=(SCALE * size[0], SCALE * size[1]), layout="constrained")
         draw(canvas.subplots())
         shorten_texts(canvas)
@@ -150,7 +150,7 @@ def _simplify(element: ElementTree.Element, used: set[str]) -> None:
     if target is not None and target.startswith("#"):
         element.set("href", f"#{PLACE}-{target[1:]}")
     elif target is not None and target.startswith("data:image/png;base64,"):  # the cells of a matrix, of a heat map
-        element.set("href", target)
+        element.set("href", "".join(target.split()))
     for key in ("d", "x", "y", "transform", "points", "style", "width", "height", "cx", "cy"):
         if key in element.attrib:
             element.set(key, _DECIMALS.sub(r"\1", " ".join(element.attrib[key].split())))

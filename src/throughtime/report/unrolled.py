@@ -47,8 +47,8 @@ def unrolled(subject: Subject) -> Sequence[Part]:
     title = f"{name} unrolled through time"
     words = (
         f"{lengths[0]} steps of a made-up series, each channel drawn evenly from its range, since a run keeps no "
-        "series. Colors are norms of the gradient of the last output squared. throughtime flow RUN --out FLOW draws the "
-        "network on the run's own series."
+        "series. Colors are norms of the gradient of the last output squared. throughtime flow RUN --out FLOW "
+        "draws the network on the run's own series."
     )
     svg = printable(graph.to_svg(columns=COLUMNS))
     return [Figure(svg, title, f"{title}. {words} {graph.depth}", words, wide=True)]
