@@ -7,7 +7,7 @@ from throughtime.displays import shorten_texts
 
 
 def drawn(name: str) -> Figure:
-    figure = Figure(figsize=(4.0, 3.0), layout="constrained")
+    figure = Figure(figsize=(6.0, 3.6), layout="constrained")
     ax = figure.subplots()
     ax.plot([0, 1], label=name)
     ax.set_yticks([0, 1], [name, "b"])
@@ -27,7 +27,7 @@ def test_a_long_name_leaves_room_for_the_axes() -> None:
     shorten_texts(figure)
     figure.draw_without_rendering()  # matplotlib warns where the axes have no room, and warnings are errors
     assert all(len(text) < 110 for text in texts(figure))
-    assert figure.axes[0].get_window_extent().width > 50
+    assert figure.axes[0].get_window_extent().width > 200  # of 600
     with pytest.warns(UserWarning, match="collapsed to zero"):
         drawn("name " * 80).draw_without_rendering()
 

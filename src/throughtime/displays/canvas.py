@@ -14,8 +14,8 @@ FURTHER = ("#edae49", "#66419c", "#57a773", "#8c6a4f")
 LAYER_COLORS = (TRAINING, VALIDATION, *FURTHER)
 #: Inches, from which on a title and a legend stand side by side.
 WIDE = 4.5
-#: Letters of a tick, of the label of a vertical axis or in a legend, of a title.
-MOST_OF_NAME, MOST_OF_LABEL, MOST_OF_TITLE = 28, 44, 100
+#: Letters of a tick or in a legend, of the label of a vertical axis, of a title.
+MOST_OF_NAME, MOST_OF_LABEL, MOST_OF_TITLE = 30, 44, 100
 OBSERVED, PREDICTED = "#333333", "#d1495b"
 
 
@@ -58,8 +58,9 @@ def shorten_texts(figure: Figure) -> None:
             if short != ticks:
                 axis.set_ticks(axis.get_ticklocs(), short)
         legend = ax.get_legend()
-        for text in (ax.yaxis.label, *([] if legend is None else legend.get_texts())):
-            text.set_text(_cut(text.get_text(), MOST_OF_LABEL))
+        for text in () if legend is None else legend.get_texts():
+            text.set_text(_cut(text.get_text(), MOST_OF_NAME))
+        ax.yaxis.label.set_text(_cut(ax.get_ylabel(), MOST_OF_LABEL))
     for text in figure.findobj(Text):
         text.set_text(_cut(text.get_text(), MOST_OF_TITLE))
 
