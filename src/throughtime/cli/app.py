@@ -74,6 +74,7 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False),
 ]
+NoReport = Annotated[bool, typer.Option("--no-report", help="write no report.html into the run")]
 
 
 @_command("fit")
@@ -99,6 +100,7 @@ def _fit(
     columns: Columns,
     config: Config = None,
     out: Out = None,
+    no_report: NoReport = False,
     **given: Any,
 ) -> None:
     """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
@@ -106,7 +108,7 @@ def _fit(
 
     data = columns.typed() | {"test": test, "split": split}
     validation = {"cv": cv, "scoring": scoring or None, "season": season, "seeds": seeds}
-    fit(source, data, validation, given, task=task, config=config, out=out)
+    fit(source, data, validation, given, task=task, config=config, out=out, report=not no_report)
 
 
 def _of_search(flag: str, text: str, metavar: str) -> Any:
@@ -158,6 +160,7 @@ def _search(
     columns: Columns,
     config: Config = None,
     out: Out = None,
+    no_report: NoReport = False,
     **given: Any,
 ) -> None:
     """Try every setting of a grid on all folds in lockstep, rank them, and write the run of the chosen one."""
@@ -176,6 +179,7 @@ def _search(
         task=task,
         config=config,
         out=out,
+        report=not no_report,
     )
 
 
@@ -193,6 +197,34 @@ def _compare(
     from throughtime.cli.compare import compare
 
     compare(first, second)
+
+
+@_command("report")
+def _report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="another, to be set beside it", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="new .html file [default: RUN-report.html]", show_default=False
+        ),
+    ] = None,
+    diagnosis: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what diagnose --out wrote of the run", show_default=False),
+    ] = None,
+    shift: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what shift --out wrote of the run", show_default=False),
+    ] = None,
+) -> None:
+    """Write what is known of a run as one HTML page, which needs no network and runs no script; or two side by side."""
+    from throughtime.cli.report import report
+
+    report(run, other, output, diagnosis=diagnosis, shift=shift)
 
 
 @_command("predict")

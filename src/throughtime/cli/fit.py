@@ -15,6 +15,7 @@ from throughtime.cli.screen import console, print_folds, print_leakage_line, pri
 from throughtime.data import Dataset
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.generalization import observed_targets
+from throughtime.report import run_page
 
 
 def fit(
@@ -26,18 +27,19 @@ def fit(
     task: Task | None = None,
     config: Path | None = None,
     out: Path | None = None,
+    report: bool = True,
 ) -> study.Study:
-    """Do the main job; the arguments are those of `plan_of`."""
+    """Do the main job; the arguments are those of `plan_of`, and whether to write a page of the run."""
     out, plan = plan_of(source, data, validation, flags, task=task, config=config, out=out)
     finished = train(plan)
     console().print(
         f"{(len(plan.splits) + 1) * plan.seeds} networks trained in lockstep in {finished.config['seconds']:.0f} s\n"
     )
     try:
-        finished.save(out)
+        save(finished, out, report)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
-    print_written(out)
+    print_written(out, report)
     return finished
 
 
@@ -48,6 +50,15 @@ def train(
     with console().status("baselines") as status:
         baselines = study.score_baselines(plan, lambda name: status.update(f"baseline: {name}"))
     return study.train(plan, baselines=baselines, search=search, memory_budget=memory_budget)
+
+
+def save(finished: study.Study, out: Path, report: bool) -> None:
+    """Write the run, with its page if that is wanted."""
+    if report:
+        with console().status("report"):
+            finished.save(out, report=run_page)
+    else:
+        finished.save(out)
 
 
 def print_study(finished: study.Study) -> None:
@@ -81,7 +92,7 @@ def print_reach(model: SequenceEstimator) -> None:
 
 def print_test_shift(finished: study.Study) -> None:
     """Whether test and training differ, in a line."""
-    found = study.shift_of_test(finished)
+    found = finished.shift_to_test
     if isinstance(found, str):
         print_text(escape(f"test against training: not compared, {found}."), "dim")
     elif found is not None:
@@ -89,9 +100,11 @@ def print_test_shift(finished: study.Study) -> None:
         print_text(escape(f"test against training: {found.verdict}. {found.sentence}"), "yellow" if shifted else None)
 
 
-def print_written(out: Path) -> None:
-    """Where the run is, and what to do with it."""
+def print_written(out: Path, report: bool = False) -> None:
+    """Where the run and its page are, and what to do with it."""
     console().print(f"\nwritten to {out}; next: throughtime predict {out} SOURCE -o predictions.csv", soft_wrap=True)
+    if report:
+        console().print(f"report: {out / study.REPORT}", soft_wrap=True)
 
 
 def _held_out(finished: study.Study, fold: int, rows: ndarray) -> str:

@@ -10,12 +10,13 @@ from rich.markup import escape
 from throughtime import storage, study
 from throughtime.cli.config import read_config
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given
+from throughtime.cli.options import Task, given
 from throughtime.cli.screen import console, print_description, print_leakage, print_text
 from throughtime.cli.sources import read_like
 from throughtime.data import Dataset, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator, check_device
+from throughtime.parameters import COMMAND_DEFAULTS
 
 #: By table of a config file, what it says by name.
 Tables = dict[str, dict[str, Any]]
@@ -80,7 +81,7 @@ def tables_of(
 
 def read_training(source: str, tables: Tables, task: Task | None) -> tuple[Dataset, SequenceEstimator]:
     """The series to train on, and the estimator that is asked for, unfitted."""
-    parameters: dict[str, Any] = OWN_DEFAULTS | tables["model"]
+    parameters: dict[str, Any] = COMMAND_DEFAULTS | tables["model"]
     train = read(source, **_columns_of(tables), layout=parameters.get("layout", "ntc"))
     return train, estimator_for(train, task, parameters)
 

@@ -9,13 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime import study
-from throughtime.cli.fit import print_study, print_written, train
+from throughtime.cli.fit import print_study, print_written, save, train
 from throughtime.cli.grid import Grid, fitting, read_grid
 from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, number, print_text
+from throughtime.cli.screen import console, print_text
 from throughtime.errors import ParameterError
-from throughtime.study import Plan, Ranking, Refit, value_in_words, varied
+from throughtime.study import Plan, Ranking, Refit, number, value_in_words, varied
 
 #: Of a longer ranking the first ones are shown; the file has all.
 _MOST_SETTINGS = 20
@@ -38,6 +38,7 @@ def search(
     task: Task | None = None,
     config: Path | None = None,
     out: Path | None = None,
+    report: bool = True,
 ) -> study.Study:
     """Search, and train the chosen setting as ``fit`` would.
 
@@ -51,6 +52,8 @@ def search(
         What members may take at a time, in GiB.
     source, data, validation, flags, task, config, out
         As `plan_of` takes them.
+    report
+        Whether to write a page of the run.
     """
     if not memory_gib > 0:
         raise ParameterError(f"--memory-budget needs a number of GiB above 0, got {memory_gib:g}")
@@ -66,11 +69,11 @@ def search(
     )
     finished = train(study.chosen_plan(plan, ranking), ranking, budget)
     try:
-        finished.save(out)
+        save(finished, out, report)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
         _print_optimism(plan, ranking, grid_file)
-    print_written(out)
+    print_written(out, report)
     return finished
 
 

@@ -5,6 +5,7 @@ from throughtime.storage.manifest import MANIFEST, FileEntry, Manifest, package_
 from throughtime.storage.run import Run, claim, read_run, write_run
 from throughtime.storage.sealed import seal, unseal
 from throughtime.storage.serialize import arrays_from_bytes, arrays_to_bytes, json_from_bytes, json_to_bytes, typed
+from throughtime.storage.unwritten import unwritten_run
 
 __all__ = [
     "MANIFEST",
@@ -22,6 +23,7 @@ __all__ = [
     "seal",
     "typed",
     "unseal",
+    "unwritten_run",
     "write_file",
     "write_run",
 ]

@@ -1,5 +1,6 @@
 """A finished study: what it measured, the networks, and its way to a run on disk."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
@@ -9,8 +10,12 @@ from throughtime import storage
 from throughtime.records import Records
 from throughtime.study.files import run_facts, run_files
 from throughtime.study.results import Results, Table
+from throughtime.study.run import Run
 from throughtime.study.scores import Score, summary_of
 from throughtime.study.tables import curves_of, out_of_fold_of, predictions_on_test
+
+#: The page of a run.
+REPORT = "report.html"
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -40,20 +45,29 @@ class Study(Results):
         """Mean scores by metric and model, with the interval of the validation score."""
         return summary_of(self.metrics)
 
-    def save(self, directory: str | Path) -> None:
+    def save(self, directory: str | Path, *, report: Callable[[Run], bytes] | None = None) -> None:
         """Write the run that ``throughtime fit`` would write, whole or not at all; `Run.open` reads it.
 
         Parameters
         ----------
         directory
             New; missing parents are made.
+        report
+            What makes a page of the run, which becomes its ``report.html``, such as ``throughtime.report.run_page``.
 
         Raises
         ------
         StorageError
             When the directory exists or cannot be written; nothing is left behind.
         """
-        storage.write_run(Path(directory), run_files(self), run_facts(self.estimator))
+        directory, files, facts = Path(directory), run_files(self), run_facts(self.estimator)
+        try:
+            if report is not None:
+                model, unwritten = self.estimator, storage.unwritten_run(directory, files, facts)
+                own_cell = None if isinstance(model.cell, str) else model.cell
+                files[REPORT] = report(Run(unwritten, model.module, own_cell))
+        finally:  # networks are worth keeping though their page could not be made
+            storage.write_run(directory, files, facts)
 
     def _repr_html_(self) -> str:
         return f"<div>{escape(self._title())}{self.scores._repr_html_()}</div>"
