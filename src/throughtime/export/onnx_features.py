@@ -22,7 +22,7 @@ class Steps(NamedTuple):
         (batch,), the steps of each series in this call and before it.
     inside
         (batch, time), which are its own.
-    times
+    clock
         (batch, time), where the model reads times.
     """
 
@@ -30,7 +30,7 @@ class Steps(NamedTuple):
     lengths: str
     inside: str
     steps_read: str
-    times: str | None
+    clock: str | None
 
 
 class Rows(NamedTuple):
@@ -66,7 +66,7 @@ def channels_of(steps: Steps, contents: Contents, x: str, rows: Rows) -> list[st
             for window in spec.numbers:
                 made += _rolling(steps, rows, int(window), spec.words)
         elif spec.name == "fourier":
-            made += _waves(steps, spec.numbers)
+            made += _waves(steps, spec.numbers, contents.horizon)
     return made
 
 
@@ -142,9 +142,11 @@ def _present(graph: Graph, values: str, before: int) -> str:
     return graph.at(values, 1, before, END) if before else values
 
 
-def _waves(steps: Steps, periods: Sequence[float]) -> list[str]:
-    graph = steps.graph
-    clock = graph.cast(_place(steps), np.float64) if steps.times is None else steps.times
+def _waves(steps: Steps, periods: Sequence[float], horizon: int) -> list[str]:
+    """Sine and cosine of the time of the step that is predicted."""
+    graph, clock = steps.graph, steps.clock
+    if clock is None:
+        clock = graph.cast(graph.add("Add", _place(steps), np.int64(horizon)), np.float64)
     made = []
     for period in map(float, periods):
         rest = graph.add("Mod", clock, np.float64(period), fmod=1)  # of the sign of the clock

@@ -47,7 +47,7 @@ def export_onnx(estimator: SequenceEstimator, path: str | Path, *, streaming: bo
     -----
     Inputs: ``x`` (batch, time, channel), float64, raw values, NaN where missing; ``lengths`` (batch,), int64, the steps
     of each series, anything beyond them is not read; where the model has them ``static`` (batch, feature), float64, and
-    ``times`` (batch, time), float64: days since 1970 (UTC), or the series' own times.
+    ``clock`` (batch, time), float64: the times of the steps, in days since 1970 (UTC) where they are dates.
 
     Outputs: of a classifier ``logits``, ``probabilities`` (float64) and ``label``, of a regressor ``prediction``
     (float64) in the target's own unit; (batch, ...), or (batch, time, ...) with a target at each step. What `predict`
@@ -61,7 +61,7 @@ def export_onnx(estimator: SequenceEstimator, path: str | Path, *, streaming: bo
     claim_file(path)
     graph = Graph()
     given = add_inputs(graph, contents)
-    states = States(graph, streaming, batch=graph.size(given[0], 0))
+    states = States(graph, streaming, batch=graph.size(given.x, 0))
     read = network_inputs(graph, states, contents, given)
     layers = recurrent_layers(graph, states, contents, read)
     add_outputs(graph, states, contents, read, layers)

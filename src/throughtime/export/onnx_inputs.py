@@ -31,30 +31,41 @@ class NetworkInputs(NamedTuple):
     usable: str
 
 
-def add_inputs(graph: Graph, contents: Contents) -> tuple[str, str, str | None, str | None]:
-    """Declare the inputs: x, lengths, and where the model has them ``static`` and ``times``."""
+class RawSeries(NamedTuple):
+    """What a graph is given.
+
+    Attributes
+    ----------
+    x, clock
+        (batch, time, channel) and, where the model reads times, (batch, time).
+    lengths, static
+        (batch,) and, where the model has static features, (batch, feature).
+    """
+
+    x: str
+    lengths: str
+    static: str | None
+    clock: str | None
+
+
+def add_inputs(graph: Graph, contents: Contents) -> RawSeries:
+    """Declare the inputs."""
     x = graph.input("x", np.float64, "batch", "time", len(contents.channels))
     lengths = graph.input("lengths", np.int64, "batch")
     static = graph.input("static", np.float64, "batch", len(contents.static)) if contents.static else None
     dated = contents.clock in ("days", "numbers")
-    times = graph.input("times", np.float64, "batch", "time") if dated else None
-    return x, lengths, static, times
+    clock = graph.input("clock", np.float64, "batch", "time") if dated else None
+    return RawSeries(x, lengths, static, clock)
 
 
 def network_inputs(
     graph: Graph,
     states: States,
     contents: Contents,
-    given: tuple[str, str, str | None, str | None],
+    given: RawSeries,
 ) -> NetworkInputs:
-    """Raw series as the network is fed them.
-
-    Parameters
-    ----------
-    given
-        As `add_inputs` gives them.
-    """
-    x, lengths, static, times = given
+    """Raw series as the network is fed them."""
+    x, lengths, static, clock = given
     longest = graph.size(x, 1)
     # Numbers that are no length must not reach the operators, which would refuse the whole batch.
     lowest = 0 if states.streaming else 1 + contents.horizon
@@ -64,7 +75,7 @@ def network_inputs(
         graph.add("Not", graph.add("Less", longest, lengths)),
     )
     if contents.horizon and not states.streaming:
-        x, times = _as_read(graph, contents, x, times)
+        x, clock = _as_read(graph, contents, x, clock)
         lengths = graph.add("Sub", lengths, np.int64(contents.horizon))
         longest = graph.size(x, 1)
     lengths = graph.add("Max", graph.add("Min", lengths, longest), np.int64(0))
@@ -73,7 +84,7 @@ def network_inputs(
 
     steps_read = states.read("steps_read", np.int64)
     states.keep("steps_read", graph.add("Add", steps_read, lengths))
-    steps = Steps(graph, lengths, inside, steps_read, times)
+    steps = Steps(graph, lengths, inside, steps_read, clock)
     before = rows_before(steps, states, contents.features, x, len(contents.channels))
     channels = channels_of(steps, contents, x, before)
     columns = graph.add("Concat", x, *channels, axis=2) if channels else x
@@ -92,6 +103,9 @@ def network_inputs(
     wrong = graph.add("IsInf", values)
     if contents.refuses_missing:
         wrong = graph.add("Or", wrong, missing)
+    if clock is not None:
+        no_time = graph.add("Or", graph.add("IsNaN", clock), graph.add("IsInf", clock))
+        wrong = graph.add("Or", wrong, graph.add("Unsqueeze", no_time, np.array([2])))
     wrong = graph.add("And", wrong, graph.add("Unsqueeze", inside, np.array([2])))
     largest = graph.add("ReduceMax", graph.cast(wrong, np.float32), axes=[1, 2], keepdims=0)
     usable = _all(graph, of_length, graph.add("Less", largest, np.float32(0.5)))
@@ -102,14 +116,14 @@ def network_inputs(
     return NetworkInputs(by_time, lengths, inside, steps_read, graph.add("Not", refused))
 
 
-def _as_read(graph: Graph, contents: Contents, x: str, times: str | None) -> tuple[str, str | None]:
+def _as_read(graph: Graph, contents: Contents, x: str, clock: str | None) -> tuple[str, str | None]:
     """What a forecast sees last at each step: the known channels of ``horizon`` steps ahead."""
     horizon = contents.horizon
     read = graph.at(x, 1, 0, -horizon)
     if contents.known:
         known = np.isin(np.arange(len(contents.channels)), contents.known)
         read = graph.add("Where", known, graph.at(x, 1, horizon, END), read)
-    return read, None if times is None else graph.at(times, 1, horizon, END)
+    return read, None if clock is None else graph.at(clock, 1, horizon, END)
 
 
 def _with_masks(steps: Steps, states: States, columns: str, n_columns: int) -> str:

@@ -1,4 +1,4 @@
-"""Nodes of the recurrent layers: ONNX's operators where they compute the same, else a `Scan` of the cell's equations."""
+"""Nodes of the recurrent layers: ONNX's operators where they compute the same, else `Scan` and the cell's equations."""
 
 from collections.abc import Callable, Mapping
 from typing import NamedTuple
@@ -103,15 +103,20 @@ def _by_operator(
         *peepholes,
         **attributes,
     )
-    for name, old, end in zip(names, before, ends, strict=True):
-        # ONNX Runtime gives zeros where a series has no step in this call
-        some = graph.add("Unsqueeze", graph.add("Less", np.int64(0), read.lengths), np.array([1]))
-        states.keep(name, graph.add("Where", some, graph.add("Squeeze", end, np.array([0])), old))
-    # direction before time batch unit and batch unit
+    # direction before batch
     width = contents.hidden_size * len(places)
     steps = graph.add("Reshape", graph.add("Transpose", y, perm=[0, 2, 1, 3]), np.array([0, 0, width]))
-    last = graph.add("Reshape", graph.add("Transpose", ends[0], perm=[1, 0, 2]), np.array([0, width]))
-    return steps, last
+    if not states.streaming:
+        return steps, graph.add("Reshape", graph.add("Transpose", ends[0], perm=[1, 0, 2]), np.array([0, width]))
+    # of a series without a step in this call the operator gives zeros
+    some = graph.add("Unsqueeze", graph.add("Less", np.int64(0), read.lengths), np.array([1]))
+    held = [
+        graph.add("Where", some, graph.add("Squeeze", end, np.array([0])), old)
+        for end, old in zip(ends, before, strict=True)
+    ]
+    for name, state in zip(names, held, strict=True):
+        states.keep(name, state)
+    return steps, held[0]
 
 
 def _by_equations(
