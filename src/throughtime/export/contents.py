@@ -5,8 +5,8 @@ A series of raw values (time, channel) becomes a prediction in seven steps:
 1. **horizon**: of a forecast, read step s has the ``known`` channels of step s + ``horizon`` and the other channels of
    step s; the last ``horizon`` steps are read by nobody.
 2. **features**: channels made of those read, behind them in the order of ``features``; a summary gives static features.
-3. **missing** (``masked``): behind all channels 1 where each is NaN, and behind these the steps since each was seen, 0
-   where it is there, counted from the series' start before its first value.
+3. **missing** (``masked``): behind all channels 1 where each is NaN, and behind these the steps since each was seen: 0
+   where it is there; before its first value s + 1 at step s, as if it had been seen just before the series.
 4. **static**: the series' static features, then those of a summary, repeated at each step.
 5. **scaling**: ``(value - shift) / scale`` in the wider of the series' and the network's precision; NaN becomes 0.
 6. **network**: recurrent layers, ``pooling`` over the steps of the series' own length, linear output layer.
