@@ -42,7 +42,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "a forecast": {"by_step": True, "classes": False, "horizon": 2},
     "a forecast, some known": {"by_step": True, "classes": False, "horizon": 3, "known": [0, 2], "static": True},
     "a forecast's features": {
-        "by_step": True, "classes": False, "horizon": 2, "known": [1], "features": "rolling:4,fourier:5", "missing": True
+        "by_step": True, "classes": False, "horizon": 2, "known": [1], "features": "rolling:4,fourier:5",
+        "missing": True,
     },
     "a forecast's times": {
         "by_step": True, "classes": False, "horizon": 1, "features": "fourier:7", "times": "days", "shortest": 4
