@@ -36,7 +36,8 @@ def random_case(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
     parameters |= {"dtype": choose.choice(["float32", "float32", "float64"]), "by_step": choose.random() < 0.4}
     if choose.random() < 0.3:
         parameters["normalize"] = "none"
-    if cell in ("relu", "linear") or "normalize" in parameters:  # numbers without a bound, of which float32 rounds more
+    unbounded = cell in ("relu", "linear") or "normalize" in parameters
+    if unbounded:  # of large numbers float32 rounds more
         parameters["dtype"] = "float64"
     if choose.random() < 0.25:
         parameters |= {"zoneout": choose.choice([0.0, 0.3]), "cell_zoneout": 0.2 if "lstm" in cell else 0.0}
@@ -50,7 +51,7 @@ def random_case(seed: int) -> tuple[dict[str, Any], dict[str, Any]]:
             }
     else:
         parameters["pooling"] = choose.choice(["last", "mean", "max"])
-        if not parameters["classes"] and "normalize" not in parameters:  # which gives numbers whose exp is 0
+        if not (parameters["classes"] or unbounded):  # whose exp may be 0
             parameters["target_transform"] = choose.choice(["none", "log", "log1p", "sqrt"])
     numbers = [word.partition(":")[0] for word in words]
     parameters["features"] = (
