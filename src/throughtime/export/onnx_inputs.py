@@ -66,8 +66,7 @@ def network_inputs(graph: Graph, states: States, contents: Contents, given: RawS
     x, lengths, static, clock = given
     time = graph.size(x, 1)
     ahead = 0 if states.streaming else contents.horizon
-    too_short = graph.add("Less", lengths, np.int64(0 if states.streaming else 1 + ahead))
-    wrong_length = graph.add("Or", too_short, graph.add("Less", time, lengths))
+    wrong_length = graph.add("Or", graph.add("Less", lengths, np.int64(0)), graph.add("Less", time, lengths))
     x = _at_least(graph, x, 1 + ahead, axes=3)
     clock = None if clock is None else _at_least(graph, clock, 1 + ahead, axes=2)
     if ahead:
