@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported import SHAPES, check, exported, fitted, inputs_of, series
+from exported import SHAPES, check, expected_of, exported, fitted, inputs_of, series
 
 from throughtime import SequenceClassifier
 from throughtime.data import Sequences
@@ -216,9 +216,8 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
 
 
 def test_missing_values_are_refused_where_training_refused_them(tmp_path: Path) -> None:
-    kind = {"static": True}
     model = exported(fitted(series(8, 14, static=True), missing="error"), tmp_path / "model").load()
-    given = inputs_of(series(5, 9, seed=7, **kind))
+    given = inputs_of(series(5, 9, seed=7, static=True))
     given["x"][-1, given["lengths"][-1] :] = torch.nan  # behind the end
     assert model(**given).isfinite().all()
     for name, place in (("x", (0, 3, 1)), ("static", (2, 0))):
@@ -276,9 +275,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         estimator = fitted(series(8, 14, **kind), **options)
         export_torch(estimator, root / name, streaming=name == "streaming")
         X = series(5, 9, seed=7, ragged=False, **kind)
-        proba = estimator.predict_proba(X) if options.get("classes", True) else estimator.predict(X)
-        values = np.asarray(proba.values.reshape(5, 9) if isinstance(proba, Sequences) else proba)
-        torch.save({"given": inputs_of(X), "expected": torch.from_numpy(values)}, root / f"{name}.pt")
+        expected = torch.tensor(expected_of(estimator, X))
+        expected = expected.view(5, 9) if estimator.by_step_ else expected
+        torch.save({"given": inputs_of(X), "expected": expected}, root / f"{name}.pt")
     return root
 
 
@@ -290,7 +289,7 @@ def test_written_code_passes_the_linter_and_is_formatted(written: Path) -> None:
         assert run.returncode == 0, run.stdout
 
 
-WITHOUT_US = """
+WITHOUT_US = r"""
 import os, re, sys, torch
 class Absent:
     def find_spec(self, name, *_):
