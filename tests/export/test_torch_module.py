@@ -215,6 +215,16 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         ahead(torch.zeros(2, 4, 3))
 
 
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, 1e39])
+def test_values_that_the_network_cannot_hold_are_refused_but_behind_the_end(value: float, tmp_path: Path) -> None:
+    model = exported(fitted(series(8, 14), features="rolling:2"), tmp_path / "model").load()
+    x = torch.zeros(2, 5, 3, dtype=torch.float64)
+    x[1, 3:] = value
+    assert model(x, torch.tensor([5, 3])).isfinite().all()
+    with pytest.raises(ValueError, match="holds once they are scaled, got an infinite"):
+        model(x)
+
+
 def test_missing_values_are_refused_where_training_refused_them(tmp_path: Path) -> None:
     model = exported(fitted(series(8, 14, static=True), missing="error"), tmp_path / "model").load()
     given = inputs_of(series(5, 9, seed=7, static=True))

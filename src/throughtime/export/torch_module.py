@@ -9,9 +9,8 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from throughtime import storage
-from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator
-from throughtime.export.contents import Contents, contents_of
+from throughtime.export.contents import Contents, contents_of, refuse_streaming
 from throughtime.feature_specs import FeatureSpec
 from throughtime.kernels import CELLS
 
@@ -83,26 +82,6 @@ def export_torch(estimator: SequenceEstimator, directory: str | Path, *, streami
         "README.md": _TEMPLATES.get_template("README.md.jinja").render(shown).encode(),
     }
     storage.write_run(Path(directory), files, {"kind": "torch"})
-
-
-def refuse_streaming(contents: Contents) -> None:
-    """Refuse a model whose output at a step needs later ones.
-
-    Raises
-    ------
-    ParameterError
-        With the cure.
-    """
-    if contents.bidirectional:
-        raise ParameterError(
-            "streaming needs a network that reads forward, got bidirectional=True: its second direction begins at the "
-            "end of a series; train with bidirectional=False, or export without streaming"
-        )
-    if any(spec.name == "summary" for spec in contents.features):
-        raise ParameterError(
-            "streaming needs features of a step and those before it, got a summary, which is of a whole series; train "
-            "without it, or export without streaming"
-        )
 
 
 def _context(contents: Contents, streaming: bool) -> dict[str, Any]:
