@@ -268,6 +268,7 @@ def test_model_json_says_what_the_inputs_are(tmp_path: Path) -> None:
 #: Of many kinds of code: a directory's name, then what `fitted` takes.
 WRITTEN: dict[str, dict[str, Any]] = {
     "plain": {},
+    "long lines": {"cell": "rnn", "nonlinearity": "relu", "num_layers": 2, "bidirectional": True, "dtype": "float64"},
     "bidirectional": {"bidirectional": True, "num_layers": 2, "pooling": "max"},
     "own layer": {"cell": "peephole_lstm", "zoneout": 0.1, "bidirectional": True, "num_layers": 2},
     "streaming": {"cell": "peephole_lstm", "pooling": "mean", "features": "fourier:7,rolling:3:min:std,lag:1"},

@@ -14,6 +14,8 @@ from throughtime.export.contents import Contents, contents_of, refuse_streaming
 from throughtime.feature_specs import FeatureSpec
 from throughtime.kernels import CELLS
 
+#: Kind, in its manifest, of a directory that holds an exported model.
+EXPORTED = "export"
 #: Of each cell the layer of torch that is like it, and its name in words.
 _CELLS = {
     "rnn_tanh": ("RNN", "An RNN"),
@@ -27,8 +29,8 @@ _CELLS = {
 _CLOCKS = {"days": "days since 1970 (UTC)", "numbers": "in the unit of the times in training"}
 #: What of the inputs beside x belongs to its first step.
 _FIRST_STEP = {"static": "static", "clock": "clock[:, :1]"}
-#: Letters of a list after ``KNOWN = ``, in lines of 120.
-_LONGEST_LIST = 112
+#: Letters of a list after ``KNOWN = ``, and of layers after ``self.recurrent = ``, in lines of 120.
+_LONGEST_LIST, _LONGEST_LAYER = 112, 95
 
 
 def export_torch(estimator: SequenceEstimator, directory: str | Path, *, streaming: bool = False) -> None:
@@ -81,7 +83,7 @@ def export_torch(estimator: SequenceEstimator, directory: str | Path, *, streami
         "model.json": storage.json_to_bytes(_facts(contents)),
         "README.md": _TEMPLATES.get_template("README.md.jinja").render(shown).encode(),
     }
-    storage.write_run(Path(directory), files, {"kind": "torch"})
+    storage.write_run(Path(directory), files, {"kind": EXPORTED})
 
 
 def _context(contents: Contents, streaming: bool) -> dict[str, Any]:
@@ -172,14 +174,16 @@ def _layer(contents: Contents) -> str:
     if contents.torch_layer is None:
         return f"{name}()"
     options = {
-        "num_layers": (contents.num_layers, 1),
-        "nonlinearity": ('"relu"', '"relu"' if contents.cell != "rnn_relu" else None),
-        "batch_first": (True, None),
-        "bidirectional": (contents.bidirectional, False),
-        "dtype": ("torch.float64", "torch.float64" if contents.dtype == "float32" else None),
+        f"num_layers={contents.num_layers}": contents.num_layers > 1,
+        'nonlinearity="relu"': contents.cell == "rnn_relu",
+        "batch_first=True": True,
+        "bidirectional=True": contents.bidirectional,
+        "dtype=torch.float64": contents.dtype == "float64",
     }
-    given = [f"{option}={value}" for option, (value, default) in options.items() if value != default]
-    return f"{name}({', '.join([str(contents.n_inputs), str(contents.hidden_size), *given])})"
+    sizes = f"{contents.n_inputs}, {contents.hidden_size}"
+    arguments = ", ".join([sizes, *(option for option, wanted in options.items() if wanted)])
+    line = f"{name}({arguments})"
+    return line if len(line) <= _LONGEST_LAYER else f"{name}(\n            {arguments}\n        )"
 
 
 def _weight_shapes(contents: Contents) -> dict[str, str]:
