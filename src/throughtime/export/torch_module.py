@@ -26,7 +26,7 @@ _CELLS = {
     "peephole_lstm": ("LSTM", "A peephole LSTM"),
 }
 #: What the times are that are handed in.
-_CLOCKS = {"days": "days since 1970 (UTC)", "numbers": "in the unit of the times in training"}
+_CLOCKS: dict[str | None, str] = {"days": "days since 1970 (UTC)", "numbers": "in the unit of the times in training"}
 #: What of the inputs beside x belongs to its first step.
 _FIRST_STEP = {"static": "static", "clock": "clock[:, :1]"}
 #: Letters of a list after ``KNOWN = ``, and of layers after ``self.recurrent = ``, in lines of 120.
