@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported import SHAPES, check, exported, fitted, inputs_of, series
+from exported import SHAPES, check, expected_of, exported, fitted, inputs_of, series
 
 from throughtime import SequenceClassifier
 from throughtime.data import Sequences
@@ -215,10 +215,19 @@ def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
         ahead(torch.zeros(2, 4, 3))
 
 
+@pytest.mark.parametrize("value", [torch.inf, -torch.inf, 1e39])
+def test_values_that_the_network_cannot_hold_are_refused_but_behind_the_end(value: float, tmp_path: Path) -> None:
+    model = exported(fitted(series(8, 14), features="rolling:2"), tmp_path / "model").load()
+    x = torch.zeros(2, 5, 3, dtype=torch.float64)
+    x[1, 3:] = value
+    assert model(x, torch.tensor([5, 3])).isfinite().all()
+    with pytest.raises(ValueError, match="holds once they are scaled, got an infinite"):
+        model(x)
+
+
 def test_missing_values_are_refused_where_training_refused_them(tmp_path: Path) -> None:
-    kind = {"static": True}
     model = exported(fitted(series(8, 14, static=True), missing="error"), tmp_path / "model").load()
-    given = inputs_of(series(5, 9, seed=7, **kind))
+    given = inputs_of(series(5, 9, seed=7, static=True))
     given["x"][-1, given["lengths"][-1] :] = torch.nan  # behind the end
     assert model(**given).isfinite().all()
     for name, place in (("x", (0, 3, 1)), ("static", (2, 0))):
@@ -259,6 +268,7 @@ def test_model_json_says_what_the_inputs_are(tmp_path: Path) -> None:
 #: Of many kinds of code: a directory's name, then what `fitted` takes.
 WRITTEN: dict[str, dict[str, Any]] = {
     "plain": {},
+    "long lines": {"cell": "rnn", "nonlinearity": "relu", "num_layers": 2, "bidirectional": True, "dtype": "float64"},
     "bidirectional": {"bidirectional": True, "num_layers": 2, "pooling": "max"},
     "own layer": {"cell": "peephole_lstm", "zoneout": 0.1, "bidirectional": True, "num_layers": 2},
     "streaming": {"cell": "peephole_lstm", "pooling": "mean", "features": "fourier:7,rolling:3:min:std,lag:1"},
@@ -276,9 +286,9 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
         estimator = fitted(series(8, 14, **kind), **options)
         export_torch(estimator, root / name, streaming=name == "streaming")
         X = series(5, 9, seed=7, ragged=False, **kind)
-        proba = estimator.predict_proba(X) if options.get("classes", True) else estimator.predict(X)
-        values = np.asarray(proba.values.reshape(5, 9) if isinstance(proba, Sequences) else proba)
-        torch.save({"given": inputs_of(X), "expected": torch.from_numpy(values)}, root / f"{name}.pt")
+        expected = torch.tensor(expected_of(estimator, X))
+        expected = expected.view(5, 9) if estimator.by_step_ else expected
+        torch.save({"given": inputs_of(X), "expected": expected}, root / f"{name}.pt")
     return root
 
 
@@ -290,7 +300,7 @@ def test_written_code_passes_the_linter_and_is_formatted(written: Path) -> None:
         assert run.returncode == 0, run.stdout
 
 
-WITHOUT_US = """
+WITHOUT_US = r"""
 import os, re, sys, torch
 class Absent:
     def find_spec(self, name, *_):

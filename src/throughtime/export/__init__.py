@@ -2,6 +2,6 @@
 
 from throughtime.export.contents import Contents, TargetScale, contents_of
 from throughtime.export.onnx_graph import export_onnx
-from throughtime.export.torch_module import export_torch, refuse_streaming
+from throughtime.export.torch_module import EXPORTED, export_torch
 
-__all__ = ["Contents", "TargetScale", "contents_of", "export_onnx", "export_torch", "refuse_streaming"]
+__all__ = ["EXPORTED", "Contents", "TargetScale", "contents_of", "export_onnx", "export_torch"]

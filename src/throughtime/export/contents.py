@@ -193,6 +193,26 @@ def contents_of(estimator: SequenceEstimator) -> Contents:
     )
 
 
+def refuse_streaming(contents: Contents) -> None:
+    """Refuse a model whose output at a step needs later ones.
+
+    Raises
+    ------
+    ParameterError
+        With the cure.
+    """
+    if contents.bidirectional:
+        raise ParameterError(
+            "streaming needs a network that reads forward, got bidirectional=True: its second direction begins at the "
+            "end of a series; train with bidirectional=False, or export without streaming"
+        )
+    if any(spec.name == "summary" for spec in contents.features):
+        raise ParameterError(
+            "streaming needs features of a step and those before it, got a summary, which is of a whole series; train "
+            "without it, or export without streaming"
+        )
+
+
 def _names(estimator: SequenceEstimator, attribute: str | None, prefix: str) -> tuple[str, ...]:
     """What channels or static features are called; two-dimensional X names its steps, which are no channels."""
     count = n_channels_of(estimator) if prefix == "x" else estimator.n_static_

@@ -9,12 +9,13 @@ import torch
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from throughtime import storage
-from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator
-from throughtime.export.contents import Contents, contents_of
+from throughtime.export.contents import Contents, contents_of, refuse_streaming
 from throughtime.feature_specs import FeatureSpec
 from throughtime.kernels import CELLS
 
+#: Kind, in its manifest, of a directory that holds an exported model.
+EXPORTED = "export"
 #: Of each cell the layer of torch that is like it, and its name in words.
 _CELLS = {
     "rnn_tanh": ("RNN", "An RNN"),
@@ -25,11 +26,11 @@ _CELLS = {
     "peephole_lstm": ("LSTM", "A peephole LSTM"),
 }
 #: What the times are that are handed in.
-_CLOCKS = {"days": "days since 1970 (UTC)", "numbers": "in the unit of the times in training"}
+_CLOCKS: dict[str | None, str] = {"days": "days since 1970 (UTC)", "numbers": "in the unit of the times in training"}
 #: What of the inputs beside x belongs to its first step.
 _FIRST_STEP = {"static": "static", "clock": "clock[:, :1]"}
-#: Letters of a list after ``KNOWN = ``, in lines of 120.
-_LONGEST_LIST = 112
+#: Letters of a list after ``KNOWN = ``, and of layers after ``self.recurrent = ``, in lines of 120.
+_LONGEST_LIST, _LONGEST_LAYER = 112, 95
 
 
 def export_torch(estimator: SequenceEstimator, directory: str | Path, *, streaming: bool = False) -> None:
@@ -82,27 +83,7 @@ def export_torch(estimator: SequenceEstimator, directory: str | Path, *, streami
         "model.json": storage.json_to_bytes(_facts(contents)),
         "README.md": _TEMPLATES.get_template("README.md.jinja").render(shown).encode(),
     }
-    storage.write_run(Path(directory), files, {"kind": "torch"})
-
-
-def refuse_streaming(contents: Contents) -> None:
-    """Refuse a model whose output at a step needs later ones.
-
-    Raises
-    ------
-    ParameterError
-        With the cure.
-    """
-    if contents.bidirectional:
-        raise ParameterError(
-            "streaming needs a network that reads forward, got bidirectional=True: its second direction begins at the "
-            "end of a series; train with bidirectional=False, or export without streaming"
-        )
-    if any(spec.name == "summary" for spec in contents.features):
-        raise ParameterError(
-            "streaming needs features of a step and those before it, got a summary, which is of a whole series; train "
-            "without it, or export without streaming"
-        )
+    storage.write_run(Path(directory), files, {"kind": EXPORTED})
 
 
 def _context(contents: Contents, streaming: bool) -> dict[str, Any]:
@@ -193,14 +174,16 @@ def _layer(contents: Contents) -> str:
     if contents.torch_layer is None:
         return f"{name}()"
     options = {
-        "num_layers": (contents.num_layers, 1),
-        "nonlinearity": ('"relu"', '"relu"' if contents.cell != "rnn_relu" else None),
-        "batch_first": (True, None),
-        "bidirectional": (contents.bidirectional, False),
-        "dtype": ("torch.float64", "torch.float64" if contents.dtype == "float32" else None),
+        f"num_layers={contents.num_layers}": contents.num_layers > 1,
+        'nonlinearity="relu"': contents.cell == "rnn_relu",
+        "batch_first=True": True,
+        "bidirectional=True": contents.bidirectional,
+        "dtype=torch.float64": contents.dtype == "float64",
     }
-    given = [f"{option}={value}" for option, (value, default) in options.items() if value != default]
-    return f"{name}({', '.join([str(contents.n_inputs), str(contents.hidden_size), *given])})"
+    sizes = f"{contents.n_inputs}, {contents.hidden_size}"
+    arguments = ", ".join([sizes, *(option for option, wanted in options.items() if wanted)])
+    line = f"{name}({arguments})"
+    return line if len(line) <= _LONGEST_LAYER else f"{name}(\n            {arguments}\n        )"
 
 
 def _weight_shapes(contents: Contents) -> dict[str, str]:
