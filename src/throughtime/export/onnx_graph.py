@@ -10,12 +10,11 @@ from pathlib import Path
 
 from throughtime.errors import MissingDependencyError
 from throughtime.estimators import SequenceEstimator
-from throughtime.export.contents import Contents, contents_of
+from throughtime.export.contents import Contents, contents_of, refuse_streaming
 from throughtime.export.onnx_inputs import add_inputs, network_inputs
 from throughtime.export.onnx_nodes import Graph, States, model_bytes
 from throughtime.export.onnx_outputs import add_outputs
 from throughtime.export.onnx_recurrence import recurrent_layers
-from throughtime.export.torch_module import refuse_streaming
 from throughtime.storage import claim_file, write_file
 
 #: Old enough for ONNX Runtime 1.6 (December 2020) and all later ones:
