@@ -252,6 +252,45 @@ def _predict(
     predict(run, source, output, decimal, merge=merge, shift_check=not no_shift_check)
 
 
+@_command("export")
+def _export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    kind: Annotated[
+        Literal["torch", "onnx"],
+        typer.Option("--format", help="torch: a directory with a Python file and its weights; onnx: one file"),
+    ] = "torch",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|FILE",
+            help="new directory, or file, of the model [default: RUN-torch, RUN.onnx]",
+            show_default=False,
+        ),
+    ] = None,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="a model that goes on from a state, a step or more at a time")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="INTEGER",
+            help="which network of a run with several, from 1 [default: 1]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a run's network so that it runs without throughtime: as plain torch, or ONNX.
+
+    Scaling, masks of missing values, features and class names are inside: it takes raw values.
+    """
+    from throughtime.cli.export import export
+
+    export(run, kind, output, streaming=streaming, seed=seed)
+
+
 @_command("shift")
 def _shift(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
