@@ -42,9 +42,10 @@ if TYPE_CHECKING:
     )
     from throughtime.shift import Reference, correct, diagnose_shift
     from throughtime.study import evaluate
-    from throughtime.training import MetricLog, read_metric_log
+    from throughtime.training import Checkpoints, MetricLog, read_metric_log
 
 _HOMES = {
+    "Checkpoints": "training",
     "Dataset": "data",
     "Sequences": "data",
     "load": "data",
@@ -88,6 +89,7 @@ _HOMES = {
 _PACKAGES = ("study",)
 
 __all__ = [
+    "Checkpoints",
     "Dataset",
     "Differences",
     "FourierFeatures",
