@@ -70,11 +70,11 @@ class Checkpoints:
     Parameters
     ----------
     directory
-        Made with the first file. The last two checkpoints of each group of networks that train together are kept;
+        Made where there is none. The last two checkpoints of each group of networks that train together are kept;
         remove the directory once its results are no longer needed.
     every
-        Seconds between two checkpoints of a group, at least; where writing takes long, 50 times as long as that. The
-        end of a group is always kept.
+        Seconds between two checkpoints of a group, at least; where writing takes long, 50 times as long as that. 0 is
+        after every epoch, whatever it costs. The end of a group is always kept.
 
     Raises
     ------
@@ -123,6 +123,21 @@ class Checkpoints:
         """Raise what `request_stop` was given."""
         if self._cause is not None:
             raise self._cause
+
+    def make_directory(self) -> None:
+        """See that there is a directory that can be written to.
+
+        Raises
+        ------
+        StorageError
+            If there cannot be one.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{self.directory} needs to be a directory, which could not be made: {error}") from error
+        if not os.access(self.directory, os.W_OK | os.X_OK):
+            raise StorageError(f"{self.directory} needs to be a directory that can be written to, got a refusal")
 
     def latest(self) -> list[CheckpointFacts]:
         """How far each group stands by its newest file that is whole, in the order of their keys."""
@@ -197,10 +212,7 @@ class Checkpoints:
             "running": len(state.running),
             "versions": dict(_versions()),
         }
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"{self.directory} could not be made: {error.strerror or error}") from error
+        self.make_directory()
         numbers = self._numbers().get(key, [])
         write_file(self._path(key, max(numbers, default=0) + 1), seal(facts, arrays_to_bytes(arrays)))
         for number in numbers[KEPT - 1 :]:
@@ -245,6 +257,7 @@ class Keeper(Observer):
     def resume(self) -> GroupState | None:
         """Where the group stood, its observers' memories put back; ``None`` where it begins."""
         self._checkpoints.stop_if_requested()
+        self._checkpoints.make_directory()
         found = self._checkpoints.load(self._key)
         if found is None:
             return None
@@ -256,8 +269,8 @@ class Keeper(Observer):
     def on_epoch(self, state: GroupState) -> None:
         """Keep the state where it is time, at the group's end, and where a stop was requested."""
         checkpoints = self._checkpoints
-        begin = checkpoints._clock()
-        due = begin - self._last >= max(checkpoints.every, TIMES_ITS_COST * self._cost)
+        begin, every = checkpoints._clock(), checkpoints.every
+        due = not every or begin - self._last >= max(every, TIMES_ITS_COST * self._cost)
         if due or not state.running or checkpoints._cause is not None:
             checkpoints.save(self._key, state, [one.to_arrays(self._places) for one in self._remembering])
             self._last = checkpoints._clock()
