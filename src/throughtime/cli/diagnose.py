@@ -12,7 +12,7 @@ from throughtime.cli.diagnosis_screen import print_answers, print_effects, print
 from throughtime.cli.options import Task, model_parameters
 from throughtime.cli.plan import Tables, read_training, tables_of
 from throughtime.cli.runs import is_written, open_run
-from throughtime.cli.screen import console, print_note
+from throughtime.cli.screen import as_typed, console, print_note
 from throughtime.data import Columns
 from throughtime.displays import gain_number
 from throughtime.errors import ParameterError
@@ -93,13 +93,15 @@ def diagnose(
         print_effects(found)
         print_answers(found)
     if out is not None:
-        console().print(f"\nwritten to {out}: {', '.join(names)}", soft_wrap=True)
+        console().print(f"\nwritten to {as_typed(out)}: {', '.join(names)}", soft_wrap=True)
     if apply is not None and not applied:
         print_note(f"{apply} was not written: no parameter of the network is a remedy")
     elif apply is not None:
         of_task = "" if task is None or run is not None else f" --task {task}"
         console().print(
-            f"\nwritten to {apply}; next: throughtime fit {source}{of_task} --config {apply}", soft_wrap=True
+            f"\nwritten to {as_typed(apply)}; next: throughtime fit {as_typed(source)}{of_task} "
+            f"--config {as_typed(apply)}",
+            soft_wrap=True,
         )
     return report
 

@@ -11,7 +11,15 @@ from rich.markup import escape
 from throughtime import study
 from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, print_folds, print_leakage_line, print_meaning, print_scores, print_text
+from throughtime.cli.screen import (
+    as_typed,
+    console,
+    print_folds,
+    print_leakage_line,
+    print_meaning,
+    print_scores,
+    print_text,
+)
 from throughtime.data import Dataset
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.generalization import observed_targets
@@ -102,9 +110,12 @@ def print_test_shift(finished: study.Study) -> None:
 
 def print_written(out: Path, report: bool = False) -> None:
     """Where the run and its page are, and what to do with it."""
-    console().print(f"\nwritten to {out}; next: throughtime predict {out} SOURCE -o predictions.csv", soft_wrap=True)
+    where = as_typed(out)
+    console().print(
+        f"\nwritten to {where}; next: throughtime predict {where} SOURCE -o predictions.csv", soft_wrap=True
+    )
     if report:
-        console().print(f"report: {out / study.REPORT}", soft_wrap=True)
+        console().print(f"report: {as_typed(out / study.REPORT)}", soft_wrap=True)
 
 
 def _held_out(finished: study.Study, fold: int, rows: ndarray) -> str:

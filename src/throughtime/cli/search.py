@@ -13,7 +13,7 @@ from throughtime.cli.fit import print_study, print_written, save, train
 from throughtime.cli.grid import Grid, fitting, read_grid
 from throughtime.cli.options import Task
 from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, print_text
+from throughtime.cli.screen import console, print_table, print_text
 from throughtime.errors import ParameterError
 from throughtime.study import Plan, Ranking, Refit, number, value_in_words, varied
 
@@ -129,7 +129,7 @@ def _print_ranking(plan: Plan, ranking: Ranking, refit: Refit) -> None:
             _mark(index, ranking),
             style="bold" if index == ranking.chosen else None,
         )
-    console().print(table)
+    print_table(table)
     if len(order) > len(shown):
         console().print(f"and {len(order) - len(shown)} more in search.csv", style="dim")
     constant = {name: value for name, value in ranking.settings[0].items() if name not in names}

@@ -1,6 +1,6 @@
 """Files that are whole or absent: atomic writes and the run directory with its manifest."""
 
-from throughtime.storage.atomic import claim_file, write_file
+from throughtime.storage.atomic import claim_file, refusals_named, write_file
 from throughtime.storage.manifest import MANIFEST, FileEntry, Manifest, package_versions
 from throughtime.storage.run import Run, claim, read_run, write_run
 from throughtime.storage.sealed import seal, unseal
@@ -20,6 +20,7 @@ __all__ = [
     "json_to_bytes",
     "package_versions",
     "read_run",
+    "refusals_named",
     "seal",
     "typed",
     "unseal",
