@@ -42,8 +42,10 @@ if TYPE_CHECKING:
     )
     from throughtime.shift import Reference, correct, diagnose_shift
     from throughtime.study import evaluate
+    from throughtime.training import Checkpoints
 
 _HOMES = {
+    "Checkpoints": "training",
     "Dataset": "data",
     "Sequences": "data",
     "load": "data",
@@ -85,6 +87,7 @@ _HOMES = {
 _PACKAGES = ("study",)
 
 __all__ = [
+    "Checkpoints",
     "Dataset",
     "Differences",
     "FourierFeatures",

@@ -28,6 +28,7 @@ from throughtime.records import EpochProgress
 from throughtime.training import (
     EVALUATION_ROWS,
     HEAD_STEPS,
+    CheckpointsOrPath,
     EpochReports,
     EveryStepFlowMonitor,
     Executor,
@@ -36,6 +37,7 @@ from throughtime.training import (
     Observer,
     Perturbation,
     Trained,
+    as_checkpoints,
     predict,
     shown,
     train_jobs,
@@ -58,6 +60,7 @@ def fit_members(
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
     observers: Sequence[Observer] = (),
     perturbations: Sequence[tuple[Perturbation, ...]] | None = None,
     names: Sequence[str] | None = None,
@@ -81,6 +84,9 @@ def fit_members(
     memory_budget
         Bytes, by the estimate of ``estimators.memory``, that members may take at a time: of those of one shape, as
         many train together; ``None`` for all of them. On the CPU no bit of a result depends on it.
+    checkpoints
+        Where to keep how far training stands, a directory or `Checkpoints`: the same call, with seeds given, then goes
+        on from there with the same bits.
     observers
         Called after each step and each epoch of every run; they know members by their place in ``estimators``.
     perturbations
@@ -122,7 +128,12 @@ def fit_members(
         for m, estimator in enumerate(estimators)
     ]
     results = fit_requests(
-        requests, on_epoch=on_epoch, memory_budget=memory_budget, observers=observers, executor=executor
+        requests,
+        on_epoch=on_epoch,
+        memory_budget=memory_budget,
+        checkpoints=checkpoints,
+        observers=observers,
+        executor=executor,
     )
     return [
         result if isinstance(result, Exception) else fitted_as(estimator, result)
@@ -137,6 +148,7 @@ def fit_requests(
     verbose: bool = False,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
     observers: Sequence[Observer] = (),
     executor: Executor | None = None,
 ) -> list[dict[str, Any] | Exception]:
@@ -146,7 +158,7 @@ def fit_requests(
     ----------
     verbose
         Whether to show the progress of training though no estimator asks for it.
-    on_epoch, memory_budget, observers, executor
+    on_epoch, memory_budget, checkpoints, observers, executor
         As in `fit_members`.
 
     Returns
@@ -154,6 +166,7 @@ def fit_requests(
     The attributes that each fitted estimator has, in order; for a member that failed, its exception.
     """
     watch_of(observers)
+    kept = as_checkpoints(checkpoints)
     results: list[Any] = [None] * len(requests)
     together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
     pools = pools_of(
@@ -174,7 +187,12 @@ def fit_requests(
     monitors = {name: _MONITORS[name](members, names=named) for name, members in monitored.items() if members}
     with shown(title, verbose or any(request.estimator.verbose for request in requests), on_epoch) as report:
         reports = [] if report is None else [EpochReports(report, len(jobs))]
-        finished = train_jobs(jobs, observers=[*reports, *monitors.values(), *observers], executor=executor)
+        finished = train_jobs(
+            jobs,
+            observers=[*reports, *monitors.values(), *observers],
+            executor=executor,
+            checkpoints=kept,
+        )
         for job, all_trained in zip(jobs, finished, strict=True):
             assert job.places is not None
             for number, trained in zip(job.places, all_trained, strict=True):

@@ -33,6 +33,7 @@ from throughtime.estimators import (
 )
 from throughtime.generalization.interrupts import Interrupts
 from throughtime.kernels import TorchState
+from throughtime.training import Checkpoints, CheckpointsOrPath, as_checkpoints
 
 #: Tasks under way at a time: each waits in a thread.
 MOST_WAITING = 1024
@@ -49,11 +50,19 @@ class batch_calls:  # noqa: N801
         Whether to show the progress of training.
     memory_budget
         Bytes that members may take at a time; an inner block takes the outer's.
+    checkpoints
+        As `fit_members` takes it; an inner block takes the outer's.
     """
 
-    def __init__(self, *, verbose: bool = False, memory_budget: float | None = DEFAULT_BUDGET) -> None:
+    def __init__(
+        self,
+        *,
+        verbose: bool = False,
+        memory_budget: float | None = DEFAULT_BUDGET,
+        checkpoints: CheckpointsOrPath | None = None,
+    ) -> None:
         self._inside_of = _batcher.get()
-        self._batcher = self._inside_of or CallBatcher(verbose, memory_budget)
+        self._batcher = self._inside_of or CallBatcher(verbose, memory_budget, as_checkpoints(checkpoints))
 
     def __enter__(self) -> None:
         # A class, since a generator's block could be left by an interrupt in contextlib, before the generator goes on.
@@ -109,12 +118,12 @@ class CallBatcher:
 
     Parameters
     ----------
-    verbose, memory_budget
+    verbose, memory_budget, checkpoints
         As `batch_calls` has them.
     """
 
-    def __init__(self, verbose: bool, memory_budget: float | None) -> None:
-        self.verbose, self.memory_budget = verbose, memory_budget
+    def __init__(self, verbose: bool, memory_budget: float | None, checkpoints: Checkpoints | None) -> None:
+        self.verbose, self.memory_budget, self.checkpoints = verbose, memory_budget, checkpoints
         self._new: list[_Task] = []  # a stack: what a task waits for comes before its neighbors
         self._ready: deque[_Task] = deque()
         self._waiting: list[_Task] = []
@@ -198,7 +207,7 @@ class CallBatcher:
         self._ready += waiting
 
     def _fit(self, calls: list[Any]) -> list[Any]:
-        return fit_requests(calls, verbose=self.verbose, memory_budget=self.memory_budget)
+        return fit_requests(calls, verbose=self.verbose, memory_budget=self.memory_budget, checkpoints=self.checkpoints)
 
     def _predict(self, calls: list[Any]) -> list[Any]:
         return predict_requests(calls, memory_budget=self.memory_budget)

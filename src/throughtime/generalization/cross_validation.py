@@ -21,6 +21,7 @@ from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
+from throughtime.training import CheckpointsOrPath
 
 
 def cross_validate(
@@ -40,6 +41,7 @@ def cross_validate(
     return_indices: bool = False,
     error_score: Any = np.nan,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> dict[str, Any]:
     """Fit and score an estimator on every fold, as ``sklearn.model_selection.cross_validate`` does, in lockstep.
 
@@ -63,6 +65,8 @@ def cross_validate(
         1 shows the progress of training.
     memory_budget
         Bytes that members may take at a time; ``None`` trains all at once. On the CPU no result depends on it.
+    checkpoints
+        As `fit_members` takes it.
 
     Returns
     -------
@@ -88,7 +92,7 @@ def cross_validate(
         )
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         return dict(
             sklearn_cross_validate(
                 estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
@@ -110,6 +114,7 @@ def cross_val_score(
     pre_dispatch: Any = "2*n_jobs",
     error_score: Any = np.nan,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> ndarray:
     """The score of every fold, as ``sklearn.model_selection.cross_val_score`` gives it; see `cross_validate`."""
     rest = {"n_jobs": n_jobs, "params": params, "pre_dispatch": pre_dispatch, "error_score": error_score}
@@ -120,7 +125,7 @@ def cross_val_score(
         return alone
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         scores: ndarray = sklearn_cross_val_score(
             estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
         )
@@ -140,6 +145,7 @@ def cross_val_predict(
     pre_dispatch: Any = "2*n_jobs",
     method: str = "predict",
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> ndarray | Sequences:
     """Predict each series by the member that did not see it, as ``sklearn.model_selection.cross_val_predict`` does.
 
@@ -158,7 +164,7 @@ def cross_val_predict(
         return alone
     given = arguments_for(estimator, X, y, groups, cv)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         if given.by_step:
             if params:
                 raise ParameterError(

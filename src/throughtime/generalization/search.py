@@ -1,5 +1,6 @@
 """``LockstepSearchCV``: a grid or a sample of settings, all folds of all settings of one shape trained together."""
 
+import os
 from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -14,6 +15,7 @@ from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network, takes_groups
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import parameter_for_groups, with_groups
+from throughtime.training import Checkpoints, CheckpointsOrPath
 
 #: Before the name of a parameter of ``fit`` that is the estimator's alone.
 _TO_ESTIMATOR = "estimator__"
@@ -37,6 +39,8 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         1 or more shows the progress of training, and what scikit-learn prints.
     memory_budget
         Bytes that members may take at a time; ``None`` trains all of one shape at once.
+    checkpoints
+        As `fit_members` takes it.
     scoring, n_jobs, cv, pre_dispatch, error_score, return_train_score
         As scikit-learn has them; ``n_jobs`` and ``pre_dispatch`` are for its own estimators.
 
@@ -65,6 +69,7 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         "n_iter": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "checkpoints": [str, os.PathLike, Checkpoints, None],
     }
 
     def __init__(
@@ -84,6 +89,7 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         error_score: Any = np.nan,
         return_train_score: bool = False,
         memory_budget: float | None = DEFAULT_BUDGET,
+        checkpoints: CheckpointsOrPath | None = None,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -101,6 +107,7 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         self.n_iter = n_iter
         self.random_state = random_state
         self.memory_budget = memory_budget
+        self.checkpoints = checkpoints
 
     def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
         """Train and score every setting on every fold, choose, and train the chosen one on all series.
@@ -124,7 +131,7 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         given = arguments_for(self.estimator, X, y, params.get("groups"), self.cv, self.scoring)
         if given.groups is not None:
             params["groups"] = given.groups
-        with batch_calls(verbose=self.verbose > 0, memory_budget=self.memory_budget):
+        with batch_calls(verbose=self.verbose > 0, memory_budget=self.memory_budget, checkpoints=self.checkpoints):
             if not given.by_step:
                 return self._searched(given.X, given.y, params)
             # scikit-learn reads folds and scores from the parameters: of a copy, since the search's are the caller's.

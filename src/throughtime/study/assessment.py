@@ -24,7 +24,7 @@ from throughtime.generalization import (
 )
 from throughtime.records import EpochProgress, Record
 from throughtime.study.scores import ModelScores, Scorers, pooled_score, score_of, score_table
-from throughtime.training import FlowMonitor
+from throughtime.training import CheckpointsOrPath, FlowMonitor
 
 
 @dataclass(frozen=True, repr=False)
@@ -63,6 +63,7 @@ def assess(
     sample_weight: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> Assessment:
     """Train one member per fold and seed, and one per seed on all series, in lockstep; score them.
 
@@ -76,7 +77,7 @@ def assess(
         Series and targets that no member trains on.
     sample_weight
         One per series of X: what it counts in training. Scores count all series alike.
-    memory_budget
+    memory_budget, checkpoints
         As `fit_members` takes it.
     """
     everything = np.arange(len(X))
@@ -96,6 +97,7 @@ def assess(
         groups=groups,
         on_epoch=on_epoch,
         memory_budget=memory_budget,
+        checkpoints=checkpoints,
         observers=[last_look] if unmonitored else [],
         names=[
             name_of_member(fold, seed, len(estimators))

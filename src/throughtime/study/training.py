@@ -11,7 +11,7 @@ from throughtime.study.planning import Plan
 from throughtime.study.scores import ModelScores, metrics_of
 from throughtime.study.searching import Ranking
 from throughtime.study.study import Study
-from throughtime.training import shown
+from throughtime.training import CheckpointsOrPath, shown
 
 
 def score_baselines(plan: Plan, on_baseline: Callable[[str], None] | None = None) -> list[ModelScores]:
@@ -44,6 +44,7 @@ def train(
     baselines: Sequence[ModelScores] | None = None,
     search: Ranking | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> Study:
     """Train every fold and seed of a plan in lockstep, beside the baselines, and score them.
 
@@ -55,6 +56,8 @@ def train(
         The search that chose the plan's setting, which the study keeps.
     memory_budget
         Bytes that members may take at a time; ``None`` for no bound. On the CPU no bit of a result depends on it.
+    checkpoints
+        As `fit_members` takes it.
 
     Raises
     ------
@@ -79,6 +82,7 @@ def train(
             sample_weight=plan.sample_weight,
             on_epoch=report,
             memory_budget=memory_budget,
+            checkpoints=checkpoints,
         )
     for failure in [refit for refit in assessment.refits if isinstance(refit, Exception)]:
         raise failure

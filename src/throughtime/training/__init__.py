@@ -13,6 +13,7 @@ from throughtime.training.augmentations import (
     WindowSlice,
 )
 from throughtime.training.batches import row_by_row
+from throughtime.training.checkpoints import CheckpointFacts, Checkpoints, CheckpointsOrPath, as_checkpoints
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
 from throughtime.training.flow_monitor import EveryStepFlowMonitor, FlowMonitor
@@ -32,6 +33,9 @@ __all__ = [
     "HEAD_STEPS",
     "Augmentation",
     "ChannelDropout",
+    "CheckpointFacts",
+    "Checkpoints",
+    "CheckpointsOrPath",
     "EpochReports",
     "EveryStepFlowMonitor",
     "Executor",
@@ -61,6 +65,7 @@ __all__ = [
     "TimeWarp",
     "Trained",
     "WindowSlice",
+    "as_checkpoints",
     "derived_seed",
     "observed",
     "predict",

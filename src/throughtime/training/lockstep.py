@@ -17,6 +17,7 @@ from throughtime.errors import DivergenceError, ParameterError
 from throughtime.kernels import one_thread, ordered_sum
 from throughtime.nn import Net, initial_weights, weight_shapes
 from throughtime.records import EpochRecord
+from throughtime.training.checkpoints import Checkpoints
 from throughtime.training.digests import digests_of
 from throughtime.training.evaluation import evaluate
 from throughtime.training.group import Group, stack_members
@@ -40,6 +41,7 @@ def train(
     observers: Sequence[Observer] = (),
     state: GroupState | None = None,
     places: Sequence[int] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[Trained]:
     """Train all members together.
 
@@ -56,6 +58,8 @@ def train(
         state itself is left as it is.
     places
         Numbers by which observers know the members; their places in the list by default.
+    checkpoints
+        Where the state is kept at ends of epochs, and looked for instead of ``state``.
 
     Returns
     -------
