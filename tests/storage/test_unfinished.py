@@ -182,14 +182,14 @@ def test_every_flipped_byte_and_every_cut_of_a_request_is_seen(begun: Unfinished
 def test_a_request_of_another_format_is_refused_with_the_reason(
     old: bytes, new: bytes, message: str, begun: UnfinishedRun
 ) -> None:
-    from throughtime.storage.sealed import sealed_bytes
+    from throughtime.storage.hashed_json import hashed_bytes
     from throughtime.storage.serialize import json_from_bytes
 
     begun.release()
     path = begun.directory / "request.json"
     content = path.read_bytes()
     assert old in content
-    path.write_bytes(sealed_bytes(json_from_bytes(content.replace(old, new)), "request_sha256"))
+    path.write_bytes(hashed_bytes(json_from_bytes(content.replace(old, new)), "request_sha256"))
     with pytest.raises(StorageError, match=message):
         resume_run(begun.directory)
 

@@ -1,7 +1,7 @@
 """Files that are whole or absent: atomic writes, the run directory with its manifest, a run while it is made."""
 
-from throughtime.storage.atomic import claim_file, write_file
-from throughtime.storage.manifest import MANIFEST, FileEntry, Manifest, package_versions
+from throughtime.storage.atomic import claim_file, refusals_named, write_file
+from throughtime.storage.manifest import MANIFEST, REQUEST, FileEntry, Manifest, package_versions
 from throughtime.storage.request import Request
 from throughtime.storage.run import Run, claim, read_run, write_run
 from throughtime.storage.serialize import arrays_from_bytes, arrays_to_bytes, json_from_bytes, json_to_bytes, typed
@@ -16,6 +16,7 @@ from throughtime.storage.unfinished import (
 
 __all__ = [
     "MANIFEST",
+    "REQUEST",
     "FileEntry",
     "Manifest",
     "Request",
@@ -33,6 +34,7 @@ __all__ = [
     "package_versions",
     "read_request",
     "read_run",
+    "refusals_named",
     "resume_run",
     "typed",
     "write_file",

@@ -12,7 +12,7 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from throughtime.errors import StorageError
-from throughtime.storage.sealed import differing_hashes, parse_sealed, sealed_bytes, sha256
+from throughtime.storage.hashed_json import differing_hashes, hashed_bytes, parse_hashed, sha256
 
 MANIFEST = "manifest.json"
 #: What is in the directory of a run only while it is made: what was asked, the lock, the folder of checkpoints.
@@ -71,7 +71,7 @@ def manifest_bytes(files: Mapping[str, bytes], facts: Mapping[str, Any]) -> byte
         files={name: FileEntry(len(content), sha256(content)) for name, content in files.items()},
         manifest_sha256="",
     )
-    return sealed_bytes(manifest, _HASH)
+    return hashed_bytes(manifest, _HASH)
 
 
 def parse_manifest(content: bytes, source: str) -> Manifest:
@@ -83,7 +83,7 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
         If the bytes are not those written, the format version is newer than this one, or a file name could
         leave the run directory.
     """
-    parse_sealed(content, source, field=_HASH, form=_FORMAT, version=FORMAT_VERSION)
+    parse_hashed(content, source, field=_HASH, form=_FORMAT, version=FORMAT_VERSION)
     try:
         manifest = TypeAdapter(Manifest).validate_json(content)
     except ValidationError as error:

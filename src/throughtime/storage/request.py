@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 from typing import Any, get_origin
 
 from throughtime.errors import StorageError
+from throughtime.storage.hashed_json import hashed_bytes, parse_hashed
 from throughtime.storage.manifest import package_versions
-from throughtime.storage.sealed import parse_sealed, sealed_bytes
 
 FORMAT_VERSION = 1
 _FORMAT = "throughtime request"
@@ -35,7 +35,7 @@ def request_bytes(asked: Mapping[str, Any], facts: Mapping[str, Any]) -> bytes:
     """Write a request, its own hash included."""
     created = datetime.now(UTC).isoformat(timespec="seconds")
     versions = package_versions(["throughtime", "torch", "numpy"])
-    return sealed_bytes(Request(_FORMAT, FORMAT_VERSION, created, versions, facts, asked, ""), _HASH)
+    return hashed_bytes(Request(_FORMAT, FORMAT_VERSION, created, versions, facts, asked, ""), _HASH)
 
 
 def parse_request(content: bytes, source: str) -> Request:
@@ -46,7 +46,7 @@ def parse_request(content: bytes, source: str) -> Request:
     StorageError
         If the bytes are not those written, or of a newer format.
     """
-    value = parse_sealed(content, source, field=_HASH, form=_FORMAT, version=FORMAT_VERSION)
+    value = parse_hashed(content, source, field=_HASH, form=_FORMAT, version=FORMAT_VERSION)
     # Not by pydantic, whose JSON lacks half of a surrogate pair: a file's name may not be UTF-8.
     for field in fields(Request):
         kind = get_origin(field.type) or field.type

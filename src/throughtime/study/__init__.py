@@ -1,6 +1,13 @@
 """A study: planned, trained, and written as a run that can be read again; for Python and for the command line."""
 
-from throughtime.study.assessment import Assessment, assess, assess_baselines, name_of_member, with_seed
+from throughtime.study.assessment import (
+    Assessment,
+    assess,
+    assess_baselines,
+    members_of,
+    name_of_member,
+    with_seed,
+)
 from throughtime.study.checks import refuse_missing, refuse_uneven, shared_with
 from throughtime.study.contents import DataFacts
 from throughtime.study.diagnosing import DiagnosisReport, report_diagnosis
@@ -9,10 +16,11 @@ from throughtime.study.files import run_facts, run_files
 from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.flow import FlowReport, flow_files, reach_in_words, report_flow
 from throughtime.study.matching import match_names, match_test
-from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_words
+from throughtime.study.planning import Plan, first_seed, folds_in_words, parameters_in_config, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
-from throughtime.study.saved_diagnosis import DIAGNOSIS, read_diagnosis, save_diagnosis
+from throughtime.study.sameness import marks_of_data, marks_of_plan, refuse_other
+from throughtime.study.saved_diagnosis import DIAGNOSIS, diagnosis_files, read_diagnosis, save_diagnosis
 from throughtime.study.saved_shift import SHIFT, save_shift
 from throughtime.study.scores import (
     Metrics,
@@ -54,23 +62,30 @@ __all__ = [
     "assess_baselines",
     "check_search",
     "chosen_plan",
+    "diagnosis_files",
     "evaluate",
     "fingerprint_of",
+    "first_seed",
     "flow_files",
     "fold_sizes",
     "folds_in_words",
     "inputs_left",
     "interval_of",
+    "marks_of_data",
+    "marks_of_plan",
     "match_names",
     "match_test",
+    "members_of",
     "merged_table",
     "name_of_member",
     "number_of_settings",
+    "parameters_in_config",
     "plan",
     "prediction_table",
     "reach_in_words",
     "read_diagnosis",
     "refuse_missing",
+    "refuse_other",
     "refuse_uneven",
     "report_diagnosis",
     "report_flow",

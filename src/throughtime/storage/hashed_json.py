@@ -7,19 +7,19 @@ from typing import Any
 from throughtime.errors import StorageError
 from throughtime.storage.serialize import json_from_bytes, json_to_bytes
 
-_UNSEALED = "0" * 64
+_UNHASHED = "0" * 64
 
 
-def sealed_bytes(content: Any, field: str) -> bytes:
+def hashed_bytes(content: Any, field: str) -> bytes:
     """Write a mapping, or a record, as JSON with the hash in ``field``."""
     plain = dict(content) if isinstance(content, Mapping) else vars(content)
-    unsealed = json_to_bytes(plain | {field: _UNSEALED})
+    unhashed = json_to_bytes(plain | {field: _UNHASHED})
     place = f'"{field}": "%s"'
-    return unsealed.replace((place % _UNSEALED).encode(), (place % sha256(unsealed)).encode())
+    return unhashed.replace((place % _UNHASHED).encode(), (place % sha256(unhashed)).encode())
 
 
-def parse_sealed(content: bytes, source: str, *, field: str, form: str, version: int) -> dict[str, Any]:
-    """Read what `sealed_bytes` wrote, and check it against its hash.
+def parse_hashed(content: bytes, source: str, *, field: str, form: str, version: int) -> dict[str, Any]:
+    """Read what `hashed_bytes` wrote, and check it against its hash.
 
     Parameters
     ----------
@@ -39,7 +39,7 @@ def parse_sealed(content: bytes, source: str, *, field: str, form: str, version:
     if not isinstance(stated, str) or len(stated) != 64 or not stated.isascii():
         what = field.removesuffix("_sha256")
         raise StorageError(f"{source} needs its own SHA-256, got none: the file is damaged or no {what}")
-    actual = sha256(content.replace(stated.encode(), _UNSEALED.encode()))
+    actual = sha256(content.replace(stated.encode(), _UNHASHED.encode()))
     if actual != stated:
         raise StorageError(f"{source} is damaged: {differing_hashes(stated, actual)}")
     found = value.get("format_version")
