@@ -4,6 +4,7 @@ from throughtime.storage.atomic import claim_file, refusals_named, write_file
 from throughtime.storage.manifest import MANIFEST, REQUEST, FileEntry, Manifest, package_versions
 from throughtime.storage.request import Request
 from throughtime.storage.run import Run, claim, read_run, write_run
+from throughtime.storage.sealed import seal, unseal
 from throughtime.storage.serialize import arrays_from_bytes, arrays_to_bytes, json_from_bytes, json_to_bytes, typed
 from throughtime.storage.unfinished import (
     UnfinishedRun,
@@ -36,7 +37,9 @@ __all__ = [
     "read_run",
     "refusals_named",
     "resume_run",
+    "seal",
     "typed",
+    "unseal",
     "write_file",
     "write_run",
 ]
