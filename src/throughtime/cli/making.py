@@ -18,6 +18,8 @@ from throughtime.errors import DataError, DivergenceError, ParameterError, Stora
 from throughtime.storage import UnfinishedRun
 from throughtime.training import CheckpointFacts, Checkpoints
 
+#: Seconds between two checkpoints of one group of networks, at least.
+CHECKPOINT_EVERY = 5.0
 _STOPPING = b"\nstopping at the end of this epoch; once more to stop at once\n"
 
 
@@ -73,7 +75,7 @@ def gone_on_with(run: UnfinishedRun, marks: Mapping[str, Any]) -> Iterator[Makin
         When data or plan are not those that it was begun with; it stays as it is.
     """
     study.refuse_other(run.request.asked["marks"], marks, str(run.directory))
-    checkpoints = Checkpoints(run.checkpoints)
+    checkpoints = Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY)
     done = progress_in_words(checkpoints.latest(), run.request.asked.get("networks"))
     print_text(f"goes on: {done}\n")
     with _made(run) as making:
@@ -95,7 +97,7 @@ def progress_in_words(groups: list[CheckpointFacts], networks: int | None) -> st
 
 @contextmanager
 def _made(run: UnfinishedRun) -> Iterator[Making]:
-    making = Making(run, Checkpoints(run.checkpoints))
+    making = Making(run, Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY))
     signals = _Signals(making.checkpoints)
     try:
         with signals.heard():

@@ -106,6 +106,12 @@ class Checkpoints:
         self.every = every
         self._clock = time.monotonic
         self._cause: BaseException | type[BaseException] | None = None
+        self._training: set[Keeper] = set()
+
+    @property
+    def training(self) -> bool:
+        """Whether networks train right now, so that an epoch will end."""
+        return bool(self._training)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Checkpoints":
         """Itself: scikit-learn's copies of a search have the same place, and stop together."""
@@ -246,6 +252,8 @@ class Keeper(Observer):
         """Where the group stood, its observers' memories put back; ``None`` where it begins."""
         self._checkpoints.stop_if_requested()
         found = self._checkpoints.load(self._key)
+        if found is None or found[0].running:
+            self._checkpoints._training.add(self)
         if found is None:
             return None
         state, memories = found
@@ -262,6 +270,8 @@ class Keeper(Observer):
             checkpoints.save(self._key, state, [one.to_arrays(self._places) for one in self._remembering])
             self._last = checkpoints._clock()
             self._cost = self._last - begin
+        if not state.running:
+            checkpoints._training.discard(self)
         checkpoints.stop_if_requested()
 
 
