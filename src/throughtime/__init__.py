@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from throughtime.shift import Reference, correct, diagnose_shift
     from throughtime.study import evaluate
-    from throughtime.training import Checkpoints
+    from throughtime.training import Checkpoints, MetricLog, read_metric_log
 
 _HOMES = {
     "Checkpoints": "training",
@@ -82,6 +82,8 @@ _HOMES = {
     "correct": "shift",
     "diagnose_shift": "shift",
     "evaluate": "study",
+    "MetricLog": "training",
+    "read_metric_log": "training",
 }
 #: Packages that are reached without an import of their own.
 _PACKAGES = ("study",)
@@ -93,6 +95,7 @@ __all__ = [
     "FourierFeatures",
     "LagFeatures",
     "LockstepSearchCV",
+    "MetricLog",
     "PurgedTimeSeriesSplit",
     "Reference",
     "RollingStatistics",
@@ -121,6 +124,7 @@ __all__ = [
     "one_standard_error",
     "permutation_test_score",
     "read",
+    "read_metric_log",
     "regularization_path",
     "train_validation_test_split",
     "validation_curve",

@@ -3,6 +3,7 @@
 The signatures, the keys and the errors are scikit-learn's: its functions run, and their fits are executed as one batch.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,10 +19,10 @@ from sklearn.utils.validation import _check_method_params
 from throughtime.data import Sequences, concatenate
 from throughtime.errors import ParameterError
 from throughtime.estimators import DEFAULT_BUDGET
-from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.arguments import arguments_for, has_network, refuse_observers
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
-from throughtime.training import CheckpointsOrPath
+from throughtime.training import CheckpointsOrPath, Observer
 
 
 def cross_validate(
@@ -42,6 +43,7 @@ def cross_validate(
     error_score: Any = np.nan,
     memory_budget: float | None = DEFAULT_BUDGET,
     checkpoints: CheckpointsOrPath | None = None,
+    observers: Sequence[Observer] = (),
 ) -> dict[str, Any]:
     """Fit and score an estimator on every fold, as ``sklearn.model_selection.cross_validate`` does, in lockstep.
 
@@ -67,6 +69,8 @@ def cross_validate(
         Bytes that members may take at a time; ``None`` trains all at once. On the CPU no result depends on it.
     checkpoints
         As `fit_members` takes it.
+    observers
+        Called after each step and each epoch, as in `fit_members`; they know fold k's network as member k.
 
     Returns
     -------
@@ -87,12 +91,13 @@ def cross_validate(
         "error_score": error_score,
     }
     if not has_network(estimator):
+        refuse_observers(estimator, observers)
         return dict(
             sklearn_cross_validate(estimator, X, y, groups=groups, scoring=scoring, cv=cv, verbose=verbose, **rest)
         )
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints, observers=observers):
         return dict(
             sklearn_cross_validate(
                 estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest

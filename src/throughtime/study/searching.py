@@ -121,7 +121,7 @@ def search(
         memory_budget=memory_budget,
         checkpoints=checkpoints,
     )
-    weights = {} if plan.sample_weight is None else {"sample_weight": plan.sample_weight}
+    weights: dict[str, Any] = {} if plan.sample_weight is None else {"sample_weight": plan.sample_weight}
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         # Of folds that have no score, which the results show; and of gradients, which the chosen one's training tells.

@@ -19,6 +19,7 @@ from throughtime.training.executor import Executor, Job, train_jobs
 from throughtime.training.flow_monitor import EveryStepFlowMonitor, FlowMonitor
 from throughtime.training.lockstep import starting_weights, train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
+from throughtime.training.metric_log import MetricLog, read_metric_log
 from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord, watch_of
 from throughtime.training.perturbations import Perturbation, Series
 from throughtime.training.probes import Probe
@@ -49,6 +50,7 @@ __all__ = [
     "Measurement",
     "Member",
     "MemberState",
+    "MetricLog",
     "Mixup",
     "Observer",
     "Permutation",
@@ -69,6 +71,7 @@ __all__ = [
     "derived_seed",
     "observed",
     "predict",
+    "read_metric_log",
     "row_by_row",
     "shown",
     "starting_weights",
