@@ -64,7 +64,7 @@ def _made(plan: study.Plan, making: Making) -> study.Study:
     finished = train(plan, making)
     console().print(f"{number_of_networks(plan)} networks trained in lockstep in {finished.config['seconds']:.0f} s\n")
     try:
-        making.run.finish(study.run_files(finished), study.run_facts(finished.estimator))
+        making.finish(finished)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
     print_written(making.run.directory)
@@ -81,7 +81,12 @@ def train(
     with console().status("baselines") as status:
         baselines = study.score_baselines(plan, lambda name: status.update(f"baseline: {name}"), kept=making.baselines)
     return study.train(
-        plan, baselines=baselines, search=search, memory_budget=memory_budget, checkpoints=making.checkpoints
+        plan,
+        baselines=baselines,
+        search=search,
+        memory_budget=memory_budget,
+        checkpoints=making.checkpoints,
+        observers=[making.metric_log(study.members_of(len(plan.splits), plan.seeds))],
     )
 
 

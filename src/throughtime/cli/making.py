@@ -3,7 +3,7 @@
 import os
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,8 +16,10 @@ from throughtime.cli.exit_codes import STOPPED, TERMINATED, StoppedError
 from throughtime.cli.screen import print_text
 from throughtime.errors import DataError, DivergenceError, ParameterError, StorageError
 from throughtime.storage import UnfinishedRun
-from throughtime.training import CheckpointFacts, Checkpoints
+from throughtime.training import CheckpointFacts, Checkpoints, MetricLog
 
+#: Every epoch of every network, written while they train.
+METRIC_LOG = "metrics.jsonl"
 #: Seconds between two checkpoints of one group of networks, at least.
 CHECKPOINT_EVERY = 5.0
 _STOPPING = b"\nstopping at the end of this epoch; once more to stop at once\n"
@@ -34,6 +36,25 @@ class Making:
     def baselines(self) -> Path:
         """Where the scores of baselines are kept."""
         return self.run.checkpoints / "baselines.json"
+
+    def metric_log(self, members: Sequence[tuple[int, int | None]]) -> MetricLog:
+        """What writes every epoch of networks, each known by its seed and fold, into the run."""
+        return MetricLog(self.run.directory / METRIC_LOG, [{"seed": seed, "fold": fold} for seed, fold in members])
+
+    def finish(self, finished: study.Study) -> None:
+        """Write the run of a study.
+
+        Raises
+        ------
+        StorageError
+            If it cannot be written; it can be gone on with.
+        """
+        files = study.run_files(finished)
+        log = self.run.directory / METRIC_LOG
+        if log.exists():
+            with storage.refusals_named(log):
+                files[METRIC_LOG] = log.read_bytes()
+        self.run.finish(files, study.run_facts(finished.estimator))
 
 
 @contextmanager

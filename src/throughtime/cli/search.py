@@ -102,7 +102,7 @@ def _made(plan: Plan, grid: Grid, refit: Refit, memory_gib: float, making: Makin
     )
     finished = train(study.chosen_plan(plan, ranking), making, ranking, budget)
     try:
-        making.run.finish(study.run_files(finished), study.run_facts(finished.estimator))
+        making.finish(finished)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
         _print_optimism(plan, ranking, grid.path)

@@ -1,12 +1,8 @@
 """Files that are whole or absent: atomic writes, the run directory with its manifest, a run while it is made."""
 
 from throughtime.storage.atomic import claim_file, refusals_named, write_file
-<<<<<<< HEAD
 from throughtime.storage.manifest import MANIFEST, REQUEST, FileEntry, Manifest, package_versions
 from throughtime.storage.request import Request
-=======
-from throughtime.storage.manifest import MANIFEST, FileEntry, Manifest, package_versions
->>>>>>> log
 from throughtime.storage.run import Run, claim, read_run, write_run
 from throughtime.storage.sealed import seal, unseal
 from throughtime.storage.serialize import arrays_from_bytes, arrays_to_bytes, json_from_bytes, json_to_bytes, typed
