@@ -1,9 +1,8 @@
 """The run directory: every file of a training run, and the manifest that vouches for them.
 
 What is whole when it is written is written beside its place, under a hidden name, and renamed into it.  A process
-killed on the way leaves at most that hidden ``.<name>-<digits>.partial`` directory, which may be deleted; killed while
-`claim` tries the place, also an empty directory there, which is no run.  A run that takes long is made in its place
-(`throughtime.storage.unfinished`).
+killed on the way leaves at most that hidden ``.<name>-<digits>.partial`` directory, which may be deleted.  A run that
+takes long is made in its place (`throughtime.storage.unfinished`).
 """
 
 import os
@@ -79,8 +78,11 @@ def claim(directory: Path) -> None:
     _refuse_existing(directory)
     made: list[Path] = []
     with refusals_named(directory):
+        with suppress(FileNotFoundError):
+            directory.lstat()  # of a name that is too long, or none, says so
         try:
-            for absent in [*_absent_parents(directory), _partial(directory)]:
+            # Not the directory itself: a process killed here would leave something there that is no run.
+            for absent in [*_absent_parents(directory)[:-1], _partial(directory)]:
                 absent.mkdir()
                 made.append(absent)
             probe_file(made[-1] / ("n" * _LONGEST_NAME))
