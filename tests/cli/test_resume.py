@@ -18,7 +18,7 @@ from vowels import run
 from diagnosed import DIAGNOSIS
 from throughtime import storage
 from throughtime.cli import making
-from throughtime.errors import StorageError
+from throughtime.errors import DataError
 from throughtime.study import Run, assessment, diagnosing, files, read_diagnosis
 from throughtime.study.kept_baselines import KeptBaselines
 from throughtime.training import checkpoints
@@ -279,6 +279,7 @@ def test_whatever_is_damaged_in_a_run_is_refused_by_name_or_does_no_harm(
     del each_epoch
     stopped("fit", place / "run", after_epoch)
     expected = unbroken("fit", place / "whole")
+    lines = sorted(expected.pop("metrics.jsonl").splitlines())
     draw = random.Random(0)
     names = [path.relative_to(place / "run") for path in sorted((place / "run").rglob("*")) if path.is_file()]
     assert {"request.json", "metrics.jsonl", "checkpoints/baselines.json"} < {name.as_posix() for name in names}
@@ -298,7 +299,9 @@ def test_whatever_is_damaged_in_a_run_is_refused_by_name_or_does_no_harm(
                 assert storage.is_unfinished(copy)
             else:
                 harmless += 1
-                assert contents(copy) == expected
+                found = contents(copy)  # where lines of the log are missing, they are made again after the others
+                assert sorted(found.pop("metrics.jsonl").splitlines()) == lines
+                assert found == expected
     assert harmless >= 2 * (len(names) - 1)  # all but the request
 
 
@@ -320,7 +323,7 @@ def test_a_full_disk_leaves_a_run_that_goes_on_when_there_is_room(
         patch.setattr(os, "fsync", sync)
         code, out, error = run(*COMMANDS["fit"], "--out", place / "run")
     assert code == 2
-    assert error.startswith(f"error: {place / 'run'}")
+    assert error.startswith(f"error: {place}")
     assert "could not be written: No space left on device" in error
     if not (place / "run").exists():  # before there was anything to keep
         assert sorted(os.listdir(place)) == ["data.npz", "grid.toml"]
@@ -385,9 +388,11 @@ def test_a_diagnosis_with_a_directory_goes_on_as_it_was_asked_for(
 
 def test_a_diagnosis_that_is_refused_leaves_nothing(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
-        raise StorageError("disk") if storage.is_unfinished(place / "kept") else ValueError
+        assert storage.is_unfinished(place / "new" / "it")
+        raise DataError("too few series")
 
     monkeypatch.setattr(diagnosing, "diagnose", refuse)
-    code, _, error = run("diagnose", "data.npz", "--cv", "kfold:99", "--out", place / "new" / "it")
-    assert code == 2, error
+    code, _, error = run("diagnose", "data.npz", "--out", place / "new" / "it")
+    assert code == 2
+    assert error == "error: too few series\n"
     assert not (place / "new").exists()
