@@ -26,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from recording import cpu_model, write_rows
 from throughtime.cli import making
@@ -39,7 +40,8 @@ from throughtime.training import Checkpoints, checkpoints
 FLAGS = {"hidden_size": "4", "verbose": "0"}
 #: Seconds of the columns of a search, by the ends of their names.
 TIMES = re.compile(r"(mean|std)_(fit|score)_time")
-#: What an observer of a child tells its parent: when what was kept last ended, when an epoch did last, the longest.
+#: What a child tells its parent: the time of the state that was kept last, whether networks train, and how many seconds
+#: apart checkpoints may be: the longest epoch, or so many times what the longest write took.
 BOARD = struct.Struct("ddd")
 
 
@@ -53,11 +55,12 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="without pictures, and with one baseline")
     parser.add_argument("--results", default="kills.csv", help="file among the results, or a path [kills.csv]")
     given = parser.parse_args()
+    torch.set_num_threads(1)  # a fork has no other threads
     making.CHECKPOINT_EVERY = given.every
     if given.quick:
         baselines_for = assessment.baselines_for
         assessment.baselines_for = lambda *data, **more: baselines_for(*data, **more)[:1]  # type: ignore[assignment]
-        files.picture_bytes = lambda display: type(display).__name__.encode()
+        files._drawn = lambda draw, size: b"PNG"
     rows = []
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
@@ -71,6 +74,7 @@ def main() -> None:
             "fit": lambda out: fit("data.npz", {}, {"cv": "3"}, flags, out=out),
             "search": lambda out: search("data.npz", Path("grid.toml"), {}, {"cv": "3"}, flags, out=out),
         }
+        fit("data.npz", {}, {"cv": "3"}, FLAGS | {"max_epochs": "1"}, out=place / "first")  # what forks need not load
         for name, command in commands.items():
             rows.append(struck(name, command, place, given.kills // 2, given))
             print("; ".join(f"{key} {value}" for key, value in rows[-1].items()), flush=True)
@@ -87,13 +91,13 @@ def struck(name: str, command: Callable[[Path], Any], place: Path, kills: int, g
     seconds = time.monotonic() - begin
     expected = contents(whole)
     found: Counter[str] = Counter()
-    largest = longest = 0.0
+    largest = allowed = 0.0
     for number in range(kills):
         out = place / f"{name}-{number}"
         again = 0
-        ended, lost, epoch = child(lambda out=out: command(out), draw.uniform(0, seconds))
+        ended, lost, may_be = child(lambda out=out: command(out), draw.uniform(0, seconds))
         while True:
-            largest, longest = max(largest, lost), max(longest, epoch)
+            largest, allowed = max(largest, lost), max(allowed, may_be)
             found["strikes"] += not ended
             if not again:
                 found["ended before" if ended else "begun" if out.exists() else "not begun"] += 1
@@ -106,7 +110,7 @@ def struck(name: str, command: Callable[[Path], Any], place: Path, kills: int, g
                 found["unreadable"] += 1
             go_on: Callable[[], Any] = (lambda out=out: resume(out)) if out.exists() else lambda out=out: command(out)
             strike = draw.uniform(0, seconds) if again < 3 and not draw.randrange(4) else None
-            ended, lost, epoch = child(go_on, strike)
+            ended, lost, may_be = child(go_on, strike)
             if strike is None:
                 break
         found["identical"] += ended and contents(out) == expected
@@ -126,7 +130,7 @@ def struck(name: str, command: Callable[[Path], Any], place: Path, kills: int, g
         "leftovers": found["leftovers"],
         "hidden": len(hidden),
         "largest_loss_s": round(largest, 3),
-        "allowed_loss_s": round(max(longest, given.every), 3),
+        "allowed_loss_s": round(max(allowed, given.every), 3),
         "every_s": given.every,
         "seconds_unbroken": round(seconds, 2),
         "cpu": cpu_model(),
@@ -140,7 +144,7 @@ def child(work: Callable[[], Any], after: float | None) -> tuple[bool, float, fl
 
     Returns
     -------
-    Whether it came to its end; the seconds of training that were lost; the longest epoch.
+    Whether it came to its end; the seconds of training that were lost; those that may be, beside ``--every``.
     """
     board = mmap.mmap(-1, BOARD.size)
     reader, writer = os.pipe()
@@ -163,8 +167,8 @@ def child(work: Callable[[], Any], after: float | None) -> tuple[bool, float, fl
     os.kill(pid, signal.SIGKILL)
     status = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
     os.close(reader)
-    kept, training, longest = BOARD.unpack(board[:])
-    return status == 0, struck_at - kept if status and training else 0.0, longest
+    kept, training, allowed = BOARD.unpack(board[:])
+    return status == 0, struck_at - kept if status and training else 0.0, allowed
 
 
 def tell(board: mmap.mmap) -> None:
@@ -173,13 +177,16 @@ def tell(board: mmap.mmap) -> None:
     last = 0.0
 
     def write(**values: float) -> None:
-        kept, training, longest = BOARD.unpack(board[:])
-        now = {"kept": kept, "training": training, "longest": longest} | values
-        board[:] = BOARD.pack(now["kept"], now["training"], now["longest"])
+        now = dict(zip(("kept", "training", "allowed"), BOARD.unpack(board[:]), strict=True)) | values
+        board[:] = BOARD.pack(*now.values())
+
+    def allow(seconds: float) -> None:
+        write(allowed=max(BOARD.unpack(board[:])[2], seconds))
 
     def keep(self: Checkpoints, *arguments: Any, **more: Any) -> None:
         state_of = time.monotonic()
         save(self, *arguments, **more)
+        allow(checkpoints.TIMES_ITS_COST * (time.monotonic() - state_of))
         write(kept=state_of)
 
     def begin(self: Any) -> Any:
@@ -191,8 +198,7 @@ def tell(board: mmap.mmap) -> None:
 
     def epoch(self: Any, state: Any) -> None:
         nonlocal last
-        now = time.monotonic()
-        write(longest=max(BOARD.unpack(board[:])[2], now - last))
+        allow(time.monotonic() - last)
         on_epoch(self, state)
         last = time.monotonic()
         if not state.running:

@@ -124,11 +124,16 @@ def _made(run: UnfinishedRun) -> Iterator[Making]:
         with signals.heard():
             yield making
     except (DataError, ParameterError, DivergenceError):  # would come again
-        run.discard()
+        if storage.is_unfinished(run.directory):
+            run.discard()
         raise
     except StorageError as error:
+        if not storage.is_unfinished(run.directory):
+            raise
         raise StorageError(f"{error}; throughtime resume {run.directory} goes on when that is put right") from error
     except KeyboardInterrupt:
+        if not storage.is_unfinished(run.directory):
+            raise StoppedError(f"stopped; {run.directory} is finished", signals.code) from None
         groups = making.checkpoints.latest()
         done = progress_in_words(groups, run.request.asked.get("networks"))
         raise StoppedError(f"stopped, {done}; throughtime resume {run.directory} goes on", signals.code) from None
