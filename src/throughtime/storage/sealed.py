@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from throughtime.errors import StorageError
-from throughtime.storage.manifest import differing_hashes
+from throughtime.storage.hashed_json import differing_hashes
 from throughtime.storage.serialize import json_from_bytes
 
 _UNSIGNED = b"0" * 64
