@@ -256,11 +256,13 @@ def test_groups_stay_whole_and_are_what_the_interval_counts() -> None:
     fitted = classifier()
     X, y = drawn(40, TILTED, seed=5)
     copies = np.repeat(np.arange(40), 4)
-    whole = corrected(fitted, X[copies], y[copies], "priors", groups=copies)
+    with pytest.warns(DataWarning, match="groups on both sides or on neither, got none of the reference series"):
+        whole = corrected(fitted, X[copies], y[copies], "priors", groups=copies)
     blind = corrected(fitted, X[copies], y[copies], "priors")
     width = [found.candidates[0].high - found.candidates[0].low for found in (whole, blind)]
     assert width[0] > 1.4 * width[1]  # twice, but for other folds
-    alone = corrected(fitted, X, y, groups=np.zeros(40, int))
+    with pytest.warns(DataWarning, match="groups on both sides"):
+        alone = corrected(fitted, X, y, groups=np.zeros(40, int))
     assert not alone.applied
     assert "one group" in alone.reason
 
@@ -278,11 +280,12 @@ def test_a_member_that_fails_is_a_candidate_that_failed(monkeypatch: pytest.Monk
 def test_too_few_groups_for_weights_leave_the_other_candidates_to_be_tried() -> None:
     fitted = classifier()
     X, y = drawn(60, TILTED, seed=5)
-    found = corrected(fitted, X, y, groups=np.arange(60) % 3)
+    with pytest.warns(DataWarning, match="groups on both sides"):
+        found = corrected(fitted, X, y, groups=np.arange(60) % 3)
     tried = {candidate.method: candidate for candidate in found.candidates}
     assert tried["weights"].note == "failed: weights need at least 5 groups on either side, got 3"
     assert not np.isnan([tried["refit"].gain, tried["priors"].gain]).any()
-    with pytest.warns(DataWarning, match="suppose that p"):
+    with pytest.warns(DataWarning, match="suppose that p"), pytest.warns(DataWarning, match="groups on both sides"):
         found = corrected(fitted, X, None, "weights", groups=np.arange(60) % 3)
     assert found.estimator is fitted.model
     assert found.reason == "nothing is corrected: weights failed: weights need at least 5 groups on either side, got 3"

@@ -39,6 +39,7 @@ from throughtime.shift.embedding import target_of
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.records import Reference, ShiftDiagnosis
 from throughtime.shift.reference import embed
+from throughtime.shift.sides import warn_of_groups
 from throughtime.shift.summaries import summarize
 from throughtime.shift.weighted_validation import WeightedMean, weighted_mean
 
@@ -427,6 +428,7 @@ def _checked_samples(
     if groups is not None:
         X_deployed = X_deployed.replace(groups=as_labels(groups, "groups", len(X_deployed)))
     embedding = embed(diagnosed, X_deployed, y_deployed, random_state=random_state)
+    warn_of_groups(diagnosed.embedding, embedding)
     return Samples(X, y, X_deployed, y_deployed, diagnosed, embedding)
 
 

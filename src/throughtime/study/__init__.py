@@ -13,7 +13,7 @@ from throughtime.study.planning import Plan, folds_in_words, plan, set_aside_in_
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.run import Run
 from throughtime.study.saved_diagnosis import DIAGNOSIS, read_diagnosis, save_diagnosis
-from throughtime.study.saved_shift import SHIFT, save_shift
+from throughtime.study.saved_shift import SHIFT, read_shift, save_shift
 from throughtime.study.scores import (
     Metrics,
     ModelScores,
@@ -70,6 +70,7 @@ __all__ = [
     "prediction_table",
     "reach_in_words",
     "read_diagnosis",
+    "read_shift",
     "refuse_missing",
     "refuse_uneven",
     "report_diagnosis",

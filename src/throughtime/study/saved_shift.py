@@ -1,25 +1,27 @@
-"""The files of a diagnosis of shift: itself, what it is of, and its pictures."""
+"""The files of a diagnosis of shift: itself, what it is of, its pictures; and read again, each value of its type."""
 
 from dataclasses import fields
 from pathlib import Path
 
 from throughtime import storage
 from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay
-from throughtime.storage import json_to_bytes
+from throughtime.errors import StorageError
+from throughtime.shift import NamedShift
+from throughtime.storage import json_to_bytes, typed
 from throughtime.study.files import svg_bytes
+from throughtime.study.record_forms import form_of
 from throughtime.study.shifting import ShiftReport
 
-#: Kind, in its manifest, of the directory of a diagnosis of shift.
-SHIFT = "shift"
-#: What was compared, which a run keeps: no plain values.
-_COMPARED = ("reference", "deployed")
+#: Kind, in its manifest, of the directory of a diagnosis of shift; and the file that holds it.
+SHIFT, CONTENT = "shift", "shift.json"
 
 
 def shift_files(report: ShiftReport) -> dict[str, bytes]:
     """A diagnosis, what it is of, and its pictures, SVG, by their names."""
     found = report.diagnosis
-    plain = {field.name: getattr(found, field.name) for field in fields(found) if field.name not in _COMPARED}
-    files = {"shift.json": json_to_bytes(plain), "config.json": json_to_bytes(report.config)}
+    # what was compared is no plain values, and a run keeps it
+    plain = {field.name: getattr(found, field.name) for field in fields(NamedShift)}
+    files = {CONTENT: json_to_bytes(plain), "config.json": json_to_bytes(report.config)}
     if found.channels:
         files["channels.svg"] = svg_bytes(ShiftChannelsDisplay.of_diagnosis(found))
     if found.classes:
@@ -44,3 +46,18 @@ def save_shift(report: ShiftReport, directory: str | Path) -> list[str]:
     files = shift_files(report)
     storage.write_run(Path(directory), files, {"kind": SHIFT})
     return list(files)
+
+
+def read_shift(directory: str | Path) -> NamedShift:
+    """Read the shift that ``throughtime shift --out`` wrote, without what was compared.
+
+    Raises
+    ------
+    StorageError
+        If there is none, or a file is missing, damaged or not of it.
+    """
+    files = storage.read_run(Path(directory))
+    if files.manifest.facts.get("kind") != SHIFT:
+        raise StorageError(f"{directory} needs to be what shift wrote, got another run")
+    found: NamedShift = typed(files.json(CONTENT), form_of(NamedShift), str(Path(directory) / CONTENT), "a shift")
+    return found
