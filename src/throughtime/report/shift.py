@@ -10,7 +10,7 @@ from throughtime.displays import ClassPriorsDisplay, ShiftInTimeDisplay
 from throughtime.report.parts import Absent, Line, Part, Table
 from throughtime.report.subject import Subject
 from throughtime.report.svg import figure_of
-from throughtime.study import ShiftOutcome
+from throughtime.shift import NamedShift
 
 #: Of more rows of what moved those that moved most.
 MOST_ROWS = 10
@@ -37,7 +37,7 @@ def _to_test(subject: Subject) -> list[Part]:
     return [Absent("This run, of an early version, did not compare its test.", "throughtime shift RUN TEST")]
 
 
-def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
+def _outcome(found: NamedShift, what: str) -> list[Part]:
     moved = found.verdict not in ("none detected", "insufficient")
     parts: list[Part] = [Line(f"{what}: {found.verdict}. {found.sentence}", "bad" if moved else "plain")]
     if found.tests:
