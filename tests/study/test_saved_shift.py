@@ -46,7 +46,7 @@ def test_a_file_of_another_kind_is_refused_by_name(content: bytes, tmp_path: Pat
 
 
 def test_another_directory_is_refused(tmp_path: Path) -> None:
-    x, y = arrays(8)
+    x, y = arrays(20)
     evaluate(classifier(), x, y, cv=2, baselines=False).save(tmp_path / "run")
     for read, what in ((read_shift, "what shift wrote"), (read_diagnosis, "what diagnose wrote")):
         with pytest.raises(StorageError, match=f"needs to be {what}, got another run"):
