@@ -29,7 +29,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     source = tmp_path_factory.mktemp("data") / "data.npz"
     np.savez(source, X=X, y=y)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(files, "_drawn", lambda draw, size: b"PNG")
+        patch.setattr(files, "_drawn", lambda *_: b"PNG")
         typed = ["fit", source, "--split", ".25", *FLAGS]
         assert run(*typed, "--cell", "lstm", "--num-layers", "2", "--out", place / "finished")[0] == 0
         real = Keeper.on_epoch

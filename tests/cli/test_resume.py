@@ -39,7 +39,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     np.savez(tmp_path / "data.npz", X=X, y=y)
     (tmp_path / "grid.toml").write_text("lr = [0.001, 0.05]\n")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(files, "_drawn", lambda draw, size: b"PNG")
+    monkeypatch.setattr(files, "_drawn", lambda *_: b"PNG")
     baselines_for = assessment.baselines_for
     monkeypatch.setattr(assessment, "baselines_for", lambda *data, **more: baselines_for(*data, **more)[:2])
     return tmp_path
