@@ -22,7 +22,7 @@ from throughtime.training.state import GroupState
 
 #: Of the files; a newer one is refused.
 FORMAT = 1
-#: Seconds between two checkpoints of one group, at least.
+#: Seconds of training that may be lost, where an epoch takes no longer.
 EVERY = 5.0
 #: And so many times what the last one took to write, so that they cost 2 % at most.
 TIMES_ITS_COST = 50
@@ -70,11 +70,11 @@ class Checkpoints:
     Parameters
     ----------
     directory
-        Made with the first file. The last two checkpoints of each group of networks that train together are kept;
+        Made where there is none. The last two checkpoints of each group of networks that train together are kept;
         remove the directory once its results are no longer needed.
     every
-        Seconds between two checkpoints of a group, at least; where writing takes long, 50 times as long as that. The
-        end of a group is always kept.
+        Seconds of training, or an epoch that takes longer, that may be lost; where writing takes long, 50 times as long
+        as that. 0 keeps every epoch, whatever it costs. The end of a group is always kept.
 
     Raises
     ------
@@ -129,6 +129,21 @@ class Checkpoints:
         """Raise what `request_stop` was given."""
         if self._cause is not None:
             raise self._cause
+
+    def make_directory(self) -> None:
+        """See that there is a directory that can be written to.
+
+        Raises
+        ------
+        StorageError
+            If there cannot be one.
+        """
+        try:
+            self.directory.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise StorageError(f"{self.directory} needs to be a directory, which could not be made: {error}") from error
+        if not os.access(self.directory, os.W_OK | os.X_OK):
+            raise StorageError(f"{self.directory} needs to be a directory that can be written to, got a refusal")
 
     def latest(self) -> list[CheckpointFacts]:
         """How far each group stands by its newest file that is whole, in the order of their keys."""
@@ -203,10 +218,7 @@ class Checkpoints:
             "running": len(state.running),
             "versions": dict(_versions()),
         }
-        try:
-            self.directory.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise StorageError(f"{self.directory} could not be made: {error.strerror or error}") from error
+        self.make_directory()
         numbers = self._numbers().get(key, [])
         write_file(self._path(key, max(numbers, default=0) + 1), seal(facts, arrays_to_bytes(arrays)))
         for number in numbers[KEPT - 1 :]:
@@ -246,11 +258,13 @@ class Keeper(Observer):
     ) -> None:
         self._checkpoints, self._key, self._places = checkpoints, key, places
         self._remembering = remembering
-        self._last, self._cost = checkpoints._clock(), 0.0
+        self._last = self._before = checkpoints._clock()
+        self._cost = 0.0
 
     def resume(self) -> GroupState | None:
         """Where the group stood, its observers' memories put back; ``None`` where it begins."""
         self._checkpoints.stop_if_requested()
+        self._checkpoints.make_directory()
         found = self._checkpoints.load(self._key)
         if found is None or found[0].running:
             self._checkpoints._training.add(self)
@@ -265,7 +279,10 @@ class Keeper(Observer):
         """Keep the state where it is time, at the group's end, and where a stop was requested."""
         checkpoints = self._checkpoints
         begin = checkpoints._clock()
-        due = begin - self._last >= max(checkpoints.every, TIMES_ITS_COST * self._cost)
+        since, epoch = begin - self._last, begin - max(self._last, self._before)
+        self._before = begin
+        # Before another epoch would make the work that could be lost more than was asked for.
+        due = not checkpoints.every or (since + epoch > checkpoints.every and since >= TIMES_ITS_COST * self._cost)
         if due or not state.running or checkpoints._cause is not None:
             checkpoints.save(self._key, state, [one.to_arrays(self._places) for one in self._remembering])
             self._last = checkpoints._clock()
