@@ -42,7 +42,7 @@ if TYPE_CHECKING:
     )
     from throughtime.shift import Reference, correct, diagnose_shift
     from throughtime.study import evaluate
-    from throughtime.training import Checkpoints, MetricLog, read_metric_log
+    from throughtime.training import Checkpoints, MetricLog, TensorBoard, read_metric_log
 
 _HOMES = {
     "Checkpoints": "training",
@@ -83,6 +83,7 @@ _HOMES = {
     "diagnose_shift": "shift",
     "evaluate": "study",
     "MetricLog": "training",
+    "TensorBoard": "training",
     "read_metric_log": "training",
 }
 #: Packages that are reached without an import of their own.
@@ -103,6 +104,7 @@ __all__ = [
     "SequenceRegressor",
     "Sequences",
     "SummaryFeatures",
+    "TensorBoard",
     "WalkForwardSplit",
     "augment_series",
     "augmentation_findings",

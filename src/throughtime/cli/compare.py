@@ -12,7 +12,7 @@ from rich.table import Table
 
 from throughtime.cli.options import OWN_DEFAULTS
 from throughtime.cli.runs import open_run
-from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number, print_leakage_line, print_text
+from throughtime.cli.screen import MOST_ROWS, console, nan_mean, number, print_leakage_line, print_table, print_text
 from throughtime.errors import StorageError
 from throughtime.generalization import Comparison, Finding, paired_comparison
 from throughtime.parameters import SCHEMAS, declared
@@ -174,7 +174,7 @@ def _print_runs(one: Scored, other: Scored) -> None:
     table.add_column(no_wrap=True)
     for place, scored in (("first", one), ("second", other)):
         table.add_row(place, _plain(scored.run), scored.name)
-    console().print(table)
+    print_table(table)
     n = len(_rows(one))
     print_text(f"{len(one.folds)} folds of {n} series of {_plain(one.settings['source'])}\n")
 
@@ -221,7 +221,7 @@ def _print_folds(metric: str, comparison: Comparison, one: Scored) -> None:
         table.add_column(name, justify="right")
     for place, ((a, b), fold) in enumerate(zip(pairs, one.folds, strict=True)):
         table.add_row(f"{place + 1}: {len(fold.test)} series held out", number(a), number(b), number(a - b))
-    console().print(table)
+    print_table(table)
     console().print()
 
 
@@ -238,7 +238,7 @@ def _print_settings(one: Scored, other: Scored) -> None:
         table.add_column(name, overflow="fold")
     for name in differing:
         table.add_row(name, *(_plain(_word(settings.get(name))) for settings in (mine, its)))
-    console().print(table)
+    print_table(table)
     console().print("All other settings are the same.", style="dim")
 
 

@@ -15,7 +15,7 @@ from throughtime.cli.making import Making, begun, gone_on_with
 from throughtime.cli.options import OWN_DEFAULTS, Task, model_parameters
 from throughtime.cli.plan import read_training, tables_of
 from throughtime.cli.runs import is_written, open_run
-from throughtime.cli.screen import console, print_note
+from throughtime.cli.screen import as_typed, console, print_note
 from throughtime.data import Columns, Dataset
 from throughtime.displays import gain_number
 from throughtime.errors import ParameterError, StorageError
@@ -126,13 +126,15 @@ def _diagnosed(asked: Asked, place: Path | UnfinishedRun | None, apply: Path | N
             print_effects(found)
             print_answers(found)
     if making is not None:
-        console().print(f"\nwritten to {making.run.directory}: {', '.join(files)}", soft_wrap=True)
+        console().print(f"\nwritten to {as_typed(making.run.directory)}: {', '.join(files)}", soft_wrap=True)
     if apply is not None and not applied:
         print_note(f"{apply} was not written: no parameter of the network is a remedy")
     elif apply is not None:
         of_task = "" if asked.task is None or "fingerprint" in options else f" --task {asked.task}"
         console().print(
-            f"\nwritten to {apply}; next: throughtime fit {asked.source}{of_task} --config {apply}", soft_wrap=True
+            f"\nwritten to {as_typed(apply)}; next: throughtime fit {as_typed(asked.source)}{of_task} "
+            f"--config {as_typed(apply)}",
+            soft_wrap=True,
         )
     return report
 

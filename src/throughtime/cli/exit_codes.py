@@ -10,7 +10,7 @@ from typing import Any, NoReturn, TextIO, cast
 import typer
 
 from throughtime.errors import ThroughtimeError
-from throughtime.terminal import Lenient
+from throughtime.terminal import Lenient, escape_controls
 
 REFUSED, STOPPED, TERMINATED = 2, 130, 143
 #: Of BSD's sysexits.h, and of a program that SIGPIPE ended.
@@ -59,7 +59,7 @@ def report_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except ThroughtimeError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {escape_controls(str(error))}", file=sys.stderr)
             raise typer.Exit(REFUSED) from None
         except (MemoryError, RuntimeError) as error:
             message = str(error)

@@ -13,7 +13,15 @@ from throughtime.cli.asked import Asked
 from throughtime.cli.making import Making, begun, gone_on_with
 from throughtime.cli.options import Task
 from throughtime.cli.plan import place_of, plan_of, tables_of
-from throughtime.cli.screen import console, print_folds, print_leakage_line, print_meaning, print_scores, print_text
+from throughtime.cli.screen import (
+    as_typed,
+    console,
+    print_folds,
+    print_leakage_line,
+    print_meaning,
+    print_scores,
+    print_text,
+)
 from throughtime.data import Dataset
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.generalization import observed_targets
@@ -131,7 +139,10 @@ def print_test_shift(finished: study.Study) -> None:
 
 def print_written(out: Path) -> None:
     """Where the run is, and what to do with it."""
-    console().print(f"\nwritten to {out}; next: throughtime predict {out} SOURCE -o predictions.csv", soft_wrap=True)
+    where = as_typed(out)
+    console().print(
+        f"\nwritten to {where}; next: throughtime predict {where} SOURCE -o predictions.csv", soft_wrap=True
+    )
 
 
 def _held_out(finished: study.Study, fold: int, rows: ndarray) -> str:

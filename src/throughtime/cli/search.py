@@ -16,7 +16,7 @@ from throughtime.cli.grid import Grid, fitting, parse_grid, read_grid
 from throughtime.cli.making import Making, begun, gone_on_with
 from throughtime.cli.options import Task
 from throughtime.cli.plan import place_of, plan_of, tables_of
-from throughtime.cli.screen import console, number, print_text
+from throughtime.cli.screen import console, number, print_table, print_text
 from throughtime.errors import ParameterError
 from throughtime.storage import UnfinishedRun
 from throughtime.study import Plan, Ranking, Refit, value_in_words, varied
@@ -168,7 +168,7 @@ def _print_ranking(plan: Plan, ranking: Ranking, refit: Refit) -> None:
             _mark(index, ranking),
             style="bold" if index == ranking.chosen else None,
         )
-    console().print(table)
+    print_table(table)
     if len(order) > len(shown):
         console().print(f"and {len(order) - len(shown)} more in search.csv", style="dim")
     constant = {name: value for name, value in ranking.settings[0].items() if name not in names}

@@ -26,6 +26,7 @@ from throughtime.training.probes import Probe
 from throughtime.training.progress import EpochReports, Report, shown
 from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed, stream
+from throughtime.training.tensorboard import TensorBoard
 from throughtime.training.truncation import HEAD_STEPS
 
 __all__ = [
@@ -64,6 +65,7 @@ __all__ = [
     "Series",
     "StateGradientNorms",
     "StepRecord",
+    "TensorBoard",
     "TimeWarp",
     "Trained",
     "WindowSlice",
