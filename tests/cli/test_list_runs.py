@@ -106,7 +106,7 @@ def test_a_damaged_run_is_listed_with_the_reason_and_the_others_stay(name: str, 
 def test_a_narrow_terminal_and_odd_names_hide_nothing_of_a_name(
     made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    names = ["a[red]b", "n" * 70, "esc\x1b[31m", "line\nbreak", "[/]"]
+    names = ["a[red]b", "n" * 70, "esc\x1b[31m", "line\nbreak", "[bold]"]
     for name in names:
         shutil.copytree(made / "finished", tmp_path / name)
     (tmp_path / names[0] / "config.json").write_bytes(b"")
@@ -119,6 +119,6 @@ def test_a_narrow_terminal_and_odd_names_hide_nothing_of_a_name(
     assert "\x1b" not in out
     assert "source" not in out.splitlines()[0]
     first = "".join(line[: line.find(" ")] if " " in line else line for line in out.splitlines())
-    for name in ("a[red]b", "n" * 70, "\\x1b[31m", "\\nbreak", "[/]"):
+    for name in ("a[red]b", "n" * 70, "\\x1b[31m", "\\nbreak", "[bold]"):
         assert name in first or name in out
     assert "accuracy" in out
