@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         augment_series,
         fit_members,
     )
+    from throughtime.export import export_onnx, export_torch
     from throughtime.generalization import (
         LockstepSearchCV,
         PurgedTimeSeriesSplit,
@@ -59,6 +60,8 @@ _HOMES = {
     "LagFeatures": "estimators",
     "RollingStatistics": "estimators",
     "SummaryFeatures": "estimators",
+    "export_onnx": "export",
+    "export_torch": "export",
     "LockstepSearchCV": "generalization",
     "PurgedTimeSeriesSplit": "generalization",
     "WalkForwardSplit": "generalization",
@@ -117,6 +120,8 @@ __all__ = [
     "diagnose",
     "diagnose_shift",
     "evaluate",
+    "export_onnx",
+    "export_torch",
     "fit_members",
     "leakage_report",
     "learning_curve",

@@ -19,7 +19,7 @@ from throughtime.cli.screen import Screen
 from throughtime.study import files
 from throughtime.training.checkpoints import Keeper
 
-FLAGS = ["--hidden-size", "3", "--max-epochs", "3", "--cv", "2", "--verbose", "0"]
+FLAGS = ["--hidden-size", "3", "--max-epochs", "3", "--cv", "2", "--verbose", "0", "--no-report"]
 
 
 @pytest.fixture(scope="module")

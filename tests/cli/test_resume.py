@@ -24,7 +24,7 @@ from throughtime.study.kept_baselines import KeptBaselines
 from throughtime.training import checkpoints
 from throughtime.training.checkpoints import Keeper
 
-FLAGS = ["--hidden-size", "3", "--max-epochs", "4", "--cv", "2", "--verbose", "0"]
+FLAGS = ["--hidden-size", "3", "--max-epochs", "4", "--cv", "2", "--verbose", "0", "--no-report"]
 GRID = ["--grid", "grid.toml"]
 COMMANDS = {"fit": ["fit", "data.npz", *FLAGS], "search": ["search", "data.npz", *GRID, *FLAGS]}
 #: Of the loop that a command is stopped in: epochs behind it; a search begins with one of 4 networks.

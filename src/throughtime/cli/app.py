@@ -75,6 +75,7 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False),
 ]
+NoReport = Annotated[bool, typer.Option("--no-report", help="write no report.html into the run")]
 
 
 @_command("fit")
@@ -100,6 +101,7 @@ def _fit(
     columns: Columns,
     config: Config = None,
     out: Out = None,
+    no_report: NoReport = False,
     **given: Any,
 ) -> None:
     """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
@@ -107,7 +109,7 @@ def _fit(
 
     data = columns.typed() | {"test": test, "split": split}
     validation = {"cv": cv, "scoring": scoring or None, "season": season, "seeds": seeds}
-    fit(source, data, validation, given, task=task, config=config, out=out)
+    fit(source, data, validation, given, task=task, config=config, out=out, report=not no_report)
 
 
 def _of_search(flag: str, text: str, metavar: str) -> Any:
@@ -159,6 +161,7 @@ def _search(
     columns: Columns,
     config: Config = None,
     out: Out = None,
+    no_report: NoReport = False,
     **given: Any,
 ) -> None:
     """Try every setting of a grid on all folds in lockstep, rank them, and write the run of the chosen one."""
@@ -177,6 +180,7 @@ def _search(
         task=task,
         config=config,
         out=out,
+        report=not no_report,
     )
 
 
@@ -226,6 +230,34 @@ def _compare(
     compare(first, second)
 
 
+@_command("report")
+def _report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="another, to be set beside it", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="new .html file [default: RUN-report.html]", show_default=False
+        ),
+    ] = None,
+    diagnosis: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what diagnose --out wrote of the run", show_default=False),
+    ] = None,
+    shift: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what shift --out wrote of the run", show_default=False),
+    ] = None,
+) -> None:
+    """Write what is known of a run as one HTML page, which needs no network and runs no script; or two side by side."""
+    from throughtime.cli.report import report
+
+    report(run, other, output, diagnosis=diagnosis, shift=shift)
+
+
 @_command("predict")
 def _predict(
     run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit wrote")],
@@ -249,6 +281,45 @@ def _predict(
     from throughtime.cli.predict import predict
 
     predict(run, source, output, decimal, merge=merge, shift_check=not no_shift_check)
+
+
+@_command("export")
+def _export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    kind: Annotated[
+        Literal["torch", "onnx"],
+        typer.Option("--format", help="torch: a directory with a Python file and its weights; onnx: one file"),
+    ] = "torch",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|FILE",
+            help="new directory, or file, of the model [default: RUN-torch, RUN.onnx]",
+            show_default=False,
+        ),
+    ] = None,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="a model that goes on from a state, a step or more at a time")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="INTEGER",
+            help="which network of a run with several, from 1 [default: 1]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a run's network so that it runs without throughtime: as plain torch, or ONNX.
+
+    Scaling, masks of missing values, features and class names are inside: it takes raw values.
+    """
+    from throughtime.cli.export import export
+
+    export(run, kind, output, streaming=streaming, seed=seed)
 
 
 @_command("shift")

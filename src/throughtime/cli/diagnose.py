@@ -12,7 +12,7 @@ from throughtime.cli.asked import Asked, Tables
 from throughtime.cli.config import config_text
 from throughtime.cli.diagnosis_screen import print_answers, print_effects, print_verdict
 from throughtime.cli.making import Making, begun, gone_on_with
-from throughtime.cli.options import OWN_DEFAULTS, Task, model_parameters
+from throughtime.cli.options import Task, model_parameters
 from throughtime.cli.plan import read_training, tables_of
 from throughtime.cli.runs import is_written, open_run
 from throughtime.cli.screen import as_typed, console, print_note
@@ -21,6 +21,7 @@ from throughtime.displays import gain_number
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators import SequenceEstimator, check_device, init_from_plain
 from throughtime.generalization import AUTO_PROBES, Diagnosis, parse_cv
+from throughtime.parameters import COMMAND_DEFAULTS
 from throughtime.storage import UnfinishedRun
 from throughtime.study import DiagnosisReport, Run
 
@@ -207,7 +208,7 @@ def _tables_of_run(run: Run) -> Tables:
             "them"
         )
     asked = run.config
-    defaults = {name: parameter.option.default for name, parameter in model_parameters().items()} | OWN_DEFAULTS
+    defaults = {name: parameter.option.default for name, parameter in model_parameters().items()} | COMMAND_DEFAULTS
     model = {
         name: init_from_plain(value) if name == "init" else value
         for name, value in asked["parameters"].items()

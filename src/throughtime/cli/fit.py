@@ -37,6 +37,7 @@ def fit(
     task: Task | None = None,
     config: Path | None = None,
     out: Path | None = None,
+    report: bool = True,
 ) -> study.Study:
     """Do the main job.
 
@@ -46,8 +47,10 @@ def fit(
         As `tables_of` takes them.
     out
         New directory of the run.
+    report
+        Whether to write a page of the run.
     """
-    asked = Asked("fit", source, task, tables_of(data, validation, flags, config))
+    asked = Asked("fit", source, task, tables_of(data, validation, flags, config), {"report": report})
     place = place_of(source, out)
     plan = plan_of(asked)
     asked = asked.with_seed(plan.model.random_state)
@@ -75,7 +78,7 @@ def _made(plan: study.Plan, making: Making) -> study.Study:
         making.finish(finished)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
-    print_written(making.run.directory)
+    print_written(making.run.directory, making.report)
     return finished
 
 
@@ -130,7 +133,7 @@ def print_reach(model: SequenceEstimator) -> None:
 
 def print_test_shift(finished: study.Study) -> None:
     """Whether test and training differ, in a line."""
-    found = study.shift_of_test(finished)
+    found = finished.shift_to_test
     if isinstance(found, str):
         print_text(escape(f"test against training: not compared, {found}."), "dim")
     elif found is not None:
@@ -138,12 +141,14 @@ def print_test_shift(finished: study.Study) -> None:
         print_text(escape(f"test against training: {found.verdict}. {found.sentence}"), "yellow" if shifted else None)
 
 
-def print_written(out: Path) -> None:
-    """Where the run is, and what to do with it."""
+def print_written(out: Path, report: bool = False) -> None:
+    """Where the run and its page are, and what to do with it."""
     where = as_typed(out)
     console().print(
         f"\nwritten to {where}; next: throughtime predict {where} SOURCE -o predictions.csv", soft_wrap=True
     )
+    if report:
+        console().print(f"report: {as_typed(out / study.REPORT)}", soft_wrap=True)
 
 
 def _held_out(finished: study.Study, fold: int, rows: ndarray) -> str:

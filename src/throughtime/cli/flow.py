@@ -12,13 +12,14 @@ from throughtime import storage
 from throughtime.cli.config import read_config
 from throughtime.cli.lag_plot import letters_of, plot_lines
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given
+from throughtime.cli.options import Task, given
 from throughtime.cli.predict import read_alike, with_names
 from throughtime.cli.runs import PICTURES, is_written, open_run
 from throughtime.cli.screen import as_typed, console, print_description, print_table, print_text
 from throughtime.data import Dataset, describe, read
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceEstimator, check_device
+from throughtime.parameters import COMMAND_DEFAULTS
 from throughtime.stability import LagCurve, LayerLagCurve
 from throughtime.study import FlowReport, flow_files, report_flow
 
@@ -93,7 +94,7 @@ def _of_source(
 ) -> tuple[SequenceEstimator, Dataset]:
     tables = {"model": {}, "data": {}} if config is None else read_config(config)
     columns = tables["data"] | dict(data)
-    parameters = OWN_DEFAULTS | tables["model"] | given(flags)
+    parameters = COMMAND_DEFAULTS | tables["model"] | given(flags)
     check_device(parameters.get("device", "cpu"))
     for name in ("test", "split"):
         columns.pop(name, None)

@@ -12,9 +12,9 @@ from rich.table import Table
 from throughtime import storage
 from throughtime.cli.making import progress_in_words
 from throughtime.cli.runs import NO_RUNS, is_written
-from throughtime.cli.screen import as_typed, console, number, print_table, print_text
+from throughtime.cli.screen import as_typed, console, print_table, print_text
 from throughtime.errors import StorageError, ThroughtimeError
-from throughtime.study import Run
+from throughtime.study import Run, number
 from throughtime.training import Checkpoints
 
 #: Columns of a terminal from which on all is shown; a narrower one has what the scores are of.

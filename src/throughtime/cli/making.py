@@ -14,8 +14,9 @@ from typing import Any
 from throughtime import storage, study
 from throughtime.cli.asked import Asked
 from throughtime.cli.exit_codes import STOPPED, TERMINATED, StoppedError
-from throughtime.cli.screen import print_text
+from throughtime.cli.screen import console, print_text
 from throughtime.errors import DataError, DivergenceError, ParameterError, StorageError
+from throughtime.report import run_page
 from throughtime.storage import UnfinishedRun
 from throughtime.training import CheckpointFacts, Checkpoints, MetricLog
 
@@ -32,6 +33,8 @@ class Making:
 
     run: UnfinishedRun
     checkpoints: Checkpoints
+    #: Whether the run gets a page.
+    report: bool
 
     @property
     def baselines(self) -> Path:
@@ -50,13 +53,18 @@ class Making:
         StorageError
             If it cannot be written; it can be gone on with.
         """
-        files = study.run_files(finished)
+        files, facts = study.run_files(finished), study.run_facts(finished.estimator)
         for name in METRIC_LOGS:
             log = self.run.directory / name
             if log.exists():
                 with storage.refusals_named(log):
                     files[name] = log.read_bytes()
-        self.run.finish(files, study.run_facts(finished.estimator))
+        try:
+            if self.report:
+                with console().status("report"):
+                    files[study.REPORT] = study.page_of(finished, self.run.directory, files, facts, run_page)
+        finally:  # networks are worth keeping though their page could not be made
+            self.run.finish(files, facts)
 
 
 @contextmanager
@@ -120,7 +128,8 @@ def progress_in_words(groups: list[CheckpointFacts], networks: int | None) -> st
 
 @contextmanager
 def _made(run: UnfinishedRun) -> Iterator[Making]:
-    making = Making(run, Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY))
+    report = bool(run.request.asked["options"].get("report"))
+    making = Making(run, Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY), report)
     signals = _Signals(making.checkpoints)
     try:
         with signals.heard():

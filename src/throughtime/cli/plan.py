@@ -11,12 +11,13 @@ from throughtime import storage, study
 from throughtime.cli.asked import Asked, Tables
 from throughtime.cli.config import read_config
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given
+from throughtime.cli.options import Task, given
 from throughtime.cli.screen import console, print_description, print_leakage, print_text
 from throughtime.cli.sources import read_like
 from throughtime.data import Dataset, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator, check_device
+from throughtime.parameters import COMMAND_DEFAULTS
 
 
 def place_of(source: str, out: Path | None) -> Path:
@@ -75,7 +76,7 @@ def tables_of(
 
 def read_training(source: str, tables: Tables, task: Task | None) -> tuple[Dataset, SequenceEstimator]:
     """The series to train on, and the estimator that is asked for, unfitted."""
-    parameters: dict[str, Any] = OWN_DEFAULTS | tables["model"]
+    parameters: dict[str, Any] = COMMAND_DEFAULTS | tables["model"]
     train = read(source, **_columns_of(tables), layout=parameters.get("layout", "ntc"))
     return train, estimator_for(train, task, parameters)
 

@@ -4,12 +4,18 @@ from pathlib import Path
 
 from throughtime import storage
 from throughtime.errors import StorageError
+from throughtime.export import EXPORTED
 from throughtime.study import DIAGNOSIS, SHIFT, Run
 
 #: Kind, in its manifest, of a directory of pictures.
 PICTURES = "flow"
 #: What else has a manifest, by kind.
-NO_RUNS = {PICTURES: "the pictures that flow wrote", DIAGNOSIS: "a diagnosis", SHIFT: "a diagnosis of shift"}
+NO_RUNS = {
+    PICTURES: "the pictures that flow wrote",
+    DIAGNOSIS: "a diagnosis",
+    SHIFT: "a diagnosis of shift",
+    EXPORTED: "an exported model",
+}
 
 
 def is_written(path: str | Path) -> bool:

@@ -15,7 +15,7 @@ from rich.text import Text
 
 from throughtime.data import Description, in_words, lacking_in_words
 from throughtime.generalization import Finding, Interval, leakage_in_words
-from throughtime.study import ModelScores
+from throughtime.study import ModelScores, best_baseline, mean_score, nan_mean, number, validation_score
 from throughtime.terminal import escape_controls
 
 #: Beyond so many, folds are summarized.
@@ -138,7 +138,7 @@ def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds:
                 columns.append(_row_per_seed(model.test[metric]))
             style = "bold" if model is models[-1] else None
             table.add_row(
-                _plain(model.name), *(number(_mean(column)) if column else "" for column in columns), style=style
+                _plain(model.name), *(number(mean_score(column)) if column else "" for column in columns), style=style
             )
             n_seeds = len(model.validation[metric])
             if n_seeds > 1:
@@ -179,7 +179,7 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
     *_, net = models
     for metric, interval in intervals.items():
         mean = validation_score(net, metric)
-        training = _mean(net.training[metric])
+        training = mean_score(net.training[metric])
         if interval.low is None or interval.high is None:
             score = f"[bold]{number(mean)}[/bold]"
         else:
@@ -199,12 +199,10 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
 
 
 def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
-    *others, net = models
-    known = [model for model in others if not math.isnan(validation_score(model, metric))]
-    if not known:
+    best = best_baseline(models, metric)
+    if best is None:
         return
-    best = max(known, key=lambda model: validation_score(model, metric))
-    rival, network = validation_score(best, metric), validation_score(net, metric)
+    rival, network = validation_score(best, metric), validation_score(models[-1], metric)
     if rival >= network:
         does = "does better" if number(rival) != number(network) else "does as well"
         print_text(
@@ -213,34 +211,10 @@ def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
         )
 
 
-def validation_score(model: ModelScores, metric: str) -> float:
-    """The mean over folds; where no fold has a score of its own, as in leave-one-out, that of all folds together."""
-    mean = _mean(model.validation[metric])
-    return nan_mean(model.pooled[metric]) if math.isnan(mean) else mean
-
-
 def mean_of(scores: Sequence[float]) -> str:
     """The mean of one score per seed, and their range when there are several."""
     text = number(nan_mean(scores))
     return text if len(scores) == 1 else f"{text} ({number(min(scores))} to {number(max(scores))})"
-
-
-def nan_mean(scores: Sequence[float]) -> float:
-    """The mean of the scores there are."""
-    known = [score for score in scores if not math.isnan(score)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def number(score: float) -> str:
-    """Three decimals, or four digits where these would hide it; a dash for a score that cannot be had."""
-    if math.isnan(score):
-        return "-"
-    return f"{score:.3f}" if score == 0 or 1e-3 <= abs(score) < 1e4 else f"{score:.3e}"
-
-
-def _mean(table: Sequence[Sequence[float]]) -> float:
-    """The mean of a row per seed: folds within a seed, then seeds."""
-    return nan_mean([nan_mean(row) for row in table])
 
 
 def _longest_word(*texts: str) -> int:

@@ -16,10 +16,10 @@ from throughtime.cli.grid import Grid, fitting, parse_grid, read_grid
 from throughtime.cli.making import SEARCHED, Making, begun, gone_on_with
 from throughtime.cli.options import Task
 from throughtime.cli.plan import place_of, plan_of, tables_of
-from throughtime.cli.screen import console, number, print_table, print_text
+from throughtime.cli.screen import console, print_table, print_text
 from throughtime.errors import ParameterError
 from throughtime.storage import UnfinishedRun
-from throughtime.study import Plan, Ranking, Refit, value_in_words, varied
+from throughtime.study import Plan, Ranking, Refit, number, value_in_words, varied
 
 #: Of a longer ranking the first ones are shown; the file has all.
 _MOST_SETTINGS = 20
@@ -42,6 +42,7 @@ def search(
     task: Task | None = None,
     config: Path | None = None,
     out: Path | None = None,
+    report: bool = True,
 ) -> study.Study:
     """Search, and train the chosen setting as ``fit`` would.
 
@@ -55,6 +56,8 @@ def search(
         What members may take at a time, in GiB.
     source, data, validation, flags, task, config, out
         As ``fit`` takes them.
+    report
+        Whether to write a page of the run.
     """
     if not memory_gib > 0:
         raise ParameterError(f"--memory-budget needs a number of GiB above 0, got {memory_gib:g}")
@@ -65,6 +68,7 @@ def search(
         "n_iter": n_iter,
         "refit": refit,
         "memory_gib": memory_gib,
+        "report": report,
     }
     asked = Asked("search", source, task, tables_of(data, validation, flags, config), options)
     place = place_of(source, out)
@@ -106,7 +110,7 @@ def _made(plan: Plan, grid: Grid, refit: Refit, memory_gib: float, making: Makin
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
         _print_optimism(plan, ranking, grid.path)
-    print_written(making.run.directory)
+    print_written(making.run.directory, making.report)
     return finished
 
 

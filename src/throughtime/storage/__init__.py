@@ -14,6 +14,7 @@ from throughtime.storage.unfinished import (
     read_request,
     resume_run,
 )
+from throughtime.storage.unwritten import unwritten_run
 
 __all__ = [
     "MANIFEST",
@@ -40,6 +41,7 @@ __all__ = [
     "seal",
     "typed",
     "unseal",
+    "unwritten_run",
     "write_file",
     "write_run",
 ]
