@@ -1,7 +1,16 @@
 """Pictures of results, in scikit-learn's style: made from estimators, predictions or records, drawn by ``plot``."""
 
 from throughtime.displays.calibration import CalibrationDisplay
-from throughtime.displays.canvas import FURTHER, OBSERVED, PREDICTED, TRAINING, VALIDATION, axes_for, set_title
+from throughtime.displays.canvas import (
+    FURTHER,
+    OBSERVED,
+    PREDICTED,
+    TRAINING,
+    VALIDATION,
+    axes_for,
+    set_title,
+    shorten_texts,
+)
 from throughtime.displays.class_priors import ClassPriorsDisplay
 from throughtime.displays.confusion import ConfusionMatrixDisplay
 from throughtime.displays.curves import TrainingCurvesDisplay
@@ -82,4 +91,5 @@ __all__ = [
     "history_in_words",
     "losses_of",
     "set_title",
+    "shorten_texts",
 ]

@@ -15,7 +15,7 @@ from matplotlib import rc_context
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure as Canvas
 
-from throughtime.displays import FURTHER, OBSERVED, PREDICTED, TRAINING, VALIDATION
+from throughtime.displays import FURTHER, OBSERVED, PREDICTED, TRAINING, VALIDATION, shorten_texts
 from throughtime.report.parts import Figure, printable
 
 #: What every name in a figure begins with, until the page numbers its figures: no text of a page holds it.
@@ -73,6 +73,7 @@ def figure_of(
         warnings.filterwarnings("ignore", "Glyph", UserWarning)  # the reader's fonts have it
         canvas = Canvas(figsize=(SCALE * size[0], SCALE * size[1]), layout="constrained")
         draw(canvas.subplots())
+        shorten_texts(canvas)
         canvas.savefig(buffer, format="svg", metadata=_NO_METADATA)
     return Figure(inline_svg(buffer.getvalue(), title, description), title, description, caption)
 

@@ -2,6 +2,7 @@
 
 import io
 import platform
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -22,6 +23,7 @@ from throughtime.displays import (
     PredictionsDisplay,
     SearchDisplay,
     TrainingCurvesDisplay,
+    shorten_texts,
 )
 from throughtime.errors import DataError
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, to_plain
@@ -122,20 +124,28 @@ def picture_bytes(display: Any) -> bytes:
 
 def svg_bytes(display: Any) -> bytes:
     """What a display draws, as SVG: the same bytes each time."""
-    buffer = io.BytesIO()
-    figure = Figure(figsize=display.figsize, layout="constrained")
-    display.plot(figure.subplots())
-    with rc_context({"svg.hashsalt": "throughtime"}):  # else every picture has names of its own for its parts
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    # else every picture has names of its own for its parts
+    return _saved(
+        display.plot, display.figsize, format="svg", metadata={"Date": None}, rc={"svg.hashsalt": "throughtime"}
+    )
 
 
 def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:
     """A picture of some inches, as PNG."""
+    return _saved(draw, size, format="png", dpi=150, rc={})
+
+
+def _saved(
+    draw: Callable[[Axes], object], size: tuple[float, float], *, rc: Mapping[str, Any], **options: Any
+) -> bytes:
+    """A picture as a file. A name from data is text, though it holds dollars or signs that the font lacks."""
     buffer = io.BytesIO()
-    figure = Figure(figsize=size, layout="constrained")  # pyplot would look for a screen, and keep it
-    draw(figure.subplots())
-    figure.savefig(buffer, format="png", dpi=150)
+    with rc_context({"text.parse_math": False, **rc}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure = Figure(figsize=size, layout="constrained")  # pyplot would look for a screen, and keep it
+        draw(figure.subplots())
+        shorten_texts(figure)
+        figure.savefig(buffer, **options)
     return buffer.getvalue()
 
 

@@ -8,6 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from shown_runs import PAGES, write_runs
+
+from throughtime.report import write_comparison, write_report
+from throughtime.study import Run
 
 
 @dataclass
@@ -53,3 +57,23 @@ def visit(browser: Any) -> Iterator[Callable[..., Visit]]:
     yield open_file
     for context in contexts:
         context.close()
+
+
+@pytest.fixture(scope="session")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of the runs."""
+    place = tmp_path_factory.mktemp("shown")
+    write_runs(place)
+    return place
+
+
+@pytest.fixture(scope="session")
+def page_files(runs: Path) -> dict[str, Path]:
+    """Pages of one run and of two, by name."""
+    opened = {name: Run.open(runs / name) for name in ("classes", "other_classes", "forecast", "least")}
+    pages = {name: runs / f"{name}.html" for name in PAGES}
+    for name in ("classes", "forecast", "least"):
+        write_report(opened[name], pages[name])
+    write_comparison(opened["classes"], opened["other_classes"], pages["compared"])
+    write_comparison(opened["classes"], opened["forecast"], pages["incomparable"])
+    return pages

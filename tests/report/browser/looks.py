@@ -1,4 +1,4 @@
-"""What a person would complain of when looking at a page, measured in the browser: each a list, empty of a good page."""
+"""What a person would complain of when looking at a page, measured in the browser."""
 
 from typing import Any
 
@@ -28,6 +28,15 @@ _MEASURES = {
             )).map(({{says}}) => says);
         }});
     }}""",
+    "shape outside of its figure": """() => [...document.querySelectorAll('figure svg')].flatMap(svg => {
+        const frame = svg.getBoundingClientRect();
+        return [...svg.querySelectorAll('path, rect, line, circle, ellipse, polygon, image')]
+            .filter(shape => !shape.closest('defs, clipPath, [clip-path]'))
+            .map(shape => [shape, shape.getBoundingClientRect()])
+            .filter(([_, box]) => box.left < frame.left - 2 || box.right > frame.right + 2
+                || box.top < frame.top - 2 || box.bottom > frame.bottom + 2)
+            .map(([shape]) => `${svg.querySelector('title').textContent}: ${shape.outerHTML.slice(0, 80)}`);
+    })""",
     # Boxes are a little larger than what is drawn in them: a quarter of each is taken off, by the axes that separate.
     "texts over each other": f"""() => {{{_TEXTS}
         const shrunk = corners => {{
@@ -72,14 +81,16 @@ _MEASURES = {
         }};
         const paper = rgb(getComputedStyle(document.body).backgroundColor);
         return [...document.querySelectorAll('figure svg')].flatMap(svg => {{
-            const shapes = [...svg.querySelectorAll('path, rect, text')].filter(shape => !shape.closest('defs, clipPath'));
+            const shapes = [...svg.querySelectorAll('path, rect, text, image')]
+                .filter(shape => !shape.closest('defs, clipPath'));
             const boxes = new Map(shapes.map(shape => [shape, shape.getBoundingClientRect()]));
             return texts(svg).flatMap(({{element, says, corners}}) => {{
                 const [x, y] = [0, 1].map(k => corners.reduce((sum, corner) => sum + corner[k], 0) / 4);
-                let beneath = paper;
+                let beneath = paper, onPicture = false;
                 for (const shape of shapes.slice(0, shapes.indexOf(element))) {{
                     const box = boxes.get(shape), style = getComputedStyle(shape);
                     const inside = box.left <= x && x <= box.right && box.top <= y && y <= box.bottom;
+                    onPicture ||= inside && shape.tagName === 'image';  // which has colors of its own
                     if (shape.tagName === 'text' || !inside || style.fill === 'none' || box.height < 8) continue;
                     const color = rgb(style.fill);
                     beneath = over(color, color[3] / 255 * style.fillOpacity * style.opacity, beneath);
@@ -88,7 +99,7 @@ _MEASURES = {
                 const color = over(rgb(style.fill), style.fillOpacity * style.opacity, beneath);
                 const light = [luminance(color), luminance(beneath)].sort((a, b) => b - a);
                 const contrast = (light[0] + .05) / (light[1] + .05);
-                return contrast < 4.5 ? [`${{says}}: ${{contrast.toFixed(1)}}`] : [];
+                return contrast < 4.5 && !onPicture ? [`${{says}}: ${{contrast.toFixed(1)}}`] : [];
             }});
         }});
     }}""",

@@ -7,6 +7,9 @@ import pandas as pd
 
 from throughtime import SequenceClassifier, SequenceRegressor, evaluate, read
 
+#: Reports of one run, then of two.
+PAGES = ("classes", "forecast", "least", "compared", "incomparable")
+
 
 def write_runs(place: Path) -> None:
     """The runs ``classes``, ``other_classes`` on the same folds, ``forecast`` and ``least``."""
