@@ -147,12 +147,14 @@ def _beside(pair: Pair, caption: str, of: str) -> Table:
 
 def _difference(metric: str, comparison: Comparison) -> tuple[str, ...]:
     difference = comparison.difference
-    known = difference.low is not None and difference.high is not None
+    ends = "-"
+    if difference.low is not None and difference.high is not None:
+        ends = f"{number(difference.low)} to {number(difference.high)}"
     return (
         metric,
         *(number(nan_mean(scores)) for scores in (comparison.first, comparison.second)),
         number(difference.mean),
-        f"{number(difference.low)} to {number(difference.high)}" if known else "-",
+        ends,
         "-" if comparison.p_value is None else p_in_words(comparison.p_value).removeprefix("= "),
     )
 

@@ -135,9 +135,7 @@ def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:
     return _saved(draw, size, format="png", dpi=150, rc={})
 
 
-def _saved(
-    draw: Callable[[Axes], object], size: tuple[float, float], *, rc: Mapping[str, Any], **options: Any
-) -> bytes:
+def _saved(draw: Callable[[Axes], object], size: tuple[float, float], *, rc: Any, **options: Any) -> bytes:
     """A picture as a file. A name from data is text, though it holds dollars or signs that the font lacks."""
     buffer = io.BytesIO()
     with rc_context({"text.parse_math": False, **rc}), warnings.catch_warnings():
