@@ -19,6 +19,7 @@ if TYPE_CHECKING:
         augment_series,
         fit_members,
     )
+    from throughtime.export import export_onnx, export_torch
     from throughtime.generalization import (
         LockstepSearchCV,
         PurgedTimeSeriesSplit,
@@ -42,8 +43,10 @@ if TYPE_CHECKING:
     )
     from throughtime.shift import Reference, correct, diagnose_shift
     from throughtime.study import evaluate
+    from throughtime.training import Checkpoints, MetricLog, TensorBoard, read_metric_log
 
 _HOMES = {
+    "Checkpoints": "training",
     "Dataset": "data",
     "Sequences": "data",
     "load": "data",
@@ -57,6 +60,8 @@ _HOMES = {
     "LagFeatures": "estimators",
     "RollingStatistics": "estimators",
     "SummaryFeatures": "estimators",
+    "export_onnx": "export",
+    "export_torch": "export",
     "LockstepSearchCV": "generalization",
     "PurgedTimeSeriesSplit": "generalization",
     "WalkForwardSplit": "generalization",
@@ -80,16 +85,21 @@ _HOMES = {
     "correct": "shift",
     "diagnose_shift": "shift",
     "evaluate": "study",
+    "MetricLog": "training",
+    "TensorBoard": "training",
+    "read_metric_log": "training",
 }
 #: Packages that are reached without an import of their own.
 _PACKAGES = ("study",)
 
 __all__ = [
+    "Checkpoints",
     "Dataset",
     "Differences",
     "FourierFeatures",
     "LagFeatures",
     "LockstepSearchCV",
+    "MetricLog",
     "PurgedTimeSeriesSplit",
     "Reference",
     "RollingStatistics",
@@ -97,6 +107,7 @@ __all__ = [
     "SequenceRegressor",
     "Sequences",
     "SummaryFeatures",
+    "TensorBoard",
     "WalkForwardSplit",
     "augment_series",
     "augmentation_findings",
@@ -109,6 +120,8 @@ __all__ = [
     "diagnose",
     "diagnose_shift",
     "evaluate",
+    "export_onnx",
+    "export_torch",
     "fit_members",
     "leakage_report",
     "learning_curve",
@@ -118,6 +131,7 @@ __all__ = [
     "one_standard_error",
     "permutation_test_score",
     "read",
+    "read_metric_log",
     "regularization_path",
     "train_validation_test_split",
     "validation_curve",

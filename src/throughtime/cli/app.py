@@ -14,8 +14,9 @@ from throughtime.cli.printed_warnings import print_warnings
 app = typer.Typer(
     name="throughtime",
     help="Recurrent networks that generalize: folds, settings and seeds train in lockstep.",
-    epilog="Exit codes: 0 done; 2 refused; 130 stopped by Ctrl-C; 74 done and written, but standard output could not "
-    "be printed; 141 the same, since its reader had left (`| head`).",
+    epilog="Exit codes: 0 done; 2 refused; 130 stopped by Ctrl-C, 143 by SIGTERM (`throughtime resume` goes on with a "
+    "run); 74 done and written, but standard output could not be printed; 141 the same, since its reader had left "
+    "(`| head`).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -183,6 +184,36 @@ def _search(
     )
 
 
+@_command("resume")
+def _resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit, search or diagnose --out had begun")],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="where its data are now [default: where they were]", show_default=False),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="the same of its test series", show_default=False),
+    ] = None,
+) -> None:
+    """Go on with a run that was stopped or killed, also on another machine: bit for bit what it would have been."""
+    from throughtime.cli.resume import resume
+
+    resume(run, source, test)
+
+
+@_command("runs")
+def _runs(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="directory of runs", show_default=True)] = Path(
+        "runs"
+    ),
+) -> None:
+    """List the runs in a directory: which are finished, stopped, running or damaged, and their scores."""
+    from throughtime.cli.list_runs import list_runs
+
+    list_runs(directory)
+
+
 @_command("compare")
 def _compare(
     first: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
@@ -250,6 +281,45 @@ def _predict(
     from throughtime.cli.predict import predict
 
     predict(run, source, output, decimal, merge=merge, shift_check=not no_shift_check)
+
+
+@_command("export")
+def _export(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    kind: Annotated[
+        Literal["torch", "onnx"],
+        typer.Option("--format", help="torch: a directory with a Python file and its weights; onnx: one file"),
+    ] = "torch",
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="DIR|FILE",
+            help="new directory, or file, of the model [default: RUN-torch, RUN.onnx]",
+            show_default=False,
+        ),
+    ] = None,
+    streaming: Annotated[
+        bool, typer.Option("--streaming", help="a model that goes on from a state, a step or more at a time")
+    ] = False,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            "--seed",
+            metavar="INTEGER",
+            help="which network of a run with several, from 1 [default: 1]",
+            show_default=False,
+        ),
+    ] = None,
+) -> None:
+    """Write a run's network so that it runs without throughtime: as plain torch, or ONNX.
+
+    Scaling, masks of missing values, features and class names are inside: it takes raw values.
+    """
+    from throughtime.cli.export import export
+
+    export(run, kind, output, streaming=streaming, seed=seed)
 
 
 @_command("shift")

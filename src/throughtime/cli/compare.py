@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime.cli.runs import open_run
-from throughtime.cli.screen import MOST_ROWS, console, print_leakage_line, print_text
+from throughtime.cli.screen import MOST_ROWS, console, print_leakage_line, print_table, print_text
 from throughtime.generalization import Comparison
 from throughtime.study import (
     FoldScores,
@@ -58,7 +58,7 @@ def _print_runs(one: FoldScores, other: FoldScores) -> None:
     table.add_column(no_wrap=True)
     for place, scored in (("first", one), ("second", other)):
         table.add_row(place, _plain(scored.run), scored.name)
-    console().print(table)
+    print_table(table)
     n = len(series_in(one.folds))
     print_text(f"{len(one.folds)} folds of {n} series of {_plain(one.settings['source'])}\n")
 
@@ -85,7 +85,7 @@ def _print_folds(metric: str, comparison: Comparison, one: FoldScores) -> None:
         table.add_column(name, justify="right")
     for place, ((a, b), fold) in enumerate(zip(pairs, one.folds, strict=True)):
         table.add_row(f"{place + 1}: {len(fold.test)} series held out", number(a), number(b), number(a - b))
-    console().print(table)
+    print_table(table)
     console().print()
 
 
@@ -101,7 +101,7 @@ def _print_settings(one: FoldScores, other: FoldScores) -> None:
         table.add_column(name, overflow="fold")
     for name, values in differing.items():
         table.add_row(name, *map(_plain, values))
-    console().print(table)
+    print_table(table)
     console().print("All other settings are the same.", style="dim")
 
 

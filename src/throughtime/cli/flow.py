@@ -15,7 +15,7 @@ from throughtime.cli.model import estimator_for
 from throughtime.cli.options import Task, given
 from throughtime.cli.predict import read_alike, with_names
 from throughtime.cli.runs import PICTURES, is_written, open_run
-from throughtime.cli.screen import console, print_description, print_text
+from throughtime.cli.screen import as_typed, console, print_description, print_table, print_text
 from throughtime.data import Dataset, describe, read
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceEstimator, check_device
@@ -75,7 +75,7 @@ def flow(
     if out is not None:
         files = flow_files(report)
         storage.write_run(out, files, {"kind": PICTURES, "source": what})
-        console().print(f"\nwritten to {out}: {', '.join(files)}", soft_wrap=True)
+        console().print(f"\nwritten to {as_typed(out)}: {', '.join(files)}", soft_wrap=True)
         if report.graph is None:
             console().print("no unrolled.svg: the series are too long to unroll step by step", style="dim")
     return report
@@ -119,7 +119,7 @@ def _print_report(report: FlowReport, lag: int | None) -> None:
         f"What is left of the last state's gradient so many steps back, {state}; geometric mean of {curve.n_series} "
         "series. Where 1 % is left is the gradient horizon, with its 95 % interval.\n"
     )
-    console().print(_table(curve, lag))
+    print_table(_table(curve, lag))
     console().print()
     for line in plot_lines(curve, console().width):
         console().print(line, markup=False, no_wrap=True, overflow="crop")

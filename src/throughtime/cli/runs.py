@@ -4,17 +4,23 @@ from pathlib import Path
 
 from throughtime import storage
 from throughtime.errors import StorageError
+from throughtime.export import EXPORTED
 from throughtime.study import DIAGNOSIS, SHIFT, Run
 
 #: Kind, in its manifest, of a directory of pictures.
 PICTURES = "flow"
 #: What else has a manifest, by kind.
-NO_RUNS = {PICTURES: "the pictures that flow wrote", DIAGNOSIS: "a diagnosis", SHIFT: "a diagnosis of shift"}
+NO_RUNS = {
+    PICTURES: "the pictures that flow wrote",
+    DIAGNOSIS: "a diagnosis",
+    SHIFT: "a diagnosis of shift",
+    EXPORTED: "an exported model",
+}
 
 
 def is_written(path: str | Path) -> bool:
-    """Whether a command wrote this directory, or an estimator's ``save``."""
-    return (Path(path) / storage.MANIFEST).is_file()
+    """Whether a command wrote this directory, or is about to, or an estimator's ``save``."""
+    return (Path(path) / storage.MANIFEST).is_file() or storage.is_unfinished(Path(path))
 
 
 def open_run(directory: Path) -> Run:

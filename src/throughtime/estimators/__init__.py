@@ -12,6 +12,7 @@ from throughtime.estimators.files import FACTS, WEIGHTS
 from throughtime.estimators.forecast import at_own_steps, forecast_inputs, known_channels
 from throughtime.estimators.initialization import at_initialization
 from throughtime.estimators.inits import init_from_plain
+from throughtime.estimators.interface import n_channels_of
 from throughtime.estimators.loading import from_plain, load_estimator
 from throughtime.estimators.members import (
     fit_members,
@@ -77,6 +78,7 @@ __all__ = [
     "lag_curve_of",
     "load_estimator",
     "module_call",
+    "n_channels_of",
     "predict_members",
     "predict_requests",
     "recalibrate",

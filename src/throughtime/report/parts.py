@@ -10,9 +10,7 @@ from throughtime.records import Record
 
 #: What no page may hold: control characters, halves of pairs that no encoding has, what is no character; and marks that
 #: would turn the direction of all that is written after them.
-_NO_CHARACTERS = re.compile(
-    "[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]"
-)
+_NO_CHARACTERS = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\x9f\ud800-\udfff\ufffe\uffff\u202a-\u202e\u2066-\u2069]")
 
 #: How a line is meant: a verdict that is good or bad news, a remark, or what is only worth knowing.
 Tone = Literal["plain", "good", "bad", "quiet"]

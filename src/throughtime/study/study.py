@@ -1,10 +1,11 @@
 """A finished study: what it measured, the networks, and its way to a run on disk."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from html import escape
 from pathlib import Path
+from typing import Any
 
 from throughtime import storage
 from throughtime.records import Records
@@ -63,9 +64,7 @@ class Study(Results):
         directory, files, facts = Path(directory), run_files(self), run_facts(self.estimator)
         try:
             if report is not None:
-                model, unwritten = self.estimator, storage.unwritten_run(directory, files, facts)
-                own_cell = None if isinstance(model.cell, str) else model.cell
-                files[REPORT] = report(Run(unwritten, model.module, own_cell))
+                files[REPORT] = page_of(self, directory, files, facts, report)
         finally:  # networks are worth keeping though their page could not be made
             storage.write_run(directory, files, facts)
 
@@ -81,3 +80,16 @@ class Study(Results):
         leaks = [finding.code for finding in self.findings if finding.verdict == "found"]
         leakage = f", found {', '.join(leaks)}" if leaks else ", no leakage found"
         return f"Study of {self.config['source']}: {len(self.train.X)} series, {folds}{test}{leakage}"
+
+
+def page_of(
+    finished: Results,
+    directory: Path,
+    files: Mapping[str, bytes],
+    facts: Mapping[str, Any],
+    report: Callable[[Run], bytes],
+) -> bytes:
+    """The page of a run that is about to be written to a directory, made of its files."""
+    model = finished.estimator
+    own_cell = None if isinstance(model.cell, str) else model.cell
+    return report(Run(storage.unwritten_run(directory, files, facts), model.module, own_cell))
