@@ -188,6 +188,24 @@ def test_steps_without_a_forecast_and_beyond_the_end_are_nan(tmp_path: Path) -> 
     np.testing.assert_array_equal(np.isfinite(found), there)
 
 
+@pytest.mark.parametrize("time", [0, 1, 3])
+@pytest.mark.parametrize(
+    "parameters",
+    [
+        {"cell": "lstm", "horizon": 3},
+        {"dtype": "float64", "horizon": 3, "features": "fourier:7:3,diff", "missing": "mask"},
+        {"by_step": False, "pooling": "max"},
+    ],
+)
+def test_no_step_to_read_is_no_answer(parameters: dict[str, Any], time: int, tmp_path: Path) -> None:
+    X = series(8, 9, dtype="float64", shortest=4, missing="missing" in parameters)
+    estimator = random_model(X, **{"by_step": True, "classes": False} | parameters)
+    feeds = {"x": np.ones((2, time, 3)), "lengths": np.full(2, time)}
+    found = run(session_of(estimator, tmp_path / "model.onnx"), feeds)["prediction"]
+    assert found.shape == ((2, time) if estimator.by_step_ else (2,))
+    assert np.isnan(found).all() == (estimator.by_step_ or time == 0)
+
+
 @pytest.mark.parametrize("wrong", [np.nan, np.inf])
 def test_a_time_that_is_none_is_refused_like_a_value(wrong: float, tmp_path: Path) -> None:
     X = series(3, 9, dtype="float64", times="numbers")

@@ -42,7 +42,8 @@ MODELS: dict[str, dict[str, Any]] = {
     "a forecast": {"by_step": True, "classes": False, "horizon": 2},
     "a forecast, some known": {"by_step": True, "classes": False, "horizon": 3, "known": [0, 2], "static": True},
     "a forecast's features": {
-        "by_step": True, "classes": False, "horizon": 2, "known": [1], "features": "rolling:4,fourier:5", "missing": True
+        "by_step": True, "classes": False, "horizon": 2, "known": [1], "features": "rolling:4,fourier:5",
+        "missing": True,
     },
     "a forecast's times": {
         "by_step": True, "classes": False, "horizon": 1, "features": "fourier:7", "times": "days", "shortest": 4
@@ -114,14 +115,15 @@ def test_a_stream_that_has_not_begun_has_no_answer(tmp_path: Path) -> None:
 
 
 def test_a_stream_that_was_refused_once_stays_refused(tmp_path: Path) -> None:
-    X = series(3, 5, dtype="float64", ragged=False)
+    X = series(4, 5, dtype="float64", ragged=False)
     estimator = random_model(X)
     stream = session_of(estimator, tmp_path / "stream.onnx", streaming=True)
-    feeds, states = feeds_of(estimator, X), start_of(stream, 3)
+    feeds, states = feeds_of(estimator, X), start_of(stream, 4)
     feeds["x"][1, 2, 0] = -np.inf
+    feeds["lengths"][2:] = -1, 6
     for _ in range(2):
         outputs = run(stream, feeds | states)
-        assert np.isnan(outputs["probabilities"]).all(1).tolist() == [False, True, False]
+        assert np.isnan(outputs["probabilities"]).all(1).tolist() == [False, True, True, True]
         states = {name: outputs[f"next_{name}"] for name in states}
         feeds = feeds_of(estimator, X)
 

@@ -8,9 +8,9 @@ import json
 from importlib.metadata import version
 from pathlib import Path
 
-from throughtime.errors import MissingDependencyError, ParameterError
+from throughtime.errors import MissingDependencyError
 from throughtime.estimators import SequenceEstimator
-from throughtime.export.contents import Contents, contents_of
+from throughtime.export.contents import Contents, contents_of, refuse_streaming
 from throughtime.export.onnx_inputs import add_inputs, network_inputs
 from throughtime.export.onnx_nodes import Graph, States, model_bytes
 from throughtime.export.onnx_outputs import add_outputs
@@ -56,7 +56,7 @@ def export_onnx(estimator: SequenceEstimator, path: str | Path, *, streaming: bo
     """
     contents = contents_of(estimator)
     if streaming:
-        _refuse_whole_series(contents)
+        refuse_streaming(contents)
     path = Path(path)
     claim_file(path)
     graph = Graph()
@@ -72,20 +72,6 @@ def export_onnx(estimator: SequenceEstimator, path: str | Path, *, streaming: bo
             "export_onnx needs onnx, which is not installed; pip install 'throughtime[onnx]' brings it"
         ) from error
     write_file(path, content)
-
-
-def _refuse_whole_series(contents: Contents) -> None:
-    """Refuse to stream what is known only when a series is over."""
-    if contents.bidirectional:
-        raise ParameterError(
-            "streaming needs bidirectional=False, got a network whose backward direction starts at a series' last "
-            "step; export it without streaming"
-        )
-    if any(spec.name == "summary" for spec in contents.features):
-        raise ParameterError(
-            "streaming needs features of the steps so far, got a summary, which is of a whole series; export it "
-            "without streaming, or train with rolling:... in its place"
-        )
 
 
 def _metadata(contents: Contents, streaming: bool) -> dict[str, str]:

@@ -22,6 +22,8 @@ class NetworkInputs(NamedTuple):
         (batch,), the steps that were read before: of a stream, in earlier calls.
     usable
         (batch,), whether `predict` would take the series.
+    time
+        One number, the steps of x as it was given; of what is read there is one at least.
     """
 
     values: str
@@ -29,6 +31,7 @@ class NetworkInputs(NamedTuple):
     inside: str
     steps_read: str
     usable: str
+    time: str
 
 
 class RawSeries(NamedTuple):
@@ -58,48 +61,30 @@ def add_inputs(graph: Graph, contents: Contents) -> RawSeries:
     return RawSeries(x, lengths, static, clock)
 
 
-def network_inputs(
-    graph: Graph,
-    states: States,
-    contents: Contents,
-    given: RawSeries,
-) -> NetworkInputs:
+def network_inputs(graph: Graph, states: States, contents: Contents, given: RawSeries) -> NetworkInputs:
     """Raw series as the network is fed them."""
     x, lengths, static, clock = given
-    longest = graph.size(x, 1)
-    # Numbers that are no length must not reach the operators, which would refuse the whole batch.
-    lowest = 0 if states.streaming else 1 + contents.horizon
-    of_length = _all(
-        graph,
-        graph.add("Not", graph.add("Less", lengths, np.int64(lowest))),
-        graph.add("Not", graph.add("Less", longest, lengths)),
-    )
-    if contents.horizon and not states.streaming:
+    time = graph.size(x, 1)
+    ahead = 0 if states.streaming else contents.horizon
+    wrong_length = graph.add("Or", graph.add("Less", lengths, np.int64(0)), graph.add("Less", time, lengths))
+    x = _at_least(graph, x, 1 + ahead, axes=3)
+    clock = None if clock is None else _at_least(graph, clock, 1 + ahead, axes=2)
+    if ahead:
         x, clock = _as_read(graph, contents, x, clock)
-        lengths = graph.add("Sub", lengths, np.int64(contents.horizon))
-        longest = graph.size(x, 1)
+        lengths = graph.add("Sub", lengths, np.int64(ahead))
+    longest = graph.size(x, 1)
+    # A number that is no length must not reach the operators, which would refuse the whole batch.
     lengths = graph.add("Max", graph.add("Min", lengths, longest), np.int64(0))
     numbers = graph.add("Unsqueeze", graph.count(np.int64(0), longest), np.array([0]))
     inside = graph.add("Less", numbers, graph.add("Unsqueeze", lengths, np.array([1])))
-
     steps_read = states.read("steps_read", np.int64)
     states.keep("steps_read", graph.add("Add", steps_read, lengths))
-    steps = Steps(graph, lengths, inside, steps_read, clock)
-    before = rows_before(steps, states, contents.features, x, len(contents.channels))
-    channels = channels_of(steps, contents, x, before)
-    columns = graph.add("Concat", x, *channels, axis=2) if channels else x
-    summaries = summary_of(steps, contents, x)
-    if contents.masked:
-        n_static = len(contents.static) + len(summaries) * len(contents.channels)
-        columns = _with_masks(steps, states, columns, (contents.n_inputs - n_static) // 3)
-    if wide := [name for name in (static, *summaries) if name is not None]:
-        shape = graph.add("Concat", graph.at(graph.add("Shape", x), 0, 0, 2), np.array([1]), axis=0)
-        features = graph.add("Unsqueeze", graph.add("Concat", *wide, axis=1), np.array([1]))
-        columns = graph.add("Concat", columns, graph.add("Expand", features, shape), axis=2)
 
+    columns = _columns(Steps(graph, lengths, inside, steps_read, clock), states, contents, x, static)
     missing = graph.add("IsNaN", columns)
     scaled = graph.add("Div", graph.add("Sub", columns, contents.shift), contents.scale)
     values = graph.cast(graph.add("Where", missing, np.float64(0), scaled), contents.dtype)
+
     wrong = graph.add("IsInf", values)
     if contents.refuses_missing:
         wrong = graph.add("Or", wrong, missing)
@@ -107,13 +92,20 @@ def network_inputs(
         no_time = graph.add("Or", graph.add("IsNaN", clock), graph.add("IsInf", clock))
         wrong = graph.add("Or", wrong, graph.add("Unsqueeze", no_time, np.array([2])))
     wrong = graph.add("And", wrong, graph.add("Unsqueeze", inside, np.array([2])))
-    largest = graph.add("ReduceMax", graph.cast(wrong, np.float32), axes=[1, 2], keepdims=0)
-    usable = _all(graph, of_length, graph.add("Less", largest, np.float32(0.5)))
+    n_wrong = graph.add("ReduceSum", graph.cast(wrong, np.int64), np.array([1, 2]), keepdims=0)
+    refused = graph.add("Or", wrong_length, graph.add("Less", np.int64(0), n_wrong))
     # A stream that was wrong once has a state that nobody can mend.
-    refused = graph.add("Or", states.read("refused", np.bool_), graph.add("Not", usable))
+    refused = graph.add("Or", refused, states.read("refused", np.bool_))
     states.keep("refused", refused)
     by_time = graph.add("Transpose", values, perm=[1, 0, 2])
-    return NetworkInputs(by_time, lengths, inside, steps_read, graph.add("Not", refused))
+    return NetworkInputs(by_time, lengths, inside, steps_read, graph.add("Not", refused), time)
+
+
+def _at_least(graph: Graph, values: str, steps: int, axes: int) -> str:
+    """Values (batch, time, ...) with missing ones behind up to so many steps: of none ONNX Runtime crashes."""
+    lacking = graph.add("Max", graph.add("Sub", np.int64(steps), graph.size(values, 1)), np.int64(0))
+    added = [np.zeros(axes + 1, np.int64), graph.add("Unsqueeze", lacking, np.array([0])), np.zeros(axes - 2, np.int64)]
+    return graph.add("Pad", values, graph.add("Concat", *added, axis=0), np.float64(np.nan))
 
 
 def _as_read(graph: Graph, contents: Contents, x: str, clock: str | None) -> tuple[str, str | None]:
@@ -124,6 +116,23 @@ def _as_read(graph: Graph, contents: Contents, x: str, clock: str | None) -> tup
         known = np.isin(np.arange(len(contents.channels)), contents.known)
         read = graph.add("Where", known, graph.at(x, 1, horizon, END), read)
     return read, None if clock is None else graph.at(clock, 1, horizon, END)
+
+
+def _columns(steps: Steps, states: States, contents: Contents, x: str, static: str | None) -> str:
+    """All that a network may know of each step (batch, time, input), before it is scaled."""
+    graph, n_channels = steps.graph, len(contents.channels)
+    channels = channels_of(steps, contents, x, rows_before(steps, states, contents.features, x, n_channels))
+    columns = graph.add("Concat", x, *channels, axis=2) if channels else x
+    summaries = summary_of(steps, contents, x)
+    if contents.masked:
+        n_static = len(contents.static) + len(summaries) * n_channels
+        columns = _with_masks(steps, states, columns, (contents.n_inputs - n_static) // 3)
+    by_series = summaries if static is None else [static, *summaries]
+    if not by_series:
+        return columns
+    shape = graph.add("Concat", graph.at(graph.add("Shape", x), 0, 0, 2), np.array([1]), axis=0)
+    row = graph.add("Unsqueeze", graph.add("Concat", *by_series, axis=1), np.array([1]))
+    return graph.add("Concat", columns, graph.add("Expand", row, shape), axis=2)
 
 
 def _with_masks(steps: Steps, states: States, columns: str, n_columns: int) -> str:
@@ -143,10 +152,3 @@ def _with_masks(steps: Steps, states: States, columns: str, n_columns: int) -> s
     )
     states.keep("steps_since_seen", end)
     return graph.add("Concat", columns, missing, since, axis=2)
-
-
-def _all(graph: Graph, *conditions: str) -> str:
-    first, *others = conditions
-    for other in others:
-        first = graph.add("And", first, other)
-    return first

@@ -15,7 +15,7 @@ END = int(np.iinfo(np.int64).max)
 
 
 class Port(NamedTuple):
-    """An input or output of a graph; an axis that has a name may have any length."""
+    """An input or output of a graph; an axis that has a name may have any length, ``None`` leaves all open."""
 
     name: str
     dtype: np.dtype[Any]
@@ -187,25 +187,30 @@ class States:
     """What a graph hands from call to call when it streams: an input each, and an output ``next_`` and its name.
 
     A graph of whole series begins each time with zeros, as a stream does.
+
+    Parameters
+    ----------
+    batch
+        The number of series, as one number.
     """
 
     def __init__(self, graph: Graph, streaming: bool, batch: str) -> None:
         self._graph, self.streaming, self._batch = graph, streaming, batch
-        self._ports: dict[str, Port] = {}
+        self._forms: dict[str, tuple[DTypeLike, tuple[int, ...]]] = {}
 
     def read(self, name: str, dtype: DTypeLike, *axes: int) -> str:
         """The state (batch, *axes) as the call finds it."""
-        if not self.streaming:
-            zeros = np.zeros((1,) * (1 + len(axes)), dtype)
-            return self._graph.add("Expand", zeros, self._graph.sizes(self._batch, *axes))
-        self._ports[name] = Port(name, np.dtype(dtype), ("batch", *axes))
-        return self._graph.input(*self._ports[name][:2], *self._ports[name].axes or ())
+        self._forms[name] = dtype, axes
+        if self.streaming:
+            return self._graph.input(name, dtype, "batch", *axes)
+        zero = np.zeros((1,) * (1 + len(axes)), dtype)
+        return self._graph.add("Expand", zero, self._graph.sizes(self._batch, *axes))
 
     def keep(self, name: str, value: str) -> None:
         """Hand a state on to the next call."""
         if self.streaming:
-            _, dtype, axes = self._ports[name]
-            self._graph.output(f"next_{name}", value, dtype, *axes or ())
+            dtype, axes = self._forms[name]
+            self._graph.output(f"next_{name}", value, dtype, "batch", *axes)
 
 
 def model_bytes(graph: Graph, opset: int, ir_version: int, metadata: Mapping[str, str]) -> bytes:

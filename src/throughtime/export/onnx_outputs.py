@@ -22,6 +22,8 @@ def add_outputs(graph: Graph, states: States, contents: Contents, read: NetworkI
             values = graph.add("Pad", values, *ahead)
             none = graph.add("Expand", np.array([[False]]), graph.sizes(graph.size(usable, 0), contents.horizon))
             usable = graph.add("Concat", none, usable, axis=1)
+        given = np.array([0]), graph.add("Unsqueeze", read.time, np.array([0])), np.array([1])
+        values, usable = graph.add("Slice", values, *given), graph.add("Slice", usable, *given)
         axes: tuple[str, ...] = ("batch", "time")
     else:
         some = graph.add("Less", np.int64(0), graph.add("Add", read.steps_read, read.lengths))
