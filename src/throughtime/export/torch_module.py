@@ -41,12 +41,14 @@ def export_torch(estimator: SequenceEstimator, directory: str | Path, *, streami
 
     Examples
     --------
+    >>> from pathlib import Path
     >>> import numpy as np
-    >>> from throughtime import SequenceClassifier
-    >>> from throughtime.export import export_torch
+    >>> from throughtime import SequenceClassifier, export_torch
     >>> X = np.random.default_rng(0).normal(size=(20, 12, 3)).astype("float32")
     >>> model = SequenceClassifier(hidden_size=8, max_epochs=2, random_state=0).fit(X, X[:, :, 0].mean(1) > 0)
-    >>> export_torch(model, "exported")  # doctest: +SKIP
+    >>> export_torch(model, "exported")
+    >>> sorted(path.name for path in Path("exported").iterdir())
+    ['README.md', 'manifest.json', 'model.json', 'model.pt', 'model.py']
     """
     contents = contents_of(estimator)
     if streaming:
