@@ -4,7 +4,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 PIP := $(BIN)/python -m pip install -qq --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: setup demo test check docs bench sanitize soak clean
+.PHONY: setup demo test browser check docs bench sanitize soak clean
 
 # What an installation is made of: a change to it builds the kernels anew.
 BUILT := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
@@ -27,6 +27,10 @@ BUILT := pyproject.toml constraints.txt CMakeLists.txt $(wildcard csrc/*)
 	@$(PIP) --editable '.[bench]'
 	@touch $@
 
+.venv/browser.stamp: .venv/dev.stamp
+	@$(PIP) --editable '.[browser]'
+	@touch $@
+
 .venv/docs.stamp: .venv/dev.stamp
 	@$(PIP) --editable '.[docs]'
 	@touch $@
@@ -39,6 +43,15 @@ demo: .venv/demo.stamp  ## the main job on real data: discharge of the Fulda fro
 test: .venv/dev.stamp  ## the tests, in two processes
 	@$(BIN)/python -m pytest --numprocesses 2
 
+# Debian's, since playwright would download one of its own.
+browser: .venv/browser.stamp  ## the report in a real browser, Chromium, which is installed if it may be
+	@if ! command -v chromium > /dev/null; then \
+		if [ "$$(id -u)" != 0 ]; then echo "make browser needs chromium: sudo apt-get install chromium"; exit 1; fi; \
+		echo "Installing chromium (once) ..."; \
+		apt-get -qq update && DEBIAN_FRONTEND=noninteractive apt-get -qq install --no-install-recommends chromium > /dev/null || exit 1; \
+	fi
+	@$(BIN)/python -m pytest tests/report/browser
+
 check: .venv/dev.stamp  ## style, types, imports between packages
 	@$(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(BIN)/lint-imports && $(BIN)/clang-format --dry-run -Werror csrc/*
 
@@ -49,7 +62,7 @@ docs: .venv/docs.stamp  ## the site, its guides executed, in build/docs; a warni
 
 soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted; the lockstep law: some hours
 	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/docs/test_guides.py tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
-		tests/storage tests/generalization/test_interrupts.py tests/shift tests/contracts/test_lockstep_law.py \
+		tests/storage tests/training/test_checkpoints.py tests/training/test_damaged_checkpoints.py tests/generalization/test_interrupts.py tests/shift tests/contracts/test_leaks.py tests/contracts/test_lockstep_law.py \
 		tests/planted/test_augmentation_findings.py tests/planted/test_long_lags.py
 
 # An environment of its own that sees the packages of .venv but not its editable installation.

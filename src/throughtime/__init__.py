@@ -43,8 +43,10 @@ if TYPE_CHECKING:
     )
     from throughtime.shift import Reference, correct, diagnose_shift
     from throughtime.study import evaluate
+    from throughtime.training import Checkpoints, MetricLog, TensorBoard, read_metric_log
 
 _HOMES = {
+    "Checkpoints": "training",
     "Dataset": "data",
     "Sequences": "data",
     "load": "data",
@@ -83,16 +85,21 @@ _HOMES = {
     "correct": "shift",
     "diagnose_shift": "shift",
     "evaluate": "study",
+    "MetricLog": "training",
+    "TensorBoard": "training",
+    "read_metric_log": "training",
 }
 #: Packages that are reached without an import of their own.
 _PACKAGES = ("study",)
 
 __all__ = [
+    "Checkpoints",
     "Dataset",
     "Differences",
     "FourierFeatures",
     "LagFeatures",
     "LockstepSearchCV",
+    "MetricLog",
     "PurgedTimeSeriesSplit",
     "Reference",
     "RollingStatistics",
@@ -100,6 +107,7 @@ __all__ = [
     "SequenceRegressor",
     "Sequences",
     "SummaryFeatures",
+    "TensorBoard",
     "WalkForwardSplit",
     "augment_series",
     "augmentation_findings",
@@ -123,6 +131,7 @@ __all__ = [
     "one_standard_error",
     "permutation_test_score",
     "read",
+    "read_metric_log",
     "regularization_path",
     "train_validation_test_split",
     "validation_curve",

@@ -27,6 +27,10 @@ class FlowWarning(UserWarning):
     """A gradient that vanishes or explodes on its way through time; training goes on. The message says whose, where."""
 
 
+class StorageWarning(UserWarning):
+    """A file that was set aside since it is damaged, or that was written elsewhere and may not go on bit for bit."""
+
+
 class ParameterError(ThroughtimeError, ValueError):
     """A parameter, option or setting outside what is allowed."""
 

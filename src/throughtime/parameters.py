@@ -311,6 +311,9 @@ class RegressorParameters(NetworkParameters, total=False):
 #: What an estimator takes, by its task.
 SCHEMAS: dict[str, type] = {"classification": ClassifierParameters, "regression": RegressorParameters}
 
+#: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
+COMMAND_DEFAULTS = {"random_state": 0, "verbose": 1}
+
 
 class ModuleParameters(TypedDict, total=False):
     """What the estimators take besides, in Python alone: code has no place on a command line or in a file."""

@@ -1,10 +1,18 @@
-"""Standard output and error that may break: a pipe whose reader has left, a full disk, a closed descriptor."""
+"""What is printed, and standard output and error that may break: a reader that has left, a full disk, none at all."""
 
 import errno
 import io
 import os
 from collections.abc import Callable
 from typing import Any, TextIO
+
+#: Every control character but tab and newline, as its escape: a terminal would obey it.
+_ESCAPES = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160)) if chr(code) not in "\t\n"}
+
+
+def escape_controls(text: str) -> str:
+    """Text from outside, such as the name of a file, with nothing in it that a terminal would obey."""
+    return text.translate(_ESCAPES)
 
 
 class Lenient:

@@ -9,9 +9,10 @@ from sklearn.model_selection import StratifiedKFold
 from vowels import COLUMNS, long_table, run
 
 from throughtime import SequenceClassifier, compare_estimators
-from throughtime.cli.compare import command_of, compare
+from throughtime.cli.compare import compare
 from throughtime.data import Sequences
 from throughtime.storage import read_run, write_run
+from throughtime.study import command_of
 
 QUICK = ["--max-epochs", "4", "--lr", "0.05", "--cv", "3"]
 

@@ -31,6 +31,7 @@ class Asked:
 
     def __call__(self, estimator: Any, X: Any, y: Any, **options: Any) -> Diagnosis:
         warn("some series are odd", DataWarning)
+        self.checkpoints = options.pop("checkpoints")
         self.estimator, self.X, self.y, self.options = estimator, X, y, options
         return self.answer
 
@@ -291,9 +292,14 @@ def test_a_verdict_is_printed_though_the_disk_refuses_it(
     def refuse(*_: Any) -> None:
         raise StorageError("it could not be written: No space left on device")
 
-    monkeypatch.setattr(storage, "write_run", refuse)
-    code, out, error = run("diagnose", table, *COLUMNS, "--out", tmp_path / "it")
+    with monkeypatch.context() as patch:
+        patch.setattr(storage.UnfinishedRun, "finish", refuse)
+        code, out, error = run("diagnose", table, *COLUMNS, "--out", tmp_path / "it")
     assert code == 2
     assert out.startswith("verdict: over-fit\n")
     assert "written to" not in out
-    assert error == "error: it could not be written: No space left on device\n"
+    goes_on = f"throughtime resume {tmp_path / 'it'} goes on when that is put right"
+    assert error == f"error: it could not be written: No space left on device; {goes_on}\n"
+    code, out, error = run("resume", tmp_path / "it")
+    assert code == 0, error
+    assert read_diagnosis(tmp_path / "it") == DIAGNOSIS

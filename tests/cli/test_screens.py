@@ -150,12 +150,13 @@ def test_scores_are_printed_though_the_disk_refuses_the_run(
     def refuse(*_: Any) -> None:
         raise StorageError("run could not be written: No space left on device")
 
-    monkeypatch.setattr(storage, "write_run", refuse)
+    monkeypatch.setattr(storage.UnfinishedRun, "finish", refuse)
     code, out, error = run("fit", source, *COLUMNS, *QUICK, "--out", tmp_path / "run")
     assert code == 2
     assert "validation" in out
     assert "written to" not in out
-    assert error.endswith("error: run could not be written: No space left on device\n")
+    goes_on = f"throughtime resume {tmp_path / 'run'} goes on when that is put right"
+    assert error.endswith(f"error: run could not be written: No space left on device; {goes_on}\n")
 
 
 def test_a_run_is_written_before_its_scores_are_printed(
@@ -167,7 +168,7 @@ def test_a_run_is_written_before_its_scores_are_printed(
     monkeypatch.setattr(fit_module, "print_study", interrupted)
     code, _, error = run("fit", source, *COLUMNS, *QUICK, "--out", tmp_path / "run")
     assert code == 130
-    assert error.endswith("stopped; no file was left half-written\n")
+    assert error.endswith(f"stopped; {tmp_path / 'run'} is finished\n")
     read_run(tmp_path / "run")
 
 

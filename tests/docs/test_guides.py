@@ -34,6 +34,7 @@ only_when_asked = pytest.mark.skipif(
 )
 
 FORECASTING = next(page for page in GUIDES if page.stem == "forecasting")
+TRACKING = next(page for page in GUIDES if page.stem == "tracking")
 WINDOWS = next(page for page in GUIDES if page.stem == "windows")
 SHIFT = next(page for page in GUIDES if page.stem == "shift")
 
@@ -43,7 +44,7 @@ SHIFT = next(page for page in GUIDES if page.stem == "shift")
     [
         pytest.param(page, id=page.stem, marks=only_when_asked if page.stem in LONG else ())
         for page in (README, *GUIDES)
-        if page not in (FORECASTING, SHIFT, WINDOWS)
+        if page not in (FORECASTING, SHIFT, TRACKING, WINDOWS)
     ],
 )
 def test_every_block_of_python_runs_in_the_order_of_the_page(page: Path) -> None:
@@ -54,6 +55,19 @@ def test_blocks_are_of_a_language_that_is_run_or_parsed() -> None:
     for page in PAGES:
         fences = page.read_text(encoding="utf-8").count("```")
         assert fences == 2 * len(blocks(page, "python", "sh", "toml")), page
+
+
+def test_the_tracking_guide_runs_and_every_tracker_has_every_epoch(capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("sklearn.callback", reason="scikit-learn before 1.9 has no callbacks")
+    names = run(TRACKING)
+    logged = [call.args[1:3] for call in names["client"].log_metric.call_args_list]
+    losses = [value for name, value in logged if name == "train_loss"]
+    fitted = names["fitted"]
+    assert losses == [net.history_[epoch].train_loss for epoch in range(3) for net in fitted]
+    assert names["client"].set_terminated.call_count == len(fitted)
+    assert [line["train_loss"] for line in names["read_metric_log"]("metrics.jsonl")] == losses
+    assert len(list(Path("board").iterdir())) == len(fitted)
+    assert "21 lines" in capsys.readouterr().out
 
 
 def test_the_forecasting_guide_runs_and_its_forecast_beats_the_season(capsys: pytest.CaptureFixture[str]) -> None:

@@ -75,7 +75,7 @@ def test_a_stream_gives_at_each_step_what_the_whole_pass_gives_of_the_series_up_
             torch.testing.assert_close(streamed(model, given, parts), expected, rtol=2e-6, atol=2e-6)
 
 
-@pytest.mark.parametrize("features", [None, "diff,fourier:3"])
+@pytest.mark.parametrize("features", [None, "diff,fourier:4.5"])
 def test_a_stream_of_a_forecast_reads_ahead_what_is_known_and_says_what_comes(
     features: str | None, tmp_path: Path
 ) -> None:

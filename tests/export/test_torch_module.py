@@ -92,7 +92,11 @@ def test_a_forecast_reads_and_stands_where_the_estimators_does(
     estimator = fitted(series(8, 14, **kind), by_step=True, classes=False, cell="lstm", **options)
     model = exported(estimator, tmp_path / "model").load()
     for n, longest in SHAPES:
-        check(model, estimator, series(n, longest, seed=7, **kind))
+        X = series(n, longest, seed=7, **kind)
+        check(model, estimator, X)
+        given, steps = inputs_of(X), torch.arange(longest)
+        there = (steps >= options["horizon"]) & (steps < given["lengths"][:, None])
+        assert torch.equal(~model(**given).isnan(), there)
 
 
 @pytest.mark.parametrize("transform", ["log", "log1p", "sqrt"])
@@ -110,7 +114,7 @@ def test_summaries_of_whole_series_are_inside(statistics: str, tmp_path: Path) -
     kind: dict[str, Any] = {"static": True, "missing": True, "shortest": 1}
     estimator = fitted(series(8, 14, **kind), features=f"summary{statistics},diff", dtype="float64")
     model = exported(estimator, tmp_path / "model").load()
-    for n, longest in SHAPES:
+    for n, longest in (*SHAPES, (6, 1)):
         check(model, estimator, series(n, longest, seed=7, **kind))
 
 

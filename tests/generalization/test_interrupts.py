@@ -123,7 +123,8 @@ class Instants:
         if event == "return":  # no signal is looked for between a function's last line and its end
             return None
         code = frame.f_code
-        ends_unseen = code.co_name in self.DROPPED or (code.co_flags & CO_GENERATOR and "torch" in code.co_filename)
+        let_go = code.co_flags & CO_GENERATOR and any(part in code.co_filename for part in ("torch", "typing.py"))
+        ends_unseen = code.co_name in self.DROPPED or let_go
         if ends_unseen or code.co_filename == __file__:
             return None
         self.seen += 1

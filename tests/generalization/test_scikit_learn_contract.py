@@ -430,13 +430,14 @@ def test_nested_cross_validation_keeps_groups_whole_in_both_loops() -> None:
     np.testing.assert_array_equal(found["test_score"], other["test_score"])
 
 
-def test_the_signatures_are_scikit_learns_and_a_memory_budget() -> None:
+def test_the_signatures_are_scikit_learns_and_what_lockstep_adds() -> None:
     from inspect import signature
 
     for name in ("cross_validate", "cross_val_score", "cross_val_predict", "learning_curve", "validation_curve",
                  "permutation_test_score"):  # fmt: skip
         own, other = signature(getattr(ours, name)).parameters, signature(getattr(theirs, name)).parameters
-        assert list(own) == [*other, "memory_budget"]
+        watched = ["observers"] if name == "cross_validate" else []
+        assert list(own) == [*other, "memory_budget", "checkpoints", *watched]
         for key, parameter in other.items():
             assert own[key].kind == parameter.kind
             assert np.array_equal(own[key].default, parameter.default, equal_nan=isinstance(parameter.default, float))

@@ -1,7 +1,6 @@
 """scikit-learn's callbacks on a search of ours see what they see on scikit-learn's."""
 
 import io
-import warnings
 from contextlib import redirect_stdout
 from typing import Any
 
@@ -43,9 +42,7 @@ class Log:
 
 def calls_of(search: Any, y: Any = Y) -> list[tuple[Any, ...]]:
     log = Log()
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message=".*does not support callbacks", category=UserWarning)
-        search.set_callbacks(log).fit(X, y)
+    search.set_callbacks(log).fit(X, y)
     return log.calls
 
 
@@ -76,10 +73,75 @@ def test_a_search_by_steps_makes_the_same_calls() -> None:
     assert calls_of(LockstepSearchCV(net, SPACE, cv=2), X) == by_series
 
 
-def test_scikit_learns_progress_bar_reaches_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("estimator", "grid", "depth", "inner"),
+    [
+        (LogisticRegression(), {"C": [0.1, 1.0]}, 1, "LogisticRegression - fit"),
+        (NET, SPACE, 1, "SequenceClassifier - fit"),
+        (make_pipeline(StandardScaler(), NET), {"sequenceclassifier__lr": [0.01]}, 2, "SequenceClassifier - fit"),
+    ],
+    ids=["other", "network", "pipeline"],
+)
+def test_scikit_learns_progress_bar_reaches_its_end(
+    estimator: Any, grid: Any, depth: int, inner: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("COLUMNS", "200")
-    search = LockstepSearchCV(LogisticRegression(), {"C": [0.1, 1.0]}, cv=2)
+    monkeypatch.setenv("LINES", "50")
+    search = LockstepSearchCV(estimator, grid, cv=2)
     with redirect_stdout(io.StringIO()) as shown:
-        search.set_callbacks(callback.ProgressBar()).fit(X, Y)
-    assert "search" in shown.getvalue()
+        search.set_callbacks(callback.ProgressBar(max_propagation_depth=depth)).fit(X, Y)
+    assert "LockstepSearchCV - search" in shown.getvalue()
+    assert inner in shown.getvalue()
     assert "100%" in shown.getvalue()
+
+
+class Epochs(Log):
+    """Is handed on to the networks inside, and hears of epochs by the path of their tasks."""
+
+    max_propagation_depth = None
+
+    def on_fit_task_end(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
+        if context.task_name == "epoch":
+            path = [context]
+            while path[0].parent is not None:
+                path.insert(0, path[0].parent)
+            self.calls.append(tuple((one.task_name, one.task_id) for one in path[1:]))
+
+
+@pytest.mark.parametrize("targets", [Y, X], ids=["per series", "per step"])
+def test_a_callback_of_a_search_hears_the_epochs_of_every_member_and_changes_no_bit(targets: Any) -> None:
+    kind = SequenceRegressor if targets is X else SequenceClassifier
+    net = kind(hidden_size=2, max_epochs=2, random_state=0)
+    log = Epochs()
+    watched = LockstepSearchCV(net, SPACE, cv=2, return_train_score=True).set_callbacks(log).fit(X, targets)
+    epochs = [call for call in log.calls if isinstance(call[0], tuple)]
+    searched = [(("search", 0), ("fit", member), ("epoch", epoch)) for epoch in range(2) for member in range(4)]
+    assert epochs == [*searched, *((("fit", 1), ("epoch", epoch)) for epoch in range(2))]
+    plain = LockstepSearchCV(net, SPACE, cv=2, return_train_score=True).fit(X, targets)
+    for name in ("mean_test_score", "mean_train_score", "split0_test_score"):
+        np.testing.assert_array_equal(watched.cv_results_[name], plain.cv_results_[name])
+    assert watched.best_estimator_.history_ == plain.best_estimator_.history_
+
+
+def test_scikit_learns_scoring_monitor_scores_each_member_inside_a_search() -> None:
+    monitor = callback.ScoringMonitor(scoring="accuracy")
+    net = SequenceClassifier(hidden_size=2, max_epochs=2, random_state=0).set_callbacks(monitor)
+    search = LockstepSearchCV(net, SPACE, cv=2, return_train_score=True).fit(X, Y)
+    rows = [row for row in monitor.get_logs().data if row["task_name"] == "fit"]
+    by_member = {row["task_id_path"]: row["accuracy"] for row in rows}
+    trained = [search.cv_results_[f"split{fold}_train_score"][setting] for setting in (0, 1) for fold in (0, 1)]
+    assert [by_member[0, 0, member] for member in range(4)] == trained
+    assert by_member[0, 1] == search.best_estimator_.score(X, Y)
+    assert len(monitor.get_logs().data) == 5 * 3
+
+
+def test_what_a_callback_raises_at_an_epoch_ends_the_search() -> None:
+    class Raises(Epochs):
+        def on_fit_task_end(self, estimator: Any, context: Any) -> None:  # noqa: ARG002
+            if context.task_name == "epoch":
+                raise TimeoutError("enough")
+
+    log = Raises()
+    with pytest.raises(TimeoutError, match="enough"):
+        LockstepSearchCV(NET, SPACE, cv=2).set_callbacks(log).fit(X, Y)
+    assert log.calls[-1] == ("teardown", "fit")

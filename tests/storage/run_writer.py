@@ -59,12 +59,12 @@ def attempt(write: Callable[[Path], None], out: Path, instant: int) -> int:
 def main(place: Path, kills: int) -> None:
     """Count the instants of one attempt, and strike so many of them, evenly spread from the first to the last."""
     from throughtime import storage, study
-    from throughtime.cli.plan import plan_of
+    from throughtime.cli.asked import Asked
+    from throughtime.cli.plan import plan_of, tables_of
 
     flags = {"hidden_size": "2", "max_epochs": "2", "verbose": "0"}
-    _, plan = plan_of(
-        str(place / "table.csv"), {"id": "series", "target": "label"}, {"cv": "2"}, flags, out=place / "plan"
-    )
+    tables = tables_of({"id": "series", "target": "label"}, {"cv": "2"}, flags, None)
+    plan = plan_of(Asked("fit", str(place / "table.csv"), None, tables))
     files, facts = study.run_files(study.train(plan)), study.run_facts(plan.model)
 
     def write(out: Path) -> None:

@@ -35,12 +35,13 @@ def columns(source: tuple[Path, dict[str, str]]) -> list[Any]:
 
 
 def files(run: Path) -> dict[str, Any]:
-    """Every file's bytes, but for the settings and the manifest the values without times."""
+    """Every file's bytes, but for the settings and the manifest the values without times; no log of training."""
     found: dict[str, Any] = {path.name: path.read_bytes() for path in run.iterdir()}
     settings = json.loads(found.pop("config.json"))
     assert settings.pop("seconds") > 0
     manifest = json.loads(found.pop(MANIFEST))
     assert set(manifest["files"]) == {*found, "config.json"}
+    found.pop("metrics.jsonl", None)  # a command writes it
     return found | {"settings": settings, "facts": manifest["facts"], "versions": manifest["versions"]}
 
 

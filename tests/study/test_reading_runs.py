@@ -17,9 +17,10 @@ from typer.testing import CliRunner
 from throughtime import evaluate, read, storage
 from throughtime.cli.app import app
 from throughtime.errors import ParameterError, StorageError
+from throughtime.shift import ShiftDiagnosis
 from throughtime.storage import MANIFEST, read_run
 from throughtime.storage.manifest import manifest_bytes
-from throughtime.study import Run, Study
+from throughtime.study import Run, Study, outcome_of
 
 X, Y = arrays()
 #: What a run is asked for, and the file that it is in.
@@ -31,8 +32,10 @@ READERS: dict[str, tuple[str, ...]] = {
     "findings": ("metrics.json",),
     "estimator": ("model.json", "model.safetensors"),
     "members": ("members.json", "members.safetensors"),
+    "failures": ("members.json",),
     "flow": ("flow.safetensors",),
     "reference": ("shift.json", "shift.safetensors"),
+    "shift_to_test": ("test_shift.json",),
     "curves": ("curves.csv",),
     "out_of_fold": ("out_of_fold.csv",),
     "test_predictions": ("test_predictions.csv",),
@@ -132,6 +135,12 @@ def test_a_run_gives_back_what_the_study_held(kind: str, place: Path, tmp_path: 
                 assert read_again[column].dtype.kind == values.dtype.kind
     assert bits(run.estimator) == bits(study.estimator)
     assert list(map(bits, run.estimators)) == list(map(bits, study.estimators))
+    assert [(one.seed, one.fold, one.failure) for one in run.failures] == [
+        (one.seed, one.fold, one.failure) for one in study.members if one.failure is not None
+    ]
+    found = study.shift_to_test
+    kept = outcome_of(found) if isinstance(found, ShiftDiagnosis) else found
+    assert storage.json_to_bytes({"": run.shift_to_test}) == storage.json_to_bytes({"": kept})  # NaN where none is
     for member, held_member in zip(run.members, study.members, strict=True):
         assert (member.seed, member.fold, member.failure) == (held_member.seed, held_member.fold, held_member.failure)
         assert (member.estimator is None) == (held_member.estimator is None)

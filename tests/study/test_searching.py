@@ -27,8 +27,9 @@ def searched(plan: study.Plan, grid: Any, **settings: Any) -> study.Study:
 
 
 def files(run: Path) -> dict[str, Any]:
-    """Every file without what takes time."""
-    found: dict[str, Any] = {path.name: path.read_bytes() for path in run.iterdir() if path.name != MANIFEST}
+    """Every file without what takes time, and without the log of training, which a command writes."""
+    names = {path.name for path in run.iterdir()} - {MANIFEST, "metrics.jsonl"}
+    found: dict[str, Any] = {name: (run / name).read_bytes() for name in names}
     settings = json.loads(found.pop("config.json"))
     del settings["seconds"], settings["search"]["seconds"]
     table = pyarrow.csv.read_csv(run / "search.csv").to_pydict()

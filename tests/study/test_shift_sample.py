@@ -17,7 +17,7 @@ from throughtime.errors import DataError, StorageError
 from throughtime.shift import Reference, correct, diagnose_shift, embed, reference_of
 from throughtime.storage import MANIFEST, read_run
 from throughtime.storage.manifest import manifest_bytes
-from throughtime.study import Run, Study, shift_of_test
+from throughtime.study import Run, Study
 from throughtime.study.shift_sample import SAMPLE, SAMPLE_FACTS, reference_from, sample_files, sampled_reference
 
 X, Y = arrays()
@@ -217,4 +217,4 @@ def test_a_test_without_the_groups_of_the_training_series_is_not_compared(saved:
     assert study.test is not None
     bare = replace(study, test=replace(study.test, groups=None))
 
-    assert shift_of_test(bare) == "its series have no groups, as the training series do"
+    assert bare.shift_to_test == "its series have no groups, as the training series do"

@@ -14,8 +14,9 @@ from throughtime.cli.printed_warnings import print_warnings
 app = typer.Typer(
     name="throughtime",
     help="Recurrent networks that generalize: folds, settings and seeds train in lockstep.",
-    epilog="Exit codes: 0 done; 2 refused; 130 stopped by Ctrl-C; 74 done and written, but standard output could not "
-    "be printed; 141 the same, since its reader had left (`| head`).",
+    epilog="Exit codes: 0 done; 2 refused; 130 stopped by Ctrl-C, 143 by SIGTERM (`throughtime resume` goes on with a "
+    "run); 74 done and written, but standard output could not be printed; 141 the same, since its reader had left "
+    "(`| head`).",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -74,6 +75,7 @@ Out = Annotated[
     Path | None,
     typer.Option(metavar="DIR", help="new directory of the run [default: runs/SOURCE-TIME]", show_default=False),
 ]
+NoReport = Annotated[bool, typer.Option("--no-report", help="write no report.html into the run")]
 
 
 @_command("fit")
@@ -99,6 +101,7 @@ def _fit(
     columns: Columns,
     config: Config = None,
     out: Out = None,
+    no_report: NoReport = False,
     **given: Any,
 ) -> None:
     """Train on all folds in lockstep, say how well it will do on unseen series, and write the run."""
@@ -106,7 +109,7 @@ def _fit(
 
     data = columns.typed() | {"test": test, "split": split}
     validation = {"cv": cv, "scoring": scoring or None, "season": season, "seeds": seeds}
-    fit(source, data, validation, given, task=task, config=config, out=out)
+    fit(source, data, validation, given, task=task, config=config, out=out, report=not no_report)
 
 
 def _of_search(flag: str, text: str, metavar: str) -> Any:
@@ -158,6 +161,7 @@ def _search(
     columns: Columns,
     config: Config = None,
     out: Out = None,
+    no_report: NoReport = False,
     **given: Any,
 ) -> None:
     """Try every setting of a grid on all folds in lockstep, rank them, and write the run of the chosen one."""
@@ -176,7 +180,38 @@ def _search(
         task=task,
         config=config,
         out=out,
+        report=not no_report,
     )
+
+
+@_command("resume")
+def _resume(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit, search or diagnose --out had begun")],
+    source: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="where its data are now [default: where they were]", show_default=False),
+    ] = None,
+    test: Annotated[
+        str | None,
+        typer.Option(metavar="SOURCE", help="the same of its test series", show_default=False),
+    ] = None,
+) -> None:
+    """Go on with a run that was stopped or killed, also on another machine: bit for bit what it would have been."""
+    from throughtime.cli.resume import resume
+
+    resume(run, source, test)
+
+
+@_command("runs")
+def _runs(
+    directory: Annotated[Path, typer.Argument(metavar="[DIR]", help="directory of runs", show_default=True)] = Path(
+        "runs"
+    ),
+) -> None:
+    """List the runs in a directory: which are finished, stopped, running or damaged, and their scores."""
+    from throughtime.cli.list_runs import list_runs
+
+    list_runs(directory)
 
 
 @_command("compare")
@@ -193,6 +228,34 @@ def _compare(
     from throughtime.cli.compare import compare
 
     compare(first, second)
+
+
+@_command("report")
+def _report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="directory that fit or search wrote")],
+    other: Annotated[
+        Path | None,
+        typer.Argument(metavar="[RUN]", help="another, to be set beside it", show_default=False),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="new .html file [default: RUN-report.html]", show_default=False
+        ),
+    ] = None,
+    diagnosis: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what diagnose --out wrote of the run", show_default=False),
+    ] = None,
+    shift: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="what shift --out wrote of the run", show_default=False),
+    ] = None,
+) -> None:
+    """Write what is known of a run as one HTML page, which needs no network and runs no script; or two side by side."""
+    from throughtime.cli.report import report
+
+    report(run, other, output, diagnosis=diagnosis, shift=shift)
 
 
 @_command("predict")

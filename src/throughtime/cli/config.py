@@ -21,6 +21,23 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
     ParameterError
         When there is no such file, it is not TOML, or holds a table or a name that is not known.
     """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise ParameterError(f"--config needs a file that can be read, got {path}: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise ParameterError(f"--config needs TOML, got {path}: {error}") from error
+    return checked_tables(tables, path)
+
+
+def checked_tables(tables: Mapping[str, Any], path: Path) -> dict[str, dict[str, Any]]:
+    """Tables as a config file has them, each value of its type; errors name ``path``.
+
+    Raises
+    ------
+    ParameterError
+        For a table or a name that is not known, and a value that is none of its kind.
+    """
     from pydantic import BaseModel, ConfigDict, ValidationError, create_model
 
     class Table(BaseModel):
@@ -47,12 +64,6 @@ def read_config(path: Path) -> dict[str, dict[str, Any]]:
         validation=(Validation, Validation()),
     )
 
-    try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise ParameterError(f"--config needs a file that can be read, got {path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise ParameterError(f"--config needs TOML, got {path}: {error}") from error
     try:
         config = Config.model_validate(tables).model_dump(exclude_none=True)
     except ValidationError as error:

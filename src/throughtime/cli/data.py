@@ -6,7 +6,7 @@ from typing import Any
 
 from rich.table import Table
 
-from throughtime.cli.screen import console, print_description
+from throughtime.cli.screen import console, print_description, print_table
 from throughtime.data import available, describe, read
 
 
@@ -23,7 +23,7 @@ def list_built_in() -> None:
         task = entry.description if there else f"{entry.description} ({entry.install})"
         numbers = (str(entry.n_train), str(entry.n_test), str(entry.n_channels))
         table.add_row(entry.name, *numbers, entry.lengths, task, style=None if there else "dim")
-    console().print(table)
+    print_table(table)
     console().print('\nA name alone is all of it, "name:train" and "name:test" its parts.', style="dim")
 
 

@@ -1,23 +1,28 @@
 """``throughtime diagnose``: what limits a network, by trying the remedies on the same folds."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 from throughtime import storage, study
+from throughtime.cli.asked import Asked, Tables
 from throughtime.cli.config import config_text
 from throughtime.cli.diagnosis_screen import print_answers, print_effects, print_verdict
-from throughtime.cli.options import OWN_DEFAULTS, Task, model_parameters
-from throughtime.cli.plan import Tables, read_training, tables_of
+from throughtime.cli.making import Making, begun, gone_on_with
+from throughtime.cli.options import Task, model_parameters
+from throughtime.cli.plan import read_training, tables_of
 from throughtime.cli.runs import is_written, open_run
-from throughtime.cli.screen import console, print_note
-from throughtime.data import Columns
+from throughtime.cli.screen import as_typed, console, print_note
+from throughtime.data import Columns, Dataset
 from throughtime.displays import gain_number
-from throughtime.errors import ParameterError
-from throughtime.estimators import check_device, init_from_plain
+from throughtime.errors import ParameterError, StorageError
+from throughtime.estimators import SequenceEstimator, check_device, init_from_plain
 from throughtime.generalization import AUTO_PROBES, Diagnosis, parse_cv
+from throughtime.parameters import COMMAND_DEFAULTS
+from throughtime.storage import UnfinishedRun
 from throughtime.study import DiagnosisReport, Run
 
 
@@ -40,7 +45,7 @@ def diagnose(
     what
         A source, or a run, which has its own source, columns and parameters.
     data, validation, flags, task, config
-        As ``plan_of`` takes them; of a run the folds alone.
+        As ``tables_of`` takes them; of a run the folds alone.
     options
         Of ``throughtime.diagnose``.
     out
@@ -52,8 +57,7 @@ def diagnose(
         storage.claim(out)
     if apply is not None:
         storage.claim_file(apply)
-    options = _checked(options)
-    run = None
+    more: dict[str, Any] = {"what": what, "options": _checked(options), "apply": apply and str(apply)}
     if is_written(what):
         typed = [name for name, value in {**data, **flags, "task": task, "config": config}.items() if value]
         if typed:
@@ -61,46 +65,113 @@ def diagnose(
         run = open_run(Path(what))
         tables = _tables_of_run(run)
         tables["validation"] |= {name: value for name, value in validation.items() if value is not None}
-        source, task = run.config["source"], run.config["task"]
+        if "cv" not in tables["validation"]:  # of a splitter's, or a list
+            more["folds"] = [(fold.train, fold.test) for fold in run.folds]
+        more["fingerprint"] = run.data.fingerprint
+        asked = Asked("diagnose", run.config["source"], run.config["task"], tables, more)
     else:
-        source, tables = what, tables_of(data, validation, flags, config)
-    check_device(tables["model"].get("device", "cpu"))
+        asked = Asked("diagnose", what, task, tables_of(data, validation, flags, config), more)
     if apply is not None:
-        config_text(tables)  # refuses what has no words before hours of training
-    try:
-        with console().capture() as notes:  # nothing is printed before the verdict
-            train, model = read_training(source, tables, task)
-            cv, split = tables["validation"].get("cv"), tables["data"].get("split")
-            if cv is None and run is not None:  # of a splitter's, or a list
-                cv = [(fold.train, fold.test) for fold in run.folds]
-            report = study.report_diagnosis(model, train, split, cv=cv, **options)
-            if run is not None:
-                _compare_data(run, report)
-    except BaseException:
-        _print_held(notes.get())
-        raise
-    found = report.diagnosis
-    applied = found.remedy is not None and bool(found.remedy.parameters)
-    try:
-        if out is not None:
-            names = study.save_diagnosis(report, out)
-        if apply is not None and applied:
-            storage.write_file(apply, _with_remedy(tables, found, what).encode())
-    finally:  # a verdict is worth reading though it could not be kept
-        print_verdict(found)
-        _print_held(notes.get())
-        print_effects(found)
-        print_answers(found)
-    if out is not None:
-        console().print(f"\nwritten to {out}: {', '.join(names)}", soft_wrap=True)
+        config_text(asked.tables)  # refuses what has no words before hours of training
+    return _diagnosed(asked, out, apply)
+
+
+def go_on(run: UnfinishedRun, asked: Asked) -> DiagnosisReport:
+    """Do what is left of a diagnosis that was begun with ``--out``."""
+    apply = None
+    if asked.options["apply"] is not None:
+        apply = Path(asked.folder, asked.options["apply"])
+        try:
+            storage.claim_file(apply)
+        except StorageError as refused:  # the folder may be on another machine
+            print_note(f"no configuration will be written: {refused}")
+            apply = None
+    return _diagnosed(asked, run, apply)
+
+
+def _diagnosed(asked: Asked, place: Path | UnfinishedRun | None, apply: Path | None) -> DiagnosisReport:
+    """Diagnose in a new directory, in a run that was begun, or in none."""
+    tables, options = asked.tables, asked.options
+    check_device(tables["model"].get("device", "cpu"))
+    with ExitStack() as made:
+        held = _Held()
+        with held.notes():
+            train, model = read_training(asked.source, tables, asked.task)
+        making = None if place is None else made.enter_context(_making(place, asked, train, model))
+        with held.notes():
+            report = study.report_diagnosis(
+                model,
+                train,
+                tables["data"].get("split"),
+                cv=options.get("folds", tables["validation"].get("cv")),
+                checkpoints=None if making is None else making.checkpoints,
+                **options["options"],
+            )
+            marks = options.get("fingerprint")
+            if marks is not None and marks != study.fingerprint_of(report.data):
+                print_note(
+                    f"{asked.source} does not hold what {options['what']} was trained on: the verdict is of what it "
+                    "holds now"
+                )
+        found = report.diagnosis
+        applied = found.remedy is not None and bool(found.remedy.parameters)
+        files = {} if making is None else study.diagnosis_files(report)
+        try:
+            if making is not None:
+                making.run.finish(files, study.run_facts(report.model) | {"kind": study.DIAGNOSIS})
+            if apply is not None and applied:
+                storage.write_file(apply, _with_remedy(tables, found, options["what"]).encode())
+        finally:  # a verdict is worth reading though it could not be kept
+            print_verdict(found)
+            held.print()
+            print_effects(found)
+            print_answers(found)
+    if making is not None:
+        console().print(f"\nwritten to {as_typed(making.run.directory)}: {', '.join(files)}", soft_wrap=True)
     if apply is not None and not applied:
         print_note(f"{apply} was not written: no parameter of the network is a remedy")
     elif apply is not None:
-        of_task = "" if task is None or run is not None else f" --task {task}"
+        of_task = "" if asked.task is None or "fingerprint" in options else f" --task {asked.task}"
         console().print(
-            f"\nwritten to {apply}; next: throughtime fit {source}{of_task} --config {apply}", soft_wrap=True
+            f"\nwritten to {as_typed(apply)}; next: throughtime fit {as_typed(asked.source)}{of_task} "
+            f"--config {as_typed(apply)}",
+            soft_wrap=True,
         )
     return report
+
+
+def _making(
+    place: Path | UnfinishedRun, asked: Asked, train: Dataset, model: SequenceEstimator
+) -> AbstractContextManager[Making]:
+    """The directory of a diagnosis while it is made; the estimator's seed is settled."""
+    model.random_state = study.first_seed(model.random_state, 1)
+    marks = study.marks_of_data(train, {"parameters": study.parameters_in_config(model)})
+    if isinstance(place, UnfinishedRun):
+        return gone_on_with(place, marks)
+    return begun(place, asked.with_seed(model.random_state), marks, study.run_facts(model))
+
+
+class _Held:
+    """What is said of the data, held back: nothing is printed before the verdict."""
+
+    def __init__(self) -> None:
+        self._text = ""
+
+    @contextmanager
+    def notes(self) -> Iterator[None]:
+        """Hold back what is printed in this block; an error lets it out."""
+        try:
+            with console().capture() as notes:
+                yield
+        except BaseException:
+            self._text += notes.get()
+            self.print()
+            raise
+        self._text += notes.get()
+
+    def print(self) -> None:
+        """Print what was held."""
+        console().out(self._text, end="", highlight=False)
 
 
 def _checked(options: Mapping[str, Any]) -> dict[str, Any]:
@@ -129,10 +200,6 @@ def _whole_specs(words: Sequence[str]) -> list[str]:
     return found
 
 
-def _print_held(notes: str) -> None:
-    console().out(notes, end="", highlight=False)
-
-
 def _tables_of_run(run: Run) -> Tables:
     """What a run was asked for, as a config file says it."""
     if "weights" in (run.data.fingerprint or {}):
@@ -141,7 +208,7 @@ def _tables_of_run(run: Run) -> Tables:
             "them"
         )
     asked = run.config
-    defaults = {name: parameter.option.default for name, parameter in model_parameters().items()} | OWN_DEFAULTS
+    defaults = {name: parameter.option.default for name, parameter in model_parameters().items()} | COMMAND_DEFAULTS
     model = {
         name: init_from_plain(value) if name == "init" else value
         for name, value in asked["parameters"].items()
@@ -169,13 +236,6 @@ def _is_typed(cv: str | int) -> bool:
     except ParameterError:
         return False
     return True
-
-
-def _compare_data(run: Run, report: DiagnosisReport) -> None:
-    marks = run.data.fingerprint
-    if marks is not None and marks != study.fingerprint_of(report.data):
-        source = run.config["source"]
-        print_note(f"{source} does not hold what {run.directory} was trained on: the verdict is of what it holds now")
 
 
 def _with_remedy(tables: Tables, found: Diagnosis, what: str) -> str:

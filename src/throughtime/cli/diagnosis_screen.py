@@ -6,7 +6,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime.cli.forest import LABELS, forest_lines
-from throughtime.cli.screen import console, number, print_text
+from throughtime.cli.screen import console, print_table, print_text
 from throughtime.displays import (
     OPEN,
     by_gain,
@@ -17,6 +17,7 @@ from throughtime.displays import (
     losses_of,
 )
 from throughtime.generalization import Diagnosis, Finding
+from throughtime.study import number
 
 #: Columns of a screen from which on there is room for each probe's change in words.
 WIDE = 100
@@ -39,7 +40,7 @@ def print_effects(found: Diagnosis) -> None:
     if not found.effects:
         return
     console().print()
-    console().print(_table(found))
+    print_table(_table(found))
     console().print()
     for line in forest_lines(found.effects, found.margin, console().width):
         console().print(line, markup=False, no_wrap=True, overflow="crop")

@@ -10,11 +10,19 @@ from typing import Any, NoReturn, TextIO, cast
 import typer
 
 from throughtime.errors import ThroughtimeError
-from throughtime.terminal import Lenient
+from throughtime.terminal import Lenient, escape_controls
 
-REFUSED, STOPPED = 2, 130
+REFUSED, STOPPED, TERMINATED = 2, 130, 143
 #: Of BSD's sysexits.h, and of a program that SIGPIPE ended.
 NOT_PRINTED, READER_LEFT = 74, 141
+
+
+class StoppedError(Exception):
+    """A command that a signal has ended; the message says what is left, ``code`` how the process ends."""
+
+    def __init__(self, message: str, code: int) -> None:
+        super().__init__(message)
+        self.code = code
 
 
 def run_to_exit(program: Callable[[], Any]) -> NoReturn:
@@ -51,7 +59,7 @@ def report_errors(command: Callable[..., None]) -> Callable[..., None]:
         try:
             command(*args, **kwargs)
         except ThroughtimeError as error:
-            print(f"error: {error}", file=sys.stderr)
+            print(f"error: {escape_controls(str(error))}", file=sys.stderr)
             raise typer.Exit(REFUSED) from None
         except (MemoryError, RuntimeError) as error:
             message = str(error)
@@ -59,6 +67,9 @@ def report_errors(command: Callable[..., None]) -> Callable[..., None]:
                 raise
             print("error: there is not enough memory for this; fewer or smaller networks need less", file=sys.stderr)
             raise typer.Exit(REFUSED) from None
+        except StoppedError as stopped:
+            print(stopped, file=sys.stderr)
+            raise typer.Exit(stopped.code) from None
         except KeyboardInterrupt:
             print("stopped; no file was left half-written", file=sys.stderr)
             raise typer.Exit(STOPPED) from None

@@ -9,12 +9,23 @@ from numpy import ndarray
 from rich.markup import escape
 
 from throughtime import study
+from throughtime.cli.asked import Asked
+from throughtime.cli.making import Making, begun, gone_on_with
 from throughtime.cli.options import Task
-from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, print_folds, print_leakage_line, print_meaning, print_scores, print_text
+from throughtime.cli.plan import place_of, plan_of, tables_of
+from throughtime.cli.screen import (
+    as_typed,
+    console,
+    print_folds,
+    print_leakage_line,
+    print_meaning,
+    print_scores,
+    print_text,
+)
 from throughtime.data import Dataset
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.generalization import observed_targets
+from throughtime.storage import UnfinishedRun
 
 
 def fit(
@@ -26,28 +37,68 @@ def fit(
     task: Task | None = None,
     config: Path | None = None,
     out: Path | None = None,
+    report: bool = True,
 ) -> study.Study:
-    """Do the main job; the arguments are those of `plan_of`."""
-    out, plan = plan_of(source, data, validation, flags, task=task, config=config, out=out)
-    finished = train(plan)
-    console().print(
-        f"{(len(plan.splits) + 1) * plan.seeds} networks trained in lockstep in {finished.config['seconds']:.0f} s\n"
-    )
+    """Do the main job.
+
+    Parameters
+    ----------
+    data, validation, flags, config
+        As `tables_of` takes them.
+    out
+        New directory of the run.
+    report
+        Whether to write a page of the run.
+    """
+    asked = Asked("fit", source, task, tables_of(data, validation, flags, config), {"report": report})
+    place = place_of(source, out)
+    plan = plan_of(asked)
+    asked = asked.with_seed(plan.model.random_state)
+    facts = study.run_facts(plan.model)
+    with begun(place, asked, study.marks_of_plan(plan), facts, number_of_networks(plan)) as making:
+        return _made(plan, making)
+
+
+def go_on(run: UnfinishedRun, asked: Asked) -> study.Study:
+    """Do what is left of the main job in a run that was begun."""
+    plan = plan_of(asked)
+    with gone_on_with(run, study.marks_of_plan(plan)) as making:
+        return _made(plan, making)
+
+
+def number_of_networks(plan: study.Plan) -> int:
+    """Those of the folds, and one of all series, per seed."""
+    return (len(plan.splits) + 1) * plan.seeds
+
+
+def _made(plan: study.Plan, making: Making) -> study.Study:
+    finished = train(plan, making)
+    console().print(f"{number_of_networks(plan)} networks trained in lockstep in {finished.config['seconds']:.0f} s\n")
     try:
-        finished.save(out)
+        making.finish(finished)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
-    print_written(out)
+    print_written(making.run.directory, making.report)
     return finished
 
 
 def train(
-    plan: study.Plan, search: study.Ranking | None = None, memory_budget: float | None = DEFAULT_BUDGET
+    plan: study.Plan,
+    making: Making,
+    search: study.Ranking | None = None,
+    memory_budget: float | None = DEFAULT_BUDGET,
 ) -> study.Study:
     """Train a plan, its baselines named on the screen while they are trained."""
     with console().status("baselines") as status:
-        baselines = study.score_baselines(plan, lambda name: status.update(f"baseline: {name}"))
-    return study.train(plan, baselines=baselines, search=search, memory_budget=memory_budget)
+        baselines = study.score_baselines(plan, lambda name: status.update(f"baseline: {name}"), kept=making.baselines)
+    return study.train(
+        plan,
+        baselines=baselines,
+        search=search,
+        memory_budget=memory_budget,
+        checkpoints=making.checkpoints,
+        observers=[making.metric_log(study.members_of(len(plan.splits), plan.seeds))],
+    )
 
 
 def print_study(finished: study.Study) -> None:
@@ -81,7 +132,7 @@ def print_reach(model: SequenceEstimator) -> None:
 
 def print_test_shift(finished: study.Study) -> None:
     """Whether test and training differ, in a line."""
-    found = study.shift_of_test(finished)
+    found = finished.shift_to_test
     if isinstance(found, str):
         print_text(escape(f"test against training: not compared, {found}."), "dim")
     elif found is not None:
@@ -89,9 +140,14 @@ def print_test_shift(finished: study.Study) -> None:
         print_text(escape(f"test against training: {found.verdict}. {found.sentence}"), "yellow" if shifted else None)
 
 
-def print_written(out: Path) -> None:
-    """Where the run is, and what to do with it."""
-    console().print(f"\nwritten to {out}; next: throughtime predict {out} SOURCE -o predictions.csv", soft_wrap=True)
+def print_written(out: Path, report: bool = False) -> None:
+    """Where the run and its page are, and what to do with it."""
+    where = as_typed(out)
+    console().print(
+        f"\nwritten to {where}; next: throughtime predict {where} SOURCE -o predictions.csv", soft_wrap=True
+    )
+    if report:
+        console().print(f"report: {as_typed(out / study.REPORT)}", soft_wrap=True)
 
 
 def _held_out(finished: study.Study, fold: int, rows: ndarray) -> str:

@@ -12,13 +12,14 @@ from throughtime import storage
 from throughtime.cli.config import read_config
 from throughtime.cli.lag_plot import letters_of, plot_lines
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given
+from throughtime.cli.options import Task, given
 from throughtime.cli.predict import read_alike, with_names
 from throughtime.cli.runs import PICTURES, is_written, open_run
-from throughtime.cli.screen import console, print_description, print_text
+from throughtime.cli.screen import as_typed, console, print_description, print_table, print_text
 from throughtime.data import Dataset, describe, read
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceEstimator, check_device
+from throughtime.parameters import COMMAND_DEFAULTS
 from throughtime.stability import LagCurve, LayerLagCurve
 from throughtime.study import FlowReport, flow_files, report_flow
 
@@ -74,7 +75,7 @@ def flow(
     if out is not None:
         files = flow_files(report)
         storage.write_run(out, files, {"kind": PICTURES, "source": what})
-        console().print(f"\nwritten to {out}: {', '.join(files)}", soft_wrap=True)
+        console().print(f"\nwritten to {as_typed(out)}: {', '.join(files)}", soft_wrap=True)
         if report.graph is None:
             console().print("no unrolled.svg: the series are too long to unroll step by step", style="dim")
     return report
@@ -93,7 +94,7 @@ def _of_source(
 ) -> tuple[SequenceEstimator, Dataset]:
     tables = {"model": {}, "data": {}} if config is None else read_config(config)
     columns = tables["data"] | dict(data)
-    parameters = OWN_DEFAULTS | tables["model"] | given(flags)
+    parameters = COMMAND_DEFAULTS | tables["model"] | given(flags)
     check_device(parameters.get("device", "cpu"))
     for name in ("test", "split"):
         columns.pop(name, None)
@@ -118,7 +119,7 @@ def _print_report(report: FlowReport, lag: int | None) -> None:
         f"What is left of the last state's gradient so many steps back, {state}; geometric mean of {curve.n_series} "
         "series. Where 1 % is left is the gradient horizon, with its 95 % interval.\n"
     )
-    console().print(_table(curve, lag))
+    print_table(_table(curve, lag))
     console().print()
     for line in plot_lines(curve, console().width):
         console().print(line, markup=False, no_wrap=True, overflow="crop")

@@ -68,9 +68,12 @@ def read_grid(path: Path, n_iter: int | None, flags: Mapping[str, Any]) -> Grid:
     ParameterError
         "<file>: <key> needs <rule>, got <value>", for the first thing that is wrong.
     """
-    written = _content(path)
+    return parse_grid(path, _content(path), n_iter, given(flags))
+
+
+def parse_grid(path: Path, written: Any, n_iter: int | None, typed: Mapping[str, Any]) -> Grid:
+    """The grid of a file with this content; ``typed`` are the parameters that it may not contradict."""
     tables = _tables(path, written)
-    typed = given(flags)
     grid = Grid(path, [{name: _choice(path, name, table[name]) for name in table} for table in tables], n_iter, written)
     for name in grid.names:
         if name in typed:

@@ -10,6 +10,7 @@ import typer
 
 from throughtime.errors import ParameterError
 from throughtime.parameters import (
+    COMMAND_DEFAULTS,
     RENAMED,
     Augmentation,
     ClassifierParameters,
@@ -21,8 +22,6 @@ from throughtime.parameters import (
 )
 
 Task = Literal["classification", "regression"]
-#: Where the command line differs from the estimators: a run can be repeated, and a person sees what it does.
-OWN_DEFAULTS = {"random_state": 0, "verbose": 1}
 _METAVARS: dict[Any, str] = {
     int: "INTEGER",
     float: "NUMBER",
@@ -69,7 +68,7 @@ def _flags(parameter: Parameter) -> Iterator[tuple[str, Any]]:
     """The typer annotations of one parameter by their names: one, or two for what is true or false."""
     option = parameter.option
     flag = f"--{parameter.name.replace('_', '-')}"
-    default = OWN_DEFAULTS.get(parameter.name, option.default)
+    default = COMMAND_DEFAULTS.get(parameter.name, option.default)
     text = option.help
     if parameter.choices:  # in the help, where they can be wrapped between words
         text += f": {', '.join(parameter.choices)}"

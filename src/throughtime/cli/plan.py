@@ -8,30 +8,54 @@ from typing import Any
 from rich.markup import escape
 
 from throughtime import storage, study
+from throughtime.cli.asked import Asked, Tables
 from throughtime.cli.config import read_config
 from throughtime.cli.model import estimator_for
-from throughtime.cli.options import OWN_DEFAULTS, Task, given
+from throughtime.cli.options import Task, given
 from throughtime.cli.screen import console, print_description, print_leakage, print_text
 from throughtime.cli.sources import read_like
 from throughtime.data import Dataset, describe, read
 from throughtime.errors import ParameterError
 from throughtime.estimators import SequenceEstimator, check_device
-
-#: By table of a config file, what it says by name.
-Tables = dict[str, dict[str, Any]]
+from throughtime.parameters import COMMAND_DEFAULTS
 
 
-def plan_of(
-    source: str,
-    data: Mapping[str, Any],
-    validation: Mapping[str, Any],
-    flags: Mapping[str, Any],
-    *,
-    task: Task | None = None,
-    config: Path | None = None,
-    out: Path | None = None,
-) -> tuple[Path, study.Plan]:
-    """Read the data, describe them on the screen, and plan a study.
+def place_of(source: str, out: Path | None) -> Path:
+    """Where a run of this source will be, which is refused if none could be put there.
+
+    Raises
+    ------
+    StorageError
+        If something is there already, or nothing can be written there.
+    """
+    out = out or Path("runs") / f"{_file_name(source)}-{time.strftime('%Y%m%d-%H%M%S')}"
+    storage.claim(out)
+    return out
+
+
+def plan_of(asked: Asked) -> study.Plan:
+    """Read the data, describe them on the screen, and plan a study."""
+    tables = asked.tables
+    check_device(tables["model"].get("device", "cpu"))
+    test_source, fraction = tables["data"].get("test"), tables["data"].get("split")
+    if test_source is not None and fraction is not None:
+        raise ParameterError("--test and --split both set test series aside; choose one")
+    train, model = read_training(asked.source, tables, asked.task)
+    print_description(describe(train))
+    console().print()
+    test = None if test_source is None else read_like(train, test_source, _columns_of(tables), model.layout)
+    if test is not None:
+        print_description(describe(test))
+        console().print()
+    plan = study.plan(model, train, fraction if test is None else test, **tables["validation"])
+    _print_plan(plan)
+    return plan
+
+
+def tables_of(
+    data: Mapping[str, Any], validation: Mapping[str, Any], flags: Mapping[str, Any], config: Path | None
+) -> Tables:
+    """What was typed over what a config says, as a config would say it.
 
     Parameters
     ----------
@@ -41,35 +65,7 @@ def plan_of(
         ``cv``, ``scoring``, ``season``, ``seeds``, likewise.
     flags
         The estimator's parameters as they were typed.
-
-    Returns
-    -------
-    Where the run will be, and the plan.
     """
-    tables = tables_of(data, validation, flags, config)
-    check_device(tables["model"].get("device", "cpu"))
-    out = out or Path("runs") / f"{_file_name(source)}-{time.strftime('%Y%m%d-%H%M%S')}"
-    storage.claim(out)
-
-    test_source, fraction = tables["data"].get("test"), tables["data"].get("split")
-    if test_source is not None and fraction is not None:
-        raise ParameterError("--test and --split both set test series aside; choose one")
-    train, model = read_training(source, tables, task)
-    print_description(describe(train))
-    console().print()
-    test = None if test_source is None else read_like(train, test_source, _columns_of(tables), model.layout)
-    if test is not None:
-        print_description(describe(test))
-        console().print()
-    plan = study.plan(model, train, fraction if test is None else test, **tables["validation"])
-    _print_plan(plan)
-    return out, plan
-
-
-def tables_of(
-    data: Mapping[str, Any], validation: Mapping[str, Any], flags: Mapping[str, Any], config: Path | None
-) -> Tables:
-    """What was typed over what a config says, as a config would say it."""
     tables = {"model": {}, "data": {}, "validation": {}} if config is None else read_config(config)
     typed = {"model": given(flags), "data": data, "validation": validation}
     return {
@@ -80,7 +76,7 @@ def tables_of(
 
 def read_training(source: str, tables: Tables, task: Task | None) -> tuple[Dataset, SequenceEstimator]:
     """The series to train on, and the estimator that is asked for, unfitted."""
-    parameters: dict[str, Any] = OWN_DEFAULTS | tables["model"]
+    parameters: dict[str, Any] = COMMAND_DEFAULTS | tables["model"]
     train = read(source, **_columns_of(tables), layout=parameters.get("layout", "ntc"))
     return train, estimator_for(train, task, parameters)
 

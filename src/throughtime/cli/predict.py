@@ -1,5 +1,6 @@
 """``throughtime predict``: a run's network on new series, read as the run's data were."""
 
+import shlex
 from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ from sklearn.base import is_classifier
 
 from throughtime import storage
 from throughtime.cli.runs import open_run
-from throughtime.cli.screen import console, print_note
+from throughtime.cli.screen import as_typed, console, print_note
 from throughtime.data import Dataset, Decimal, Sequences, TargetKind, read, reads_columns
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import NAMES, SequenceEstimator, predict_members
@@ -61,12 +62,13 @@ def predict(
     score = _score(model, data, outputs, " of the windows" if merge else "")
     made = table["prediction"]
     n = np.count_nonzero(made == made)  # the first steps of a series have no forecast, but NaN
-    console().print(f"{n} {what} predicted into {output}{score}", soft_wrap=True)
+    console().print(f"{n} {what} predicted into {as_typed(output)}{score}", soft_wrap=True)
     left = inputs_left(opened, data) if shift_check else None
     if left is not None:
+        command = shlex.join(["throughtime", "shift", str(run), source])
         print_note(
             f"these series are unlike those that the network was trained on (p {left.p_value:.3f}, {left.n_deployed} "
-            f"against {left.n_reference} {plural_of(left.unit)}): throughtime shift {run} {source} says how"
+            f"against {left.n_reference} {plural_of(left.unit)}): {command} says how"
         )
 
 

@@ -7,7 +7,7 @@ from functools import wraps
 from pathlib import Path
 from typing import Any
 
-from throughtime.errors import DataWarning, FlowWarning
+from throughtime.errors import DataWarning, FlowWarning, StorageWarning
 
 PACKAGE = Path(__file__).parents[1]
 
@@ -26,7 +26,7 @@ def print_warnings(command: Callable[..., None]) -> Callable[..., None]:
 @contextmanager
 def _printed() -> Iterator[None]:
     with warnings.catch_warnings():
-        for category in (DataWarning, FlowWarning):
+        for category in (DataWarning, FlowWarning, StorageWarning):
             warnings.simplefilter("always", category)
         warnings.filterwarnings("always", category=FutureWarning, module=r"throughtime\.")
         show = warnings.showwarning
@@ -50,7 +50,7 @@ def _is_ours(category: type[Warning], filename: str) -> bool:
     """Whether a person at the command line is meant, who can do nothing about a library's."""
     if issubclass(category, FutureWarning):
         return Path(filename).is_relative_to(PACKAGE)
-    return issubclass(category, DataWarning | FlowWarning)
+    return issubclass(category, DataWarning | FlowWarning | StorageWarning)
 
 
 def _print(text: str) -> None:

@@ -19,8 +19,8 @@ NO_RUNS = {
 
 
 def is_written(path: str | Path) -> bool:
-    """Whether a command wrote this directory, or an estimator's ``save``."""
-    return (Path(path) / storage.MANIFEST).is_file()
+    """Whether a command wrote this directory, or is about to, or an estimator's ``save``."""
+    return (Path(path) / storage.MANIFEST).is_file() or storage.is_unfinished(Path(path))
 
 
 def open_run(directory: Path) -> Run:

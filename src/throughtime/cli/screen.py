@@ -1,33 +1,56 @@
 """What the commands print: descriptions, tables of scores, and what they mean."""
 
 import math
+import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from functools import cache
+from pathlib import Path
 from statistics import median
+from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from throughtime.data import Description, in_words, lacking_in_words
 from throughtime.generalization import Finding, Interval, leakage_in_words
-from throughtime.study import ModelScores
+from throughtime.study import ModelScores, best_baseline, mean_score, nan_mean, number, validation_score
+from throughtime.terminal import escape_controls
 
 #: Beyond so many, folds are summarized.
 MOST_ROWS = 12
+#: Letters of a number, and of the longest line of a table.
+_NUMBER = 5
+_WIDEST = 10_000
 #: Of more channels the ranges of the first are listed.
 _MOST_RANGES = 24
+
+
+class Screen(Console):
+    """A console that shows control characters instead of obeying them."""
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """A string with its markup, as every string that is printed or put into a table."""
+        return super().render_str(escape_controls(text), **options)
 
 
 @cache
 def console() -> Console:
     """Standard output; as wide as a page where it is no terminal."""
-    return Console(highlight=False, width=None if sys.stdout.isatty() else 100, soft_wrap=False)
+    return Screen(highlight=False, width=None if sys.stdout.isatty() else 100, soft_wrap=False)
 
 
 def print_text(text: str, style: str | None = None) -> None:
     """A sentence or more: broken between words on a terminal, in one line where a program reads it."""
     console().print(text, style=style, soft_wrap=not console().is_terminal)
+
+
+def print_table(table: Table) -> None:
+    """A table, on a narrow screen broken between words; its lines are longer than the screen before a number is cut."""
+    screen = console()
+    least = screen.measure(table, options=screen.options.update(max_width=_WIDEST)).minimum
+    screen.print(table, width=max(screen.width, least), crop=False)
 
 
 def print_note(text: str) -> None:
@@ -70,7 +93,7 @@ def print_description(data: Description, set_aside: str | None = None) -> None:
     table.add_column()
     for name, what in rows:
         table.add_row(name, _plain(what))
-    console().print(table)
+    print_table(table)
 
 
 def print_leakage(findings: Sequence[Finding]) -> None:
@@ -104,22 +127,23 @@ def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds:
     """One table per metric: every model on the validation folds and on the test series; seeds as mean and range."""
     for metric in metrics:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        table.add_column(metric, overflow="fold")
+        # on a narrow screen columns are broken between words, none is left out
+        table.add_column(metric, overflow="fold", min_width=_longest_word(*(model.name for model in models)))
         headings = ["training", f"validation ({n_folds} folds)", "folds pooled", *([] if test is None else ["test"])]
         for heading in headings:
-            table.add_column(heading, justify="right", no_wrap=True)
+            table.add_column(heading, justify="right", min_width=max(_NUMBER, _longest_word(heading)))
         for model in models:
             columns = [model.training.get(metric), model.validation[metric], _row_per_seed(model.pooled[metric])]
             if test is not None:
                 columns.append(_row_per_seed(model.test[metric]))
             style = "bold" if model is models[-1] else None
             table.add_row(
-                _plain(model.name), *(number(_mean(column)) if column else "" for column in columns), style=style
+                _plain(model.name), *(number(mean_score(column)) if column else "" for column in columns), style=style
             )
             n_seeds = len(model.validation[metric])
             if n_seeds > 1:
                 table.add_row(f"  over {n_seeds} seeds", *(_range(column) for column in columns if column), style="dim")
-        console().print(table)
+        print_table(table)
         console().print()
     console().print(
         "validation: mean over the folds, each scored by models that did not see it; folds pooled: all those "
@@ -146,7 +170,7 @@ def print_folds(net: ModelScores, metric: str, held_out: Sequence[str]) -> None:
     table.add_column("validation", justify="right")
     for name, train, validation in zip(held_out, trained, by_fold, strict=True):
         table.add_row(_plain(name), number(train), number(validation))
-    console().print(table)
+    print_table(table)
     console().print()
 
 
@@ -155,7 +179,7 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
     *_, net = models
     for metric, interval in intervals.items():
         mean = validation_score(net, metric)
-        training = _mean(net.training[metric])
+        training = mean_score(net.training[metric])
         if interval.low is None or interval.high is None:
             score = f"[bold]{number(mean)}[/bold]"
         else:
@@ -175,12 +199,10 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
 
 
 def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
-    *others, net = models
-    known = [model for model in others if not math.isnan(validation_score(model, metric))]
-    if not known:
+    best = best_baseline(models, metric)
+    if best is None:
         return
-    best = max(known, key=lambda model: validation_score(model, metric))
-    rival, network = validation_score(best, metric), validation_score(net, metric)
+    rival, network = validation_score(best, metric), validation_score(models[-1], metric)
     if rival >= network:
         does = "does better" if number(rival) != number(network) else "does as well"
         print_text(
@@ -189,34 +211,14 @@ def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
         )
 
 
-def validation_score(model: ModelScores, metric: str) -> float:
-    """The mean over folds; where no fold has a score of its own, as in leave-one-out, that of all folds together."""
-    mean = _mean(model.validation[metric])
-    return nan_mean(model.pooled[metric]) if math.isnan(mean) else mean
-
-
 def mean_of(scores: Sequence[float]) -> str:
     """The mean of one score per seed, and their range when there are several."""
     text = number(nan_mean(scores))
     return text if len(scores) == 1 else f"{text} ({number(min(scores))} to {number(max(scores))})"
 
 
-def nan_mean(scores: Sequence[float]) -> float:
-    """The mean of the scores there are."""
-    known = [score for score in scores if not math.isnan(score)]
-    return sum(known) / len(known) if known else math.nan
-
-
-def number(score: float) -> str:
-    """Three decimals, or four digits where these would hide it; a dash for a score that cannot be had."""
-    if math.isnan(score):
-        return "-"
-    return f"{score:.3f}" if score == 0 or 1e-3 <= abs(score) < 1e4 else f"{score:.3e}"
-
-
-def _mean(table: Sequence[Sequence[float]]) -> float:
-    """The mean of a row per seed: folds within a seed, then seeds."""
-    return nan_mean([nan_mean(row) for row in table])
+def _longest_word(*texts: str) -> int:
+    return max(len(word) for text in texts for word in text.split())
 
 
 def _range(table: Sequence[Sequence[float]]) -> str:
@@ -299,6 +301,11 @@ def _target(data: Description) -> str:
     kind = f"a number per step, {target.observed:.0%} observed, " if target.kind == "steps" else "a number per series, "
     spread = f"mean {target.mean:.4g}, sd {target.sd:.4g}, {target.minimum:.4g} to {target.maximum:.4g}"
     return name + kind + spread
+
+
+def as_typed(path: str | Path) -> str:
+    """A path as a shell takes it, which must not be read as markup."""
+    return _plain(shlex.quote(str(path)))
 
 
 def _plain(text: str) -> str:

@@ -1,5 +1,6 @@
 """``throughtime search``: try every setting of a grid on all folds in lockstep, choose one, and write its run."""
 
+import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -9,13 +10,16 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime import study
-from throughtime.cli.fit import print_study, print_written, train
-from throughtime.cli.grid import Grid, fitting, read_grid
+from throughtime.cli.asked import Asked
+from throughtime.cli.fit import number_of_networks, print_study, print_written, train
+from throughtime.cli.grid import Grid, fitting, parse_grid, read_grid
+from throughtime.cli.making import Making, begun, gone_on_with
 from throughtime.cli.options import Task
-from throughtime.cli.plan import plan_of
-from throughtime.cli.screen import console, number, print_text
+from throughtime.cli.plan import place_of, plan_of, tables_of
+from throughtime.cli.screen import console, print_table, print_text
 from throughtime.errors import ParameterError
-from throughtime.study import Plan, Ranking, Refit, value_in_words, varied
+from throughtime.storage import UnfinishedRun
+from throughtime.study import Plan, Ranking, Refit, number, value_in_words, varied
 
 #: Of a longer ranking the first ones are shown; the file has all.
 _MOST_SETTINGS = 20
@@ -38,6 +42,7 @@ def search(
     task: Task | None = None,
     config: Path | None = None,
     out: Path | None = None,
+    report: bool = True,
 ) -> study.Study:
     """Search, and train the chosen setting as ``fit`` would.
 
@@ -50,31 +55,66 @@ def search(
     memory_gib
         What members may take at a time, in GiB.
     source, data, validation, flags, task, config, out
-        As `plan_of` takes them.
+        As ``fit`` takes them.
+    report
+        Whether to write a page of the run.
     """
     if not memory_gib > 0:
         raise ParameterError(f"--memory-budget needs a number of GiB above 0, got {memory_gib:g}")
     grid = read_grid(grid_file, n_iter, flags)
-    out, plan = plan_of(source, data, validation, flags, task=task, config=config, out=out)
-    grid = fitting(grid, plan.config["task"], plan.train, plan.model)
-    study.check_search(plan, grid.tables, refit)
+    options = {
+        "grid_file": str(grid_file),
+        "grid": json.dumps(grid.written),  # as text, which keeps the order of its names
+        "n_iter": n_iter,
+        "refit": refit,
+        "memory_gib": memory_gib,
+        "report": report,
+    }
+    asked = Asked("search", source, task, tables_of(data, validation, flags, config), options)
+    place = place_of(source, out)
+    plan, fitted = _planned(asked, grid)
+    asked = asked.with_seed(plan.model.random_state)
+    marks, facts = study.marks_of_plan(plan), study.run_facts(plan.model)
+    n_settings = study.number_of_settings(fitted.tables, n_iter)
+    with begun(place, asked, marks, facts, n_settings * len(plan.splits) + number_of_networks(plan)) as making:
+        return _made(plan, fitted, refit, memory_gib, making)
+
+
+def go_on(run: UnfinishedRun, asked: Asked) -> study.Study:
+    """Do what is left of a search in a run that was begun."""
+    options = asked.options
+    grid = parse_grid(Path(options["grid_file"]), json.loads(options["grid"]), options["n_iter"], {})
+    plan, fitted = _planned(asked, grid)
+    with gone_on_with(run, study.marks_of_plan(plan)) as making:
+        return _made(plan, fitted, options["refit"], options["memory_gib"], making)
+
+
+def _planned(asked: Asked, grid: Grid) -> tuple[Plan, Grid]:
+    """The plan, and the grid as the data ask for it."""
+    plan = plan_of(asked)
+    fitted = fitting(grid, plan.config["task"], plan.train, plan.model)
+    study.check_search(plan, fitted.tables, asked.options["refit"])
+    return plan, fitted
+
+
+def _made(plan: Plan, grid: Grid, refit: Refit, memory_gib: float, making: Making) -> study.Study:
     budget = memory_gib * 2**30
-    ranking = _search(plan, grid, refit, budget)
+    ranking = _search(plan, grid, refit, budget, making)
     _print_ranking(plan, ranking, refit)
     console().print(
         f"Trained with the setting chosen ({_in_words(ranking.settings[ranking.chosen])}), beside what it must beat:\n"
     )
-    finished = train(study.chosen_plan(plan, ranking), ranking, budget)
+    finished = train(study.chosen_plan(plan, ranking), making, ranking, budget)
     try:
-        finished.save(out)
+        making.finish(finished)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
-        _print_optimism(plan, ranking, grid_file)
-    print_written(out)
+        _print_optimism(plan, ranking, grid.path)
+    print_written(making.run.directory, making.report)
     return finished
 
 
-def _search(plan: Plan, grid: Grid, refit: Refit, budget: float) -> Ranking:
+def _search(plan: Plan, grid: Grid, refit: Refit, budget: float, making: Making) -> Ranking:
     """Train and score every setting on every fold, with what failed on the screen."""
     n_settings, n_folds = study.number_of_settings(grid.tables, grid.n_iter), len(plan.splits)
     console().print(
@@ -83,7 +123,13 @@ def _search(plan: Plan, grid: Grid, refit: Refit, budget: float) -> Ranking:
     )
     try:
         ranking = study.search(
-            plan, grid.tables, n_iter=grid.n_iter, refit=refit, memory_budget=budget, written=grid.written
+            plan,
+            grid.tables,
+            n_iter=grid.n_iter,
+            refit=refit,
+            memory_budget=budget,
+            checkpoints=making.checkpoints,
+            written=grid.written,
         )
     except ParameterError as error:
         raise ParameterError(f"{grid.path}: {error}") from error
@@ -126,7 +172,7 @@ def _print_ranking(plan: Plan, ranking: Ranking, refit: Refit) -> None:
             _mark(index, ranking),
             style="bold" if index == ranking.chosen else None,
         )
-    console().print(table)
+    print_table(table)
     if len(order) > len(shown):
         console().print(f"and {len(order) - len(shown)} more in search.csv", style="dim")
     constant = {name: value for name, value in ranking.settings[0].items() if name not in names}

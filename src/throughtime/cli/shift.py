@@ -7,7 +7,7 @@ from rich.console import Console
 from throughtime import storage, study
 from throughtime.cli.predict import read_alike, with_names
 from throughtime.cli.runs import is_written, open_run
-from throughtime.cli.screen import console
+from throughtime.cli.screen import as_typed, console
 from throughtime.cli.shift_screen import print_moved, print_shift_findings, print_shift_verdict, print_tests
 from throughtime.data import Decimal
 from throughtime.errors import ParameterError
@@ -57,7 +57,7 @@ def shift(
         print_moved(found)
         print_shift_findings(found)
     if out is not None:
-        console().print(f"\nwritten to {out}: {', '.join(names)}", soft_wrap=True)
+        console().print(f"\nwritten to {as_typed(out)}: {', '.join(names)}", soft_wrap=True)
     return report
 
 

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime.cli.diagnosis_screen import print_findings
-from throughtime.cli.screen import console, print_text
+from throughtime.cli.screen import console, print_table, print_text
 from throughtime.shift import ShiftDiagnosis, plural_of
 
 #: Of more rows of what moved the first are shown, which moved most; the file has all.
@@ -99,7 +99,7 @@ def _add(table: Table, found: ShiftDiagnosis, p_value: float, *cells: str) -> No
 
 def _print_table(table: Table, rows: Sequence[Any] = ()) -> None:
     console().print()
-    console().print(table)
+    print_table(table)
     if len(rows) > MOST_ROWS:
         console().print(f"and {len(rows) - MOST_ROWS} more that moved less", style="dim")
 

@@ -16,7 +16,9 @@ def refuse_undecodable(path: Path) -> None:
 def refuse_special(path: Path) -> None:
     """Refuse what is neither file nor directory: a pipe waits for ever, a device has no end."""
     if not path.is_file():
-        raise DataError("a source needs to be a file or a directory, got a pipe, a socket or a device")
+        raise DataError(
+            "a source needs to be a file or a directory, got a pipe, a socket or a device; save it as a file first"
+        )
 
 
 def printable(path: Path) -> str:

@@ -3,6 +3,8 @@
 from typing import Any
 
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 from matplotlib.ticker import LogFormatter
 
 TRAINING, VALIDATION = "#1f6f8b", "#d1495b"
@@ -12,6 +14,8 @@ FURTHER = ("#edae49", "#66419c", "#57a773", "#8c6a4f")
 LAYER_COLORS = (TRAINING, VALIDATION, *FURTHER)
 #: Inches, from which on a title and a legend stand side by side.
 WIDE = 4.5
+#: Letters of a tick or in a legend, of the label of a vertical axis, of a title.
+MOST_OF_NAME, MOST_OF_LABEL, MOST_OF_TITLE = 30, 44, 100
 OBSERVED, PREDICTED = "#333333", "#d1495b"
 
 
@@ -43,6 +47,26 @@ def without_legend(ax: Axes) -> None:
     legend = ax.get_legend()
     if legend is not None:
         legend.remove()
+
+
+def shorten_texts(figure: Figure) -> None:
+    """Cut names that are long, since one of them would leave no room for the axes; what is ours is shorter."""
+    for ax in figure.axes:
+        for axis in (ax.xaxis, ax.yaxis):
+            ticks = [label.get_text() for label in axis.get_ticklabels()]
+            short = [_cut(tick, MOST_OF_NAME) for tick in ticks]
+            if short != ticks:
+                axis.set_ticks(axis.get_ticklocs(), short)
+        legend = ax.get_legend()
+        for text in () if legend is None else legend.get_texts():
+            text.set_text(_cut(text.get_text(), MOST_OF_NAME))
+        ax.yaxis.label.set_text(_cut(ax.get_ylabel(), MOST_OF_LABEL))
+    for text in figure.findobj(Text):
+        text.set_text(_cut(text.get_text(), MOST_OF_TITLE))
+
+
+def _cut(text: str, most: int) -> str:
+    return f"{' '.join(text.split())[:most]}..." if len(text) > most or text.count("\n") > 1 else text
 
 
 class PlainLog(LogFormatter):

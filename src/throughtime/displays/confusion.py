@@ -71,7 +71,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         )
         if self.text_ is not None:  # what is not there shall not hide what is
             for text in self.text_[np.asarray(self.confusion_matrix) == 0]:
-                text.set_alpha(0.35)
+                text.set_alpha(0.65)
         every = -(-n // MOST_LABELED)
         if every > 1:
             self.ax_.set_xticks(range(0, n, every), labels[::every], rotation=xticks_rotation)

@@ -18,6 +18,7 @@ from throughtime.errors import ParameterError, warn
 from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator, fit_members
 from throughtime.generalization import arguments_for
 from throughtime.records import EpochRecord
+from throughtime.training import CheckpointsOrPath
 
 #: With more members than this, a line per member would fill the band.
 MOST_LINES = 20
@@ -71,6 +72,7 @@ class TrainingCurvesDisplay:
         cv: Any = None,
         sample_weight: Any = None,
         memory_budget: float | None = DEFAULT_BUDGET,
+        checkpoints: CheckpointsOrPath | None = None,
         ax: Axes | None = None,
     ) -> Self:
         """Train on all folds in lockstep, with the loss on each fold's test series, and draw.
@@ -79,7 +81,7 @@ class TrainingCurvesDisplay:
         ----------
         estimator
             A ``SequenceClassifier`` or ``SequenceRegressor``.
-        X, y, groups, cv, memory_budget
+        X, y, groups, cv, memory_budget, checkpoints
             As `cross_validate` takes them.
 
         Raises
@@ -108,6 +110,7 @@ class TrainingCurvesDisplay:
             sample_weight=sample_weight,
             groups=groups,
             memory_budget=memory_budget,
+            checkpoints=checkpoints,
         )
         failures = [member for member in fitted if isinstance(member, Exception)]
         if len(failures) == len(fitted):

@@ -68,6 +68,7 @@ class LagCurveDisplay:
         drawn = np.concatenate([_drawable(layer.mean) for layer in self.curve.layers])
         self.ax_.set_ylim(max(float(np.nanmin(drawn)) / 2, 10.0**-DECADES), float(np.nanmax(drawn)) * 3)
         self.ax_.yaxis.set_major_locator(LogLocator(numticks=8))
+        self.ax_.yaxis.set_major_formatter("{x:g}")
         self.ax_.yaxis.set_minor_formatter(NullFormatter())
         self.ax_.xaxis.set_major_locator(MaxNLocator(8, integer=True))
         self.ax_.set(xlabel="lag (steps back from the loss)", ylabel="gradient left", xlim=(0, self.curve.longest - 1))

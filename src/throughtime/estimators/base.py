@@ -12,6 +12,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Clock, Sequences
 from throughtime.errors import ParameterError
+from throughtime.estimators.callbacks import CallbackSupportMixin, begin_fit, with_callbacks
 from throughtime.estimators.calls import execute
 from throughtime.estimators.documentation import docstring_with_parameters
 from throughtime.estimators.files import read_estimator, write_estimator
@@ -25,6 +26,7 @@ from throughtime.estimators.trained import Module, TrainedNetwork
 from throughtime.parameters import declared, renamed
 from throughtime.records import EpochRecord, Records
 from throughtime.stability import FlowRecord
+from throughtime.training import Observer
 
 C = TypeVar("C", bound=type)
 
@@ -55,7 +57,7 @@ def _spell_out(cls: type) -> None:
     cls.__init__.__signature__ = Signature([*named, *arguments])  # type: ignore[misc]
 
 
-class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
+class SequenceEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[misc]
     """A recurrent network behind scikit-learn's face; see the two subclasses.
 
     Attributes
@@ -143,7 +145,10 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
     def warmup(self, value: int) -> None:
         self.burn_in = renamed({"warmup": value}, warn_at=3)["burn_in"]
 
-    def fit(self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None) -> Self:
+    @with_callbacks  # type: ignore[untyped-decorator]
+    def fit(
+        self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, *, observers: Sequence[Observer] = ()
+    ) -> Self:
         """Train on all series of X.
 
         Parameters
@@ -158,6 +163,8 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
             One per series; the loss is ``sum(w l) / sum(w)``.
         groups
             One per series: the unit that the inner split of early stopping keeps together. ``X.groups`` by default.
+        observers
+            Called after each step and each epoch; they know the network as member 0.
 
         Raises
         ------
@@ -166,10 +173,14 @@ class SequenceEstimator(BaseEstimator):  # type: ignore[misc]
         DivergenceError
             When the loss or the weights stop being finite.
         """
-        learned = execute(Fit(self, Problem([self], X, y, sample_weight, groups)))
+        problem = Problem([self], X, y, sample_weight, groups)
+        task = begin_fit(self, X, y, sample_weight)
+        learned = execute(Fit(self, problem, task=task), observers)
         for name in (*NAMES, "flow_"):  # those of an earlier fit
             self.__dict__.pop(name, None)
         self.__dict__.update(learned)
+        if task is not None:
+            task.end(learned)
         return self
 
     @property

@@ -1,12 +1,14 @@
 """Calls of ``fit`` and ``predict``: each is executed by itself, unless somebody intercepts many to go together."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
+from throughtime.errors import ParameterError
 from throughtime.estimators.members import fit_requests, predict_requests
 from throughtime.estimators.requests import Fit, Request
+from throughtime.training import Observer
 
 Callback = Callable[[Request], Any]
 
@@ -28,8 +30,13 @@ def intercept(callback: Callback) -> Iterator[None]:
         _callback.reset(token)
 
 
-def execute(request: Request) -> Any:
+def execute(request: Request, observers: Sequence[Observer] = ()) -> Any:
     """The result of a call, made by itself or among others: by the lockstep law it is the same, on the CPU bit for bit.
+
+    Parameters
+    ----------
+    observers
+        Who watches training; refused where the call is intercepted, since it then trains among others.
 
     Raises
     ------
@@ -38,9 +45,14 @@ def execute(request: Request) -> Any:
     """
     callback = _callback.get()
     if callback is not None:
+        if observers:
+            raise ParameterError(
+                "fit needs to stand alone to have observers, got them inside a cross-validation or a search; give them "
+                "to that one"
+            )
         result = callback(request)
     elif isinstance(request, Fit):
-        (result,) = fit_requests([request])
+        (result,) = fit_requests([request], observers=observers)
     else:
         (result,) = predict_requests([request])
     if isinstance(result, Exception):

@@ -10,6 +10,7 @@ from sklearn.base import clone
 
 from throughtime.data import Sequences, check_even
 from throughtime.errors import DataError, ParameterError
+from throughtime.estimators.callbacks import EpochTasks
 from throughtime.estimators.devices import check_device
 from throughtime.estimators.features import numpy_dtype, refuse_beyond
 from throughtime.estimators.forecast import check_longer
@@ -28,6 +29,7 @@ from throughtime.records import EpochProgress
 from throughtime.training import (
     EVALUATION_ROWS,
     HEAD_STEPS,
+    CheckpointsOrPath,
     EpochReports,
     EveryStepFlowMonitor,
     Executor,
@@ -36,6 +38,7 @@ from throughtime.training import (
     Observer,
     Perturbation,
     Trained,
+    as_checkpoints,
     predict,
     shown,
     train_jobs,
@@ -58,6 +61,7 @@ def fit_members(
     groups: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
     observers: Sequence[Observer] = (),
     perturbations: Sequence[tuple[Perturbation, ...]] | None = None,
     names: Sequence[str] | None = None,
@@ -81,6 +85,9 @@ def fit_members(
     memory_budget
         Bytes, by the estimate of ``estimators.memory``, that members may take at a time: of those of one shape, as
         many train together; ``None`` for all of them. On the CPU no bit of a result depends on it.
+    checkpoints
+        Where to keep how far training stands, a directory or `Checkpoints`: the same call, with seeds given, then goes
+        on from there with the same bits.
     observers
         Called after each step and each epoch of every run; they know members by their place in ``estimators``.
     perturbations
@@ -122,7 +129,12 @@ def fit_members(
         for m, estimator in enumerate(estimators)
     ]
     results = fit_requests(
-        requests, on_epoch=on_epoch, memory_budget=memory_budget, observers=observers, executor=executor
+        requests,
+        on_epoch=on_epoch,
+        memory_budget=memory_budget,
+        checkpoints=checkpoints,
+        observers=observers,
+        executor=executor,
     )
     return [
         result if isinstance(result, Exception) else fitted_as(estimator, result)
@@ -137,7 +149,9 @@ def fit_requests(
     verbose: bool = False,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
     observers: Sequence[Observer] = (),
+    first_place: int = 0,
     executor: Executor | None = None,
 ) -> list[dict[str, Any] | Exception]:
     """Fit many estimators, those whose networks have one shape in lockstep.
@@ -146,42 +160,54 @@ def fit_requests(
     ----------
     verbose
         Whether to show the progress of training though no estimator asks for it.
-    on_epoch, memory_budget, observers, executor
+    on_epoch, memory_budget, checkpoints, observers, executor
         As in `fit_members`.
+    first_place
+        By which observers know the first; the others count on.
 
     Returns
     -------
     The attributes that each fitted estimator has, in order; for a member that failed, its exception.
     """
     watch_of(observers)
-    results: list[Any] = [None] * len(requests)
+    kept = as_checkpoints(checkpoints)
+    places = range(first_place, first_place + len(requests))
+    results: dict[int, Any] = {}
     together: dict[Any, list[tuple[int, Prepared]]] = defaultdict(list)
     pools = pools_of(
         [(request.problem.X, reading_key(request.estimator, request.problem.forecast_key)) for request in requests]
     )
-    for number, (request, (pool, places)) in enumerate(zip(requests, pools, strict=True)):
+    for place, request, (pool, series) in zip(places, requests, pools, strict=True):
         try:
-            prepared = prepare(request, pool, places)
+            prepared = prepare(request, pool, series)
         except Exception as error:
-            results[number] = error
+            results[place] = error
         else:
-            together[pool, prepared.net, prepared.recipe, prepared.masked].append((number, prepared))
+            together[pool, prepared.net, prepared.recipe, prepared.masked].append((place, prepared))
     jobs = [job for (pool, *_), members in together.items() for job in _jobs_of(members, pool, memory_budget)]
     ready = dict(one for members in together.values() for one in members)
     title = type(requests[0].estimator).__name__ if requests else ""
-    monitored = {name: [m for m, one in ready.items() if one.monitor == name] for name in _MONITORS}
-    named = {number: request.name for number, request in enumerate(requests) if request.name is not None}
+    monitored = {name: [place for place, one in ready.items() if one.monitor == name] for name in _MONITORS}
+    named = {place: request.name for place, request in zip(places, requests, strict=True) if request.name is not None}
     monitors = {name: _MONITORS[name](members, names=named) for name, members in monitored.items() if members}
+    tasks = {place: request.task for place, request in zip(places, requests, strict=True) if request.task is not None}
     with shown(title, verbose or any(request.estimator.verbose for request in requests), on_epoch) as report:
-        reports = [] if report is None else [EpochReports(report, len(jobs))]
-        finished = train_jobs(jobs, observers=[*reports, *monitors.values(), *observers], executor=executor)
+        watching: list[Observer] = [] if report is None else [EpochReports(report, len(jobs))]
+        if sound := {place: task for place, task in tasks.items() if place in ready}:
+            watching.append(EpochTasks(sound, lambda place, trained: learned_by(ready[place], trained)))
+        finished = train_jobs(
+            jobs,
+            observers=[*watching, *monitors.values(), *observers],
+            executor=executor,
+            checkpoints=kept,
+        )
         for job, all_trained in zip(jobs, finished, strict=True):
             assert job.places is not None
-            for number, trained in zip(job.places, all_trained, strict=True):
-                monitor = monitors.get(ready[number].monitor or "")
-                flow = {} if monitor is None else {"flow_": monitor.records(number)}
-                results[number] = trained.failure or learned_by(ready[number], trained) | flow
-    return results
+            for place, trained in zip(job.places, all_trained, strict=True):
+                monitor = monitors.get(ready[place].monitor or "")
+                flow = {} if monitor is None else {"flow_": monitor.records(place)}
+                results[place] = trained.failure or learned_by(ready[place], trained) | flow
+    return [results[place] for place in places]
 
 
 def predict_members(
@@ -267,7 +293,7 @@ def predict_requests(
 
 
 def _jobs_of(members: Sequence[tuple[int, Prepared]], pool: Pool, budget: float | None) -> list[Job]:
-    """Jobs for members of one shape, of as many at a time as the budget allows; their places are the numbers."""
+    """Jobs for members of one shape, of as many at a time as the budget allows, known by their places."""
     first = members[0][1]
     net, recipe = first.net, first.recipe
     inputs = pool.inputs(first.masked, recipe.dtype, recipe.device)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from throughtime.data import Sequences
+from throughtime.estimators.callbacks import FitTask
 from throughtime.estimators.interface import Estimator, FittedEstimator
 from throughtime.estimators.problem import Indices, Problem
 from throughtime.training import Perturbation
@@ -27,6 +28,8 @@ class Fit:
         What training is disturbed by.
     name
         What warnings call it; by default its place among the requests, from 1.
+    task
+        Who of scikit-learn's callbacks hears of its epochs.
     """
 
     estimator: Estimator
@@ -35,6 +38,7 @@ class Fit:
     eval_indices: Any = None
     perturbations: tuple[Perturbation, ...] = ()
     name: str | None = None
+    task: FitTask | None = None
 
 
 @dataclass(frozen=True, eq=False)

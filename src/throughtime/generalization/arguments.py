@@ -1,6 +1,6 @@
 """What scikit-learn's functions are given for what a caller handed over: the same, unless targets are one per step."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,10 +12,11 @@ from sklearn.pipeline import Pipeline
 from sklearn.utils import check_consistent_length
 
 from throughtime.data import Sequences, as_sequences, as_targets, is_frame, shares_steps
-from throughtime.errors import DataWarning, warn
+from throughtime.errors import DataWarning, ParameterError, warn
 from throughtime.estimators import Outputs, SequenceEstimator, execute, sequences_like
 from throughtime.generalization.cached_predictions import predictions_of
 from throughtime.generalization.splitters import OWN_TIME_SPLITS, TIME_SPLITS, of_one_series
+from throughtime.training import Observer
 
 
 @dataclass(frozen=True)
@@ -39,6 +40,12 @@ def has_network(estimator: Any) -> bool:
     except (AttributeError, TypeError):  # no estimator, or a class: scikit-learn says so
         return False
     return any(isinstance(part, SequenceEstimator) for part in parts)
+
+
+def refuse_observers(estimator: Any, observers: Sequence[Observer]) -> None:
+    """Refuse who would watch a network where there is none."""
+    if observers:
+        raise ParameterError(f"observers need a network of throughtime to watch, got {type(estimator).__name__}")
 
 
 def arguments_for(estimator: Any, X: Any, y: Any, groups: Any = None, cv: Any = None, scoring: Any = None) -> Arguments:

@@ -22,6 +22,7 @@ from typing import Any
 from joblib import parallel_config
 from joblib.parallel import ParallelBackendBase, SequentialBackend
 
+from throughtime.errors import ParameterError
 from throughtime.estimators import (
     DEFAULT_BUDGET,
     Fit,
@@ -33,6 +34,7 @@ from throughtime.estimators import (
 )
 from throughtime.generalization.interrupts import Interrupts
 from throughtime.kernels import TorchState
+from throughtime.training import Checkpoints, CheckpointsOrPath, Observer, as_checkpoints, watch_of
 
 #: Tasks under way at a time: each waits in a thread.
 MOST_WAITING = 1024
@@ -43,17 +45,36 @@ _batcher: ContextVar["CallBatcher | None"] = ContextVar("batcher", default=None)
 class batch_calls:  # noqa: N801
     """Batch the calls of all tasks that joblib is given in this ``with`` block, and in blocks inside its tasks.
 
+    A call outside of tasks, such as a search's refit, is a batch of its own.
+
     Parameters
     ----------
     verbose
         Whether to show the progress of training.
     memory_budget
         Bytes that members may take at a time; an inner block takes the outer's.
+    checkpoints
+        As `fit_members` takes it; an inner block takes the outer's.
+    observers
+        As `fit_members` takes them; they know members by the order in which the tasks fit them. Of the outermost block
+        alone.
     """
 
-    def __init__(self, *, verbose: bool = False, memory_budget: float | None = DEFAULT_BUDGET) -> None:
+    def __init__(
+        self,
+        *,
+        verbose: bool = False,
+        memory_budget: float | None = DEFAULT_BUDGET,
+        checkpoints: CheckpointsOrPath | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
         self._inside_of = _batcher.get()
-        self._batcher = self._inside_of or CallBatcher(verbose, memory_budget)
+        if self._inside_of is not None and observers:
+            raise ParameterError(
+                "observers need the outermost cross-validation or search, got them inside of another; give them to "
+                "that one"
+            )
+        self._batcher = self._inside_of or CallBatcher(verbose, memory_budget, as_checkpoints(checkpoints), observers)
 
     def __enter__(self) -> None:
         # A class, since a generator's block could be left by an interrupt in contextlib, before the generator goes on.
@@ -64,11 +85,14 @@ class batch_calls:  # noqa: N801
         self._config = parallel_config(backend=_Backend(self._batcher))
         self._config.__enter__()
         if outermost:
+            self._outside_of_tasks = intercept(self._batcher.execute)
+            self._outside_of_tasks.__enter__()
             self._batcher.interrupts.listening = True
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if self._inside_of is None:
             self._batcher.interrupts.listening = False
+            self._outside_of_tasks.__exit__(None, None, None)
         self._config.__exit__(kind, *exception)
         if self._inside_of is None:
             if kind is not None and not issubclass(kind, Exception):
@@ -109,12 +133,21 @@ class CallBatcher:
 
     Parameters
     ----------
-    verbose, memory_budget
+    verbose, memory_budget, checkpoints, observers
         As `batch_calls` has them.
     """
 
-    def __init__(self, verbose: bool, memory_budget: float | None) -> None:
-        self.verbose, self.memory_budget = verbose, memory_budget
+    def __init__(
+        self,
+        verbose: bool,
+        memory_budget: float | None,
+        checkpoints: Checkpoints | None = None,
+        observers: Sequence[Observer] = (),
+    ) -> None:
+        watch_of(observers)
+        self.verbose, self.memory_budget, self.checkpoints = verbose, memory_budget, checkpoints
+        self.observers = observers
+        self._fitted = 0
         self._new: list[_Task] = []  # a stack: what a task waits for comes before its neighbors
         self._ready: deque[_Task] = deque()
         self._waiting: list[_Task] = []
@@ -168,6 +201,11 @@ class CallBatcher:
         task.call = task.result = None
         return result
 
+    def execute(self, call: Request) -> Any:
+        """The result of a call outside of tasks."""
+        (result,) = self._fit([call]) if isinstance(call, Fit) else self._predict([call])
+        return result
+
     def _drive(self, tasks: Sequence[_Task]) -> None:
         try:
             while not all(task.done for task in tasks):
@@ -198,7 +236,15 @@ class CallBatcher:
         self._ready += waiting
 
     def _fit(self, calls: list[Any]) -> list[Any]:
-        return fit_requests(calls, verbose=self.verbose, memory_budget=self.memory_budget)
+        first, self._fitted = self._fitted, self._fitted + len(calls)
+        return fit_requests(
+            calls,
+            verbose=self.verbose,
+            memory_budget=self.memory_budget,
+            checkpoints=self.checkpoints,
+            observers=self.observers,
+            first_place=first,
+        )
 
     def _predict(self, calls: list[Any]) -> list[Any]:
         return predict_requests(calls, memory_budget=self.memory_budget)

@@ -21,6 +21,7 @@ from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.cross_validation import cross_validate
 from throughtime.generalization.intervals import Interval, corrected_interval
 from throughtime.records import Record
+from throughtime.training import CheckpointsOrPath
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,7 @@ def compare_estimators(
     verbose: int = 0,
     error_score: Any = np.nan,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> Comparison:
     """Train two estimators on the same folds, networks of one shape together, and compare their scores.
 
@@ -85,7 +87,7 @@ def compare_estimators(
         Estimators, of this package or of scikit-learn.
     scoring
         One score; by default the estimator's ``score``.
-    X, y, groups, cv, verbose, error_score, memory_budget
+    X, y, groups, cv, verbose, error_score, memory_budget, checkpoints
         As `cross_validate` takes them; folds are drawn once for both.
     level
         Coverage of the interval.
@@ -94,7 +96,7 @@ def compare_estimators(
     labels = None if isinstance(given.y, Sequences) else given.y
     splitter = check_cv(given.cv, labels, classifier=is_classifier(first) and labels is not None)
     splits = list(splitter.split(given.X, labels, given.groups))
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         one, other = Parallel(n_jobs=2)(
             delayed(cross_validate)(model, X, y, groups=groups, scoring=scoring, cv=splits, error_score=error_score)
             for model in (first, second)

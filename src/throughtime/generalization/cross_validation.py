@@ -3,6 +3,7 @@
 The signatures, the keys and the errors are scikit-learn's: its functions run, and their fits are executed as one batch.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,9 +19,10 @@ from sklearn.utils.validation import _check_method_params
 from throughtime.data import Sequences, concatenate
 from throughtime.errors import ParameterError
 from throughtime.estimators import DEFAULT_BUDGET
-from throughtime.generalization.arguments import arguments_for, has_network
+from throughtime.generalization.arguments import arguments_for, has_network, refuse_observers
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
+from throughtime.training import CheckpointsOrPath, Observer
 
 
 def cross_validate(
@@ -40,6 +42,8 @@ def cross_validate(
     return_indices: bool = False,
     error_score: Any = np.nan,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
+    observers: Sequence[Observer] = (),
 ) -> dict[str, Any]:
     """Fit and score an estimator on every fold, as ``sklearn.model_selection.cross_validate`` does, in lockstep.
 
@@ -63,6 +67,10 @@ def cross_validate(
         1 shows the progress of training.
     memory_budget
         Bytes that members may take at a time; ``None`` trains all at once. On the CPU no result depends on it.
+    checkpoints
+        As `fit_members` takes it.
+    observers
+        Called after each step and each epoch, as in `fit_members`; they know fold k's network as member k.
 
     Returns
     -------
@@ -83,12 +91,13 @@ def cross_validate(
         "error_score": error_score,
     }
     if not has_network(estimator):
+        refuse_observers(estimator, observers)
         return dict(
             sklearn_cross_validate(estimator, X, y, groups=groups, scoring=scoring, cv=cv, verbose=verbose, **rest)
         )
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints, observers=observers):
         return dict(
             sklearn_cross_validate(
                 estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
@@ -110,6 +119,7 @@ def cross_val_score(
     pre_dispatch: Any = "2*n_jobs",
     error_score: Any = np.nan,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> ndarray:
     """The score of every fold, as ``sklearn.model_selection.cross_val_score`` gives it; see `cross_validate`."""
     rest = {"n_jobs": n_jobs, "params": params, "pre_dispatch": pre_dispatch, "error_score": error_score}
@@ -120,7 +130,7 @@ def cross_val_score(
         return alone
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         scores: ndarray = sklearn_cross_val_score(
             estimator, given.X, given.y, groups=given.groups, scoring=given.scoring, cv=given.cv, **rest
         )
@@ -140,6 +150,7 @@ def cross_val_predict(
     pre_dispatch: Any = "2*n_jobs",
     method: str = "predict",
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> ndarray | Sequences:
     """Predict each series by the member that did not see it, as ``sklearn.model_selection.cross_val_predict`` does.
 
@@ -158,7 +169,7 @@ def cross_val_predict(
         return alone
     given = arguments_for(estimator, X, y, groups, cv)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         if given.by_step:
             if params:
                 raise ParameterError(

@@ -15,6 +15,7 @@ from throughtime.generalization.arguments import takes_groups
 from throughtime.generalization.cross_validation import cross_validate
 from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.search import LockstepSearchCV
+from throughtime.training import CheckpointsOrPath
 
 
 def nested_cross_validate(
@@ -37,6 +38,7 @@ def nested_cross_validate(
     return_indices: bool = False,
     error_score: Any = np.nan,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> dict[str, Any]:
     """Score a search by folds that it has not seen; all folds of all settings of all searches train together.
 
@@ -44,7 +46,8 @@ def nested_cross_validate(
     ----------
     estimator, param_grid, param_distributions, n_iter, random_state, refit
         As `LockstepSearchCV` takes them.
-    X, y, scoring, verbose, return_train_score, return_estimator, return_indices, error_score, memory_budget
+    X, y, scoring, verbose, return_train_score, return_estimator, return_indices, error_score, memory_budget, \
+    checkpoints
         As `cross_validate` takes them.
     groups
         One per series, those that X brings along by default. Both loops, and the inner split of early stopping, keep
@@ -75,6 +78,7 @@ def nested_cross_validate(
         refit=refit,
         error_score=error_score,
         memory_budget=memory_budget,
+        checkpoints=checkpoints,
     )
     results = cross_validate(
         search,
@@ -90,6 +94,7 @@ def nested_cross_validate(
         return_indices=return_indices,
         error_score=error_score,
         memory_budget=memory_budget,
+        checkpoints=checkpoints,
     )
     results["best_params"] = [getattr(search, "best_params_", None) for search in results["estimator"]]
     if not return_estimator:

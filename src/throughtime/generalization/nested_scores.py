@@ -25,6 +25,7 @@ from throughtime.generalization.cached_predictions import CachedPredictions
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
 from throughtime.generalization.intervals import Interval, nested_interval
+from throughtime.training import CheckpointsOrPath
 
 #: A score of each example, by the name of scikit-learn's scorer that is its mean.
 Pointwise = Callable[[Any, Any, ndarray], Float[ndarray, "example"]]
@@ -91,6 +92,7 @@ def nested_cv_interval(
     random_state: Any = None,
     verbose: int = 0,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> Interval:
     """Give a score's nested cross-validation interval: K(K-1)/2 + K members per repeat, trained together.
 
@@ -141,7 +143,7 @@ def nested_cv_interval(
     rng = check_random_state(random_state)
     repeats = [_folds(estimator, targets, by, n_splits, rng.randint(2**31)) for _ in range(n_repeats)]
     tasks = [(folds, left_out) for folds in repeats for left_out in _left_out(n_splits)]
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         scores_of_tasks = Parallel(n_jobs=2)(
             delayed(_scores)(clone(estimator), X, targets, by, [folds[k] for k in left_out], score)
             for folds, left_out in tasks

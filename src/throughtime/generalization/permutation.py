@@ -15,6 +15,7 @@ from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
+from throughtime.training import CheckpointsOrPath
 
 
 def permutation_test_score(
@@ -31,6 +32,7 @@ def permutation_test_score(
     scoring: Any = None,
     params: dict[str, Any] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> tuple[float, ndarray, float]:
     """Tell how often shuffled labels score as well, as ``sklearn.model_selection.permutation_test_score`` does.
 
@@ -57,7 +59,7 @@ def permutation_test_score(
         given = arguments_for(estimator, X, y, groups, cv, scoring)
         rest["params"] = with_groups(params, estimator, X, groups)
         _refuse_void(given.y, given.groups)
-        with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+        with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
             result = sklearn_permutation_test_score(
                 estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
             )

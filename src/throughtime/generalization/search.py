@@ -1,5 +1,7 @@
 """``LockstepSearchCV``: a grid or a sample of settings, all folds of all settings of one shape trained together."""
 
+import os
+from collections.abc import Sequence
 from copy import copy
 from numbers import Integral, Real
 from typing import Any, ClassVar, Self
@@ -11,9 +13,10 @@ from sklearn.utils._param_validation import Interval
 
 from throughtime.errors import ParameterError
 from throughtime.estimators import DEFAULT_BUDGET
-from throughtime.generalization.arguments import arguments_for, has_network, takes_groups
+from throughtime.generalization.arguments import arguments_for, has_network, refuse_observers, takes_groups
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import parameter_for_groups, with_groups
+from throughtime.training import Checkpoints, CheckpointsOrPath, Observer
 
 #: Before the name of a parameter of ``fit`` that is the estimator's alone.
 _TO_ESTIMATOR = "estimator__"
@@ -37,6 +40,8 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         1 or more shows the progress of training, and what scikit-learn prints.
     memory_budget
         Bytes that members may take at a time; ``None`` trains all of one shape at once.
+    checkpoints
+        As `fit_members` takes it.
     scoring, n_jobs, cv, pre_dispatch, error_score, return_train_score
         As scikit-learn has them; ``n_jobs`` and ``pre_dispatch`` are for its own estimators.
 
@@ -65,6 +70,7 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         "n_iter": [Interval(Integral, 1, None, closed="left")],
         "random_state": ["random_state"],
         "memory_budget": [Interval(Real, 0, None, closed="neither"), None],
+        "checkpoints": [str, os.PathLike, Checkpoints, None],
     }
 
     def __init__(
@@ -84,6 +90,7 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         error_score: Any = np.nan,
         return_train_score: bool = False,
         memory_budget: float | None = DEFAULT_BUDGET,
+        checkpoints: CheckpointsOrPath | None = None,
     ) -> None:
         super().__init__(
             estimator=estimator,
@@ -101,8 +108,9 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         self.n_iter = n_iter
         self.random_state = random_state
         self.memory_budget = memory_budget
+        self.checkpoints = checkpoints
 
-    def fit(self, X: Any, y: Any = None, **params: Any) -> Self:
+    def fit(self, X: Any, y: Any = None, *, observers: Sequence[Observer] = (), **params: Any) -> Self:
         """Train and score every setting on every fold, choose, and train the chosen one on all series.
 
         Parameters
@@ -112,11 +120,15 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         params
             ``groups`` for the splitter and for the inner split of early stopping, where they win over those of X; the
             others go to ``fit``, those with a value per series divided with the folds.
+        observers
+            Called after each step and each epoch, as in `fit_members`. They know members by numbers: setting by
+            setting its folds in order, and after those the network that is trained on all series.
         """
         if (self.param_grid is None) == (self.param_distributions is None):
             both = "neither" if self.param_grid is None else "both"
             raise ParameterError(f"LockstepSearchCV needs one of param_grid and param_distributions, got {both}")
         if not has_network(self.estimator):
+            refuse_observers(self.estimator, observers)
             return self._searched(X, y, params)
         tried = self.param_distributions if self.param_grid is None else self.param_grid
         to_fit = with_groups(None, self.estimator, X, params.get("groups"), tried) or {}
@@ -124,7 +136,12 @@ class LockstepSearchCV(BaseSearchCV):  # type: ignore[misc]
         given = arguments_for(self.estimator, X, y, params.get("groups"), self.cv, self.scoring)
         if given.groups is not None:
             params["groups"] = given.groups
-        with batch_calls(verbose=self.verbose > 0, memory_budget=self.memory_budget):
+        with batch_calls(
+            verbose=self.verbose > 0,
+            memory_budget=self.memory_budget,
+            checkpoints=self.checkpoints,
+            observers=observers,
+        ):
             if not given.by_step:
                 return self._searched(given.X, given.y, params)
             # scikit-learn reads folds and scores from the parameters: of a copy, since the search's are the caller's.

@@ -14,6 +14,7 @@ from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.generalization.arguments import arguments_for, has_network
 from throughtime.generalization.call_batcher import batch_calls
 from throughtime.generalization.inner_groups import with_groups
+from throughtime.training import CheckpointsOrPath
 
 #: scikit-learn's default
 _TENTHS = np.linspace(0.1, 1.0, 5)
@@ -38,6 +39,7 @@ def learning_curve(
     return_times: bool = False,
     params: dict[str, Any] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> tuple[ndarray, ...]:
     """Scores by the number of training series, as ``sklearn.model_selection.learning_curve`` gives them.
 
@@ -47,7 +49,7 @@ def learning_curve(
         Numbers of series, or fractions of the largest number there is.
     exploit_incremental_learning
         Refused, as scikit-learn does: a network has no ``partial_fit``.
-    memory_budget
+    memory_budget, checkpoints
         As in `cross_validate`, and so are the others.
 
     Returns
@@ -71,7 +73,7 @@ def learning_curve(
         )
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups)
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         return tuple(
             sklearn_learning_curve(
                 estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
@@ -95,6 +97,7 @@ def validation_curve(
     error_score: Any = np.nan,
     params: dict[str, Any] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> tuple[ndarray, ndarray]:
     """Scores by the value of one parameter, as ``sklearn.model_selection.validation_curve`` gives them.
 
@@ -119,7 +122,7 @@ def validation_curve(
         return train, test
     given = arguments_for(estimator, X, y, groups, cv, scoring)
     rest["params"] = with_groups(params, estimator, X, groups, {param_name: param_range})
-    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget):
+    with batch_calls(verbose=verbose > 0, memory_budget=memory_budget, checkpoints=checkpoints):
         train, test = sklearn_validation_curve(
             estimator, given.X, given.y, groups=given.groups, cv=given.cv, scoring=given.scoring, **rest
         )

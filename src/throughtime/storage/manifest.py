@@ -1,6 +1,5 @@
 """The manifest of a run: which files it has, their sizes and SHA-256, and how it came to be."""
 
-import hashlib
 import platform
 import re
 from collections.abc import Mapping, Sequence
@@ -13,12 +12,14 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from throughtime.errors import StorageError
-from throughtime.storage.serialize import json_from_bytes, json_to_bytes
+from throughtime.storage.hashed_json import differing_hashes, hashed_bytes, parse_hashed, sha256
 
 MANIFEST = "manifest.json"
+#: What is in the directory of a run only while it is made: what was asked, the lock, the folder of checkpoints.
+REQUEST, LOCK, CHECKPOINTS = "request.json", "lock", "checkpoints"
 FORMAT_VERSION = 1
 _FORMAT = "throughtime run"
-_UNSIGNED = "0" * 64
+_HASH = "manifest_sha256"
 # Names are ours, never a user's: ASCII, no leading dot or dash, no space, no ".." and no drive letter.
 _PART = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9._-]{0,98}[A-Za-z0-9_-])?", re.ASCII)
 
@@ -67,12 +68,10 @@ def manifest_bytes(files: Mapping[str, bytes], facts: Mapping[str, Any]) -> byte
         created=datetime.now(UTC).isoformat(timespec="seconds"),
         versions=package_versions(["throughtime", "torch", "numpy"]),
         facts=facts,
-        files={name: FileEntry(len(content), _sha256(content)) for name, content in files.items()},
-        manifest_sha256=_UNSIGNED,
+        files={name: FileEntry(len(content), sha256(content)) for name, content in files.items()},
+        manifest_sha256="",
     )
-    unsigned = json_to_bytes(manifest)
-    field = b'"manifest_sha256": "%s"'
-    return unsigned.replace(field % _UNSIGNED.encode(), field % _sha256(unsigned).encode())
+    return hashed_bytes(manifest, _HASH)
 
 
 def parse_manifest(content: bytes, source: str) -> Manifest:
@@ -84,24 +83,7 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
         If the bytes are not those written, the format version is newer than this one, or a file name could
         leave the run directory.
     """
-    value = json_from_bytes(content, source)
-    stated = value.get("manifest_sha256") if isinstance(value, dict) else None
-    # Over the raw bytes, so that it holds whatever a later version adds, and sees a flipped blank too.
-    if not isinstance(stated, str) or len(stated) != 64 or not stated.isascii():
-        raise StorageError(f"{source} needs its own SHA-256, got none: the file is damaged or no manifest")
-    actual = _sha256(content.replace(stated.encode(), _UNSIGNED.encode()))
-    if actual != stated:
-        raise StorageError(f"{source} is damaged: {differing_hashes(stated, actual)}")
-    version = value.get("format_version")
-    if value.get("format") != _FORMAT:
-        raise StorageError(f"{source} needs format {_FORMAT!r}, got {value.get('format')!r}")
-    if type(version) is not int or version < 1:
-        raise StorageError(f"{source} needs a run format of 1 to {FORMAT_VERSION}, got {version!r}")
-    if version > FORMAT_VERSION:
-        raise StorageError(
-            f"{source} needs run format {FORMAT_VERSION} or older, got {version}: written by a newer "
-            "throughtime; upgrade to read it"
-        )
+    parse_hashed(content, source, field=_HASH, form=_FORMAT, version=FORMAT_VERSION)
     try:
         manifest = TypeAdapter(Manifest).validate_json(content)
     except ValidationError as error:
@@ -120,6 +102,8 @@ def check_names(names: Sequence[str]) -> None:
             raise StorageError(
                 f"a run's file needs a relative name of letters, digits, '.', '_', '-' and '/', got {name!r}"
             )
+        if name.split("/")[0].lower() in (REQUEST, LOCK, CHECKPOINTS):
+            raise StorageError(f"a run's file needs another name than those of a run in progress, got {name!r}")
         # Windows and macOS take names that differ in case for one.
         if name.lower() in seen:
             raise StorageError(f"a run's file needs a name of its own, got {name!r} a second time")
@@ -134,13 +118,8 @@ def check_content(content: bytes, entry: FileEntry, source: str) -> None:
     """Refuse bytes that are not those the manifest lists."""
     if len(content) != entry.size:
         raise StorageError(f"{source} is damaged: {entry.size} bytes expected, got {len(content)}")
-    if (actual := _sha256(content)) != entry.sha256:
+    if (actual := sha256(content)) != entry.sha256:
         raise StorageError(f"{source} is damaged: {differing_hashes(entry.sha256, actual)}")
-
-
-def differing_hashes(expected: str, actual: str) -> str:
-    """Say in a few digits that two hashes differ."""
-    return f"SHA-256 {expected[:12]}... expected, got {actual[:12]}..."
 
 
 def package_versions(names: Sequence[str]) -> dict[str, str | None]:
@@ -152,7 +131,3 @@ def package_versions(names: Sequence[str]) -> dict[str, str | None]:
         except metadata.PackageNotFoundError:
             versions[name] = None
     return versions
-
-
-def _sha256(content: bytes) -> str:
-    return hashlib.sha256(content).hexdigest()

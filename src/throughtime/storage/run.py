@@ -1,8 +1,8 @@
 """The run directory: every file of a training run, and the manifest that vouches for them.
 
-A run is written beside its place, under a hidden name, and renamed into it when complete.  A process killed
-on the way leaves at most that hidden ``.<name>-<digits>.partial`` directory, which may be deleted; killed while `claim`
-tries the place, also an empty directory there, which is no run.
+What is whole when it is written is written beside its place, under a hidden name, and renamed into it.  A process
+killed on the way leaves at most that hidden ``.<name>-<digits>.partial`` directory, which may be deleted.  A run that
+takes long is made in its place (`throughtime.storage.unfinished`).
 """
 
 import os
@@ -19,10 +19,22 @@ import numpy.typing as npt
 
 from throughtime.errors import StorageError
 from throughtime.storage.atomic import probe_file, refusals_named, sync_directory, write_file
-from throughtime.storage.manifest import MANIFEST, Manifest, check_content, manifest_bytes, parse_manifest
+from throughtime.storage.locking import is_locked
+from throughtime.storage.manifest import (
+    CHECKPOINTS,
+    LOCK,
+    MANIFEST,
+    REQUEST,
+    Manifest,
+    check_content,
+    manifest_bytes,
+    parse_manifest,
+)
 from throughtime.storage.serialize import arrays_from_bytes, json_from_bytes
 
 _LARGEST_MANIFEST = 64 * 2**20  # bytes; about 400,000 files
+#: What a process that was killed after it had written the manifest may leave in a run; the lock is the last to go.
+LEFTOVERS = (CHECKPOINTS, REQUEST, LOCK)
 _LONGEST_NAME = 64  # letters that `claim` expects of a run's files, their folders included
 
 
@@ -42,7 +54,7 @@ class Run:
         if name not in self.manifest.files:
             raise StorageError(f"{self.directory} has no file {name!r}; it has {sorted(self.manifest.files)}")
         entry = self.manifest.files[name]
-        content = _read_regular(path, largest=entry.size)
+        content = read_regular(path, largest=entry.size)
         check_content(content, entry, str(path))
         return content
 
@@ -66,13 +78,16 @@ def claim(directory: Path) -> None:
     _refuse_existing(directory)
     made: list[Path] = []
     with refusals_named(directory):
+        with suppress(FileNotFoundError):
+            directory.lstat()  # of a name that is too long, or none, says so
         try:
-            for absent in [*_absent_parents(directory), _partial(directory)]:
+            # Not the directory itself: a process killed here would leave something there that is no run.
+            for absent in [*_absent_parents(directory)[:-1], _partial(directory)]:
                 absent.mkdir()
                 made.append(absent)
             probe_file(made[-1] / ("n" * _LONGEST_NAME))
         finally:
-            _remove_empty(made)
+            remove_empty(made)
 
 
 def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, Any]) -> None:
@@ -93,13 +108,27 @@ def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, A
         If ``directory`` exists, a name would leave it, or the system refuses.  Nothing is left then; only
         when syncing the parent fails after the rename does the run, complete, stay.
     """
+    place_files(directory, {**files, MANIFEST: manifest_bytes(files, facts)})
+
+
+def place_files(directory: Path, files: Mapping[str, bytes]) -> list[Path]:
+    """Make a new directory with these files, the last vouching for the others, and put it in place by one rename.
+
+    Returns
+    -------
+    The parents that were made for it.
+
+    Raises
+    ------
+    StorageError
+        As `write_run` does.
+    """
     _refuse_existing(directory)
-    manifest = manifest_bytes(files, facts)
     parents = _absent_parents(directory)[:-1]
     partial = _partial(directory)
     placed = False
+    made: list[Path] = []
     with refusals_named(directory):
-        made: list[Path] = []
         try:
             for parent in parents:
                 parent.mkdir(exist_ok=True)
@@ -108,10 +137,11 @@ def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, A
             os.mkdir(partial)
             for folder in sorted({PurePosixPath(name).parent for name in files} - {PurePosixPath(".")}):
                 (partial / folder).mkdir(parents=True, exist_ok=True)
-            for name, content in files.items():
-                write_file(partial / name, content)
-            _sync_folders(partial)
-            write_file(partial / MANIFEST, manifest)
+            *others, last = files
+            for name in others:
+                write_file(partial / name, files[name])
+            sync_folders(partial)
+            write_file(partial / last, files[last])
             # A rename replaces an empty directory without a word, so look again; one with files is refused.
             _refuse_existing(directory)
             os.rename(partial, directory)
@@ -120,8 +150,9 @@ def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, A
         except BaseException:
             if not placed:
                 shutil.rmtree(partial, ignore_errors=True)
-                _remove_empty(made)
+                remove_empty(made)
             raise
+    return made
 
 
 def read_run(directory: Path) -> Run:
@@ -137,9 +168,11 @@ def read_run(directory: Path) -> Run:
         raise StorageError(f"{directory} needs to be the directory of a run, got {_what_is_there(directory)}")
     manifest_path = directory / MANIFEST
     if not os.path.lexists(manifest_path):
+        if os.path.lexists(directory / REQUEST):
+            raise StorageError(_unfinished(directory))
         raise StorageError(f"{directory} needs a {MANIFEST} to be a run, got none")
-    manifest = parse_manifest(_read_regular(manifest_path, _LARGEST_MANIFEST), str(manifest_path))
-    present = set(_names_below(directory, directory))
+    manifest = parse_manifest(read_regular(manifest_path, _LARGEST_MANIFEST), str(manifest_path))
+    present = set(names_below(directory, directory))
     for name in sorted(manifest.files.keys() - present):
         raise StorageError(f"{directory / name} is missing: {MANIFEST} lists it")
     for name in sorted(present - manifest.files.keys() - {MANIFEST}):
@@ -150,12 +183,19 @@ def read_run(directory: Path) -> Run:
     return run
 
 
+def _unfinished(directory: Path) -> str:
+    """Why a run without a manifest cannot be read."""
+    if is_locked(directory / LOCK):
+        return f"{directory} needs to be a finished run, got one that a process is writing now"
+    return f"{directory} needs to be a finished run, got one that was stopped; throughtime resume {directory} goes on"
+
+
 def _partial(directory: Path) -> Path:
     """Where a run is written before it is put in place; its name is no longer than file systems allow."""
     return directory.parent / f".{directory.name[:40]}-{secrets.token_hex(8)}.partial"
 
 
-def _remove_empty(made: Sequence[Path]) -> None:
+def remove_empty(made: Sequence[Path]) -> None:
     """Remove directories, the outermost of which comes first; one that somebody has put something into stays."""
     for folder in reversed(made):
         with suppress(OSError):
@@ -175,13 +215,14 @@ def _absent_parents(directory: Path) -> list[Path]:
     return absent
 
 
-def _sync_folders(directory: Path) -> None:
+def sync_folders(directory: Path) -> None:
+    """Make the names in a directory, and in those below it, durable."""
     for folder, _, _ in os.walk(directory, topdown=False):
         sync_directory(Path(folder))
 
 
-def _names_below(directory: Path, root: Path) -> Iterator[str]:
-    """Yield the names of all files below ``root``; refuse links, pipes and empty folders."""
+def names_below(directory: Path, root: Path) -> Iterator[str]:
+    """Yield the names of all files below ``root`` but leftovers; refuse links, pipes and empty folders."""
     try:
         with os.scandir(directory) as found:
             entries = sorted(found, key=lambda entry: entry.name)
@@ -189,17 +230,19 @@ def _names_below(directory: Path, root: Path) -> Iterator[str]:
         raise StorageError(f"{directory} could not be read: {error.strerror or error}") from error
     if not entries and directory != root:
         raise StorageError(f"{directory} is not of this run: {MANIFEST} lists no file in it")
+    if directory == root:
+        entries = [entry for entry in entries if entry.name not in LEFTOVERS]
     for entry in entries:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False) and not entry.is_symlink():
-            yield from _names_below(path, root)
+            yield from names_below(path, root)
         elif entry.is_file(follow_symlinks=False):
             yield path.relative_to(root).as_posix()
         else:
             raise StorageError(f"{path} needs to be a regular file, got {_what_is_there(path)}")
 
 
-def _read_regular(path: Path, largest: int) -> bytes:
+def read_regular(path: Path, largest: int) -> bytes:
     """Read a file that is no link and no longer than ``largest`` bytes."""
     # Without O_NONBLOCK, opening a pipe would wait for a writer for ever.
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)

@@ -23,8 +23,9 @@ from throughtime.generalization import (
     select_targets,
 )
 from throughtime.records import EpochProgress, Record
+from throughtime.study.kept_baselines import KeptBaselines
 from throughtime.study.scores import ModelScores, Scorers, pooled_score, score_of, score_table
-from throughtime.training import FlowMonitor
+from throughtime.training import CheckpointsOrPath, FlowMonitor, Observer
 
 
 @dataclass(frozen=True, repr=False)
@@ -51,6 +52,11 @@ def name_of_member(fold: int | None, seed: int, seeds: int) -> str:
     return f"{which}, seed {seed + 1}" if seeds > 1 else which
 
 
+def members_of(n_folds: int, seeds: int) -> list[tuple[int, int | None]]:
+    """Seed and fold of every network that `assess` trains, in its order; those of all series are the last."""
+    return [(seed, fold) for folds in (range(n_folds), [None]) for seed in range(seeds) for fold in folds]
+
+
 def assess(
     estimators: Sequence[SequenceEstimator],
     X: Sequences,
@@ -63,6 +69,8 @@ def assess(
     sample_weight: Any = None,
     on_epoch: Callable[[EpochProgress], None] | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Assessment:
     """Train one member per fold and seed, and one per seed on all series, in lockstep; score them.
 
@@ -76,8 +84,8 @@ def assess(
         Series and targets that no member trains on.
     sample_weight
         One per series of X: what it counts in training. Scores count all series alike.
-    memory_budget
-        As `fit_members` takes it.
+    memory_budget, checkpoints, observers
+        As `fit_members` takes them; members are in the order of `members_of`.
     """
     everything = np.arange(len(X))
     n_folds = len(splits)
@@ -96,13 +104,9 @@ def assess(
         groups=groups,
         on_epoch=on_epoch,
         memory_budget=memory_budget,
-        observers=[last_look] if unmonitored else [],
-        names=[
-            name_of_member(fold, seed, len(estimators))
-            for folds in (range(n_folds), [None])
-            for seed in range(len(estimators))
-            for fold in folds
-        ],
+        checkpoints=checkpoints,
+        observers=[*([last_look] if unmonitored else []), *observers],
+        names=[name_of_member(fold, seed, len(estimators)) for seed, fold in members_of(n_folds, len(estimators))],
     )
     for m in unmonitored:
         refit = fitted[m]
@@ -136,6 +140,7 @@ def assess_baselines(
     groups: ndarray | None = None,
     season: int | None = None,
     on_model: Callable[[str], None] | None = None,
+    kept: KeptBaselines | None = None,
 ) -> list[ModelScores]:
     """Score the baselines on the same folds and test series.
 
@@ -149,6 +154,8 @@ def assess_baselines(
         last value that a forecast knows.
     on_model
         Called with the name of each before it is trained.
+    kept
+        What is known from a call before, and told of each that is scored.
     """
     if test is not None:
         _refuse_other_names(X, test[0])
@@ -156,6 +163,9 @@ def assess_baselines(
     scored = []
     known = known_channels(model.known, X)
     for baseline in baselines_for(X, y, classifier=classifier, horizon=model.horizon, known=known, season=season):
+        if kept is not None and (known_scores := kept.get(baseline.name)) is not None:
+            scored.append(known_scores)
+            continue
         if on_model is not None:
             on_model(baseline.name)
         held = []
@@ -176,6 +186,8 @@ def assess_baselines(
                 tests,
             )
         )
+        if kept is not None:
+            kept.keep(scored[-1])
     return scored
 
 

@@ -120,6 +120,14 @@ class _Data:
 
 
 @dataclass(frozen=True)
+class ShiftToTest:
+    """What ``test_shift.json`` holds: why there is no diagnosis, or the diagnosis."""
+
+    reason: str | None = None
+    outcome: dict[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class MemberEntry:
     """What ``members.json`` says of a network: whose it is, where its arrays are, and why there are none."""
 
@@ -215,6 +223,12 @@ def findings_of(value: Any, source: str) -> Records[Finding]:
     return Records(typed(value, _Leakage, source, "findings").leakage or ())
 
 
+def shift_to_test_of(value: Any, source: str) -> ShiftToTest:
+    """The shift from the training series to the test's, not looked into, or why there is none."""
+    kept: ShiftToTest = typed(value, ShiftToTest, source, "the shift to the test")
+    return kept
+
+
 def member_entries_of(value: Any, source: str) -> list[MemberEntry]:
     """The networks of a run, without what they are."""
     entries: list[MemberEntry] = typed(value, list[MemberEntry], source, "the networks of a run")
@@ -235,6 +249,7 @@ def curves_of(content: bytes, source: str) -> Table:
 def predictions_of(content: bytes, source: str, target: np.dtype[Any]) -> Table:
     """Predictions beside the truth; ``target`` is the type of both."""
     types = {"seed": pa.int64(), "fold": pa.int64(), "series": pa.string(), "step": pa.int64(), "time": None}
+    types["group"] = pa.string()
     kinds = {"b": pa.bool_(), "i": pa.int64(), "u": pa.uint64(), "f": pa.float64()}
     types |= dict.fromkeys(("truth", "prediction"), kinds.get(target.kind, pa.string()))
     table = _table(content, source, types, pa.float64())

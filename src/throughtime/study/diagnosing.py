@@ -21,6 +21,7 @@ from throughtime.study.planning import (
     set_aside,
     taken,
 )
+from throughtime.training import CheckpointsOrPath
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -52,6 +53,7 @@ def report_diagnosis(
     *,
     cv: Any = None,
     probes: str | Sequence[str | Probe] = "auto",
+    checkpoints: CheckpointsOrPath | None = None,
     **options: Any,
 ) -> DiagnosisReport:
     """Diagnose an estimator.
@@ -66,7 +68,7 @@ def report_diagnosis(
         The fraction of the series, or groups, that a study sets aside for a test: they are not looked at.
     cv
         As `plan` takes it and with its defaults, but folds may put a group on both sides: that is something to find.
-    probes, **options
+    probes, checkpoints, **options
         As ``throughtime.diagnose`` takes them.
 
     Raises
@@ -96,6 +98,7 @@ def report_diagnosis(
         probes=probes,
         random_state=model.random_state,
         verbose=model.verbose,
+        checkpoints=checkpoints,
         **options,
     )
     config = {

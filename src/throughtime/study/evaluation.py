@@ -15,6 +15,7 @@ from throughtime.estimators import DEFAULT_BUDGET, SequenceEstimator
 from throughtime.study.planning import plan
 from throughtime.study.study import Study
 from throughtime.study.training import train
+from throughtime.training import CheckpointsOrPath
 
 #: Flags of the command line in messages of the packages below, and the argument's name here.
 _FLAG = re.compile(r"--([a-z]+(?:-[a-z]+)*)(?: (?=\d))?")
@@ -34,6 +35,7 @@ def evaluate(
     baselines: bool = True,
     sample_weight: Any = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> Study:
     """Say how well an estimator does on series it has not seen, and train it on all of them.
 
@@ -73,6 +75,8 @@ def evaluate(
         What each series counts in training, (n,); baselines and scores count all alike.
     memory_budget
         Bytes that networks training at a time may take; ``None`` for no bound.
+    checkpoints
+        As `fit_members` takes it.
 
     Returns
     -------
@@ -121,7 +125,7 @@ def evaluate(
             baselines=baselines,
             sample_weight=sample_weight,
         )
-        return train(made, memory_budget=memory_budget)
+        return train(made, memory_budget=memory_budget, checkpoints=checkpoints)
 
 
 def _check_estimator(estimator: Any) -> None:

@@ -2,6 +2,7 @@
 
 import io
 import platform
+import warnings
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -22,19 +23,24 @@ from throughtime.displays import (
     PredictionsDisplay,
     SearchDisplay,
     TrainingCurvesDisplay,
+    shorten_texts,
 )
 from throughtime.errors import DataError
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, to_plain
+from throughtime.shift import ShiftDiagnosis
 from throughtime.stability import flow_to_arrays
 from throughtime.storage import arrays_to_bytes, json_to_bytes
 from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.results import Results, Table
 from throughtime.study.searching import Ranking, varied
+from throughtime.study.shift_outcomes import outcome_of
 from throughtime.study.shift_sample import absence_files, sample_files
 from throughtime.study.tables import curves_of, out_of_fold_of, predictions_on_test, search_table, table_bytes
 
 #: Gradients through time of the networks that have records of them.
 FLOW = "flow.safetensors"
+#: The shift from the training series to the test's.
+TEST_SHIFT = "test_shift.json"
 
 
 def run_files(results: Results) -> dict[str, bytes]:
@@ -68,6 +74,8 @@ def run_files(results: Results) -> dict[str, bytes]:
             pictures = _class_pictures if is_classifier(results.estimator) else _value_pictures
             files |= pictures(name, table, results)
     files |= _sample_files(results)
+    if results.shift_to_test is not None:
+        files[TEST_SHIFT] = _test_shift(results.shift_to_test)
     if results.flow:
         files |= _flow_files(results)
     return files if results.search is None else files | _search_files(results.search, results)
@@ -79,6 +87,11 @@ def _sample_files(results: Results) -> dict[str, bytes]:
         return sample_files(results.reference(), results.fold_members)
     except DataError as error:
         return absence_files(error)
+
+
+def _test_shift(found: ShiftDiagnosis | str) -> bytes:
+    """What the shift to the test came to, or why there is nothing."""
+    return json_to_bytes({"reason": found} if isinstance(found, str) else {"outcome": outcome_of(found)})
 
 
 def run_facts(model: SequenceEstimator) -> dict[str, Any]:
@@ -111,20 +124,28 @@ def picture_bytes(display: Any) -> bytes:
 
 def svg_bytes(display: Any) -> bytes:
     """What a display draws, as SVG: the same bytes each time."""
-    buffer = io.BytesIO()
-    figure = Figure(figsize=display.figsize, layout="constrained")
-    display.plot(figure.subplots())
-    with rc_context({"svg.hashsalt": "throughtime"}):  # else every picture has names of its own for its parts
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return buffer.getvalue()
+    # else every picture has names of its own for its parts
+    return _saved(
+        display.plot, display.figsize, format="svg", metadata={"Date": None}, rc={"svg.hashsalt": "throughtime"}
+    )
 
 
 def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:
     """A picture of some inches, as PNG."""
+    return _saved(draw, size, format="png", dpi=150, rc={})
+
+
+def _saved(
+    draw: Callable[[Axes], object], size: tuple[float, float], *, rc: Mapping[str, Any], **options: Any
+) -> bytes:
+    """A picture as a file. A name from data is text, though it holds dollars or signs that the font lacks."""
     buffer = io.BytesIO()
-    figure = Figure(figsize=size, layout="constrained")  # pyplot would look for a screen, and keep it
-    draw(figure.subplots())
-    figure.savefig(buffer, format="png", dpi=150)
+    with rc_context({"text.parse_math": False, **rc}), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
+        figure = Figure(figsize=size, layout="constrained")  # pyplot would look for a screen, and keep it
+        draw(figure.subplots())
+        shorten_texts(figure)
+        figure.savefig(buffer, **options)
     return buffer.getvalue()
 
 

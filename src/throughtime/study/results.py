@@ -11,12 +11,13 @@ from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator
 from throughtime.generalization import Finding, Split
 from throughtime.records import Record, Records
-from throughtime.shift import Reference
+from throughtime.shift import Reference, ShiftDiagnosis
 from throughtime.stability import FlowRecord
 from throughtime.study.assessment import Assessment
 from throughtime.study.scores import Metrics, fold_sizes
 from throughtime.study.searching import Ranking
 from throughtime.study.shift_sample import sampled_reference
+from throughtime.study.shift_to_test import shift_to
 
 #: A table: columns of one length by name.
 Table = dict[str, ndarray]
@@ -109,6 +110,14 @@ class Results:
             return sampled_reference(self.fold_members, self.train, self.splits, self.estimator.random_state_)
         except DataError as error:
             return error
+
+    @cached_property
+    def shift_to_test(self) -> ShiftDiagnosis | str | None:
+        """The shift from the training series to the test's; why they cannot be compared; ``None`` without a test."""
+        if self.test is None:
+            return None
+        known = self._reference
+        return str(known) if isinstance(known, DataError) else shift_to(self.test, known)
 
     @property
     def fold_members(self) -> list[SequenceEstimator | None]:

@@ -17,11 +17,12 @@ from throughtime.shift import Reference
 from throughtime.stability import flow_from_arrays
 from throughtime.study import contents
 from throughtime.study.contents import DataFacts
-from throughtime.study.files import FLOW
+from throughtime.study.files import FLOW, TEST_SHIFT
 from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.planning import grouped_by_series, set_aside, taken
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.scores import Metrics, Score, summary_of
+from throughtime.study.shift_outcomes import ShiftOutcome, outcome_from
 from throughtime.study.shift_sample import SAMPLE, SAMPLE_FACTS, reference_from, sampled_reference
 
 
@@ -143,6 +144,12 @@ class Run:
         return members
 
     @cached_property
+    def failures(self) -> list[StudyMember]:
+        """The networks that could not be trained, and why."""
+        entries = contents.member_entries_of(*self._json("members.json"))
+        return [StudyMember(one.seed, one.fold, None, one.failure) for one in entries if one.failure is not None]
+
+    @cached_property
     def flow(self) -> list[MemberFlow]:
         """Gradients through time, of every network with a monitor and of those of all series; none in early runs."""
         if FLOW not in self.names:
@@ -187,6 +194,17 @@ class Run:
             )
         arrays = self._files.arrays(SAMPLE) if SAMPLE in self.names else None
         return reference_from(self._files.json(SAMPLE_FACTS), arrays, fitted, str(self.directory / SAMPLE_FACTS))
+
+    @cached_property
+    def shift_to_test(self) -> ShiftOutcome | str | None:
+        """The shift from the training series to the test's, or why they cannot be compared.
+
+        ``None`` without a test, and in runs of early versions.
+        """
+        if TEST_SHIFT not in self.names:
+            return None
+        kept = contents.shift_to_test_of(*self._json(TEST_SHIFT))
+        return kept.reason or outcome_from(kept.outcome, str(self.directory / TEST_SHIFT))
 
     @property
     def estimators(self) -> list[SequenceEstimator]:

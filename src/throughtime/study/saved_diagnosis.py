@@ -1,21 +1,15 @@
 """The files of a diagnosis: itself, what it is of, its pictures; and read again, each value of its type."""
 
-import dataclasses
-import math
 from pathlib import Path
-from types import UnionType
-from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
-
-from pydantic import AfterValidator, ConfigDict, create_model
 
 from throughtime import storage
 from throughtime.displays import EffectsDisplay, FittedLearningCurveDisplay, HistoryCurveDisplay, curve_loss
 from throughtime.errors import StorageError
 from throughtime.generalization import Diagnosis
-from throughtime.records import Records
 from throughtime.storage import json_to_bytes, typed
 from throughtime.study.diagnosing import DiagnosisReport
 from throughtime.study.files import run_facts, svg_bytes
+from throughtime.study.record_forms import record_form
 
 #: Kind, in its manifest, of the directory of a diagnosis; and the file that holds the diagnosis.
 DIAGNOSIS, CONTENT = "diagnosis", "diagnosis.json"
@@ -63,24 +57,5 @@ def read_diagnosis(directory: str | Path) -> Diagnosis:
     files = storage.read_run(Path(directory))
     if files.manifest.facts.get("kind") != DIAGNOSIS:
         raise StorageError(f"{directory} needs to be what diagnose wrote, got another run")
-    found: Diagnosis = typed(files.json(CONTENT), _form(Diagnosis), str(Path(directory) / CONTENT), "a diagnosis")
+    found: Diagnosis = typed(files.json(CONTENT), record_form(Diagnosis), str(Path(directory) / CONTENT), "a diagnosis")
     return found
-
-
-def _form(kind: Any) -> Any:
-    """A type as pydantic reads it from JSON, which has null for NaN, and lists of records."""
-    if kind is float:
-        return Annotated[float | None, AfterValidator(lambda value: math.nan if value is None else value)]
-    if isinstance(kind, type) and dataclasses.is_dataclass(kind):
-        hints = get_type_hints(kind)
-        fields: Any = {name: (_form(hint), ...) for name, hint in hints.items()}
-        model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **fields)
-        return Annotated[model, AfterValidator(lambda read: kind(**{name: getattr(read, name) for name in hints}))]
-    of, parts = get_origin(kind), get_args(kind)
-    if of in (tuple, Records):
-        parts = parts if of is tuple else (*parts, ...)
-        form = tuple.__class_getitem__(tuple(part if part is ... else _form(part) for part in parts))
-        return Annotated[form, AfterValidator(of)]
-    if of in (Union, UnionType):  # with None, where null is None
-        return Union[tuple(part if part is float else _form(part) for part in parts)]  # noqa: UP007
-    return kind

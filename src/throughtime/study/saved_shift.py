@@ -1,25 +1,23 @@
-"""The files of a diagnosis of shift: itself, what it is of, and its pictures."""
+"""The files of a diagnosis of shift: itself, what it is of, and its pictures; and read again."""
 
-from dataclasses import fields
 from pathlib import Path
 
 from throughtime import storage
 from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay
+from throughtime.errors import StorageError
 from throughtime.storage import json_to_bytes
 from throughtime.study.files import svg_bytes
+from throughtime.study.shift_outcomes import ShiftOutcome, outcome_from, outcome_of
 from throughtime.study.shifting import ShiftReport
 
-#: Kind, in its manifest, of the directory of a diagnosis of shift.
-SHIFT = "shift"
-#: What was compared, which a run keeps: no plain values.
-_COMPARED = ("reference", "deployed")
+#: Kind, in its manifest, of the directory of a diagnosis of shift; and the file that holds the diagnosis.
+SHIFT, CONTENT = "shift", "shift.json"
 
 
 def shift_files(report: ShiftReport) -> dict[str, bytes]:
     """A diagnosis, what it is of, and its pictures, SVG, by their names."""
     found = report.diagnosis
-    plain = {field.name: getattr(found, field.name) for field in fields(found) if field.name not in _COMPARED}
-    files = {"shift.json": json_to_bytes(plain), "config.json": json_to_bytes(report.config)}
+    files = {CONTENT: json_to_bytes(outcome_of(found)), "config.json": json_to_bytes(report.config)}
     if found.channels:
         files["channels.svg"] = svg_bytes(ShiftChannelsDisplay.of_diagnosis(found))
     if found.classes:
@@ -44,3 +42,17 @@ def save_shift(report: ShiftReport, directory: str | Path) -> list[str]:
     files = shift_files(report)
     storage.write_run(Path(directory), files, {"kind": SHIFT})
     return list(files)
+
+
+def read_shift(directory: str | Path) -> ShiftOutcome:
+    """Read a diagnosis of shift that ``throughtime shift --out`` wrote; a number that is infinite is read as NaN.
+
+    Raises
+    ------
+    StorageError
+        If there is none, or a file is missing, damaged or not of it.
+    """
+    files = storage.read_run(Path(directory))
+    if files.manifest.facts.get("kind") != SHIFT:
+        raise StorageError(f"{directory} needs to be what shift wrote, got another run")
+    return outcome_from(files.json(CONTENT), str(Path(directory) / CONTENT))

@@ -185,7 +185,7 @@ def interval_of(scores: ModelScores, metric: str, splits: Sequence[Split], group
     interval = corrected_interval(by_fold, *fold_sizes(splits, groups))
     if interval.low is None or interval.high is None:
         return interval
-    lowest, highest = _bounds(metric)
+    lowest, highest = score_bounds(metric)
     return replace(interval, low=max(interval.low, lowest), high=min(interval.high, highest))
 
 
@@ -196,7 +196,7 @@ def fold_sizes(splits: Sequence[Split], groups: ndarray | None = None) -> tuple[
     return train, test
 
 
-def _bounds(metric: str) -> tuple[float, float]:
+def score_bounds(metric: str) -> tuple[float, float]:
     """The worst and the best that a score can be."""
     if metric.startswith(_FRACTIONS):
         return 0.0, 1.0

@@ -24,6 +24,7 @@ from throughtime.generalization import (
 )
 from throughtime.study.planning import Plan, parameters_in_config
 from throughtime.study.scores import ModelScores, fold_sizes, interval_of
+from throughtime.training import CheckpointsOrPath
 
 Refit = Literal["best", "one-standard-error"]
 
@@ -78,6 +79,7 @@ def search(
     n_iter: int | None = None,
     refit: Refit = "best",
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
     written: Any = None,
 ) -> Ranking:
     """Train and score every setting of a grid on every fold of a plan.
@@ -94,6 +96,8 @@ def search(
         Which setting to choose: that of the best mean, or the simplest within one standard error of it.
     memory_budget
         Bytes that members may take at a time; ``None`` for no bound.
+    checkpoints
+        As `fit_members` takes it.
     written
         What a run keeps of the grid; by default its values as text.
 
@@ -115,8 +119,9 @@ def search(
         cv=list(plan.splits),
         refit=False,  # the chosen one trains with its folds afterwards, for their networks and predictions
         memory_budget=memory_budget,
+        checkpoints=checkpoints,
     )
-    weights = {} if plan.sample_weight is None else {"sample_weight": plan.sample_weight}
+    weights: dict[str, Any] = {} if plan.sample_weight is None else {"sample_weight": plan.sample_weight}
     begin = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         # Of folds that have no score, which the results show; and of gradients, which the chosen one's training tells.

@@ -178,10 +178,11 @@ def value_in_words(value: Any) -> str:
 
 
 def _scored_columns(predictions: CachedPredictions, data: Dataset, rows: ndarray) -> Table:
-    """Series, step, truth, prediction and probabilities of predictions on some series of a data set."""
+    """Series, step, group, truth, prediction and probabilities of predictions on some series of a data set."""
     names = np.array(data.ids, object)[rows]
     columns: Table = {}
     if predictions.steps is None:
+        series = np.arange(len(names))
         columns["series"] = names
     else:
         series, step = predictions.steps
@@ -192,6 +193,8 @@ def _scored_columns(predictions: CachedPredictions, data: Dataset, rows: ndarray
             columns["step"] = step if windows is None else step + windows.begins[series]
         else:
             columns["time"] = part.times[part.offsets[series] + step]
+    if data.groups is not None:
+        columns["group"] = np.array([str(label) for label in data.groups[rows].tolist()], object)[series]
     columns |= {"truth": predictions.truth, "prediction": predictions.predicted}
     if predictions.probabilities is not None:
         columns |= _probability_columns(predictions.classes_, predictions.probabilities)

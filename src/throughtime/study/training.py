@@ -2,25 +2,31 @@
 
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 from throughtime.data import Sequences
 from throughtime.estimators import DEFAULT_BUDGET
 from throughtime.study.assessment import assess, assess_baselines, with_seed
+from throughtime.study.kept_baselines import KeptBaselines
 from throughtime.study.planning import Plan
 from throughtime.study.scores import ModelScores, metrics_of
 from throughtime.study.searching import Ranking
 from throughtime.study.study import Study
-from throughtime.training import shown
+from throughtime.training import CheckpointsOrPath, Observer, shown
 
 
-def score_baselines(plan: Plan, on_baseline: Callable[[str], None] | None = None) -> list[ModelScores]:
+def score_baselines(
+    plan: Plan, on_baseline: Callable[[str], None] | None = None, *, kept: Path | None = None
+) -> list[ModelScores]:
     """Train and score the baselines of a plan; none where it asks for none.
 
     Parameters
     ----------
     on_baseline
         Called with the name of each before it is trained.
+    kept
+        A file that keeps the scores of each; those of the same plan that it holds are not made again.
     """
     if not plan.baselines:
         return []
@@ -35,6 +41,7 @@ def score_baselines(plan: Plan, on_baseline: Callable[[str], None] | None = None
         groups=plan.units,
         season=plan.season,
         on_model=on_baseline,
+        kept=KeptBaselines(kept),
     )
 
 
@@ -44,6 +51,8 @@ def train(
     baselines: Sequence[ModelScores] | None = None,
     search: Ranking | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
+    observers: Sequence[Observer] = (),
 ) -> Study:
     """Train every fold and seed of a plan in lockstep, beside the baselines, and score them.
 
@@ -55,6 +64,8 @@ def train(
         The search that chose the plan's setting, which the study keeps.
     memory_budget
         Bytes that members may take at a time; ``None`` for no bound. On the CPU no bit of a result depends on it.
+    checkpoints, observers
+        As `fit_members` takes them; members are in the order of `members_of`.
 
     Raises
     ------
@@ -79,6 +90,8 @@ def train(
             sample_weight=plan.sample_weight,
             on_epoch=report,
             memory_budget=memory_budget,
+            checkpoints=checkpoints,
+            observers=observers,
         )
     for failure in [refit for refit in assessment.refits if isinstance(refit, Exception)]:
         raise failure

@@ -13,17 +13,20 @@ from throughtime.training.augmentations import (
     WindowSlice,
 )
 from throughtime.training.batches import row_by_row
+from throughtime.training.checkpoints import CheckpointFacts, Checkpoints, CheckpointsOrPath, as_checkpoints
 from throughtime.training.evaluation import EVALUATION_ROWS, predict
 from throughtime.training.executor import Executor, Job, train_jobs
 from throughtime.training.flow_monitor import EveryStepFlowMonitor, FlowMonitor
 from throughtime.training.lockstep import starting_weights, train
 from throughtime.training.members import Inputs, Loss, Member, Recipe, Sample, Trained, observed
+from throughtime.training.metric_log import MetricLog, read_metric_log
 from throughtime.training.observers import Measurement, Observer, StateGradientNorms, StepRecord, watch_of
 from throughtime.training.perturbations import Perturbation, Series
 from throughtime.training.probes import Probe
 from throughtime.training.progress import EpochReports, Report, shown
 from throughtime.training.state import GroupState, MemberState
 from throughtime.training.streams import Purpose, derived_seed, stream
+from throughtime.training.tensorboard import TensorBoard
 from throughtime.training.truncation import HEAD_STEPS
 
 __all__ = [
@@ -32,6 +35,9 @@ __all__ = [
     "HEAD_STEPS",
     "Augmentation",
     "ChannelDropout",
+    "CheckpointFacts",
+    "Checkpoints",
+    "CheckpointsOrPath",
     "EpochReports",
     "EveryStepFlowMonitor",
     "Executor",
@@ -45,6 +51,7 @@ __all__ = [
     "Measurement",
     "Member",
     "MemberState",
+    "MetricLog",
     "Mixup",
     "Observer",
     "Permutation",
@@ -58,12 +65,15 @@ __all__ = [
     "Series",
     "StateGradientNorms",
     "StepRecord",
+    "TensorBoard",
     "TimeWarp",
     "Trained",
     "WindowSlice",
+    "as_checkpoints",
     "derived_seed",
     "observed",
     "predict",
+    "read_metric_log",
     "row_by_row",
     "shown",
     "starting_weights",

@@ -8,6 +8,7 @@ from typing import Protocol, runtime_checkable
 
 from throughtime.errors import ParameterError
 from throughtime.nn import Net
+from throughtime.training.checkpoints import Checkpoints
 from throughtime.training.lockstep import train
 from throughtime.training.members import Inputs, Member, Recipe, Trained
 from throughtime.training.observers import Observer
@@ -47,7 +48,11 @@ class InOrder:
 
 
 def train_jobs(
-    jobs: Sequence[Job], *, observers: Sequence[Observer] = (), executor: Executor | None = None
+    jobs: Sequence[Job],
+    *,
+    observers: Sequence[Observer] = (),
+    executor: Executor | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> Iterator[list[Trained]]:
     """Train the members of every job.
 
@@ -60,6 +65,8 @@ def train_jobs(
         none that is to be heard of here.
     executor
         One after the other in this process by default.
+    checkpoints
+        Where each job's state is kept, and where it goes on from.
 
     Returns
     -------
@@ -78,8 +85,17 @@ def train_jobs(
         job if job.places is not None else replace(job, places=range(first, first + len(job.members)))
         for job, first in zip(jobs, firsts, strict=False)
     ]
-    return (executor or InOrder()).map(partial(_train_job, tuple(observers)), counted)
+    return (executor or InOrder()).map(partial(_train_job, tuple(observers), checkpoints), counted)
 
 
-def _train_job(observers: tuple[Observer, ...], job: Job) -> list[Trained]:
-    return train(job.net, job.recipe, job.inputs, job.members, observers=observers, state=job.state, places=job.places)
+def _train_job(observers: tuple[Observer, ...], checkpoints: Checkpoints | None, job: Job) -> list[Trained]:
+    return train(
+        job.net,
+        job.recipe,
+        job.inputs,
+        job.members,
+        observers=observers,
+        state=job.state,
+        places=job.places,
+        checkpoints=checkpoints,
+    )

@@ -1,5 +1,6 @@
 """Gradients through time, watched while members train: a small probe every so many steps, or the steps' own."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -10,7 +11,7 @@ from jaxtyping import Float32, Float64, Int
 from numpy import ndarray
 from torch import Tensor
 
-from throughtime.errors import FlowWarning, ParameterError, warn
+from throughtime.errors import DataError, FlowWarning, ParameterError, warn
 from throughtime.kernels import backend_for
 from throughtime.nn import Architecture
 from throughtime.records import Records
@@ -18,6 +19,8 @@ from throughtime.stability import (
     EXPLODED,
     FlowRecord,
     Kind,
+    flow_from_arrays,
+    flow_to_arrays,
     horizons_of,
     layer_names,
     pulled_back_norms,
@@ -65,6 +68,12 @@ class _Measured:
         lags, curves = self.lags[m, :own], self.log_norms[m, :, :own]
         at = self.kind, self.epochs[m], self.steps[m]
         return FlowRecord(*at, self.layers, lags, curves, tuple(self.horizons[m].tolist()))
+
+
+def _measured_of(place: int, record: FlowRecord) -> _Measured:
+    """A record as it was measured, of one member."""
+    at = record.kind, (place,), [record.epoch], [record.step]
+    return _Measured(*at, record.layers, record.lags[None], record.log_norms[None], np.array([record.horizons]))
 
 
 @dataclass(frozen=True)
@@ -162,6 +171,39 @@ class FlowMonitor(Observer):
         """Measure what waits of members that have failed: it says why."""
         failed = {own.place for own in state.members if own.result is not None and own.result.failure is not None}
         self._measure_of(failed)
+
+    def to_arrays(self, places: Sequence[int]) -> dict[str, ndarray]:
+        """What was measured of those at some places, what waits for it included, and of whom it has warned."""
+        own = [m for m, place in enumerate(places) if self._members is None or place in self._members]
+        self._measure_of([places[m] for m in own])
+        text = json.dumps(
+            {
+                "every": self.probe_every,
+                "warns": self._warns,
+                "members": own,
+                "steps": [self._steps.get(places[m], 0) for m in own],
+                "warned": [[what, m] for m in own for what in _ADVICE if (what, places[m]) in self._warned],
+            }
+        )
+        curves = {f"{m}_{name}": a for m in own for name, a in flow_to_arrays(self.records(places[m])).items()}
+        return curves | {"json": np.frombuffer(text.encode(), dtype=np.uint8)}
+
+    def from_arrays(self, places: Sequence[int], arrays: Mapping[str, ndarray]) -> None:
+        """Go on from what `to_arrays` gave."""
+        try:
+            content = json.loads(np.asarray(arrays["json"], dtype=np.uint8).tobytes())
+            for m, steps in zip(content["members"], content["steps"], strict=True):
+                prefix = f"{m}_"
+                own = {name.removeprefix(prefix): a for name, a in arrays.items() if name.startswith(prefix)}
+                records = flow_from_arrays(own, "a flow monitor")
+                if records:
+                    self._steps[places[m]], self._lags[places[m]] = steps, records[0].lags
+                    self._measured += [_measured_of(places[m], record) for record in records]
+            self._warned.update((what, places[m]) for what, m in content["warned"])
+        except (KeyError, ValueError, TypeError, IndexError) as error:
+            raise DataError(
+                f"a flow monitor needs the arrays of FlowMonitor.to_arrays, got others: {error!r}"
+            ) from error
 
     def _measure_others(self, members: tuple[int, ...], kept: bool) -> None:
         """Measure what waits of these members in other company, or on other series, as they are at their end."""

@@ -17,6 +17,7 @@ from throughtime.errors import DivergenceError, ParameterError
 from throughtime.kernels import one_thread, ordered_sum
 from throughtime.nn import Net, initial_weights, weight_shapes
 from throughtime.records import EpochRecord
+from throughtime.training.checkpoints import Checkpoints
 from throughtime.training.digests import digests_of
 from throughtime.training.evaluation import evaluate
 from throughtime.training.group import Group, stack_members
@@ -40,6 +41,7 @@ def train(
     observers: Sequence[Observer] = (),
     state: GroupState | None = None,
     places: Sequence[int] | None = None,
+    checkpoints: Checkpoints | None = None,
 ) -> list[Trained]:
     """Train all members together.
 
@@ -56,6 +58,8 @@ def train(
         state itself is left as it is.
     places
         Numbers by which observers know the members; their places in the list by default.
+    checkpoints
+        Where the state is kept at ends of epochs, and looked for instead of ``state``.
 
     Returns
     -------
@@ -65,8 +69,10 @@ def train(
     Raises
     ------
     ParameterError
-        For a state of other members, or of another network, recipe or inputs; for observers that are none or ask for
-        what there is not; for a perturbation that gives what does not fit.
+        For a state of other members, or of another network, recipe or inputs, and for one beside checkpoints; for
+        observers that are none or ask for what there is not; for a perturbation that gives what does not fit.
+    StorageError
+        For a checkpoint that cannot be written, or read.
     """
     if not members:
         return []
@@ -78,13 +84,21 @@ def train(
         )
     if places is not None and (len(places) != len(members) or len(set(places)) < len(places)):
         raise ParameterError(f"places needs a number of its own for each of {len(members)} members, got {list(places)}")
+    if checkpoints is not None and state is not None:
+        raise ParameterError("train needs either a state or checkpoints to go on from, got both")
     digests = cache(partial(digests_of, net, recipe, inputs, members))
     places = range(len(members)) if places is None else places
+    if checkpoints is not None:
+        keeper = checkpoints.keeper(digests, places, observers)
+        state = keeper.resume()
+        observers = [*observers, keeper]
     if state is not None:
         _check_state(state, net, recipe, digests())
         state = state.copy(recipe.device)
         for member, place in zip(state.members, places, strict=True):
             member.place = place
+        for observer in observers:
+            observer.on_resume(state)
     running = range(len(members)) if state is None else state.running
     if running:
         with one_thread():

@@ -3,7 +3,7 @@
 Watching changes neither path nor bits, and what no observer needs is not computed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -86,6 +86,9 @@ class Observer:
     #: for a call at its end alone.
     probe_every: int | None = None
 
+    def on_resume(self, state: GroupState) -> None:
+        """Hear, before anything else, that a run goes on from a state, or has ended with it."""
+
     def on_step(self, record: StepRecord) -> None:
         """Hear of a step.
 
@@ -102,6 +105,17 @@ class Observer:
 
     def on_epoch(self, state: GroupState) -> None:
         """Hear of an epoch, after it; the state is the loop's own and goes on changing (`GroupState.copy`)."""
+
+    def to_arrays(self, places: Sequence[int]) -> dict[str, ndarray]:  # noqa: ARG002
+        """What it remembers of a run, for `Checkpoints` to keep; nothing of one without memory.
+
+        Members are known by their positions in ``places``: who goes on may call them by others. Before the first step
+        it is how the observer is set, and only one that is set alike goes on from it.
+        """
+        return {}
+
+    def from_arrays(self, places: Sequence[int], arrays: Mapping[str, ndarray]) -> None:
+        """Remember what ``to_arrays`` gave of the run whose members are at these places now."""
 
 
 @dataclass(frozen=True)

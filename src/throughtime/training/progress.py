@@ -43,6 +43,10 @@ class EpochReports(Observer):
         self._numbers: dict[tuple[int, ...], int] = {}
         self._lock = Lock()
 
+    def on_resume(self, state: GroupState) -> None:
+        """Report where a run stands that goes on, or has ended before."""
+        self.on_epoch(state)
+
     def on_epoch(self, state: GroupState) -> None:
         """Report, on the losses of those who trained in this epoch."""
         last = [member.history[-1] for member in state.members if len(member.history) == state.epoch]

@@ -116,6 +116,15 @@ class GroupState:
             members=[member.copy(device) for member in self.members],
         )
 
+    def trained(self, m: int) -> Trained:
+        """The result of a member, or the one that it would have had it ended here."""
+        member = self.members[m]
+        if member.result is not None:
+            return member.result
+        row = self.weights[self.running.index(m)] if member.best_weights is None else member.best_weights
+        weights = {name: value[0].clone() for name, value in self.layout.views(row[None]).items()}
+        return Trained(weights, tuple(member.history), member.best_epoch)
+
     def to_arrays(self) -> dict[str, ndarray]:
         """All of it in arrays, for ``numpy.savez``: to the bit, without pickles.
 

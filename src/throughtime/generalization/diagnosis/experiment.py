@@ -33,6 +33,7 @@ from throughtime.generalization.folds import Split, fold_indices, folds_in_time,
 from throughtime.generalization.splitters import divided_in_time, groups_of, in_order, spans
 from throughtime.records import EpochProgress
 from throughtime.terminal import Lenient
+from throughtime.training import CheckpointsOrPath, as_checkpoints
 
 #: Blocks of one series, whose means are taken for independent; of more, each is too short for that.  Schmeiser (1982),
 #: Batch size effects in the analysis of simulation output, Operations Research 30, 556-568, has 10 to 30.
@@ -54,7 +55,7 @@ class Experiment:
         as folds in time do.
     random_state
         Of the repeats: their folds, and the seeds of their members.
-    verbose, memory_budget
+    verbose, memory_budget, checkpoints
         As `fit_requests` takes them.
 
     Raises
@@ -74,6 +75,7 @@ class Experiment:
         random_state: int | None,
         verbose: bool,
         memory_budget: float | None,
+        checkpoints: CheckpointsOrPath | None,
     ) -> None:
         if not isinstance(estimator, SequenceEstimator):
             raise ParameterError(
@@ -96,6 +98,7 @@ class Experiment:
         self._drawn = isinstance(cv, int | str) and not isinstance(cv, bool)
         self._entropy = int(np.random.default_rng().integers(2**63)) if random_state is None else int(random_state)
         self._verbose, self._memory_budget = verbose, memory_budget
+        self._checkpoints = as_checkpoints(checkpoints)
         classes = self.estimator.task.name == "classification"
         values = observed_targets(self.y)
         self.classes = np.unique(values) if classes else None
@@ -139,6 +142,7 @@ class Experiment:
                 verbose=self._verbose,
                 on_epoch=on_epoch,
                 memory_budget=self._memory_budget,
+                checkpoints=self._checkpoints,
             )
         )
         learned = {name: [next(trained) for _ in condition.fits] for name, condition in sound.items()}

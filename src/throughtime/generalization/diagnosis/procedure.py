@@ -22,6 +22,7 @@ from throughtime.generalization.diagnosis.trial import Trial
 from throughtime.generalization.diagnosis.verdict import LEAK_MARGIN, judge
 from throughtime.generalization.diagnosis.words import open_question_of, sentence_of
 from throughtime.records import Records
+from throughtime.training import CheckpointsOrPath
 
 
 def diagnose(
@@ -41,6 +42,7 @@ def diagnose(
     random_state: int | None = 0,
     verbose: int = 0,
     memory_budget: float | None = DEFAULT_BUDGET,
+    checkpoints: CheckpointsOrPath | None = None,
 ) -> Diagnosis:
     """Say what limits a network, by trying what might help.
 
@@ -76,7 +78,7 @@ def diagnose(
         Of folds and seeds; ``None`` draws one.
     verbose
         1 shows the progress of training.
-    memory_budget
+    memory_budget, checkpoints
         As in `cross_validate`.
 
     Raises
@@ -101,7 +103,9 @@ def diagnose(
     """
     _check_numbers(margin=margin, level=level, repeats=repeats, random_state=random_state)
     time_budget = TimeBudget(budget)
-    experiment = Experiment(estimator, X, y, groups, sample_weight, cv, random_state, verbose > 0, memory_budget)
+    experiment = Experiment(
+        estimator, X, y, groups, sample_weight, cv, random_state, verbose > 0, memory_budget, checkpoints
+    )
     trial = Trial(experiment, probes_of(probes, estimator), time_budget)
     trial.begin()
     so_far = trial.evidence(level)

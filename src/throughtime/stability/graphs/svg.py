@@ -43,7 +43,7 @@ class _Sheet:
 
 
 _SHEETS = {
-    "time": _Sheet(37, 56, 226, 92, 24, 46),
+    "time": _Sheet(37, 56, 226, 92, 44, 46),
     "step": _Sheet(118, 66, 70, 92, 70, 30),
     "layers": _Sheet(150, 86, 70, 92, 70, 30),
 }

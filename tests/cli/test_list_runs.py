@@ -1,0 +1,120 @@
+"""``throughtime runs``: how every run in a directory stands, whatever its files have become."""
+
+import random
+import shutil
+import signal
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from rich.console import Console
+from vowels import run
+
+from throughtime import SequenceClassifier, storage
+from throughtime.cli import list_runs as listing
+from throughtime.cli.list_runs import list_runs
+from throughtime.study import files
+from throughtime.training.checkpoints import Keeper
+
+FLAGS = ["--hidden-size", "3", "--max-epochs", "3", "--cv", "2", "--verbose", "0", "--no-report"]
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run, one that was stopped, an estimator, a directory of pictures, and what is no run."""
+    place = tmp_path_factory.mktemp("runs")
+    rng, y = np.random.default_rng(0), np.arange(12) % 2
+    X = rng.normal(size=(12, 4, 2))
+    source = tmp_path_factory.mktemp("data") / "data.npz"
+    np.savez(source, X=X, y=y)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(files, "_drawn", lambda *_: b"PNG")
+        typed = ["fit", source, "--split", ".25", *FLAGS]
+        assert run(*typed, "--cell", "lstm", "--num-layers", "2", "--out", place / "finished")[0] == 0
+        real = Keeper.on_epoch
+
+        def stop(self: Keeper, state: Any) -> None:
+            if state.epoch == 2:
+                signal.raise_signal(signal.SIGINT)
+            real(self, state)
+
+        patch.setattr(Keeper, "on_epoch", stop)
+        assert run(*typed, "--out", place / "stopped")[0] == 130
+    SequenceClassifier(hidden_size=2, max_epochs=1, random_state=0).fit(X, y).save(place / "saved")
+    storage.write_run(place / "pictures", {"a.svg": b"<svg/>"}, {"kind": "flow"})
+    (place / "other").mkdir()
+    (place / "other" / "notes.txt").write_text("mine")
+    (place / ".finished-0123.partial").mkdir()
+    return place
+
+
+def test_runs_are_listed_with_their_state_and_scores(made: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    found = {one.name: one for one in list_runs(made)}
+    out = capsys.readouterr().out
+    assert found.keys() == {"finished", "stopped", "saved", "pictures"}
+    states = {name: (one.state, one.what) for name, one in found.items()}
+    assert states == {
+        "finished": ("finished", "fit lstm 3x2"),
+        "stopped": ("stopped, epoch 2", "fit gru 3"),
+        "saved": ("finished", "estimator"),
+        "pictures": ("finished", "pictures that flow wrote"),
+    }
+    metrics = storage.read_run(made / "finished").json("metrics.json")["models"][-1]
+    assert found["finished"].validation == pytest.approx(np.mean(metrics["validation"]["accuracy"]))
+    assert found["finished"].test == pytest.approx(np.mean(metrics["test"]["accuracy"]))
+    assert f"accuracy {found['finished'].validation:.3f}" in out
+    on = f"stopped: 0 of 3 networks trained, 3 after epoch 2; throughtime resume {made / 'stopped'} goes on"
+    assert on in " ".join(out.split())
+    with storage.resume_run(made / "stopped"):  # type: ignore[union-attr]
+        assert {one.name: one.state for one in list_runs(made)}["stopped"] == "running, epoch 2"
+    assert [one.name for one in list_runs(made / "finished")] == ["finished"]
+
+
+def test_a_directory_without_runs_is_no_error(tmp_path: Path) -> None:
+    for place in (tmp_path, tmp_path / "runs"):
+        code, out, _ = run("runs", place)
+        assert code == 0
+        assert out == f"there are no runs in {place}\n"
+    (tmp_path / "file").write_text("")
+    code, _, error = run("runs", tmp_path / "file")
+    assert code == 2
+    assert "file could not be read: Not a directory" in error
+
+
+@pytest.mark.parametrize("name", ["finished", "stopped"])
+def test_a_damaged_run_is_listed_with_the_reason_and_the_others_stay(name: str, made: Path, tmp_path: Path) -> None:
+    draw = random.Random(name)
+    for path in sorted((made / name).rglob("*")):
+        if not path.is_file() or not (content := path.read_bytes()):
+            continue
+        copy = Path(shutil.copytree(made / name, tmp_path / "damaged"))
+        damaged = copy / path.relative_to(made / name)
+        at = draw.randrange(len(content))
+        damaged.write_bytes(content[:at] + bytes([content[at] ^ 1 << draw.randrange(8)]) + content[at + 1 :])
+        (found,) = list_runs(tmp_path)
+        if name == "finished" or path.name == "request.json":
+            assert found.state == "damaged"
+            assert path.name in found.why
+        else:  # a checkpoint, which is passed over
+            assert found.state.startswith("stopped")
+        shutil.rmtree(copy)
+
+
+def test_a_narrow_terminal_and_odd_names_hide_nothing_of_a_name(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = ["a[red]b", "n" * 70, "esc\x1b[31m", "line\nbreak", "[/]"]
+    for name in names:
+        shutil.copytree(made / "finished", tmp_path / name)
+    (tmp_path / names[0] / "config.json").write_bytes(b"")
+    monkeypatch.setattr(listing, "console", lambda: Console(width=40, highlight=False))
+    found = list_runs(tmp_path)
+    assert [one.name for one in found][-1] == "a[red]b"
+    out = capsys.readouterr().out
+    assert "\x1b" not in out
+    assert max(map(len, out.splitlines())) <= 40 or "a[red]b: " in out
+    assert "a[red]b" in out
+    assert out.count("n") >= 70
+    assert "esc?[31m" in out
+    assert "line?break" in out
