@@ -149,11 +149,9 @@ def _waves(steps: Steps, periods: Sequence[float], horizon: int) -> list[str]:
         clock = graph.cast(graph.add("Add", _place(steps), np.int64(horizon)), np.float64)
     made = []
     for period in map(float, periods):
-        rest = graph.add("Mod", clock, np.float64(period), fmod=1)  # of the sign of the clock
-        inside = graph.add(
-            "Where", graph.add("Less", rest, np.float64(0)), graph.add("Add", rest, np.float64(period)), rest
-        )
-        phase = graph.add("Div", graph.add("Mul", np.float64(2 * np.pi), inside), np.float64(period))
+        # of the sign of the clock, where np.mod has the period's: the same place in the season
+        rest = graph.add("Mod", clock, np.float64(period), fmod=1)
+        phase = graph.add("Div", graph.add("Mul", np.float64(2 * np.pi), rest), np.float64(period))
         for op in ("Sin", "Cos"):
             wave = graph.add("Mul", graph.add(op, phase), np.float64(10.0**_DECIMALS))
             rounded = graph.add("Div", graph.add("Round", wave), np.float64(10.0**_DECIMALS))
