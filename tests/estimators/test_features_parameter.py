@@ -53,6 +53,16 @@ def test_a_network_reads_features_as_if_the_series_had_had_them(dtype: type) -> 
     assert fitted.network_.net.n_inputs == 2 + 2 + 2 + 2 + 1
 
 
+def test_summaries_named_apart_are_read_as_those_named_together() -> None:
+    X = series(static=np.arange(N) % 5)
+    apart, together = (
+        SequenceRegressor(**SMALL, features=text).fit(X, values())
+        for text in ("summary:mean,diff,summary:slope", "summary:mean:slope,diff")
+    )
+    assert apart.network_.net.n_inputs == X.n_channels * 4 + 1
+    assert weights(apart) == weights(together)
+
+
 def test_a_summary_is_read_as_static_features_are() -> None:
     X = series(static=np.arange(N) % 5)
     fitted = SequenceRegressor(**SMALL, features="summary:mean:slope,diff").fit(X, values())

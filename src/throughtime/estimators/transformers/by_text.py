@@ -54,7 +54,9 @@ def added_widths(specs: Sequence[FeatureSpec], n_channels: int) -> tuple[int, in
 
 
 def _summaries(specs: Sequence[FeatureSpec]) -> list[SummaryFeatures]:
-    return [SummaryFeatures(spec.words) for spec in specs if spec.name == "summary"]
+    # one for all: a second would take the place of the first beside the series' own static features
+    words = [word for spec in specs if spec.name == "summary" for word in spec.words]
+    return [SummaryFeatures(words)] if words else []
 
 
 def _whole(spec: FeatureSpec) -> list[int]:
