@@ -1,5 +1,6 @@
 """A diagnosis of shift that was written is read again, and nothing else is."""
 
+from dataclasses import fields
 from pathlib import Path
 
 import numpy as np
