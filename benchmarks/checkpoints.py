@@ -9,9 +9,10 @@ import os
 import statistics
 import warnings
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -20,10 +21,13 @@ from recording import cpu_model, write_rows
 from throughtime import LockstepSearchCV, SequenceClassifier, fit_members
 from throughtime.errors import FlowWarning
 from throughtime.kernels import isa_names
+from throughtime.parameters import CellName
 from timing import paired, ratios, rested_seconds, seconds
 
+Shape = tuple[CellName, int, int, Literal["flow"] | None]
+
 #: cell, units, members, monitor
-SHAPES: tuple[tuple[str, int, int, str | None], ...] = (
+SHAPES: tuple[Shape, ...] = (
     ("gru", 16, 10, None),  # ten folds of a small network: an epoch is as short as a checkpoint
     ("gru", 16, 10, "flow"),
     ("lstm", 128, 10, None),  # 7 MB a checkpoint
@@ -46,7 +50,7 @@ def data() -> tuple[Any, Any]:
     return X, y
 
 
-def fit_of(shape: tuple[str, int, int, str | None], epochs: int) -> Training:
+def fit_of(shape: Shape, epochs: int) -> Training:
     """Members of one shape, each on nine tenths of the series."""
     (cell, units, members, monitor), (X, y) = shape, data()
     nets = [
@@ -69,7 +73,7 @@ def search_of(epochs: int) -> Training:
 
 def epochs_for(training: Callable[[int], Training], wanted: float) -> int:
     """How many take as long as is wanted."""
-    few, more = (seconds(lambda n=n: training(n)(None)) for n in (2, 6))
+    few, more = (seconds(partial(training(n), None)) for n in (2, 6))
     each = max((more - few) / 4, 1e-4)
     return max(2, round((wanted - few) / each) + 2)
 
@@ -128,7 +132,7 @@ def main() -> None:
         cell, units, members, monitor = shape
         what = {"what": "fit", "cell": cell, "hidden_size": units, "members": members, "monitor": monitor or ""}
         for wanted, rounds in ((options.short, 3 * options.rounds), (options.long, options.rounds)):
-            rows.append(row(what, lambda epochs, shape=shape: fit_of(shape, epochs), wanted, rounds))
+            rows.append(row(what, partial(fit_of, shape), wanted, rounds))
             print({name: rows[-1][name] for name in list(rows[-1])[:14]}, flush=True)
     what = {"what": "search", "cell": "gru", "hidden_size": "8 to 96", "members": 41, "monitor": ""}
     for wanted in (options.short, options.long):

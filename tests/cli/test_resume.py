@@ -49,7 +49,6 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after each epoch."""
     monkeypatch.setattr(making, "CHECKPOINT_EVERY", 0.0)
-    monkeypatch.setattr(checkpoints, "TIMES_ITS_COST", 0)
 
 
 def contents(directory: Path) -> dict[str, Any]:

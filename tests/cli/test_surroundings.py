@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.table import Table
 from rich.text import Text
 from vowels import COLUMNS, run
 
@@ -132,3 +133,17 @@ def test_on_a_narrow_screen_no_name_and_no_number_is_cut(
     numbers = ["0.175", "0.375", "0.425", "0.325", "0.425", "0.475"]
     assert [word for word in [*words, *numbers] if word not in printed] == []
     assert "…" not in printed
+
+
+def test_a_table_wider_than_the_screen_keeps_every_column(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(screen, "console", lambda: screen.Screen(width=20, highlight=False))
+    table = Table(box=None)
+    table.add_column("name", overflow="fold")
+    for heading in ("a heading", "another one"):
+        table.add_column(heading, no_wrap=True)
+    table.add_row("linear", "0.125", "0.250")
+    screen.print_table(table)
+    printed = capsys.readouterr().out
+    assert all(word in printed for word in ("name", "linear", "a heading", "another one", "0.125", "0.250"))

@@ -100,6 +100,50 @@ def test_without_a_shift_the_gate_lets_little_pass_and_nothing_do_harm() -> None
     assert np.mean(applied) <= 0.25  # what passes may be a gain: of more series than the model had
 
 
+def reweighted_by(fitted: Fitted, X: Sequences, y: ndarray) -> candidates.Attempt:
+    samples = candidates.Samples(fitted.X, fitted.y, X, y, fitted.reference, embed(fitted.reference, X, y))
+    return candidates.reweighted(fitted.model, samples, parts(len(X)))
+
+
+def test_evidence_of_a_label_shift_has_mean_0_over_the_labels_that_the_model_expects() -> None:
+    """A series' own label has no say in the fractions that its evidence is of."""
+    fitted = classifier()
+    X, y = drawn(60, (0.5, 0.3, 0.2), seed=4)
+    own = calibrate(fitted.reference.embedding.outputs, fitted.reference.embedding.target)
+    (logits,) = predict_members([fitted.model], X, [np.arange(60)])
+    logits = logits / own.temperature + own.bias
+    expected = np.exp(logits[7]) / np.exp(logits[7]).sum()
+
+    found = []
+    for label in "abc":
+        y[7] = label
+        evidence = reweighted_by(fitted, X, y).evidence
+        assert evidence is not None
+        found.append(evidence.deployed[7])
+
+    assert np.ptp(found) > 0.1
+    assert expected @ found == pytest.approx(0, abs=1e-6)  # logits are float32
+
+
+def test_a_small_label_shift_passes_by_what_labels_say_where_the_gain_is_within_chance() -> None:
+    fitted = classifier()
+    found = [corrected(fitted, *drawn(200, (0.5, 0.3, 0.2), seed=seed), "priors") for seed in (21, 23, 24)]
+    for correction in found:
+        (candidate,) = correction.candidates
+        assert candidate.low <= 0 < candidate.gain
+        assert candidate.passed
+        assert correction.applied
+        assert "not those that the model expects" in correction.reason
+
+
+def test_there_is_no_evidence_of_a_label_shift_where_the_series_of_a_class_moved() -> None:
+    fitted = classifier()
+    X, y = drawn(200, (0.5, 0.3, 0.2), seed=21)
+    moved = Sequences(X.values + 0.4, X.offsets)
+    assert reweighted_by(fitted, X, y).evidence is not None
+    assert reweighted_by(fitted, moved, y).evidence is None
+
+
 def test_the_refit_of_a_regressor_is_bit_for_bit_a_fit_on_the_joined_series() -> None:
     fitted = regressor()
     X, _ = drawn(40, seed=6)
@@ -193,8 +237,9 @@ def test_few_labels_are_none() -> None:
     assert found.labels_needed is not None
 
 
-def test_a_gain_that_does_not_pass_says_how_many_labels_would_show_it() -> None:
+def test_a_gain_that_does_not_pass_says_how_many_labels_would_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = classifier()
+    monkeypatch.setattr(candidates, "_series_stayed", lambda _: False)  # else these labels are evidence enough
     found = corrected(fitted, *drawn(60, TILTED, seed=5), "priors")
     (candidate,) = found.candidates
     assert not found.applied
@@ -256,11 +301,13 @@ def test_groups_stay_whole_and_are_what_the_interval_counts() -> None:
     fitted = classifier()
     X, y = drawn(40, TILTED, seed=5)
     copies = np.repeat(np.arange(40), 4)
-    whole = corrected(fitted, X[copies], y[copies], "priors", groups=copies)
+    with pytest.warns(DataWarning, match="groups on both sides or on neither, got none of the reference series"):
+        whole = corrected(fitted, X[copies], y[copies], "priors", groups=copies)
     blind = corrected(fitted, X[copies], y[copies], "priors")
     width = [found.candidates[0].high - found.candidates[0].low for found in (whole, blind)]
     assert width[0] > 1.4 * width[1]  # twice, but for other folds
-    alone = corrected(fitted, X, y, groups=np.zeros(40, int))
+    with pytest.warns(DataWarning, match="groups on both sides"):
+        alone = corrected(fitted, X, y, groups=np.zeros(40, int))
     assert not alone.applied
     assert "one group" in alone.reason
 
@@ -278,11 +325,12 @@ def test_a_member_that_fails_is_a_candidate_that_failed(monkeypatch: pytest.Monk
 def test_too_few_groups_for_weights_leave_the_other_candidates_to_be_tried() -> None:
     fitted = classifier()
     X, y = drawn(60, TILTED, seed=5)
-    found = corrected(fitted, X, y, groups=np.arange(60) % 3)
+    with pytest.warns(DataWarning, match="groups on both sides"):
+        found = corrected(fitted, X, y, groups=np.arange(60) % 3)
     tried = {candidate.method: candidate for candidate in found.candidates}
     assert tried["weights"].note == "failed: weights need at least 5 groups on either side, got 3"
     assert not np.isnan([tried["refit"].gain, tried["priors"].gain]).any()
-    with pytest.warns(DataWarning, match="suppose that p"):
+    with pytest.warns(DataWarning, match="suppose that p"), pytest.warns(DataWarning, match="groups on both sides"):
         found = corrected(fitted, X, None, "weights", groups=np.arange(60) % 3)
     assert found.estimator is fitted.model
     assert found.reason == "nothing is corrected: weights failed: weights need at least 5 groups on either side, got 3"

@@ -68,7 +68,7 @@ def report_errors(command: Callable[..., None]) -> Callable[..., None]:
             print("error: there is not enough memory for this; fewer or smaller networks need less", file=sys.stderr)
             raise typer.Exit(REFUSED) from None
         except StoppedError as stopped:
-            print(stopped, file=sys.stderr)
+            print(escape_controls(str(stopped)), file=sys.stderr)
             raise typer.Exit(stopped.code) from None
         except KeyboardInterrupt:
             print("stopped; no file was left half-written", file=sys.stderr)

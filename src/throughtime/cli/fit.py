@@ -10,7 +10,7 @@ from rich.markup import escape
 
 from throughtime import study
 from throughtime.cli.asked import Asked
-from throughtime.cli.making import Making, begun, gone_on_with
+from throughtime.cli.making import METRICS, Making, begun, gone_on_with
 from throughtime.cli.options import Task
 from throughtime.cli.plan import place_of, plan_of, tables_of
 from throughtime.cli.screen import (
@@ -91,13 +91,14 @@ def train(
     """Train a plan, its baselines named on the screen while they are trained."""
     with console().status("baselines") as status:
         baselines = study.score_baselines(plan, lambda name: status.update(f"baseline: {name}"), kept=making.baselines)
+    names = [{"seed": seed, "fold": fold} for seed, fold in study.members_of(len(plan.splits), plan.seeds)]
     return study.train(
         plan,
         baselines=baselines,
         search=search,
         memory_budget=memory_budget,
         checkpoints=making.checkpoints,
-        observers=[making.metric_log(study.members_of(len(plan.splits), plan.seeds))],
+        observers=[making.metric_log(METRICS, names)],
     )
 
 

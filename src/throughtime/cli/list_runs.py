@@ -1,5 +1,6 @@
 """``throughtime runs``: the runs in a directory, how each stands, and its scores."""
 
+import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +12,7 @@ from rich.table import Table
 from throughtime import storage
 from throughtime.cli.making import progress_in_words
 from throughtime.cli.runs import NO_RUNS, is_written
-from throughtime.cli.screen import console, print_text
+from throughtime.cli.screen import as_typed, console, print_table, print_text
 from throughtime.errors import StorageError, ThroughtimeError
 from throughtime.study import Run, number
 from throughtime.training import Checkpoints
@@ -46,12 +47,12 @@ def list_runs(directory: Path) -> list[Listed]:
         When it cannot be read.
     """
     if not directory.exists():
-        print_text(f"there are no runs in {_printable(str(directory))}")
+        print_text(f"there are no runs in {as_typed(directory)}")
         return []
     found = [_listed(path) for path in _places(directory)]
     found.sort(key=lambda run: (not run.when, run.when, run.name))
     if not found:
-        print_text(f"there are no runs in {_printable(str(directory))}")
+        print_text(f"there are no runs in {as_typed(directory)}")
         return found
     _print(found)
     return found
@@ -92,7 +93,7 @@ def _unfinished(path: Path) -> Listed:
         f"{asked.get('command')} {_network(_mapping(settings.get('parameters')))}",
         str(asked.get("source")),
         why=f"{progress_in_words(groups, asked.get('networks'))}"
-        + ("" if state == "running" else f"; throughtime resume {path} goes on"),
+        + ("" if state == "running" else f"; {shlex.join(['throughtime', 'resume', str(path)])} goes on"),
     )
 
 
@@ -121,17 +122,17 @@ def _print(runs: Iterable[Listed]) -> None:
     for run in runs:
         more = (run.when, run.what, run.source) if wide else ()
         table.add_row(
-            *(escape(_printable(text)) for text in (run.name, run.state, *more)),
+            *(escape(_one_line(text)) for text in (run.name, run.state, *more)),
             "" if run.validation is None else f"{escape(run.metric)} {number(run.validation)}",
             "" if run.test is None else number(run.test),
             style=next((style for state, style in styles.items() if run.state.startswith(state)), None),
         )
-    console().print(table)
+    print_table(table)
     notes = [run for run in runs if run.why]
     if notes:
         console().print()
     for run in notes:
-        print_text(escape(_printable(f"{run.name}: {run.why}")), "red" if run.state == "damaged" else "dim")
+        print_text(escape(_one_line(f"{run.name}: {run.why}")), "red" if run.state == "damaged" else "dim")
 
 
 def _network(parameters: Mapping[str, Any]) -> str:
@@ -149,6 +150,5 @@ def _mapping(value: Any) -> Mapping[str, Any]:
     return value if isinstance(value, Mapping) else {}
 
 
-def _printable(text: str) -> str:
-    """A name that does nothing to a terminal."""
-    return "".join(letter if letter.isprintable() else "?" for letter in text)
+def _one_line(text: str) -> str:
+    return text.replace("\n", "\\n")

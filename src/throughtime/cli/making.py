@@ -1,6 +1,7 @@
 """A run while a command makes it: kept from its beginning, stopped by signals at the end of an epoch, gone on with."""
 
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,8 +20,8 @@ from throughtime.report import run_page
 from throughtime.storage import UnfinishedRun
 from throughtime.training import CheckpointFacts, Checkpoints, MetricLog
 
-#: Every epoch of every network, written while they train.
-METRIC_LOG = "metrics.jsonl"
+#: Every epoch of every network, written while they train: those of a study, and those that a search tries.
+METRIC_LOGS = METRICS, SEARCHED = "metrics.jsonl", "search.jsonl"
 #: Seconds between two checkpoints of one group of networks, at least.
 CHECKPOINT_EVERY = 5.0
 _STOPPING = b"\nstopping at the end of this epoch; once more to stop at once\n"
@@ -40,9 +41,9 @@ class Making:
         """Where the scores of baselines are kept."""
         return self.run.checkpoints / "baselines.json"
 
-    def metric_log(self, members: Sequence[tuple[int, int | None]]) -> MetricLog:
-        """What writes every epoch of networks, each known by its seed and fold, into the run."""
-        return MetricLog(self.run.directory / METRIC_LOG, [{"seed": seed, "fold": fold} for seed, fold in members])
+    def metric_log(self, name: str, members: Sequence[Mapping[str, Any]]) -> MetricLog:
+        """What writes every epoch of networks, each known by what its lines begin with, into one of `METRIC_LOGS`."""
+        return MetricLog(self.run.directory / name, members)
 
     def finish(self, finished: study.Study) -> None:
         """Write the run of a study.
@@ -53,10 +54,11 @@ class Making:
             If it cannot be written; it can be gone on with.
         """
         files, facts = study.run_files(finished), study.run_facts(finished.estimator)
-        log = self.run.directory / METRIC_LOG
-        if log.exists():
-            with storage.refusals_named(log):
-                files[METRIC_LOG] = log.read_bytes()
+        for name in METRIC_LOGS:
+            log = self.run.directory / name
+            if log.exists():
+                with storage.refusals_named(log):
+                    files[name] = log.read_bytes()
         try:
             if self.report:
                 with console().status("report"):
@@ -139,13 +141,18 @@ def _made(run: UnfinishedRun) -> Iterator[Making]:
     except StorageError as error:
         if not storage.is_unfinished(run.directory):
             raise
-        raise StorageError(f"{error}; throughtime resume {run.directory} goes on when that is put right") from error
+        raise StorageError(f"{error}; {_resume(run.directory)} goes on when that is put right") from error
     except KeyboardInterrupt:
         if not storage.is_unfinished(run.directory):
             raise StoppedError(f"stopped; {run.directory} is finished", signals.code) from None
         groups = making.checkpoints.latest()
         done = progress_in_words(groups, run.request.asked.get("networks"))
-        raise StoppedError(f"stopped, {done}; throughtime resume {run.directory} goes on", signals.code) from None
+        raise StoppedError(f"stopped, {done}; {_resume(run.directory)} goes on", signals.code) from None
+
+
+def _resume(directory: Path) -> str:
+    """The command that goes on, as a shell takes it."""
+    return shlex.join(["throughtime", "resume", str(directory)])
 
 
 class _Signals:

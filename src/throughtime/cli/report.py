@@ -28,7 +28,8 @@ def report(
         Directories of what was found of the run afterwards.
     """
     if output is None:
-        output = directory.absolute().with_name(f"{directory.absolute().name}-report.html")
+        names = [run.absolute().name for run in (directory, other) if run is not None]
+        output = directory.absolute().with_name(f"{'-and-'.join(names)}-report.html")
     if other is None:
         write_report(open_run(directory), output, diagnosis=diagnosis, shift=shift)
     elif diagnosis is None and shift is None:

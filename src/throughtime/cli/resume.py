@@ -5,7 +5,7 @@ from pathlib import Path
 from throughtime import storage
 from throughtime.cli import diagnose, fit, search
 from throughtime.cli.asked import Asked, Command
-from throughtime.cli.screen import console
+from throughtime.cli.screen import as_typed, console
 
 _COMMANDS = {"fit": fit.go_on, "search": search.go_on, "diagnose": diagnose.go_on}
 
@@ -27,7 +27,7 @@ def resume(directory: Path, source: str | None = None, test: str | None = None) 
     """
     found = storage.resume_run(directory)
     if isinstance(found, storage.Run):
-        console().print(f"{directory} is finished; there is nothing to resume", soft_wrap=True)
+        console().print(f"{as_typed(directory)} is finished; there is nothing to resume", soft_wrap=True)
         return
     with found as run:
         asked = Asked.from_plain(run.request.asked, directory)

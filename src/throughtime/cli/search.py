@@ -13,7 +13,7 @@ from throughtime import study
 from throughtime.cli.asked import Asked
 from throughtime.cli.fit import number_of_networks, print_study, print_written, train
 from throughtime.cli.grid import Grid, fitting, parse_grid, read_grid
-from throughtime.cli.making import Making, begun, gone_on_with
+from throughtime.cli.making import SEARCHED, Making, begun, gone_on_with
 from throughtime.cli.options import Task
 from throughtime.cli.plan import place_of, plan_of, tables_of
 from throughtime.cli.screen import console, print_table, print_text
@@ -121,6 +121,7 @@ def _search(plan: Plan, grid: Grid, refit: Refit, budget: float, making: Making)
         f"{n_settings} settings x {n_folds} folds = {n_settings * n_folds} networks in lockstep, "
         f"as many at a time as {budget / 2**30:g} GiB hold"
     )
+    names = [{"setting": setting, "fold": fold} for setting in range(n_settings) for fold in range(n_folds)]
     try:
         ranking = study.search(
             plan,
@@ -129,6 +130,7 @@ def _search(plan: Plan, grid: Grid, refit: Refit, budget: float, making: Making)
             refit=refit,
             memory_budget=budget,
             checkpoints=making.checkpoints,
+            observers=[making.metric_log(SEARCHED, names)],
             written=grid.written,
         )
     except ParameterError as error:

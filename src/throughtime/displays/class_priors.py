@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 
 from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title
 from throughtime.errors import ParameterError
-from throughtime.shift import ClassShift, ShiftDiagnosis
+from throughtime.shift import ClassShift, NamedShift
 
 #: Inches of a row, and of what is above and below them all.
 ROW, REST = 0.3, 1.15
@@ -41,7 +41,7 @@ class ClassPriorsDisplay:
         self.figsize = 6.0, REST + ROW * len(self.classes)
 
     @classmethod
-    def from_diagnosis(cls, diagnosis: ShiftDiagnosis, *, ax: Axes | None = None) -> Self:
+    def from_diagnosis(cls, diagnosis: NamedShift, *, ax: Axes | None = None) -> Self:
         """Draw the classes of a diagnosis.
 
         Raises

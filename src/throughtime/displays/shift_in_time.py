@@ -10,7 +10,7 @@ from matplotlib.ticker import PercentFormatter
 
 from throughtime.displays.canvas import VALIDATION, axes_for, set_title
 from throughtime.errors import ParameterError
-from throughtime.shift import ShiftDiagnosis, StretchShift
+from throughtime.shift import NamedShift, StretchShift
 
 #: Of a stretch that may not have moved.
 OTHER = "#bbbbbb"
@@ -45,7 +45,7 @@ class ShiftInTimeDisplay:
         self.level = level
 
     @classmethod
-    def from_diagnosis(cls, diagnosis: ShiftDiagnosis, *, ax: Axes | None = None) -> Self:
+    def from_diagnosis(cls, diagnosis: NamedShift, *, ax: Axes | None = None) -> Self:
         """Draw the stretches of a diagnosis.
 
         Raises

@@ -145,7 +145,7 @@ class SequenceEstimator(CallbackSupportMixin, BaseEstimator):  # type: ignore[mi
     def warmup(self, value: int) -> None:
         self.burn_in = renamed({"warmup": value}, warn_at=3)["burn_in"]
 
-    @with_callbacks  # type: ignore[untyped-decorator]
+    @with_callbacks
     def fit(
         self, X: Any, y: Any, sample_weight: Any = None, groups: Any = None, *, observers: Sequence[Observer] = ()
     ) -> Self:

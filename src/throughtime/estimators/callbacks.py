@@ -5,23 +5,29 @@ Reference: ``sklearn.callback`` of scikit-learn 1.9, which is experimental; earl
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar, cast
 
 from throughtime.training import GroupState, MemberState, Observer, Trained
 
 try:
-    from sklearn.callback import CallbackSupportMixin, with_callbacks
+    from sklearn.callback import CallbackSupportMixin
+    from sklearn.callback import with_callbacks as torn_down
 except ImportError:  # scikit-learn before 1.9
 
     class CallbackSupportMixin:  # type: ignore[no-redef]
         """Nothing to support."""
 
-    def with_callbacks(method: Any) -> Any:
-        """The method as it is."""
-        return method
+    torn_down = None
+
+M = TypeVar("M", bound=Callable[..., Any])
 
 
 __all__ = ["CallbackSupportMixin", "EpochTasks", "FitTask", "begin_fit", "with_callbacks"]
+
+
+def with_callbacks(fit: M) -> M:
+    """A ``fit`` whose callbacks are torn down however it ends."""
+    return fit if torn_down is None else cast(M, torn_down(fit))
 
 
 class FitTask:

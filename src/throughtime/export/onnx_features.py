@@ -119,10 +119,10 @@ def _looks_back(spec: FeatureSpec) -> int:
     return {"lag": furthest, "diff": furthest, "rolling": furthest - 1}.get(spec.name, 0)
 
 
-def _place(steps: Steps) -> str:
-    """(batch, time), the number of each step in its own series."""
+def _place(steps: Steps, before: int = 0) -> str:
+    """(batch, before + time), the number of each step in its own series, and of rows before the call."""
     graph = steps.graph
-    numbers = graph.count(np.int64(0), graph.size(steps.inside, 1))
+    numbers = graph.count(np.int64(-before), graph.size(steps.inside, 1))
     return graph.add("Add", numbers, graph.add("Unsqueeze", steps.steps_read, np.array([1])))
 
 
@@ -149,11 +149,9 @@ def _waves(steps: Steps, periods: Sequence[float], horizon: int) -> list[str]:
         clock = graph.cast(graph.add("Add", _place(steps), np.int64(horizon)), np.float64)
     made = []
     for period in map(float, periods):
-        rest = graph.add("Mod", clock, np.float64(period), fmod=1)  # of the sign of the clock
-        inside = graph.add(
-            "Where", graph.add("Less", rest, np.float64(0)), graph.add("Add", rest, np.float64(period)), rest
-        )
-        phase = graph.add("Div", graph.add("Mul", np.float64(2 * np.pi), inside), np.float64(period))
+        # of the sign of the clock, where np.mod has the period's: the same place in the season
+        rest = graph.add("Mod", clock, np.float64(period), fmod=1)
+        phase = graph.add("Div", graph.add("Mul", np.float64(2 * np.pi), rest), np.float64(period))
         for op in ("Sin", "Cos"):
             wave = graph.add("Mul", graph.add(op, phase), np.float64(10.0**_DECIMALS))
             rounded = graph.add("Div", graph.add("Round", wave), np.float64(10.0**_DECIMALS))
@@ -183,9 +181,7 @@ def _rolling(steps: Steps, rows: Rows, window: int, words: Sequence[str]) -> lis
         graph.add("Where", missing, np.float64(np.inf), rows.values),
         graph.add("Where", missing, np.float64(-np.inf), rows.values),
     )
-    numbers = graph.count(np.int64(-rows.before), graph.add("Sub", graph.size(rows.values, 1), np.int64(rows.before)))
-    place = graph.add("Add", numbers, graph.add("Unsqueeze", steps.steps_read, np.array([1])))
-    place = graph.add("Unsqueeze", place, np.array([2]))
+    place = graph.add("Unsqueeze", _place(steps, rows.before), np.array([2]))
     result: _Moments | None = None
     behind, size = 0, 1
     while size <= window:
@@ -196,14 +192,19 @@ def _rolling(steps: Steps, rows: Rows, window: int, words: Sequence[str]) -> lis
             block = _joined(steps, block, block, place, size)
         size *= 2
     assert result is not None
-    found = {
-        "mean": lambda own: own.mean,
-        "std": lambda own: graph.add("Sqrt", graph.add("Div", own.squares, graph.add("Max", own.seen, np.float64(1)))),
-        "min": lambda own: own.low,
-        "max": lambda own: own.high,
+    last = result
+
+    def std() -> str:
+        return graph.add("Sqrt", graph.add("Div", last.squares, graph.add("Max", last.seen, np.float64(1))))
+
+    found: dict[str, Callable[[], str]] = {
+        "mean": lambda: last.mean,
+        "std": std,
+        "min": lambda: last.low,
+        "max": lambda: last.high,
     }
-    there = graph.add("Less", np.float64(0), result.seen)
-    values = [graph.add("Where", there, found[word](result), np.float64(np.nan)) for word in words]
+    there = graph.add("Less", np.float64(0), last.seen)
+    values = [graph.add("Where", there, found[word](), np.float64(np.nan)) for word in words]
     return [_present(graph, value, rows.before) for value in values]
 
 

@@ -104,8 +104,9 @@ def network_inputs(graph: Graph, states: States, contents: Contents, given: RawS
 def _at_least(graph: Graph, values: str, steps: int, axes: int) -> str:
     """Values (batch, time, ...) with missing ones behind up to so many steps: of none ONNX Runtime crashes."""
     lacking = graph.add("Max", graph.add("Sub", np.int64(steps), graph.size(values, 1)), np.int64(0))
-    added = [np.zeros(axes + 1, np.int64), graph.add("Unsqueeze", lacking, np.array([0])), np.zeros(axes - 2, np.int64)]
-    return graph.add("Pad", values, graph.add("Concat", *added, axis=0), np.float64(np.nan))
+    before, others = graph.constant(np.zeros(axes + 1, np.int64)), graph.constant(np.zeros(axes - 2, np.int64))
+    added = graph.add("Concat", before, graph.add("Unsqueeze", lacking, np.array([0])), others, axis=0)
+    return graph.add("Pad", values, added, np.float64(np.nan))
 
 
 def _as_read(graph: Graph, contents: Contents, x: str, clock: str | None) -> tuple[str, str | None]:

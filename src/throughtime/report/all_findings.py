@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from throughtime.report.parts import Findings, Line, Part
 from throughtime.report.subject import Subject
-from throughtime.study import ShiftOutcome
+from throughtime.shift import NamedShift
 
 _ORDER = {"error": 0, "warning": 1, "note": 2}
 
@@ -15,7 +15,7 @@ def all_findings(subject: Subject) -> Sequence[Part]:
     if subject.diagnosis is not None:
         looked["the diagnosis"] = [*subject.diagnosis.findings]
     for where, shift in (("the test", subject.run.shift_to_test), (subject.shifted, subject.shift)):
-        if isinstance(shift, ShiftOutcome):
+        if isinstance(shift, NamedShift):
             looked[where] = [*shift.findings]
     found = [finding for findings in looked.values() for finding in findings if finding.verdict == "found"]
     grave = tuple(sorted(found, key=lambda finding: _ORDER[finding.severity]))

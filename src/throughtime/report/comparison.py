@@ -147,12 +147,12 @@ def _beside(pair: Pair, caption: str, of: str) -> Table:
 
 def _difference(metric: str, comparison: Comparison) -> tuple[str, ...]:
     difference = comparison.difference
-    known = difference.low is not None and difference.high is not None
+    low, high = difference.low, difference.high
     return (
         metric,
         *(number(nan_mean(scores)) for scores in (comparison.first, comparison.second)),
         number(difference.mean),
-        f"{number(difference.low)} to {number(difference.high)}" if known else "-",
+        "-" if low is None or high is None else f"{number(low)} to {number(high)}",
         "-" if comparison.p_value is None else p_in_words(comparison.p_value).removeprefix("= "),
     )
 

@@ -87,7 +87,7 @@ def _folds(run: Run) -> list[Part]:
             display.figsize,
             f"{metric} of every fold, by model",
             f"{spread}.",
-            "Seeds are averaged within a fold.",
+            "Seeds are averaged within a fold." if run.seeds > 1 else "",
         )
     ]
     if len(run.folds) > MOST_ROWS and all(fold.n_test == 1 for fold in run.folds):

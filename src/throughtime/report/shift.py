@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -10,7 +11,7 @@ from throughtime.displays import ClassPriorsDisplay, ShiftInTimeDisplay
 from throughtime.report.parts import Absent, Line, Part, Table
 from throughtime.report.subject import Subject
 from throughtime.report.svg import figure_of
-from throughtime.study import ShiftOutcome
+from throughtime.shift import NamedShift
 
 #: Of more rows of what moved those that moved most.
 MOST_ROWS = 10
@@ -37,7 +38,7 @@ def _to_test(subject: Subject) -> list[Part]:
     return [Absent("This run, of an early version, did not compare its test.", "throughtime shift RUN TEST")]
 
 
-def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
+def _outcome(found: NamedShift, what: str) -> list[Part]:
     moved = found.verdict not in ("none detected", "insufficient")
     parts: list[Part] = [Line(f"{what}: {found.verdict}. {found.sentence}", "bad" if moved else "plain")]
     if found.tests:
@@ -51,7 +52,7 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
         sides = f"{one.n_reference} against {one.n_deployed} {one.unit if one.unit == 'series' else one.unit + 's'}"
         parts.append(Table(f"{what}: tests, {sides}", head, tuple(rows)))
     if found.channels:
-        rows = [
+        moves = [
             (
                 f"{one.channel} {one.summary}".strip(),
                 f"{one.effect:+.2f}",
@@ -62,7 +63,9 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
         ]
         parts.append(
             Table(
-                f"{what}: what moved most, in standard deviations", ("what", "moved", "95 % interval", "p"), tuple(rows)
+                f"{what}: what moved most, in standard deviations",
+                ("what", "moved", "95 % interval", "p"),
+                tuple(moves),
             )
         )
     if found.classes:
@@ -83,7 +86,7 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
 
 def _draw_priors(display: ClassPriorsDisplay, ax: Axes) -> None:
     display.plot(ax)
-    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "ncols": 2}
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "ncols": 2}
     ax.legend(frameon=False, fontsize=8, **place)  # in so small a figure it would lie on the bars
 
 

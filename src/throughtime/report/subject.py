@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from throughtime.generalization import Diagnosis
 from throughtime.records import Record
-from throughtime.study import Run, ShiftOutcome
+from throughtime.shift import NamedShift
+from throughtime.study import Run
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -13,5 +14,5 @@ class Subject(Record):
 
     run: Run
     diagnosis: Diagnosis | None = None
-    shift: ShiftOutcome | None = None
+    shift: NamedShift | None = None
     shifted: str = ""

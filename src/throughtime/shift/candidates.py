@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -16,11 +16,15 @@ from throughtime.estimators import SequenceEstimator, can_recalibrate, fit_membe
 from throughtime.shift.calibration import Calibration, calibrate
 from throughtime.shift.losses import class_codes, losses_by_members, series_losses
 from throughtime.shift.priors import floored
-from throughtime.shift.records import Embedding, Reference
+from throughtime.shift.records import Embedding, Reference, ShiftTest
 from throughtime.shift.weighted_validation import weighted_cross_validation
 from throughtime.shift.weights import CovariateWeights, covariate_weights
+from throughtime.shift.within_targets import series_given_target_test
 
 Folds = Sequence[Int[ndarray, "_"]]
+
+#: The p-value of p(x given y) above which it is taken for what it was (docs/decisions/0018-gate-of-corrections.md).
+_STAYED = 0.3
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,6 +51,16 @@ class Samples:
     embedding: Embedding
 
 
+class Evidence(NamedTuple):
+    """That the fractions of the classes moved, of each series: where they did not, the means are alike.
+
+    That of a deployed series is by fractions that were counted without its target.
+    """
+
+    deployed: Float[ndarray, "series"]
+    reference: Float[ndarray, "series"]
+
+
 @dataclass(frozen=True, eq=False)
 class Attempt:
     """One way to correct: what came of it, or why nothing did.
@@ -59,12 +73,16 @@ class Attempt:
         Of the deployed series, each by an estimator that was fitted without its target; ``None`` where it failed.
     note
         What was done, or why it failed.
+    evidence
+        That the fractions of the classes moved as the correction says; ``None`` of other corrections, and where p(x
+        given y) moved too.
     """
 
     method: str
     estimator: SequenceEstimator | None
     losses: Float[ndarray, "series"] | None
     note: str
+    evidence: Evidence | None = None
 
 
 def refitted(model: SequenceEstimator, samples: Samples, folds: Folds) -> Attempt:
@@ -118,12 +136,38 @@ def reweighted(model: SequenceEstimator, samples: Samples, folds: Folds) -> Atte
     def moved(own: Int[ndarray, "_"]) -> Calibration:
         return with_priors(calibration, before, fractions_of(codes[own], logits.shape[1]))
 
-    losses = np.empty(len(codes))
+    losses, evidence = np.empty((2, len(codes)))
     for fold in folds:
-        losses[fold] = _log_losses(logits[fold], moved(np.setdiff1d(np.arange(len(codes)), fold)), codes[fold])
+        others = moved(np.setdiff1d(np.arange(len(codes)), fold))
+        losses[fold] = _log_losses(logits[fold], others, codes[fold])
+        evidence[fold] = _surplus(logits[fold], calibration, others, codes[fold])
     final = moved(np.arange(len(codes)))
+    found = Evidence(evidence, _surplus(embedding.outputs, calibration, final, embedding.target))
     corrected = recalibrate(model, final.temperature, final.bias)
-    return Attempt("priors", corrected, losses, "probabilities reweighted by the fractions of the labels")
+    note = "probabilities reweighted by the fractions of the labels"
+    return Attempt("priors", corrected, losses, note, found if _series_stayed(samples) else None)
+
+
+def _surplus(
+    logits: Float[ndarray, "series class"], before: Calibration, after: Calibration, codes: Int[ndarray, "series"]
+) -> Float[ndarray, "series"]:
+    """The log ratio of the class' probability after and before, less what those before expect of it.
+
+    Its mean is 0 where those before hold. Where those after do, it is about twice the mean of the log ratio, which is
+    what is gained, in as much noise.
+    """
+    log_p = _log_probabilities(logits, before)
+    ratios = _log_probabilities(logits, after) - log_p
+    return np.asarray(ratios[np.arange(len(codes)), codes] - (np.exp(log_p) * ratios).sum(1))
+
+
+def _series_stayed(samples: Samples) -> bool:
+    """Whether nothing speaks against a label shift: the series of each class are what they were."""
+    try:
+        found = series_given_target_test(samples.diagnosed.embedding, samples.embedding)
+    except DataError:  # such as a group on both sides
+        return False
+    return isinstance(found, ShiftTest) and found.p_value > _STAYED
 
 
 def attempted(method: str, make: Callable[[], Attempt]) -> Attempt:
@@ -280,5 +324,10 @@ def _spread(weights: Float[ndarray, "series"], samples: Samples) -> Float[ndarra
 def _log_losses(
     logits: Float[ndarray, "series class"], calibration: Calibration, codes: Int[ndarray, "series"]
 ) -> Float[ndarray, "series"]:
-    log_p = log_softmax(logits / calibration.temperature + calibration.bias, axis=1)
-    return np.asarray(-log_p[np.arange(len(codes)), codes])
+    return -_log_probabilities(logits, calibration)[np.arange(len(codes)), codes]
+
+
+def _log_probabilities(
+    logits: Float[ndarray, "series class"], calibration: Calibration
+) -> Float[ndarray, "series class"]:
+    return np.asarray(log_softmax(logits / calibration.temperature + calibration.bias, axis=1))

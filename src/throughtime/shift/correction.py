@@ -2,7 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import blake2b
 from math import ceil
 from typing import Any, ClassVar, Literal, get_args
@@ -39,6 +39,7 @@ from throughtime.shift.embedding import target_of
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.records import Reference, ShiftDiagnosis
 from throughtime.shift.reference import embed
+from throughtime.shift.sides import warn_of_groups
 from throughtime.shift.summaries import summarize
 from throughtime.shift.weighted_validation import WeightedMean, weighted_mean
 
@@ -79,7 +80,8 @@ class Candidate(Row):
         By how much it lowers the mean loss of deployed series that it was not fitted on, with an interval of 90 %; NaN
         where it was not tried.
     passed
-        Whether ``low`` is above 0.
+        Whether ``low`` is above 0; of "priors" also whether ``gain`` is and the labels' fractions are not those that
+        the model expects, beyond chance, while p(x given y) stayed.
     note
         What was done, or why not.
     """
@@ -159,8 +161,9 @@ def correct(
 
     With 30 labels or more it tries a refit on reference and deployed series, recalibrated; the model's probabilities
     reweighted by the labels' fractions (one class per series); and a refit on weighted reference series. Each must
-    lower the loss of deployed series that it was not fitted on by more than 1.645 standard errors; the one that lowers
-    it most is taken. Without labels nothing is done unless ``method`` says so.
+    lower the loss of deployed series that it was not fitted on by more than 1.645 standard errors; of fractions it is
+    enough to lower it, if labels differ from what the model expects by as many and p(x given y) stayed. The one that
+    lowers it most is taken. Without labels nothing is done unless ``method`` says so.
 
     Parameters
     ----------
@@ -243,10 +246,7 @@ def _with_labels(
     if method in ("auto", "weights"):
         attempts.append(attempted("weights", lambda: weighted(model, samples)))
     before = losses_of(model, samples.deployed, samples.deployed_y)
-    candidates = [
-        _candidate(one, None if one.losses is None else weighted_mean(before - one.losses, groups=units, level=_LEVEL))
-        for one in attempts
-    ]
+    candidates = [_gated(one, before, samples) for one in attempts]
     passed = [pair for pair in zip(candidates, attempts, strict=True) if pair[0].passed]
     if not passed:
         return _no_gain(model, candidates, n)
@@ -320,10 +320,24 @@ def _weights_without_labels(model: SequenceEstimator, samples: Samples) -> Corre
     return _corrected(fitted, candidate, reason, [candidate])
 
 
-def _candidate(attempt: Attempt, gain: WeightedMean | None) -> Candidate:
-    if gain is None:
+def _gated(attempt: Attempt, before: ndarray, samples: Samples) -> Candidate:
+    """What an attempt gains over the losses before, and whether that, or its own evidence, is beyond chance."""
+    if attempt.losses is None:
         nan = float("nan")
         return Candidate(attempt.method, nan, nan, nan, False, attempt.note)
+    groups = samples.embedding.groups, samples.diagnosed.embedding.groups
+    found = _candidate(attempt, weighted_mean(before - attempt.losses, groups=groups[0], level=_LEVEL))
+    if found.passed or found.gain <= 0 or attempt.evidence is None:
+        return found
+    here, there = (
+        weighted_mean(own, groups=units, level=_LEVEL) for own, units in zip(attempt.evidence, groups, strict=True)
+    )
+    if here.mean - there.mean <= np.hypot(here.mean - here.low, there.mean - there.low):
+        return found
+    return replace(found, passed=True, note=f"{found.note}, which are not those that the model expects")
+
+
+def _candidate(attempt: Attempt, gain: WeightedMean) -> Candidate:
     return Candidate(attempt.method, gain.mean, gain.low, gain.high, gain.low > 0, attempt.note)
 
 
@@ -427,6 +441,7 @@ def _checked_samples(
     if groups is not None:
         X_deployed = X_deployed.replace(groups=as_labels(groups, "groups", len(X_deployed)))
     embedding = embed(diagnosed, X_deployed, y_deployed, random_state=random_state)
+    warn_of_groups(diagnosed.embedding, embedding)
     return Samples(X, y, X_deployed, y_deployed, diagnosed, embedding)
 
 

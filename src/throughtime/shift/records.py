@@ -188,7 +188,7 @@ class StretchShift(Record):
 
 
 @dataclass(frozen=True, repr=False, eq=False)
-class ShiftDiagnosis(Record):
+class NamedShift(Record):
     """The name of the shift, and everything that it rests on.
 
     Attributes
@@ -207,8 +207,6 @@ class ShiftDiagnosis(Record):
         Whether the deployed series had targets; without, concept shift is not tested, nor can it be.
     level
         The family-wise error of the tests, .05.
-    reference, deployed
-        What was compared.
     """
 
     verdict: ShiftVerdict
@@ -220,11 +218,17 @@ class ShiftDiagnosis(Record):
     classes: Records[ClassShift]
     labeled: bool
     level: float
-    reference: Reference = field(repr=False)
-    deployed: Embedding = field(repr=False)
 
     def __str__(self) -> str:
         parts = [f"verdict: {self.verdict}", self.sentence]
         parts += ["\n".join(printed_rows(self.tests))] if self.tests else []
         found = [str(finding) for finding in self.findings if finding.verdict == "found"]
         return "\n".join([*parts, *found])
+
+
+@dataclass(frozen=True, repr=False, eq=False)
+class ShiftDiagnosis(NamedShift):
+    """The name of the shift, and what was compared: the reference and the deployed series."""
+
+    reference: Reference = field(repr=False)
+    deployed: Embedding = field(repr=False)

@@ -101,9 +101,9 @@ def warn_of_groups(reference: Embedding, deployed: Embedding) -> None:
         return
     bare, unit = ("reference", deployed.unit) if reference.groups is None else ("deployed", reference.unit)
     warn(
-        f"shift tests need {unit}s on both sides or on neither, got none of the {bare} series: each of them counts as "
-        f"a {unit} of its own, and where some belong together shift is found where there is none; give both sides "
-        f"their {unit}s",
+        f"a comparison needs {unit}s on both sides or on neither, got none of the {bare} series: each of them counts "
+        f"as a {unit} of its own, and where some belong together chance passes for a shift, or for a gain; give both "
+        f"sides their {unit}s",
         DataWarning,
     )
 

@@ -7,6 +7,7 @@ takes long is made in its place (`throughtime.storage.unfinished`).
 
 import os
 import secrets
+import shlex
 import shutil
 import stat
 from collections.abc import Iterator, Mapping, Sequence
@@ -187,7 +188,8 @@ def _unfinished(directory: Path) -> str:
     """Why a run without a manifest cannot be read."""
     if is_locked(directory / LOCK):
         return f"{directory} needs to be a finished run, got one that a process is writing now"
-    return f"{directory} needs to be a finished run, got one that was stopped; throughtime resume {directory} goes on"
+    command = shlex.join(["throughtime", "resume", str(directory)])
+    return f"{directory} needs to be a finished run, got one that was stopped; {command} goes on"
 
 
 def _partial(directory: Path) -> Path:

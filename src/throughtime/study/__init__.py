@@ -51,7 +51,7 @@ from throughtime.study.scores import (
     scorers_for,
 )
 from throughtime.study.searching import Ranking, Refit, check_search, chosen_plan, number_of_settings, search, varied
-from throughtime.study.shift_outcomes import ShiftOutcome, outcome_of
+from throughtime.study.shift_outcomes import outcome_of
 from throughtime.study.shifting import ShiftReport, inputs_left, report_shift
 from throughtime.study.study import REPORT, Study, page_of
 from throughtime.study.tables import merged_table, prediction_table, table_bytes, value_in_words
@@ -79,7 +79,6 @@ __all__ = [
     "SavedConfig",
     "Score",
     "Scorers",
-    "ShiftOutcome",
     "ShiftReport",
     "Study",
     "StudyMember",

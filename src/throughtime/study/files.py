@@ -124,23 +124,19 @@ def picture_bytes(display: Any) -> bytes:
 
 def svg_bytes(display: Any) -> bytes:
     """What a display draws, as SVG: the same bytes each time."""
-    # else every picture has names of its own for its parts
-    return _saved(
-        display.plot, display.figsize, format="svg", metadata={"Date": None}, rc={"svg.hashsalt": "throughtime"}
-    )
+    return _saved(display.plot, display.figsize, format="svg", metadata={"Date": None})
 
 
 def _drawn(draw: Callable[[Axes], object], size: tuple[float, float]) -> bytes:
     """A picture of some inches, as PNG."""
-    return _saved(draw, size, format="png", dpi=150, rc={})
+    return _saved(draw, size, format="png", dpi=150)
 
 
-def _saved(
-    draw: Callable[[Axes], object], size: tuple[float, float], *, rc: Mapping[str, Any], **options: Any
-) -> bytes:
+def _saved(draw: Callable[[Axes], object], size: tuple[float, float], **options: Any) -> bytes:
     """A picture as a file. A name from data is text, though it holds dollars or signs that the font lacks."""
     buffer = io.BytesIO()
-    with rc_context({"text.parse_math": False, **rc}), warnings.catch_warnings():
+    # without a salt every SVG has names of its own for its parts
+    with rc_context({"text.parse_math": False, "svg.hashsalt": "throughtime"}), warnings.catch_warnings():
         warnings.filterwarnings("ignore", "Glyph .* missing from font", UserWarning)
         figure = Figure(figsize=size, layout="constrained")  # pyplot would look for a screen, and keep it
         draw(figure.subplots())

@@ -13,7 +13,7 @@ from throughtime.errors import DataError, ParameterError, StorageError
 from throughtime.estimators import FACTS, WEIGHTS, SequenceEstimator, from_plain
 from throughtime.generalization import Finding
 from throughtime.records import Records
-from throughtime.shift import Reference
+from throughtime.shift import NamedShift, Reference
 from throughtime.stability import flow_from_arrays
 from throughtime.study import contents
 from throughtime.study.contents import DataFacts
@@ -22,7 +22,7 @@ from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.planning import grouped_by_series, set_aside, taken
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
 from throughtime.study.scores import Metrics, Score, summary_of
-from throughtime.study.shift_outcomes import ShiftOutcome, outcome_from
+from throughtime.study.shift_outcomes import outcome_from
 from throughtime.study.shift_sample import SAMPLE, SAMPLE_FACTS, reference_from, sampled_reference
 
 
@@ -196,7 +196,7 @@ class Run:
         return reference_from(self._files.json(SAMPLE_FACTS), arrays, fitted, str(self.directory / SAMPLE_FACTS))
 
     @cached_property
-    def shift_to_test(self) -> ShiftOutcome | str | None:
+    def shift_to_test(self) -> NamedShift | str | None:
         """The shift from the training series to the test's, or why they cannot be compared.
 
         ``None`` without a test, and in runs of early versions.

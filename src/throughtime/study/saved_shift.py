@@ -5,9 +5,10 @@ from pathlib import Path
 from throughtime import storage
 from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay
 from throughtime.errors import StorageError
+from throughtime.shift import NamedShift
 from throughtime.storage import json_to_bytes
 from throughtime.study.files import svg_bytes
-from throughtime.study.shift_outcomes import ShiftOutcome, outcome_from, outcome_of
+from throughtime.study.shift_outcomes import outcome_from, outcome_of
 from throughtime.study.shifting import ShiftReport
 
 #: Kind, in its manifest, of the directory of a diagnosis of shift; and the file that holds the diagnosis.
@@ -44,7 +45,7 @@ def save_shift(report: ShiftReport, directory: str | Path) -> list[str]:
     return list(files)
 
 
-def read_shift(directory: str | Path) -> ShiftOutcome:
+def read_shift(directory: str | Path) -> NamedShift:
     """Read a diagnosis of shift that ``throughtime shift --out`` wrote; a number that is infinite is read as NaN.
 
     Raises

@@ -24,7 +24,7 @@ from throughtime.generalization import (
 )
 from throughtime.study.planning import Plan, parameters_in_config
 from throughtime.study.scores import ModelScores, fold_sizes, interval_of
-from throughtime.training import CheckpointsOrPath
+from throughtime.training import CheckpointsOrPath, Observer
 
 Refit = Literal["best", "one-standard-error"]
 
@@ -80,6 +80,7 @@ def search(
     refit: Refit = "best",
     memory_budget: float | None = DEFAULT_BUDGET,
     checkpoints: CheckpointsOrPath | None = None,
+    observers: Sequence[Observer] = (),
     written: Any = None,
 ) -> Ranking:
     """Train and score every setting of a grid on every fold of a plan.
@@ -96,8 +97,8 @@ def search(
         Which setting to choose: that of the best mean, or the simplest within one standard error of it.
     memory_budget
         Bytes that members may take at a time; ``None`` for no bound.
-    checkpoints
-        As `fit_members` takes it.
+    checkpoints, observers
+        As `fit_members` takes them; members are setting by setting, of each fold by fold.
     written
         What a run keeps of the grid; by default its values as text.
 
@@ -129,7 +130,7 @@ def search(
         warnings.simplefilter("always", FitFailedWarning)
         warnings.simplefilter("default", DataWarning)
         try:
-            searched.fit(plan.train.X, plan.train.y, **weights)
+            searched.fit(plan.train.X, plan.train.y, observers=observers, **weights)
         except ValueError as error:
             if "fits failed" not in str(error):
                 raise
