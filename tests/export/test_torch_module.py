@@ -38,8 +38,8 @@ EXTRAS: list[dict[str, Any]] = [
     {},
     {"missing": True},
     {"static": True, "dtype": "float64"},
-    {"static": True, "missing": True, "features": "diff,rolling:4:min:max"},
-    {"missing": True, "features": "lag:1:6,rolling:3:5", "dtype": "float64"},
+    {"static": True, "missing": True, "features": "diff,rolling:4:7:min:max"},
+    {"missing": True, "features": "lag:1:6,rolling:3:11:20", "dtype": "float64"},
     {"features": "fourier:5.5,diff:2,fourier:3"},
     {"ragged": False},
 ]

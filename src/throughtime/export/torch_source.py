@@ -159,10 +159,10 @@ def _width(spec: FeatureSpec, n_channels: int) -> int:
 
 def _functions(specs: Sequence[FeatureSpec]) -> set[str]:
     """The functions of the file that these features call."""
-    names = {spec.name for spec in specs}
     words = {word for spec in specs if spec.name == "rolling" for word in spec.words}
-    called = {"earlier"} if names & {"diff", "lag"} else set()
-    return called | words | ({"windows"} if words else set()) | ({"max"} if "min" in words else set())
+    called = {"earlier": any(spec.name in ("diff", "lag") for spec in specs), "back": bool(words),
+              "moments": bool(words & {"mean", "std"}), "max": "min" in words}  # fmt: skip
+    return words | {name for name, needed in called.items() if needed}
 
 
 def _listed(values: Sequence[int]) -> str:
