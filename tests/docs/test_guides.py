@@ -10,6 +10,9 @@ import pytest
 from matplotlib import pyplot as plt
 from pages import GUIDES, PAGES, README, blocks
 
+# As a reader runs them; what their calls are made of has its types checked by its own tests.
+pytestmark = pytest.mark.usefixtures("types_unchecked")
+
 
 def run(page: Path) -> dict[str, Any]:
     """The names that a page's blocks leave behind, run one after the other as in a notebook."""

@@ -20,9 +20,8 @@ from throughtime.terminal import escape_controls
 
 #: Beyond so many, folds are summarized.
 MOST_ROWS = 12
-#: Letters of a number, and of the longest line of a table.
-_NUMBER = 5
-_WIDEST = 10_000
+#: Letters of a name that a narrow table does not break.
+_FOLDED = 12
 #: Of more channels the ranges of the first are listed.
 _MOST_RANGES = 24
 
@@ -48,9 +47,12 @@ def print_text(text: str, style: str | None = None) -> None:
 
 def print_table(table: Table) -> None:
     """A table, on a narrow screen broken between words; its lines are longer than the screen before a number is cut."""
-    screen = console()
-    least = screen.measure(table, options=screen.options.update(max_width=_WIDEST)).minimum
-    screen.print(table, width=max(screen.width, least), crop=False)
+    for column in table.columns:
+        measured = [console().measure(cell) for cell in (column.header, *column.cells)]
+        least = max(part.maximum if column.no_wrap else part.minimum for part in measured)
+        column.min_width = min(least, _FOLDED) if column.overflow == "fold" else least
+        column.no_wrap = False  # or rich takes all room from the others
+    console().print(table, crop=False)
 
 
 def print_note(text: str) -> None:
@@ -127,11 +129,10 @@ def print_scores(models: Sequence[ModelScores], metrics: Sequence[str], n_folds:
     """One table per metric: every model on the validation folds and on the test series; seeds as mean and range."""
     for metric in metrics:
         table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-        # on a narrow screen columns are broken between words, none is left out
-        table.add_column(metric, overflow="fold", min_width=_longest_word(*(model.name for model in models)))
+        table.add_column(metric, overflow="fold")
         headings = ["training", f"validation ({n_folds} folds)", "folds pooled", *([] if test is None else ["test"])]
         for heading in headings:
-            table.add_column(heading, justify="right", min_width=max(_NUMBER, _longest_word(heading)))
+            table.add_column(heading, justify="right")
         for model in models:
             columns = [model.training.get(metric), model.validation[metric], _row_per_seed(model.pooled[metric])]
             if test is not None:
@@ -215,10 +216,6 @@ def mean_of(scores: Sequence[float]) -> str:
     """The mean of one score per seed, and their range when there are several."""
     text = number(nan_mean(scores))
     return text if len(scores) == 1 else f"{text} ({number(min(scores))} to {number(max(scores))})"
-
-
-def _longest_word(*texts: str) -> int:
-    return max(len(word) for text in texts for word in text.split())
 
 
 def _range(table: Sequence[Sequence[float]]) -> str:
