@@ -19,8 +19,9 @@ from numpy import ndarray
 from recording import cpu_model, write_rows
 from throughtime import SequenceClassifier, SequenceRegressor, export_onnx
 from throughtime.data import Sequences
+from throughtime.parameters import CellName
 
-CELLS = ("rnn", "gru", "lstm", "linear", "peephole_lstm")
+CELLS: tuple[CellName, ...] = ("rnn", "gru", "lstm", "linear", "peephole_lstm")
 SHAPES = ((1, False), (3, True))
 CHANNELS, UNITS, TRAINED, UNSEEN = 3, 24, 120, 60
 
@@ -35,7 +36,8 @@ def answers(estimator: Any, X: Sequences) -> ndarray:
     """Probabilities, or numbers in deviations of the target."""
     if isinstance(estimator, SequenceClassifier):
         return np.asarray(estimator.predict_proba(X))
-    return np.asarray(estimator.predict(X)) / estimator.target_scale_
+    numbers: ndarray = np.asarray(estimator.predict(X)) / estimator.target_scale_
+    return numbers
 
 
 def graph_answers(estimator: Any, X: Sequences) -> ndarray:
@@ -48,7 +50,8 @@ def graph_answers(estimator: Any, X: Sequences) -> ndarray:
         session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
     name = "probabilities" if isinstance(estimator, SequenceClassifier) else "prediction"
     (found,) = session.run([name], {"x": x, "lengths": np.array(X.lengths)})
-    return np.asarray(found) / getattr(estimator, "target_scale_", 1.0)
+    in_deviations: ndarray = np.asarray(found) / getattr(estimator, "target_scale_", 1.0)
+    return in_deviations
 
 
 def in_float64(estimator: Any) -> Any:
