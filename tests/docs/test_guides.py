@@ -10,7 +10,6 @@ import pytest
 from matplotlib import pyplot as plt
 from pages import GUIDES, PAGES, README, blocks
 
-
 # As a reader runs them; what their calls are made of has its types checked by its own tests.
 pytestmark = pytest.mark.usefixtures("types_unchecked")
 
