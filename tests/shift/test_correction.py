@@ -239,7 +239,7 @@ def test_few_labels_are_none() -> None:
 
 def test_a_gain_that_does_not_pass_says_how_many_labels_would_show_it(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = classifier()
-    monkeypatch.setattr(candidates, "_series_stayed", lambda samples: False)  # else these labels are evidence enough
+    monkeypatch.setattr(candidates, "_series_stayed", lambda _: False)  # else these labels are evidence enough
     found = corrected(fitted, *drawn(60, TILTED, seed=5), "priors")
     (candidate,) = found.candidates
     assert not found.applied

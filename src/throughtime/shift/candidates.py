@@ -324,7 +324,7 @@ def _spread(weights: Float[ndarray, "series"], samples: Samples) -> Float[ndarra
 def _log_losses(
     logits: Float[ndarray, "series class"], calibration: Calibration, codes: Int[ndarray, "series"]
 ) -> Float[ndarray, "series"]:
-    return -_log_probabilities(logits, calibration)[np.arange(len(codes)), codes]
+    return np.asarray(-_log_probabilities(logits, calibration)[np.arange(len(codes)), codes])
 
 
 def _log_probabilities(
