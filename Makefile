@@ -63,7 +63,7 @@ docs: .venv/docs.stamp  ## the site, its guides executed, in build/docs; a warni
 soak: .venv/dev.stamp  ## the kernels at every size and instruction set; files and runs damaged, runs killed and interrupted; the lockstep law: some hours
 	@THROUGHTIME_SOAK=1 $(BIN)/python -m pytest tests/kernels tests/docs/test_guides.py tests/nn/test_random_calls.py tests/data/test_reader_fuzz.py \
 		tests/storage tests/cli/test_kills.py tests/training/test_checkpoints.py tests/training/test_damaged_checkpoints.py tests/generalization/test_interrupts.py tests/shift tests/contracts/test_leaks.py tests/contracts/test_lockstep_law.py \
-		tests/planted/test_augmentation_findings.py tests/planted/test_long_lags.py tests/export tests/report/browser
+		tests/planted/test_augmentation_findings.py tests/planted/test_long_lags.py tests/stability/test_lyapunov.py tests/export tests/report/browser
 
 # An environment of its own that sees the packages of .venv but not its editable installation.
 build/sanitize/venv.stamp: .venv/dev.stamp $(BUILT) $(wildcard src/throughtime/kernels/*.py src/throughtime/kernels/*/*.py)
