@@ -113,6 +113,8 @@ def test_a_random_state_that_is_no_seed(random_state: Any) -> None:
 def test_a_class_that_a_training_fold_lacks() -> None:
     folds = [(np.flatnonzero(Y > 0), np.flatnonzero(Y == 0)), (np.flatnonzero(Y < 1), np.flatnonzero(Y > 0))]
     refused(DataError, "every training fold needs each class, got none of class 0", cv=folds)
+    text = np.array(["a", "b", "c"], dtype=object)[Y]
+    refused(DataError, "every training fold needs each class, got none of class 'a'", y=text, cv=folds)
     refused(DataError, "at least 2 classes to tell apart", y=Y * 0)
     refused(DataError, "at least 2 values of the target to tell apart", SequenceRegressor(), np.ones(N))
 

@@ -279,7 +279,7 @@ class Targets:
             return np.array([by_row @ self.truth[rows] / by_row.sum()])
         frequencies = np.bincount(self.truth[rows], by_row, minlength=len(self.classes))
         if not frequencies.all():
-            missing = self.classes[int(frequencies.argmin())].item()
+            missing = self.classes.tolist()[int(frequencies.argmin())]
             raise DataError(f"every training fold needs each class, got none of class {missing!r}; use fewer folds")
         return np.asarray(np.log(frequencies / frequencies.sum()))
 
