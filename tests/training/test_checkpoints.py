@@ -219,16 +219,18 @@ def test_the_last_two_are_kept_and_nothing_else(tmp_path):
 @pytest.mark.parametrize(
     ("seconds", "every", "cost", "epochs"),
     [
-        (2.0, 5.0, 0.0, [3, 6, 7]),  # two epochs are not enough, three are
+        (2.0, 5.0, 0.0, [2, 4, 6, 7]),  # a third epoch would make it 6
+        (1.0, 5.0, 0.0, [5, 7]),
+        (9.0, 5.0, 0.0, [1, 2, 3, 4, 5, 6, 7]),
         (5.0, 5.0, 0.0, [1, 2, 3, 4, 5, 6, 7]),
         (2.0, 1e9, 0.0, [7]),  # the end is always kept
         (2.0, float("inf"), 0.0, [7]),
         (2.0, 0.0, 1.0, [1, 2, 3, 4, 5, 6, 7]),  # whatever it costs
         (2.0, 1.0, 0.1, [1, 4, 7]),  # 50 times a tenth of a second
-        (2.0, 5.0, 1.0, [3, 7]),
+        (2.0, 5.0, 1.0, [2, 7]),
     ],
 )
-def test_checkpoints_are_as_far_apart_as_was_asked_for_and_fifty_times_their_cost(
+def test_no_more_is_lost_than_was_asked_for_or_fifty_times_what_a_checkpoint_costs(
     seconds, every, cost, epochs, tmp_path
 ):
     clock = Clock(seconds)
@@ -316,13 +318,26 @@ def test_members_are_known_again_at_other_places(tmp_path):
     assert not moved.records(1)
 
 
+@pytest.mark.parametrize("cut", [1, 2, 4])
+def test_steps_are_counted_on_between_two_probes(cut, tmp_path):
+    members = [Data().member(max_epochs=12)]  # of three steps, a probe every seventh
+    unbroken, again = (EveryStepFlowMonitor(warn=False) for _ in range(2))
+    train(NET, RECIPE, Data().inputs, members, observers=[unbroken])
+    with pytest.raises(Cut):
+        run_on(tmp_path, EveryStepFlowMonitor(warn=False), CutAfter(cut), members=members)
+    run_on(tmp_path, again, members=members)
+    one, other = (flow_to_arrays(monitor.records(0)) for monitor in (unbroken, again))
+    assert one.keys() == other.keys()
+    assert all(one[name].tobytes() == other[name].tobytes() for name in one)
+
+
 def test_a_member_is_warned_of_once_though_its_run_was_cut(tmp_path):
     data = Data()
     members = [data.member(seed=seed, max_epochs=4) for seed in range(2)]
     net = replace(NET, cell="rnn")
     heard = []
-    for cut in (2, 9):
-        with warnings.catch_warnings(record=True) as caught, pytest.raises(Cut) if cut == 2 else no_error():
+    for cut in (1, 9):
+        with warnings.catch_warnings(record=True) as caught, pytest.raises(Cut) if cut == 1 else no_error():
             warnings.simplefilter("always")
             run_on(tmp_path, FlowMonitor(every=1), CutAfter(cut), net=net, members=members)
         heard += [str(one.message) for one in caught if one.category is FlowWarning]

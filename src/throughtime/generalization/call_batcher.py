@@ -81,20 +81,20 @@ class batch_calls:  # noqa: N801
         outermost = self._inside_of is None
         if outermost:
             self._batcher.interrupts = Interrupts(ending=batch_calls.__exit__.__code__)
-            self._outside = intercept(self._batcher.execute_alone)
-            self._outside.__enter__()
         self._warnings, self._torch = _warnings_state(), TorchState()
         self._config = parallel_config(backend=_Backend(self._batcher))
         self._config.__enter__()
         if outermost:
+            self._outside_of_tasks = intercept(self._batcher.execute)
+            self._outside_of_tasks.__enter__()
             self._batcher.interrupts.listening = True
 
     def __exit__(self, kind: type[BaseException] | None, *exception: object) -> None:
         if self._inside_of is None:
             self._batcher.interrupts.listening = False
+            self._outside_of_tasks.__exit__(None, None, None)
         self._config.__exit__(kind, *exception)
         if self._inside_of is None:
-            self._outside.__exit__(None, None, None)
             if kind is not None and not issubclass(kind, Exception):
                 _set_warnings(self._warnings)  # ``catch_warnings`` does not withstand an interrupt as it ends
                 self._torch.restore()  # nor does ``no_grad``
@@ -201,8 +201,8 @@ class CallBatcher:
         task.call = task.result = None
         return result
 
-    def execute_alone(self, call: Request) -> Any:
-        """The result of a call that no task makes, such as the last one of a search, for its best estimator."""
+    def execute(self, call: Request) -> Any:
+        """The result of a call outside of tasks."""
         (result,) = self._fit([call]) if isinstance(call, Fit) else self._predict([call])
         return result
 

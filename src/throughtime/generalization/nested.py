@@ -46,14 +46,15 @@ def nested_cross_validate(
     ----------
     estimator, param_grid, param_distributions, n_iter, random_state, refit
         As `LockstepSearchCV` takes them.
-    X, y, scoring, verbose, return_train_score, return_estimator, return_indices, error_score, memory_budget, \
-    checkpoints
+    X, y, scoring, verbose, return_train_score, return_estimator, return_indices, error_score
         As `cross_validate` takes them.
     groups
         One per series, those that X brings along by default. Both loops, and the inner split of early stopping, keep
         groups whole: a number of folds, or none, then means folds by group.
     cv, inner_cv
         Splitters of the outer folds, that score, and of the inner ones, that choose.
+    memory_budget, checkpoints
+        As `cross_validate` takes them.
 
     Returns
     -------

@@ -22,7 +22,7 @@ from throughtime.training.state import GroupState
 
 #: Of the files; a newer one is refused.
 FORMAT = 1
-#: Seconds between two checkpoints of one group, at least.
+#: Seconds of training that may be lost, where an epoch takes no longer.
 EVERY = 5.0
 #: And so many times what the last one took to write, so that they cost 2 % at most.
 TIMES_ITS_COST = 50
@@ -73,8 +73,8 @@ class Checkpoints:
         Made where there is none. The last two checkpoints of each group of networks that train together are kept;
         remove the directory once its results are no longer needed.
     every
-        Seconds between two checkpoints of a group, at least; where writing takes long, 50 times as long as that. 0 is
-        after every epoch, whatever it costs. The end of a group is always kept.
+        Seconds of training, or an epoch that takes longer, that may be lost; where writing takes long, 50 times as long
+        as that. 0 keeps every epoch, whatever it costs. The end of a group is always kept.
 
     Raises
     ------
@@ -106,6 +106,12 @@ class Checkpoints:
         self.every = every
         self._clock = time.monotonic
         self._cause: BaseException | type[BaseException] | None = None
+        self._training: set[Keeper] = set()
+
+    @property
+    def training(self) -> bool:
+        """Whether networks train right now, so that an epoch will end."""
+        return bool(self._training)
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "Checkpoints":
         """Itself: scikit-learn's copies of a search have the same place, and stop together."""
@@ -252,13 +258,16 @@ class Keeper(Observer):
     ) -> None:
         self._checkpoints, self._key, self._places = checkpoints, key, places
         self._remembering = remembering
-        self._last, self._cost = checkpoints._clock(), 0.0
+        self._last = self._before = checkpoints._clock()
+        self._cost = 0.0
 
     def resume(self) -> GroupState | None:
         """Where the group stood, its observers' memories put back; ``None`` where it begins."""
         self._checkpoints.stop_if_requested()
         self._checkpoints.make_directory()
         found = self._checkpoints.load(self._key)
+        if found is None or found[0].running:
+            self._checkpoints._training.add(self)
         if found is None:
             return None
         state, memories = found
@@ -269,12 +278,17 @@ class Keeper(Observer):
     def on_epoch(self, state: GroupState) -> None:
         """Keep the state where it is time, at the group's end, and where a stop was requested."""
         checkpoints = self._checkpoints
-        begin, every = checkpoints._clock(), checkpoints.every
-        due = not every or begin - self._last >= max(every, TIMES_ITS_COST * self._cost)
+        begin = checkpoints._clock()
+        since, epoch = begin - self._last, begin - max(self._last, self._before)
+        self._before = begin
+        # Before another epoch would make the work that could be lost more than was asked for.
+        due = not checkpoints.every or (since + epoch > checkpoints.every and since >= TIMES_ITS_COST * self._cost)
         if due or not state.running or checkpoints._cause is not None:
             checkpoints.save(self._key, state, [one.to_arrays(self._places) for one in self._remembering])
             self._last = checkpoints._clock()
             self._cost = self._last - begin
+        if not state.running:
+            checkpoints._training.discard(self)
         checkpoints.stop_if_requested()
 
 

@@ -46,14 +46,14 @@ class _Digest:
     """SHA-256 of the values that were added."""
 
     def __init__(self) -> None:
-        self._total = hashlib.sha256()
+        self._total: Any = hashlib.sha256()
         #: functions and classes whose code is part of it, which may name each other
         self._known: set[int] = set()
         #: objects whose attributes are being added, which may hold each other
         self._within: list[int] = []
 
     def hexdigest(self) -> str:
-        return self._total.hexdigest()
+        return str(self._total.hexdigest())
 
     def add(self, value: object) -> None:
         if isinstance(value, Tensor):
@@ -118,10 +118,11 @@ def _parts(value: Any) -> list[Any] | None:
     if isinstance(value, nn.Module):
         public = {name: one for name, one in vars(value).items() if not name.startswith("_")}
         return [type(value), repr(value), value.state_dict(), public]
+    kind: Any = type(value)
+    says_nothing = kind.__repr__ is object.__repr__  # but an address
     if hasattr(value, "__dict__"):
-        text = "" if type(value).__repr__ is object.__repr__ else repr(value)  # that of object names an address
-        return [type(value), vars(value), text]
-    return [type(value)] if type(value).__repr__ is object.__repr__ else None
+        return [kind, vars(value), "" if says_nothing else repr(value)]
+    return [kind] if says_nothing else None
 
 
 def _stands_for_itself(value: Any) -> bool:
@@ -132,7 +133,7 @@ def _stands_for_itself(value: Any) -> bool:
 def _written(kind: type) -> dict[str, Any]:
     """What a class says, without what dataclasses and Python add."""
     special = {"__call__", "__post_init__"} | (set() if is_dataclass(kind) else {"__init__"})
-    code = FunctionType | staticmethod | classmethod | property
+    code = FunctionType, staticmethod, classmethod, property
     return {
         name: part
         for name, part in vars(kind).items()

@@ -175,7 +175,7 @@ class FlowMonitor(Observer):
     def to_arrays(self, places: Sequence[int]) -> dict[str, ndarray]:
         """What was measured of those at some places, what waits for it included, and of whom it has warned."""
         own = [m for m, place in enumerate(places) if self._members is None or place in self._members]
-        self._measure_of([places[m] for m in own])
+        curves = {f"{m}_{name}": a for m in own for name, a in flow_to_arrays(self.records(places[m])).items()}
         text = json.dumps(
             {
                 "every": self.probe_every,
@@ -185,7 +185,6 @@ class FlowMonitor(Observer):
                 "warned": [[what, m] for m in own for what in _ADVICE if (what, places[m]) in self._warned],
             }
         )
-        curves = {f"{m}_{name}": a for m in own for name, a in flow_to_arrays(self.records(places[m])).items()}
         return curves | {"json": np.frombuffer(text.encode(), dtype=np.uint8)}
 
     def from_arrays(self, places: Sequence[int], arrays: Mapping[str, ndarray]) -> None:

@@ -35,7 +35,14 @@ def steps() -> Sequences:
 
 
 def made(estimator: Any, y: Any = LABELS, cv: Any = 3, **others: Any) -> Experiment:
-    arguments = {"groups": None, "sample_weight": None, "random_state": 0, "verbose": False, "memory_budget": None}
+    arguments = {
+        "groups": None,
+        "sample_weight": None,
+        "random_state": 0,
+        "verbose": False,
+        "memory_budget": None,
+        "checkpoints": None,
+    }
     return Experiment(estimator, X, y, cv=cv, **arguments | others)
 
 
@@ -55,7 +62,14 @@ def windows(length: int = 6, stride: int = 2) -> Sequences:
 def in_windows(X: Sequences, **others: Any) -> Experiment:
     """Windows, every other one of the same class."""
     assert X.source is not None
-    arguments = {"groups": None, "sample_weight": None, "random_state": 0, "verbose": False, "memory_budget": None}
+    arguments = {
+        "groups": None,
+        "sample_weight": None,
+        "random_state": 0,
+        "verbose": False,
+        "memory_budget": None,
+        "checkpoints": None,
+    }
     net = SequenceClassifier(hidden_size=2, max_epochs=1)
     return Experiment(net, X, X.source.begins // 2 % 2, **arguments | {"cv": 4} | others)
 
