@@ -22,7 +22,7 @@ from throughtime.records import Records
 from throughtime.shift import ShiftDiagnosis
 from throughtime.storage import MANIFEST
 from throughtime.storage.manifest import manifest_bytes
-from throughtime.study import Run, inputs_left, shifting
+from throughtime.study import Run, inputs_left, shift_to_test, shifting
 
 NET = ["--hidden-size", "3", "--max-epochs", "1", "--cv", "2"]
 ITEMS = ["--id", "item", "--time", "step", "--target", "label"]
@@ -43,7 +43,8 @@ class Asked:
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[Asked]:
     double = Asked()
-    monkeypatch.setattr(shifting, "diagnose_shift", double)
+    for module in (shifting, shift_to_test):
+        monkeypatch.setattr(module, "diagnose_shift", double)
     return double
 
 

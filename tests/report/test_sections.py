@@ -78,7 +78,8 @@ def test_the_verdict_is_the_interval_of_the_difference_on_the_same_folds(
     interval = corrected_interval(
         np.subtract(network, rival), *zip(*[(f.n_train, f.n_test) for f in runs["steps"].folds], strict=True)
     )
-    assert f"difference {number(interval.low)} to {number(interval.high)}" in first.text
+    ends = (-interval.high, -interval.low) if tone == "bad" else (interval.low, interval.high)  # of who does better
+    assert f"95 % interval {number(ends[0])} to {number(ends[1])})" in first.text
 
 
 def test_the_verdict_has_the_network_s_score_and_says_what_was_not_done(runs: dict[str, Run]) -> None:
@@ -88,7 +89,9 @@ def test_the_verdict_has_the_network_s_score_and_says_what_was_not_done(runs: di
     assert f"GRU reaches accuracy {number(score.validation)}" in first.text
     test = next(line for line in others if "test series" in line.text)
     assert f"it reaches accuracy {number(score.test)}" in test.text
-    assert others[-1] == Absent("What limits it was not looked for.", "throughtime diagnose RUN --out DIAGNOSIS")
+    assert others[-1] == Absent(
+        "Not diagnosed yet: what limits this network.", "throughtime diagnose RUN --out DIAGNOSIS"
+    )
     told = verdict(Subject(run, DIAGNOSIS))[-1]
     assert told.text == DIAGNOSIS.sentence
     assert verdict(Subject(runs["values"]))[1].command == "throughtime fit SOURCE --split 0.2"
@@ -274,7 +277,7 @@ def test_splits_say_what_was_held_out_and_every_check(runs: dict[str, Run]) -> N
     parts = splits(Subject(runs["steps"]))
     facts = dict(of(Facts, parts)[0].rows)
     assert facts["held out, per fold"] == "1 to 2 series"
-    assert facts["test"] == "2 series, 34% set aside"
+    assert facts["test"] == "3 series, 34% set aside"
     assert [row["verdict"] for row in rows_of(parts)] == [finding.verdict for finding in runs["steps"].findings]
 
 

@@ -11,6 +11,7 @@ from shifted import SHIFT
 from throughtime import evaluate, storage
 from throughtime.data import Columns, Dataset, Sequences
 from throughtime.errors import StorageError
+from throughtime.records import Records
 from throughtime.study import (
     ShiftReport,
     outcome_of,

@@ -25,7 +25,7 @@ def diagnosis(subject: Subject) -> Sequence[Part]:
     found = subject.diagnosis
     if found is None:
         return [
-            Absent("What limits this network was not looked for.", "throughtime diagnose RUN --out DIAGNOSIS"),
+            Absent("Not diagnosed yet: what limits this network.", "throughtime diagnose RUN --out DIAGNOSIS"),
             Absent("Then this page shows it.", "throughtime report RUN --diagnosis DIAGNOSIS"),
         ]
     parts: list[Part] = [

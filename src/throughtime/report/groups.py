@@ -35,6 +35,7 @@ def groups(subject: Subject) -> Sequence[Part]:
     for k in np.argsort(-means, kind="stable")[:MOST_ROWS]:
         own = members == k
         truth, predicted = table["truth"][own], table["prediction"][own]
+        scores: tuple[str, ...]
         if found.truths is not None:
             scores = (f"{np.mean(truth == predicted):.1%}",)
         else:

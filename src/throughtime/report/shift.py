@@ -3,6 +3,7 @@
 import math
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from matplotlib.axes import Axes
 
@@ -51,7 +52,7 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
         sides = f"{one.n_reference} against {one.n_deployed} {one.unit if one.unit == 'series' else one.unit + 's'}"
         parts.append(Table(f"{what}: tests, {sides}", head, tuple(rows)))
     if found.channels:
-        rows = [
+        moves = [
             (
                 f"{one.channel} {one.summary}".strip(),
                 f"{one.effect:+.2f}",
@@ -62,7 +63,9 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
         ]
         parts.append(
             Table(
-                f"{what}: what moved most, in standard deviations", ("what", "moved", "95 % interval", "p"), tuple(rows)
+                f"{what}: what moved most, in standard deviations",
+                ("what", "moved", "95 % interval", "p"),
+                tuple(moves),
             )
         )
     if found.classes:
@@ -83,7 +86,7 @@ def _outcome(found: ShiftOutcome, what: str) -> list[Part]:
 
 def _draw_priors(display: ClassPriorsDisplay, ax: Axes) -> None:
     display.plot(ax)
-    place = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "ncols": 2}
+    place: dict[str, Any] = {"loc": "lower right", "bbox_to_anchor": (1, 1), "borderaxespad": 0, "ncols": 2}
     ax.legend(frameon=False, fontsize=8, **place)  # in so small a figure it would lie on the bars
 
 

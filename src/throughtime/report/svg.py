@@ -25,7 +25,7 @@ PLACE = "\0"
 SCALE, FONT = 0.8, 9
 
 _SVG, _XLINK = "http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"
-_STYLE: dict[str, Any] = {
+_STYLE: Any = {  # a string per key, to matplotlib's types
     "svg.fonttype": "none",
     "svg.hashsalt": "throughtime",  # else every picture has names of its own for its parts
     "text.parse_math": False,  # a name from data may hold dollars

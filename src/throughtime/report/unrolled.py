@@ -43,7 +43,7 @@ def unrolled(subject: Subject) -> Sequence[Part]:
         return [Absent(f"The network could not be unrolled: {error}.")]
     name = run.metrics.models[-1].name
     _, _, what = graph.title.partition(" over ")
-    graph = replace(graph, title=f"{name} over {what}")
+    graph = replace(graph, title=f"{name} over {what}".replace(f" of {name.lower()},", f" of {name},"))
     title = f"{name} unrolled through time"
     words = (
         f"{lengths[0]} steps of a made-up series, each channel drawn evenly from its range, since a run keeps no "

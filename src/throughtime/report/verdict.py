@@ -54,11 +54,13 @@ def _against(network: ModelScores, best: ModelScores, metric: str, run: Run) -> 
     lowest, highest = score_bounds(metric)
     widest = highest - lowest  # of two scores within their bounds
     low, high = max(interval.low, -widest), min(interval.high, widest)
-    ends = f"{100 * interval.level:g} % interval of the difference {number(low)} to {number(high)}"
+    level = f"{100 * interval.level:g} % interval"
     if interval.low > 0:
-        return f"the network does better by {size} ({ends})", "good"
+        return f"the network does better by {size} ({level} {number(low)} to {number(high)})", "good"
     if interval.high < 0:
-        return f"the baseline does better by {size} ({ends}); prefer it, or say what the network adds", "bad"
+        ends = f"{number(-high)} to {number(-low)}"
+        return f"the baseline does better by {size} ({level} {ends}); prefer it, or say what the network adds", "bad"
+    ends = f"network less baseline, {level} {number(low)} to {number(high)}"
     return f"the folds do not tell which does better ({ends})", "plain"
 
 
@@ -81,5 +83,5 @@ def _of_leakage(run: Run) -> Line:
 
 def _of_limits(subject: Subject) -> Part:
     if subject.diagnosis is None:
-        return Absent("What limits it was not looked for.", "throughtime diagnose RUN --out DIAGNOSIS")
+        return Absent("Not diagnosed yet: what limits this network.", "throughtime diagnose RUN --out DIAGNOSIS")
     return Line(subject.diagnosis.sentence)
