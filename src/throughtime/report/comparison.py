@@ -38,8 +38,8 @@ from throughtime.study import (
 #: So many folds are listed.
 _MOST_FOLDS = 20
 _NAMES = "first", "second"
-#: Inches of a figure beside another; hexadecimal digits of a hash that are shown.
-_BESIDE, _HASH = (4.4, 3.2), 12
+#: Hexadecimal digits of a hash that are shown.
+_HASH = 12
 
 
 @dataclass(frozen=True, repr=False, eq=False)
@@ -71,7 +71,8 @@ def comparison_page(first: Run, second: Run) -> bytes:
         found = error
     title = f"{first.directory.name} compared with {second.directory.name}"
     subtitle = " ".join(
-        f"{name.capitalize()}: {_network(run)} on {run.config['source']}, {run.created}."
+        f"{name.capitalize()}: {_network(run)} on {run.config['source']}, written "
+        f"{run.created[:16].replace('T', ' ')} UTC."
         for name, run in zip(_NAMES, (first, second), strict=True)
     )
     command = shlex.join(["throughtime", "compare", str(first.directory), str(second.directory)])
@@ -124,7 +125,7 @@ def _scores(pair: Pair) -> Iterator[Part]:
     else:
         head = "score", *_NAMES, "difference", "95 % interval", "p"
         rows = tuple(_difference(metric, comparison) for metric, comparison in found.comparisons.items())
-        yield Table("Validation scores, means over the folds; difference: first less second", head, rows)
+        yield Table("Validation scores, first less second", head, rows)
         yield Line(method_in_words(found, "Intervals"), "quiet")
     if any(any(run.metrics.models[-1].test.values()) for run in (pair.first, pair.second)):
         yield _beside(pair, "Scores on test series", "test")
@@ -168,12 +169,12 @@ def _folds(pair: Pair) -> Iterator[Part]:
     if len(comparison.first) > _MOST_FOLDS:
         return
     rows = tuple(
-        (str(place), f"{len(fold.test)} series", number(a), number(b), number(a - b))
+        (str(place), str(len(fold.test)), number(a), number(b), number(a - b))
         for place, (a, b, fold) in enumerate(
             zip(comparison.first, comparison.second, found.first.folds, strict=True), 1
         )
     )
-    yield Table(f"{metric} of every fold", ("fold", "held out", *_NAMES, "difference"), rows)
+    yield Table(f"{metric} of every fold", ("fold", "series", *_NAMES, "difference"), rows)
 
 
 def _learning(pair: Pair) -> Iterator[Part]:
@@ -186,7 +187,7 @@ def _learning(pair: Pair) -> Iterator[Part]:
         text = f"{display.loss} by epoch on the training series and on those held out, of {len(display.train)} networks"
         draw = partial(_draw_to_scale, display, displays if alike else [display])
         caption = f"The {name}: {_network(run)}."
-        yield figure_of(draw, _BESIDE, f"Loss by epoch, {name}", f"{text} of the {name} run.", caption)
+        yield figure_of(draw, display.figsize, f"Loss by epoch, {name}", f"{text} of the {name} run.", caption)
 
 
 def _draw_to_scale(display: TrainingCurvesDisplay, displays: Sequence[TrainingCurvesDisplay], ax: Axes) -> None:
