@@ -9,6 +9,7 @@ import warnings
 from pathlib import Path
 
 _PACKAGE = f"{Path(__file__).parent}{os.sep}"  # of which other packages' paths may begin without the separator
+_WRAPPER = "sklearn.callback._callback_support"  # of our own fit, between its caller and it
 
 
 class ThroughtimeError(Exception):
@@ -50,6 +51,8 @@ class StorageError(ThroughtimeError, OSError):
 def warn(text: str, category: type[Warning]) -> None:
     """Warn at the line that called into the package, however deep in it the reason was found."""
     frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_code.co_filename.startswith(_PACKAGE):
+    while frame.f_back is not None and (
+        frame.f_code.co_filename.startswith(_PACKAGE) or frame.f_globals.get("__name__") == _WRAPPER
+    ):
         frame, level = frame.f_back, level + 1
     warnings.warn(text, category, stacklevel=level)

@@ -43,7 +43,8 @@ def test_help_answers_without_what_takes_long_to_import(command: str) -> None:
 
 def test_a_run_holds_everything_it_says(fitted: Path) -> None:
     names = set(read_run(fitted).manifest.files)
-    expected = {"config.json", "data.json", "folds.json", "metrics.json", "metrics.jsonl", "curves.csv", "curves.png"}
+    expected = {"config.json", "data.json", "folds.json", "metrics.json", "metrics.jsonl", "curves.csv", "curves.png",
+                "report.html", "test_shift.json"}  # fmt: skip
     expected |= {"model.json", "model.safetensors", "members.json", "members.safetensors", "flow.safetensors"}
     expected |= {"shift.json", "shift.safetensors"}
     for held in ("out_of_fold", "test_predictions"):

@@ -8,6 +8,7 @@ import pytest
 from vowels import run
 
 from throughtime.storage import read_run
+from throughtime.study import Run, command_of
 
 QUICK = ["--hidden-size", "2", "--max-epochs", "1", "--cv", "group:2"]
 LENGTHS = {"r0": 40, "r1": 33, "r2": 27, "r3": 9}
@@ -200,6 +201,4 @@ def test_windows_that_are_none_are_refused_by_their_flag(
 
 
 def test_a_command_to_repeat_a_run_of_windows_names_them(made: Path) -> None:
-    code, _, error = run("compare", made / "labels", made / "steps")
-    assert code == 2
-    assert "--window 10 --stride 4" in error
+    assert "--window 10 --stride 4" in command_of(Run.open(made / "labels").config)

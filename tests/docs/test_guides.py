@@ -1,6 +1,7 @@
 """The code of README and guide runs as it is printed."""
 
 import os
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +26,14 @@ def run(page: Path) -> dict[str, Any]:
 @pytest.fixture(autouse=True)
 def _elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Any:
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    modules = {*sys.modules}
     mpl.use("Agg")
     yield
     plt.close("all")
+    for name in {*sys.modules} - modules:  # what a page has written and imported
+        if getattr(sys.modules[name], "__file__", None) and str(sys.modules[name].__file__).startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 #: Pages that take long: `make docs` runs them whenever it builds the site, and so they are run here only when asked.

@@ -325,7 +325,7 @@ for name in sorted(os.listdir()):
     blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
     exec("\n".join(blocks), {})
     print(name, len(blocks))
-    del sys.path[0]
+    del sys.path[0], sys.modules["model"]
 """
 
 

@@ -41,7 +41,8 @@ def files(run: Path) -> dict[str, Any]:
     assert settings.pop("seconds") > 0
     manifest = json.loads(found.pop(MANIFEST))
     assert set(manifest["files"]) == {*found, "config.json"}
-    found.pop("metrics.jsonl", None)  # a command writes it
+    for name in ("metrics.jsonl", "report.html"):  # a command writes them
+        found.pop(name, None)
     return found | {"settings": settings, "facts": manifest["facts"], "versions": manifest["versions"]}
 
 

@@ -28,7 +28,7 @@ def searched(plan: study.Plan, grid: Any, **settings: Any) -> study.Study:
 
 def files(run: Path) -> dict[str, Any]:
     """Every file without what takes time, and without the log of training, which a command writes."""
-    names = {path.name for path in run.iterdir()} - {MANIFEST, "metrics.jsonl"}
+    names = {path.name for path in run.iterdir()} - {MANIFEST, "metrics.jsonl", "search.jsonl", "report.html"}
     found: dict[str, Any] = {name: (run / name).read_bytes() for name in names}
     settings = json.loads(found.pop("config.json"))
     del settings["seconds"], settings["search"]["seconds"]

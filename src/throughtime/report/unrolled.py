@@ -29,8 +29,13 @@ def unrolled(subject: Subject) -> Sequence[Part]:
     ends = [facts.range_by_channel.get(name) or (0.0, 0.0) for name in facts.channels]
     values = rng.uniform([low for low, _ in ends], [high for _, high in ends], (steps, len(ends)))
     static = np.zeros((1, model.n_static_)) if model.n_static_ else None
-    names = run.config["columns"]["static"] or None
-    X = Sequences.from_arrays([values], channel_names=run.config["channels"], static=static, static_names=names)
+    names = getattr(model, "static_names_in_", None)
+    X = Sequences.from_arrays(
+        [values],
+        channel_names=run.config["channels"],
+        static=static,
+        static_names=None if names is None else names.tolist(),
+    )
     call = module_call(model, X)
     lengths = call.lengths.tolist()
 

@@ -14,7 +14,7 @@ def command_of(settings: Mapping[str, Any], **otherwise: Any) -> str:
     ----------
     settings
         The ``config`` of a run.
-    otherwise
+    **otherwise
         Flags by name that are to have another value.
     """
     flags: dict[str, Any] = {name: settings[name] for name in ("test", "split", "cv", "seeds")}
