@@ -16,6 +16,7 @@ import run_writer
 from throughtime.errors import StorageError
 from throughtime.storage import (
     MANIFEST,
+    Run,
     UnfinishedRun,
     begin_run,
     is_unfinished,
@@ -23,9 +24,11 @@ from throughtime.storage import (
     read_request,
     read_run,
     resume_run,
+    unfinished,
     write_file,
     write_run,
 )
+from throughtime.storage.locking import take_lock
 
 ASKED = {"command": "fit", "tables": {"model": {"lr": 0.1, "clip_norm": None}}, "place": "é\udc80"}
 FACTS = {"device": "cpu"}
@@ -103,6 +106,20 @@ def test_a_second_writer_is_refused_while_the_first_lives_and_not_after_its_deat
     assert not is_written_now(tmp_path / "run")
     with resumed(tmp_path / "run"):
         assert is_written_now(tmp_path / "run")
+
+
+def test_who_waits_for_the_lock_of_a_run_that_ends_reads_it_finished(
+    begun: UnfinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(path: Path) -> int | None:
+        if not (begun.directory / MANIFEST).exists():
+            begun.finish(FILES, FACTS)
+        return take_lock(path)
+
+    monkeypatch.setattr(unfinished, "take_lock", taken)
+    run = resume_run(begun.directory)
+    assert isinstance(run, Run)
+    assert {path.name for path in begun.directory.iterdir()} == {MANIFEST, "config.json", "folds", "empty"}
 
 
 def test_leftovers_beside_a_manifest_are_no_damage_and_removed(begun: UnfinishedRun) -> None:

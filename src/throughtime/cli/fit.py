@@ -114,7 +114,7 @@ def print_study(finished: study.Study) -> None:
             if isinstance(member, Exception):
                 which = study.name_of_member(fold, seed, len(assessment.folds))
                 print_text(f"{which} failed: {escape(str(member))}", "red")
-    print_meaning(models, finished.metrics.intervals[network.name])
+    print_meaning(models, finished.metrics.intervals[network.name], finished.folds)
     print_leakage_line(finished.findings)
     print_test_shift(finished)
     print_reach(finished.estimator)

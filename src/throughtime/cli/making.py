@@ -59,6 +59,8 @@ class Making:
             if log.exists():
                 with storage.refusals_named(log):
                     files[name] = log.read_bytes()
+        with storage.refusals_named(self.run.directory):
+            (self.run.directory / study.REPORT).unlink(missing_ok=True)  # of a finish that was killed
         try:
             if self.report:
                 with console().status("report"):
@@ -109,7 +111,7 @@ def gone_on_with(run: UnfinishedRun, marks: Mapping[str, Any]) -> Iterator[Makin
     checkpoints = Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY)
     done = progress_in_words(checkpoints.latest(), run.request.asked.get("networks"))
     print_text(f"goes on: {done}\n")
-    with _made(run) as making:
+    with _made(run, begun_before=True) as making:
         yield making
 
 
@@ -127,15 +129,15 @@ def progress_in_words(groups: list[CheckpointFacts], networks: int | None) -> st
 
 
 @contextmanager
-def _made(run: UnfinishedRun) -> Iterator[Making]:
+def _made(run: UnfinishedRun, begun_before: bool = False) -> Iterator[Making]:
     report = bool(run.request.asked["options"].get("report"))
     making = Making(run, Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY), report)
     signals = _Signals(making.checkpoints)
     try:
         with signals.heard():
             yield making
-    except (DataError, ParameterError, DivergenceError):  # would come again
-        if storage.is_unfinished(run.directory):
+    except (DataError, ParameterError, DivergenceError):  # would come again, but perhaps not where it was begun
+        if storage.is_unfinished(run.directory) and not begun_before:
             run.discard()
         raise
     except StorageError as error:

@@ -15,7 +15,16 @@ from rich.text import Text
 
 from throughtime.data import Description, in_words, lacking_in_words
 from throughtime.generalization import Finding, Interval, leakage_in_words
-from throughtime.study import ModelScores, best_baseline, mean_score, nan_mean, number, validation_score
+from throughtime.study import (
+    Fold,
+    ModelScores,
+    against_in_words,
+    best_baseline,
+    mean_score,
+    nan_mean,
+    number,
+    validation_score,
+)
 from throughtime.terminal import escape_controls
 
 #: Beyond so many, folds are summarized.
@@ -175,7 +184,7 @@ def print_folds(net: ModelScores, metric: str, held_out: Sequence[str]) -> None:
     console().print()
 
 
-def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interval]) -> None:
+def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interval], folds: Sequence[Fold]) -> None:
     """What the scores say of unseen series; the first metric decides whether a baseline is recommended."""
     *_, net = models
     for metric, interval in intervals.items():
@@ -196,20 +205,19 @@ def print_meaning(models: Sequence[ModelScores], intervals: Mapping[str, Interva
         line = "" if method.startswith("no interval") else "in brackets: "
         pooled = "; the folds pooled instead" if math.isnan(intervals[metric or next(iter(intervals))].mean) else ""
         print_text(f"{metric and metric + ', '}{line}{_plain(method)}{pooled}.", "dim")
-    _print_rival(models, next(iter(intervals)))
+    _print_rival(models, next(iter(intervals)), folds)
 
 
-def _print_rival(models: Sequence[ModelScores], metric: str) -> None:
+def _print_rival(models: Sequence[ModelScores], metric: str, folds: Sequence[Fold]) -> None:
+    """The best baseline, where it does as well or better."""
     best = best_baseline(models, metric)
     if best is None:
         return
-    rival, network = validation_score(best, metric), validation_score(models[-1], metric)
-    if rival >= network:
-        does = "does better" if number(rival) != number(network) else "does as well"
-        print_text(
-            f"The {_plain(best.name)} baseline {does} ({metric} {number(rival)}): prefer it, or say what the net adds.",
-            "yellow",
-        )
+    rival = validation_score(best, metric)
+    if rival >= validation_score(models[-1], metric):
+        words, tone = against_in_words(models[-1], best, metric, folds)
+        line = f"The best baseline, {best.name}, reaches {metric} {number(rival)}: {words}."
+        print_text(_plain(line), "yellow" if tone == "bad" else None)
 
 
 def mean_of(scores: Sequence[float]) -> str:

@@ -27,8 +27,9 @@ MOST_MISTAKES = 8
 def predictions(subject: Subject) -> Sequence[Part]:
     """Of the folds, and of the test."""
     run = subject.run
+    which = " (first seed)" if run.seeds > 1 else ""
     parts: list[Part] = []
-    for table, where in ((run.out_of_fold, "Series held out"), (run.test_predictions, "Test series")):
+    for table, where in ((run.out_of_fold, f"Series held out{which}"), (run.test_predictions, f"Test series{which}")):
         if table is not None:
             first = first_seed(table)
             make = _of_classes if run.config["task"] == "classification" else _of_values

@@ -50,8 +50,6 @@ def settings(subject: Subject) -> Sequence[Part]:
     versions = ", ".join(f"{name} {version}" for name, version in run.versions.items() if version)
     facts = [(name.replace("_", " "), value_in_words(value)) for name, value in run.facts.items() if name != "python"]
     written = [("written", run.created), ("versions", versions), *facts]
-    if "seconds" in run.config:
-        written.append(("seconds", f"{run.config['seconds']:.0f}"))
     return [
         Facts((("task", run.config["task"]), ("scored by", ", ".join(run.config["scoring"])), *rows)),
         Line(f"At their defaults: {', '.join(rest)}.", "quiet"),

@@ -29,12 +29,12 @@ def unrolled(subject: Subject) -> Sequence[Part]:
     ends = [facts.range_by_channel.get(name) or (0.0, 0.0) for name in facts.channels]
     values = rng.uniform([low for low, _ in ends], [high for _, high in ends], (steps, len(ends)))
     static = np.zeros((1, model.n_static_)) if model.n_static_ else None
-    names = getattr(model, "static_names_in_", None)
+    names = model.static_names_in_.tolist() if hasattr(model, "static_names_in_") else None
     X = Sequences.from_arrays(
         [values],
         channel_names=run.config["channels"],
         static=static,
-        static_names=None if names is None else names.tolist(),
+        static_names=names,
     )
     call = module_call(model, X)
     lengths = call.lengths.tolist()

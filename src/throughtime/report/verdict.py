@@ -3,10 +3,10 @@
 import math
 from collections.abc import Sequence
 
-from throughtime.generalization import corrected_interval, leakage_in_words
-from throughtime.report.parts import Absent, Line, Part, Tone
+from throughtime.generalization import leakage_in_words
+from throughtime.report.parts import Absent, Line, Part
 from throughtime.report.subject import Subject
-from throughtime.study import ModelScores, Run, best_baseline, nan_mean, number, score_bounds, validation_score
+from throughtime.study import Run, against_in_words, best_baseline, nan_mean, number, validation_score
 
 
 def verdict(subject: Subject) -> Sequence[Part]:
@@ -31,37 +31,8 @@ def _of_scores(run: Run) -> Line:
     if best is None:
         return Line(f"{text}. No baseline was scored to compare it with.", "plain")
     rival = validation_score(best, metric)
-    words, tone = _against(network, best, metric, run)
+    words, tone = against_in_words(network, best, metric, run.folds)
     return Line(f"{text}. The best baseline, {best.name}, reaches {number(rival)}: {words}.", tone)
-
-
-def _against(network: ModelScores, best: ModelScores, metric: str, run: Run) -> tuple[str, Tone]:
-    """How the network stands to a baseline, by the interval of their difference on the same folds."""
-    of_network, of_best = (
-        [nan_mean(fold) for fold in zip(*model.validation[metric], strict=True)] for model in (network, best)
-    )
-    differences = [a - b for a, b in zip(of_network, of_best, strict=True)]
-    interval = corrected_interval(
-        differences, [fold.n_train for fold in run.folds], [fold.n_test for fold in run.folds]
-    )
-    difference = validation_score(network, metric) - validation_score(best, metric)
-    size = number(abs(difference))
-    if interval.low is None or interval.high is None:
-        if number(difference) == number(0.0):
-            return "the network does no better", "bad"
-        does = "the network does better" if difference > 0 else "the baseline does better"
-        return f"{does} by {size}, without an interval", "plain" if difference > 0 else "bad"
-    lowest, highest = score_bounds(metric)
-    widest = highest - lowest  # of two scores within their bounds
-    low, high = max(interval.low, -widest), min(interval.high, widest)
-    level = f"{100 * interval.level:g} % interval"
-    if interval.low > 0:
-        return f"the network does better by {size} ({level} {number(low)} to {number(high)})", "good"
-    if interval.high < 0:
-        ends = f"{number(-high)} to {number(-low)}"
-        return f"the baseline does better by {size} ({level} {ends}); prefer it, or say what the network adds", "bad"
-    ends = f"network less baseline, {level} {number(low)} to {number(high)}"
-    return f"the folds do not tell which does better ({ends})", "plain"
 
 
 def _of_test(run: Run) -> Part:

@@ -50,12 +50,13 @@ def is_locked(path: Path) -> bool:
     except OSError:
         return False
     try:
-        return not _locked_by_us(descriptor)
+        return not _locked_by_us(descriptor, shared=True)
     finally:
         os.close(descriptor)
 
 
-def _locked_by_us(descriptor: int) -> bool:
+def _locked_by_us(descriptor: int, *, shared: bool = False) -> bool:
+    """Whether the lock was free, and now is ours; ``shared`` with others who only look, where the system has that."""
     try:
         if os.name == "nt":
             import msvcrt
@@ -64,7 +65,8 @@ def _locked_by_us(descriptor: int) -> bool:
         else:
             import fcntl
 
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            # over NFS an exclusive lock asks for a file that is open for writing
+            fcntl.flock(descriptor, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
         if error.errno in _HELD:
             return False

@@ -90,10 +90,12 @@ class UnfinishedRun:
 
     def discard(self) -> None:
         """Remove the run: what was asked for cannot be done."""
-        self.release()
         hidden = self.directory.parent / f".{self.directory.name[:40]}-{secrets.token_hex(8)}.partial"
+        if os.name == "nt":  # which renames nothing that is open
+            self.release()
         with refusals_named(self.directory):
             os.rename(self.directory, hidden)  # at once, so that a process killed here leaves no half of a run
+        self.release()
         shutil.rmtree(hidden, ignore_errors=True)
         remove_empty(self._made)
 
@@ -127,7 +129,7 @@ def begin_run(directory: Path, asked: Mapping[str, Any], facts: Mapping[str, Any
     """
     content = request_bytes(asked, facts)
     made = place_files(directory, {REQUEST: content})
-    return _locked(directory, parse_request(content, str(directory / REQUEST)), made)
+    return UnfinishedRun(directory, parse_request(content, str(directory / REQUEST)), _lock_of(directory), made)
 
 
 def resume_run(directory: Path) -> UnfinishedRun | Run:
@@ -138,23 +140,26 @@ def resume_run(directory: Path) -> UnfinishedRun | Run:
     StorageError
         If there is none, it is damaged or no regular file is in it, or a process is writing it now.
     """
-    if not is_unfinished(directory):
-        run = read_run(directory)
-        with suppress(OSError):  # what is left does no harm
-            left = any(os.path.lexists(directory / name) for name in LEFTOVERS)
-            if left and (lock := take_lock(directory / LOCK)) is not None:
-                _clean(directory, lock)
-        return run
-    if directory.is_symlink():
-        raise StorageError(f"{directory} needs to be the directory of a run, got a symbolic link")
-    unfinished = _locked(directory, read_request(directory))
-    try:
-        _refuse_links(directory)
-        _remove_temporary(directory)
-    except BaseException:
-        unfinished.release()
-        raise
-    return unfinished
+    if is_unfinished(directory):
+        if directory.is_symlink():
+            raise StorageError(f"{directory} needs to be the directory of a run, got a symbolic link")
+        lock = _lock_of(directory)
+        try:
+            if is_unfinished(directory):  # whoever had the lock may have finished it meanwhile
+                request = read_request(directory)
+                _refuse_links(directory)
+                _remove_temporary(directory)
+                return UnfinishedRun(directory, request, lock)
+        except BaseException:
+            os.close(lock)
+            raise
+        _clean(directory, lock)
+    run = read_run(directory)
+    with suppress(OSError):  # what is left does no harm
+        left = any(os.path.lexists(directory / name) for name in LEFTOVERS)
+        if left and (free := take_lock(directory / LOCK)) is not None:
+            _clean(directory, free)
+    return run
 
 
 def read_request(directory: Path) -> Request:
@@ -179,12 +184,12 @@ def is_written_now(directory: Path) -> bool:
     return is_locked(directory / LOCK)
 
 
-def _locked(directory: Path, request: Request, made: Sequence[Path] = ()) -> UnfinishedRun:
+def _lock_of(directory: Path) -> int:
     with refusals_named(directory):
         lock = take_lock(directory / LOCK)
     if lock is None:
         raise StorageError(f"{directory} needs to be written by one process at a time, got another that writes it now")
-    return UnfinishedRun(directory, request, lock, made)
+    return lock
 
 
 def _clean(directory: Path, lock: int) -> None:

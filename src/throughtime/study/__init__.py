@@ -34,6 +34,7 @@ from throughtime.study.flow import FlowReport, flow_files, reach_in_words, repor
 from throughtime.study.matching import match_names, match_test
 from throughtime.study.planning import Plan, first_seed, folds_in_words, parameters_in_config, plan, set_aside_in_words
 from throughtime.study.results import Fold, MemberFlow, StudyMember, Table
+from throughtime.study.rivals import against_in_words
 from throughtime.study.run import Run
 from throughtime.study.sameness import marks_of_data, marks_of_plan, refuse_other
 from throughtime.study.saved_configs import SavedConfig, saved_config
@@ -83,6 +84,7 @@ __all__ = [
     "Study",
     "StudyMember",
     "Table",
+    "against_in_words",
     "assess",
     "assess_baselines",
     "best_baseline",

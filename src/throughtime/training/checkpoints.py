@@ -10,6 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 from numpy import ndarray
 
@@ -33,7 +34,7 @@ _DIGITS = 32
 
 _KEY = re.compile(r"[0-9a-f]{8,64}", re.ASCII)
 _NAME = re.compile(r"([0-9a-f]{8,64})-([1-9][0-9]{0,17})\.checkpoint", re.ASCII)
-_STATE, _OBSERVER = "state.", "observer"
+_STATE, _OBSERVER, _OBSERVERS = "state.", "observer", "n_observers"
 
 
 @dataclass(frozen=True)
@@ -186,8 +187,7 @@ class Checkpoints:
                 _set_aside(path, error)
                 continue
             _warn_of_others(facts.versions, self.directory)
-            observers = {name.partition(".")[0] for name in arrays if name.startswith(_OBSERVER)}
-            return state, [_of(f"{_OBSERVER}{n}.", arrays) for n in range(len(observers))]
+            return state, [_of(f"{_OBSERVER}{n}.", arrays) for n in range(int(arrays[_OBSERVERS]))]
         return None
 
     def save(self, key: str, state: GroupState, memories: Sequence[Mapping[str, ndarray]] = ()) -> None:
@@ -208,6 +208,7 @@ class Checkpoints:
         if not _KEY.fullmatch(key):
             raise ParameterError(f"key needs 8 to 64 hexadecimal digits, got {key!r}")
         arrays = {f"{_STATE}{name}": array for name, array in state.to_arrays().items()}
+        arrays[_OBSERVERS] = np.array(len(memories))
         for n, memory in enumerate(memories):
             arrays |= {f"{_OBSERVER}{n}.{name}": array for name, array in memory.items()}
         facts = {
@@ -287,9 +288,11 @@ class Keeper(Observer):
             checkpoints.save(self._key, state, [one.to_arrays(self._places) for one in self._remembering])
             self._last = checkpoints._clock()
             self._cost = self._last - begin
-        if not state.running:
-            checkpoints._training.discard(self)
         checkpoints.stop_if_requested()
+
+    def end(self) -> None:
+        """The group trains no more, whether it has ended or something was raised."""
+        self._checkpoints._training.discard(self)
 
 
 #: What public functions take as ``checkpoints=``.

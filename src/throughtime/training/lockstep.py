@@ -88,6 +88,7 @@ def train(
         raise ParameterError("train needs either a state or checkpoints to go on from, got both")
     digests = cache(partial(digests_of, net, recipe, inputs, members))
     places = range(len(members)) if places is None else places
+    keeper = None
     if checkpoints is not None:
         keeper = checkpoints.keeper(digests, places, observers)
         state = keeper.resume()
@@ -104,7 +105,11 @@ def train(
         with one_thread():
             group = stack_members(net, recipe, inputs, [members[m] for m in running], [places[m] for m in running])
             state = state or _first_state(group, digests)
-            _train_on(group, state, observers, watch)
+            try:
+                _train_on(group, state, observers, watch)
+            finally:
+                if keeper is not None:
+                    keeper.end()
     assert state is not None
     return [member.result for member in state.members if member.result is not None]
 
