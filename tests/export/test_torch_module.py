@@ -206,14 +206,36 @@ def test_what_is_behind_a_series_end_is_not_read_and_not_predicted(tmp_path: Pat
     assert torch.equal(~outputs.isnan().any(2), inside)
 
 
+@pytest.mark.parametrize("by_step", [False, True])
+@pytest.mark.parametrize("kind", [list, np.array, lambda lengths: np.array(lengths, np.uint8)])
+def test_lengths_may_be_a_list_or_an_array(kind: Any, by_step: bool, tmp_path: Path) -> None:
+    model = exported(fitted(series(8, 14), by_step=by_step), tmp_path / "model").load()
+    given = inputs_of(series(5, 9, seed=7))
+    lengths = kind(given["lengths"].tolist())
+    torch.testing.assert_close(model(given["x"], lengths), model(**given), rtol=0, atol=0, equal_nan=True)
+    assert model.predict(given["x"], lengths) == model.predict(**given)
+
+
+def test_no_series_and_no_steps_are_refused(tmp_path: Path) -> None:
+    model = exported(fitted(series(8, 14)), tmp_path / "model", streaming=True).load()
+    for shape in ((0, 5, 3), (2, 0, 3)):
+        for read in (model, model.predict, lambda x: model.step(x, model.start(2))):
+            with pytest.raises(ValueError, match=re.escape(f"x needs one series of one step at least, got {shape}")):
+                read(torch.zeros(shape))
+
+
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     model = exported(fitted(series(8, 14)), tmp_path / "model").load()
     for wrong in (torch.zeros(2, 5, 4), torch.zeros(5, 3), torch.zeros(2, 5, 3, dtype=torch.int64)):
         with pytest.raises(ValueError, match=re.escape(f"x needs to be floats (batch, time, 3), got {wrong.dtype}")):
             model(wrong)
+    lengths: Any
     for lengths in ([5, 0], [6, 5]):
         with pytest.raises(ValueError, match="lengths needs numbers of steps from 1 to 5"):
             model(torch.zeros(2, 5, 3), torch.tensor(lengths))
+    for lengths in ([5.0, 5.0], [5], [[5, 5]]):
+        with pytest.raises(ValueError, match="lengths needs a whole number for each series, 2 of them, got"):
+            model(torch.zeros(2, 5, 3), lengths)
     ahead = exported(fitted(series(8, 14), by_step=True, classes=False, horizon=4), tmp_path / "ahead").load()
     with pytest.raises(ValueError, match="from 5 to 4, those of x"):
         ahead(torch.zeros(2, 4, 3))
