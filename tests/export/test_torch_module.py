@@ -131,6 +131,34 @@ def test_times_of_a_season_are_an_input(units: str, horizon: int, tmp_path: Path
         model(torch.zeros(1, 5, 3))
 
 
+@pytest.mark.parametrize("horizon", [0, 2])
+def test_a_clock_that_is_none_is_refused_but_behind_the_end(horizon: int, tmp_path: Path) -> None:
+    kind: dict[str, Any] = {"times": "days", "shortest": 4}
+    forecast = {"horizon": horizon, "by_step": True, "classes": False} if horizon else {}
+    estimator = fitted(series(8, 14, **kind), features="fourier:7:0.5", **forecast)
+    model = exported(estimator, tmp_path / "model", streaming=True).load()
+    given = inputs_of(series(5, 9, seed=7, **kind), "days")
+    whole, x = given["clock"], given["x"]
+    expected = model(**given)
+    behind = whole.clone()
+    for row, length in zip(behind, given["lengths"], strict=True):
+        row[length:] = torch.nan
+    torch.testing.assert_close(model(**given | {"clock": behind}), expected, rtol=0, atol=0, equal_nan=True)
+    for wrong in (whole.float(), whole.long(), whole[:, :-1], whole[:1], whole[0], whole[..., None]):
+        message = f"clock needs to be float64 (batch, time), here (5, 9), got {wrong.dtype} {tuple(wrong.shape)}"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model(**given | {"clock": wrong})
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model.step(x, model.start(5), clock=wrong)
+    for value in (torch.nan, torch.inf):
+        wrong = whole.clone()
+        wrong[1, 3] = value
+        with pytest.raises(ValueError, match="clock needs the time of every step, got NaN or an infinite one"):
+            model(**given | {"clock": wrong})
+        with pytest.raises(ValueError, match="clock needs the time of every step, got NaN or an infinite one"):
+            model.step(torch.zeros_like(x), model.start(5), clock=wrong)
+
+
 def test_values_far_from_zero_keep_their_digits(tmp_path: Path) -> None:
     # of a file's float64 values, 1e8 and more, that a network of float32 reads
     rng = np.random.default_rng(0)
@@ -325,6 +353,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "streaming": {"cell": "peephole_lstm", "pooling": "mean", "features": "fourier:7,rolling:3:min:std,lag:1"},
     "numbers": {"classes": False, "target_transform": "log1p", "features": "summary,diff"},
     "forecast": {"classes": False, "by_step": True, "horizon": 2, "known": [0, 1], "cell": "lstm"},
+    "times": {"classes": False, "by_step": True, "horizon": 2, "features": "fourier:7"},
 }
 
 
@@ -334,12 +363,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("written")
     for number, (name, options) in enumerate(WRITTEN.items()):
         kind: dict[str, Any] = {"static": number % 2 == 0, "missing": number % 3 == 0, "shortest": 4}
+        kind["times"] = "numbers" if name == "times" else None
         estimator = fitted(series(8, 14, **kind), **options)
         export_torch(estimator, root / name, streaming=name == "streaming")
         X = series(5, 9, seed=7, ragged=False, **kind)
         expected = torch.tensor(expected_of(estimator, X))
         expected = expected.view(5, 9) if estimator.by_step_ else expected
-        torch.save({"given": inputs_of(X), "expected": expected}, root / f"{name}.pt")
+        torch.save({"given": inputs_of(X, kind["times"]), "expected": expected}, root / f"{name}.pt")
     return root
 
 
