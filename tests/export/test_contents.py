@@ -1,5 +1,6 @@
 """What an estimator is taken apart into, and what is refused, with the cure."""
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -7,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from exported import fitted, series
+from exported import exported, fitted, inputs_of, series
 from sklearn.exceptions import NotFittedError
 
 from throughtime import SequenceClassifier
 from throughtime.errors import ParameterError, StorageError
 from throughtime.estimators import SequenceEstimator, at_initialization
-from throughtime.export import contents_of, export_torch
+from throughtime.export import contents_of, export_onnx, export_torch
 from throughtime.kernels import CellSpec
 from throughtime.nn import GRU
 
@@ -32,6 +33,26 @@ def test_contents_are_the_estimators_own_numbers_and_names() -> None:
     for name, value in estimator.module_.state_dict().items():
         own = {"shift": found.shift, "scale": found.scale}.get(name, found.weights.get(name))
         np.testing.assert_array_equal(own, value.numpy())
+
+
+@pytest.mark.parametrize(("unit", "time"), [("D", ""), ("s", "T00:00:00"), ("ns", "T00:00:00.000000000")])
+def test_dates_as_classes_are_text(unit: str, time: str, tmp_path: Path) -> None:
+    X = series(9, 14)
+    days = np.array(["2024-02-29", "1969-12-31"], f"datetime64[{unit}]")
+    estimator = at_initialization(SequenceClassifier(hidden_size=5, random_state=0), X, days[np.arange(9) % 2])
+    classes = [f"1969-12-31{time}", f"2024-02-29{time}"]
+    assert contents_of(estimator).classes == tuple(classes)
+    model = exported(estimator, tmp_path / "model").load()
+    assert model.classes == classes
+    expected = estimator.predict(X)
+    assert model.predict(**inputs_of(X)) == [str(day) for day in expected]
+    onnxruntime = pytest.importorskip("onnxruntime")
+    export_onnx(estimator, tmp_path / "model.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "model.onnx", providers=["CPUExecutionProvider"])
+    given = inputs_of(X)
+    (label,) = session.run(["label"], {"x": given["x"].double().numpy(), "lengths": given["lengths"].numpy()})
+    np.testing.assert_array_equal(label.astype(expected.dtype), expected)
+    assert json.loads(session.get_modelmeta().custom_metadata_map["classes"]) == classes
 
 
 def leaky(from_x: Any, from_h: Any, state: Any, _weights: Any, _mask: Any) -> Any:

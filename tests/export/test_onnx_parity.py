@@ -147,6 +147,29 @@ def test_two_classes_may_be_true_and_false(tmp_path: Path) -> None:
     np.testing.assert_array_equal(outputs["label"], model.predict(X))
 
 
+@pytest.mark.parametrize(
+    ("classes", "dtype", "none"),
+    [
+        (np.array([1, 2**63 + 5], np.uint64), np.uint64, 2**64 - 1),
+        (np.array([2**63 + 4, 2**63 + 5], np.uint64), np.uint64, 2**64 - 1),
+        (np.array([1, 2**62], np.uint64), np.int64, -(2**63)),
+        (np.array([1, 255], np.uint8), np.int64, -(2**63)),
+        (np.array([1.0, 2.0]), np.float64, np.nan),
+        (np.array([False, True]), np.bool_, False),
+    ],
+)
+def test_a_series_without_an_answer_has_a_label_for_none(classes: Any, dtype: type, none: Any, tmp_path: Path) -> None:
+    X = series(9, 12, dtype="float64")
+    model = SequenceClassifier(hidden_size=4, max_epochs=1, random_state=0).fit(X, np.resize(classes, 9))
+    session, feeds = session_of(model, tmp_path / "model.onnx"), feeds_of(model, X)
+    feeds["lengths"][0] = 0
+    found = run(session, feeds)
+    assert found["label"].dtype == dtype
+    np.testing.assert_array_equal(found["label"][0], np.array(none, dtype))
+    np.testing.assert_array_equal(found["label"][1:], model.predict(X)[1:])
+    np.testing.assert_array_equal(np.isnan(found["probabilities"]).all(1), np.arange(9) == 0)
+
+
 def test_flat_rows_are_series_of_one_channel(tmp_path: Path) -> None:
     X = np.random.default_rng(0).normal(size=(8, 11))
     estimator = random_model(X[:, :, None], normalize="none")

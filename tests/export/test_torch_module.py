@@ -131,6 +131,34 @@ def test_times_of_a_season_are_an_input(units: str, horizon: int, tmp_path: Path
         model(torch.zeros(1, 5, 3))
 
 
+@pytest.mark.parametrize("horizon", [0, 2])
+def test_a_clock_that_is_none_is_refused_but_behind_the_end(horizon: int, tmp_path: Path) -> None:
+    kind: dict[str, Any] = {"times": "days", "shortest": 4}
+    forecast = {"horizon": horizon, "by_step": True, "classes": False} if horizon else {}
+    estimator = fitted(series(8, 14, **kind), features="fourier:7:0.5", **forecast)
+    model = exported(estimator, tmp_path / "model", streaming=True).load()
+    given = inputs_of(series(5, 9, seed=7, **kind), "days")
+    whole, x = given["clock"], given["x"]
+    expected = model(**given)
+    behind = whole.clone()
+    for row, length in zip(behind, given["lengths"], strict=True):
+        row[length:] = torch.nan
+    torch.testing.assert_close(model(**given | {"clock": behind}), expected, rtol=0, atol=0, equal_nan=True)
+    for wrong in (whole.float(), whole.long(), whole[:, :-1], whole[:1], whole[0], whole[..., None]):
+        message = f"clock needs to be float64 (batch, time), here (5, 9), got {wrong.dtype} {tuple(wrong.shape)}"
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model(**given | {"clock": wrong})
+        with pytest.raises(ValueError, match=re.escape(message)):
+            model.step(x, model.start(5), clock=wrong)
+    for value in (torch.nan, torch.inf):
+        wrong = whole.clone()
+        wrong[1, 3] = value
+        with pytest.raises(ValueError, match="clock needs the time of every step, got NaN or an infinite one"):
+            model(**given | {"clock": wrong})
+        with pytest.raises(ValueError, match="clock needs the time of every step, got NaN or an infinite one"):
+            model.step(torch.zeros_like(x), model.start(5), clock=wrong)
+
+
 def test_values_far_from_zero_keep_their_digits(tmp_path: Path) -> None:
     # of a file's float64 values, 1e8 and more, that a network of float32 reads
     rng = np.random.default_rng(0)
@@ -206,14 +234,36 @@ def test_what_is_behind_a_series_end_is_not_read_and_not_predicted(tmp_path: Pat
     assert torch.equal(~outputs.isnan().any(2), inside)
 
 
+@pytest.mark.parametrize("by_step", [False, True])
+@pytest.mark.parametrize("kind", [list, np.array, lambda lengths: np.array(lengths, np.uint8)])
+def test_lengths_may_be_a_list_or_an_array(kind: Any, by_step: bool, tmp_path: Path) -> None:
+    model = exported(fitted(series(8, 14), by_step=by_step), tmp_path / "model").load()
+    given = inputs_of(series(5, 9, seed=7))
+    lengths = kind(given["lengths"].tolist())
+    torch.testing.assert_close(model(given["x"], lengths), model(**given), rtol=0, atol=0, equal_nan=True)
+    assert model.predict(given["x"], lengths) == model.predict(**given)
+
+
+def test_no_series_and_no_steps_are_refused(tmp_path: Path) -> None:
+    model = exported(fitted(series(8, 14)), tmp_path / "model", streaming=True).load()
+    for shape in ((0, 5, 3), (2, 0, 3)):
+        for read in (model, model.predict, lambda x: model.step(x, model.start(2))):
+            with pytest.raises(ValueError, match=re.escape(f"x needs one series of one step at least, got {shape}")):
+                read(torch.zeros(shape))
+
+
 def test_what_cannot_be_read_is_refused(tmp_path: Path) -> None:
     model = exported(fitted(series(8, 14)), tmp_path / "model").load()
     for wrong in (torch.zeros(2, 5, 4), torch.zeros(5, 3), torch.zeros(2, 5, 3, dtype=torch.int64)):
         with pytest.raises(ValueError, match=re.escape(f"x needs to be floats (batch, time, 3), got {wrong.dtype}")):
             model(wrong)
+    lengths: Any
     for lengths in ([5, 0], [6, 5]):
         with pytest.raises(ValueError, match="lengths needs numbers of steps from 1 to 5"):
             model(torch.zeros(2, 5, 3), torch.tensor(lengths))
+    for lengths in ([5.0, 5.0], [5], [[5, 5]]):
+        with pytest.raises(ValueError, match="lengths needs a whole number for each series, 2 of them, got"):
+            model(torch.zeros(2, 5, 3), lengths)
     ahead = exported(fitted(series(8, 14), by_step=True, classes=False, horizon=4), tmp_path / "ahead").load()
     with pytest.raises(ValueError, match="from 5 to 4, those of x"):
         ahead(torch.zeros(2, 4, 3))
@@ -252,6 +302,31 @@ def test_a_damaged_file_is_not_loaded(name: str, tmp_path: Path) -> None:
         module.load()
 
 
+def test_the_directory_of_another_model_is_not_loaded_into_this_one(tmp_path: Path) -> None:
+    one = exported(fitted(series(8, 14), num_layers=2), tmp_path / "one")
+    other = exported(fitted(series(8, 14, missing=True), cell="lstm"), tmp_path / "other")
+    for directory in (tmp_path / "other", str(tmp_path / "other")):
+        with pytest.raises(ValueError, match="load needs the directory of its own") as found:
+            one.load(directory)
+    names: dict[str, Any] = {}
+    exec(str(found.value).partition("own file: ")[2].replace("; ", "\n"), names)  # the cure
+    assert names["other"].load().recurrent.hidden_size == other.load().recurrent.hidden_size
+
+
+def test_a_directory_of_the_same_code_is_loaded_by_its_name(tmp_path: Path) -> None:
+    module = exported(fitted(series(8, 14)), tmp_path / "model")
+    export_torch(fitted(series(8, 14), random_state=4), tmp_path / "seed")
+    for path in (tmp_path / "seed", str(tmp_path / "seed")):
+        kept = torch.load(tmp_path / "seed" / "model.pt", weights_only=True)
+        assert torch.equal(module.load(path).readout.weight, kept["readout.weight"])
+    # one's own file may be changed
+    with (tmp_path / "model" / "model.py").open("a") as file:
+        file.write("# mine\n")
+    module.load(str(tmp_path / "model"))
+    with pytest.raises(ValueError, match="load needs the directory of its own"):
+        module.load(tmp_path / "seed")
+
+
 def test_model_json_says_what_the_inputs_are(tmp_path: Path) -> None:
     X = series(8, 14, static=True, times="days").replace(
         channel_names=["rain", "planned", "a/b"], static_names=["age", "height"]
@@ -278,6 +353,7 @@ WRITTEN: dict[str, dict[str, Any]] = {
     "streaming": {"cell": "peephole_lstm", "pooling": "mean", "features": "fourier:7,rolling:3:min:std,lag:1"},
     "numbers": {"classes": False, "target_transform": "log1p", "features": "summary,diff"},
     "forecast": {"classes": False, "by_step": True, "horizon": 2, "known": [0, 1], "cell": "lstm"},
+    "times": {"classes": False, "by_step": True, "horizon": 2, "features": "fourier:7"},
 }
 
 
@@ -287,12 +363,13 @@ def written(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("written")
     for number, (name, options) in enumerate(WRITTEN.items()):
         kind: dict[str, Any] = {"static": number % 2 == 0, "missing": number % 3 == 0, "shortest": 4}
+        kind["times"] = "numbers" if name == "times" else None
         estimator = fitted(series(8, 14, **kind), **options)
         export_torch(estimator, root / name, streaming=name == "streaming")
         X = series(5, 9, seed=7, ragged=False, **kind)
         expected = torch.tensor(expected_of(estimator, X))
         expected = expected.view(5, 9) if estimator.by_step_ else expected
-        torch.save({"given": inputs_of(X), "expected": expected}, root / f"{name}.pt")
+        torch.save({"given": inputs_of(X, kind["times"]), "expected": expected}, root / f"{name}.pt")
     return root
 
 
@@ -323,7 +400,7 @@ for name in sorted(os.listdir()):
     torch.testing.assert_close(outputs(**kept["given"]), kept["expected"], rtol=1e-5, atol=1e-6, equal_nan=True)
     readme = open(os.path.join(name, "README.md")).read()
     blocks = re.findall(r"```python\n(.*?)```", readme, re.DOTALL)
-    exec("\n".join(blocks), {})
+    exec("\n".join(blocks).replace("path/to", name), {})
     print(name, len(blocks))
     del sys.path[0], sys.modules["model"]
 """
@@ -335,4 +412,4 @@ def test_it_runs_without_this_package_and_as_its_readme_says(written: Path) -> N
     )
     assert run.returncode == 0, run.stderr
     counts = dict(line.rsplit(maxsplit=1) for line in run.stdout.splitlines() if line.rsplit(maxsplit=1)[0] in WRITTEN)
-    assert counts == {name: "2" if name == "streaming" else "1" for name in WRITTEN}
+    assert counts == {name: "3" if name == "streaming" else "2" for name in WRITTEN}

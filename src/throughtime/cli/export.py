@@ -70,7 +70,6 @@ def _network(run: Run, seed: int) -> SequenceEstimator:
 
 def _loading_torch(directory: Path, contents: Contents, streaming: bool) -> list[str]:
     """Python that loads the model and predicts."""
-    call = "predict" if contents.classes is None else "predict_proba"
     more = "".join(f", {name}={name}" for name in _beside(contents))
     lines = [
         "import sys",
@@ -78,8 +77,10 @@ def _loading_torch(directory: Path, contents: Contents, streaming: bool) -> list
         "from model import load",
         "",
         "model = load()",
-        f"model.{call}(x, lengths{more})  # x (batch, time, {len(contents.channels)}): raw values, NaN where missing",
+        f"model.predict(x, lengths{more})  # x (batch, time, {len(contents.channels)}): raw values, NaN where missing",
     ]
+    if contents.classes is not None:
+        lines.append(f"model.predict_proba(x, lengths{more})  # in the order of model.classes")
     if streaming:
         lines += [
             "state = model.start(batch)",

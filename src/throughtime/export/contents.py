@@ -80,7 +80,7 @@ class Contents:
     horizon, known
         Steps that a forecast is ahead, and the numbers of the channels known up to the step that is predicted.
     classes
-        Sorted, an output each; ``None`` of a regressor.
+        Sorted, an output each, dates as ISO text; ``None`` of a regressor.
     target
         ``None`` of a classifier.
     """
@@ -188,7 +188,7 @@ def contents_of(estimator: SequenceEstimator) -> Contents:
         refuses_missing=estimator.missing == "error",
         horizon=estimator.horizon_,
         known=tuple(estimator.known_),
-        classes=tuple(estimator.classes_.tolist()) if isinstance(estimator, SequenceClassifier) else None,
+        classes=_classes(estimator) if isinstance(estimator, SequenceClassifier) else None,
         target=_target_scale(estimator) if isinstance(estimator, SequenceRegressor) else None,
     )
 
@@ -219,6 +219,12 @@ def _names(estimator: SequenceEstimator, attribute: str | None, prefix: str) -> 
     if attribute is not None and hasattr(estimator, attribute):
         return tuple(map(str, getattr(estimator, attribute)))
     return tuple(f"{prefix}{number}" for number in range(count))
+
+
+def _classes(estimator: SequenceClassifier) -> tuple[Label, ...]:
+    """Dates as text: neither JSON nor ONNX has them, and as numbers they would lose their unit."""
+    classes = estimator.classes_
+    return tuple((np.datetime_as_string(classes) if classes.dtype.kind == "M" else classes).tolist())
 
 
 def _target_scale(estimator: SequenceRegressor) -> TargetScale:

@@ -52,7 +52,8 @@ def export_onnx(estimator: SequenceEstimator, path: str | Path, *, streaming: bo
     Outputs: of a classifier ``logits``, ``probabilities`` (float64) and ``label``, of a regressor ``prediction``
     (float64) in the target's own unit; (batch, ...), or (batch, time, ...) with a target at each step. What `predict`
     would refuse (a length that is none, an infinite value, a missing one with ``missing="error"``), steps beyond a
-    series' end and those without a forecast are NaN, the label "" or the lowest integer.
+    series' end and those without a forecast are NaN, the label "", the lowest integer (of uint64 the highest) or NaN. A
+    label of bool has no missing value: it is False there, and NaN in the probabilities tells.
     """
     contents = contents_of(estimator)
     if streaming:

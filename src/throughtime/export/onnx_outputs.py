@@ -2,6 +2,7 @@
 
 import numpy as np
 from numpy import ndarray
+from numpy.typing import DTypeLike
 
 from throughtime.export.contents import Contents, Label, TargetScale
 from throughtime.export.onnx_inputs import NetworkInputs
@@ -90,7 +91,15 @@ def _in_own_units(graph: Graph, target: TargetScale, learned: str) -> str:
 
 
 def _labels(classes: tuple[Label, ...]) -> ndarray:
-    """The classes, and last what stands where there is none: "", the lowest integer, NaN or False."""
-    array = np.array(classes, object if isinstance(classes[0], str) else None)
+    """The classes, and last what stands where there is none: "", NaN, False, the lowest integer or highest uint64."""
+    array = np.array(classes, _label_type(classes))
     none = {"O": "", "b": False, "i": np.iinfo(np.int64).min, "u": np.iinfo(np.uint64).max, "f": np.nan}
     return np.append(array, np.array([none[array.dtype.kind]], array.dtype))
+
+
+def _label_type(classes: tuple[Label, ...]) -> DTypeLike:
+    """Of integers int64, or uint64 where one is beyond it: NumPy would make floats of the two."""
+    if isinstance(classes[0], str):
+        return object
+    beyond = any(isinstance(label, int) and label > np.iinfo(np.int64).max for label in classes)
+    return np.uint64 if beyond else None

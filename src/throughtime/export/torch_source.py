@@ -52,6 +52,7 @@ def _context(contents: Contents, streaming: bool) -> dict[str, Any]:
         "step_arguments": f"x: Tensor, state: State{keywords}",
         "passed": ", ".join(["x", "lengths", *(f"{name}={name}" for name in named)]),
         "call": ", ".join(["x", *(f"{name}={name}" for name in named)]),
+        "ragged_call": ", ".join(["x", "lengths", *(f"{name}={name}" for name in named)]),
         "step_call": ", ".join(["x[:, :1]", "state", *(f"{name}={_FIRST_STEP[name]}" for name in named)]),
         "by_step": contents.pooling == "steps",
         "shape_in_words": _shape_in_words(contents),
