@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import rich
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GridSearchCV, RandomizedSearchCV
 from sklearn.pipeline import make_pipeline
@@ -87,6 +88,7 @@ def test_scikit_learns_progress_bar_reaches_its_end(
 ) -> None:
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setenv("LINES", "50")
+    monkeypatch.setattr(rich, "_console", None)  # one for all, as wide as when it was made
     search = LockstepSearchCV(estimator, grid, cv=2)
     with redirect_stdout(io.StringIO()) as shown:
         search.set_callbacks(callback.ProgressBar(max_propagation_depth=depth)).fit(X, Y)
