@@ -2,7 +2,6 @@
 
 import re
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from sklearn.base import clone
 from sklearn.model_selection import KFold
 from sklearn.pipeline import make_pipeline
 
+from stopped import StopsAfter
 from throughtime import (
     Checkpoints,
     LockstepSearchCV,
@@ -43,20 +43,6 @@ Y = np.arange(N) % 2
 NET = SequenceClassifier(hidden_size=2, max_epochs=3, batch_size=8, random_state=0, cell="rnn")
 WATCHED = clone(NET).set_params(monitor="flow", validation_fraction=0.25, early_stopping=True)
 GRID = {"hidden_size": [2, 3], "lr": [0.01, 0.1]}
-
-
-class StopsAfter(Checkpoints):
-    """Has training stop once so many were written."""
-
-    def __init__(self, directory: Path, writes: int) -> None:
-        super().__init__(directory, every=0)
-        self.left = writes
-
-    def save(self, key: str, state: GroupState, memories: Any = ()) -> None:
-        super().save(key, state, memories)
-        self.left -= 1
-        if not self.left:
-            self.request_stop()
 
 
 @pytest.fixture

@@ -2,15 +2,14 @@
 
 import re
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
 from studies import arrays, classifier
 
-from throughtime import Checkpoints, evaluate, study
+from stopped import StopsAfter
+from throughtime import evaluate, study
 from throughtime.data import Dataset, Sequences
-from throughtime.training import GroupState
 
 pytestmark = pytest.mark.usefixtures("types_unchecked")
 
@@ -46,20 +45,6 @@ CALLS: dict[str, Callable[..., Any]] = {
         study.report_diagnosis(NET, DATA, cv=3, probes=["lr x4"], repeats=1, **rest).diagnosis
     ),
 }
-
-
-class StopsAfter(Checkpoints):
-    """Has training stop once so many were written."""
-
-    def __init__(self, directory: Path, writes: int) -> None:
-        super().__init__(directory, every=0)
-        self.left = writes
-
-    def save(self, key: str, state: GroupState, memories: Any = ()) -> None:
-        super().save(key, state, memories)
-        self.left -= 1
-        if not self.left:
-            self.request_stop()
 
 
 @pytest.mark.filterwarnings("ignore::throughtime.errors.FlowWarning")

@@ -4,12 +4,12 @@ from pathlib import Path
 
 from throughtime import storage
 from throughtime.displays import EffectsDisplay, FittedLearningCurveDisplay, HistoryCurveDisplay, curve_loss
-from throughtime.errors import StorageError
 from throughtime.generalization import Diagnosis
 from throughtime.storage import json_to_bytes, typed
 from throughtime.study.diagnosing import DiagnosisReport
 from throughtime.study.files import run_facts, svg_bytes
 from throughtime.study.record_forms import record_form
+from throughtime.study.saved_configs import saved_content
 
 #: Kind, in its manifest, of the directory of a diagnosis; and the file that holds the diagnosis.
 DIAGNOSIS, CONTENT = "diagnosis", "diagnosis.json"
@@ -54,8 +54,6 @@ def read_diagnosis(directory: str | Path) -> Diagnosis:
     StorageError
         If there is none, or a file is missing, damaged or not of it.
     """
-    files = storage.read_run(Path(directory))
-    if files.manifest.facts.get("kind") != DIAGNOSIS:
-        raise StorageError(f"{directory} needs to be what diagnose wrote, got another run")
-    found: Diagnosis = typed(files.json(CONTENT), record_form(Diagnosis), str(Path(directory) / CONTENT), "a diagnosis")
+    value, source = saved_content(directory, DIAGNOSIS, "diagnose", CONTENT)
+    found: Diagnosis = typed(value, record_form(Diagnosis), source, "a diagnosis")
     return found

@@ -4,10 +4,10 @@ from pathlib import Path
 
 from throughtime import storage
 from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay
-from throughtime.errors import StorageError
 from throughtime.shift import NamedShift
 from throughtime.storage import json_to_bytes
 from throughtime.study.files import svg_bytes
+from throughtime.study.saved_configs import saved_content
 from throughtime.study.shift_outcomes import outcome_from, outcome_of
 from throughtime.study.shifting import ShiftReport
 
@@ -53,7 +53,4 @@ def read_shift(directory: str | Path) -> NamedShift:
     StorageError
         If there is none, or a file is missing, damaged or not of it.
     """
-    files = storage.read_run(Path(directory))
-    if files.manifest.facts.get("kind") != SHIFT:
-        raise StorageError(f"{directory} needs to be what shift wrote, got another run")
-    return outcome_from(files.json(CONTENT), str(Path(directory) / CONTENT))
+    return outcome_from(*saved_content(directory, SHIFT, "shift", CONTENT))

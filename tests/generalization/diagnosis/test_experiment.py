@@ -27,6 +27,17 @@ GROUPS = np.arange(N) // 3
 PROBES = {probe.name: probe for probe in AUTO_PROBES}
 
 
+#: What an experiment is given beside its data where a test says nothing else.
+PLAIN: dict[str, Any] = {
+    "groups": None,
+    "sample_weight": None,
+    "random_state": 0,
+    "verbose": False,
+    "memory_budget": None,
+    "checkpoints": None,
+}
+
+
 def steps() -> Sequences:
     """A number each step, some unobserved."""
     values = X.values[:, :1].astype(np.float64) * 3 + 10
@@ -35,15 +46,7 @@ def steps() -> Sequences:
 
 
 def made(estimator: Any, y: Any = LABELS, cv: Any = 3, **others: Any) -> Experiment:
-    arguments = {
-        "groups": None,
-        "sample_weight": None,
-        "random_state": 0,
-        "verbose": False,
-        "memory_budget": None,
-        "checkpoints": None,
-    }
-    return Experiment(estimator, X, y, cv=cv, **arguments | others)
+    return Experiment(estimator, X, y, cv=cv, **PLAIN | others)
 
 
 def tried(one: Experiment, base: Base, *names: str) -> dict[str, Any]:
@@ -62,16 +65,8 @@ def windows(length: int = 6, stride: int = 2) -> Sequences:
 def in_windows(X: Sequences, **others: Any) -> Experiment:
     """Windows, every other one of the same class."""
     assert X.source is not None
-    arguments = {
-        "groups": None,
-        "sample_weight": None,
-        "random_state": 0,
-        "verbose": False,
-        "memory_budget": None,
-        "checkpoints": None,
-    }
     net = SequenceClassifier(hidden_size=2, max_epochs=1)
-    return Experiment(net, X, X.source.begins // 2 % 2, **arguments | {"cv": 4} | others)
+    return Experiment(net, X, X.source.begins // 2 % 2, **PLAIN | {"cv": 4} | others)
 
 
 @pytest.fixture
