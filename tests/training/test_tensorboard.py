@@ -2,6 +2,7 @@
 
 import importlib.util
 import sys
+import time
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from test_lockstep import NET, RECIPE, Data, overfitting, same_bits
 
-from throughtime.errors import MissingDependencyError, ParameterError
+from throughtime.errors import MissingDependencyError, ParameterError, StorageWarning
 from throughtime.training import GroupState, Member, Observer, TensorBoard, Trained, train
 
 needs_tensorboard = pytest.mark.skipif(importlib.util.find_spec("tensorboard") is None, reason="needs tensorboard")
@@ -63,7 +64,11 @@ def test_a_member_has_a_run_with_every_number_of_its_history(tmp_path):
 @needs_tensorboard
 @pytest.mark.parametrize("heard", [True, False], ids=["resumed", "from a state"])
 @pytest.mark.parametrize("epoch", [1, 3])
-def test_a_resumed_run_shows_no_point_twice(epoch, heard, tmp_path):
+def test_a_resumed_run_shows_no_point_twice(epoch, heard, tmp_path, monkeypatch):
+    from tensorboard.summary.writer import event_file_writer
+
+    # what is written last ends in 10 and 11, and what was before in 6 to 9
+    monkeypatch.setattr(event_file_writer, "_global_uid", event_file_writer.AtomicCounter(6))
     trained, states = logged(TensorBoard(tmp_path))
     again = TensorBoard(tmp_path)
     if heard:
@@ -77,6 +82,14 @@ def test_a_run_that_begins_anew_replaces_what_was_shown(tmp_path):
     logged(TensorBoard(tmp_path))
     trained, _ = logged(TensorBoard(tmp_path))
     assert shown(tmp_path / "0") == said(trained[0])
+
+
+@needs_tensorboard
+def test_points_of_a_clock_ahead_are_said(tmp_path):
+    (tmp_path / "0").mkdir()
+    (tmp_path / "0" / f"events.out.tfevents.{time.time() + 3600:.0f}.elsewhere.1.0").touch()
+    with pytest.warns(StorageWarning, match="set the clock, or remove the directory"):
+        logged(TensorBoard(tmp_path))
 
 
 @needs_tensorboard

@@ -4,19 +4,23 @@ A member has a run of its own in the tracker, begun where its training stands; a
 closed when the member ends.
 """
 
+import math
 import os
 import re
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from throughtime.errors import MissingDependencyError, ParameterError
+from throughtime.errors import MissingDependencyError, ParameterError, StorageWarning, warn
 from throughtime.training.observers import Observer
 from throughtime.training.state import GroupState, MemberState
 
 #: Letters of a member's names in its directory's.
 _LONGEST = 100
+#: Seconds a run may wait for the clock; a larger difference is another machine's clock.
+_LONGEST_WAIT = 2.0
 
 
 class TensorBoard(Observer):
@@ -75,6 +79,7 @@ class TensorBoard(Observer):
         if member.place in self._writers:  # of a training that was interrupted
             self._writers.pop(member.place).close()
         directory = self.directory / self._directory_of(member.place)
+        _await_a_later_second(directory)
         self._writers[member.place] = self._writer(str(directory), purge_step=epochs)
 
     def _directory_of(self, place: int) -> str:
@@ -85,3 +90,25 @@ class TensorBoard(Observer):
         named = "-".join(f"{key}={value}" for key, value in self.names[place].items())
         # a name is no path
         return re.sub(r"[^\w.=+-]", "_", f"{place}-{named}"[:_LONGEST], flags=re.ASCII)
+
+
+def _await_a_later_second(directory: Path) -> None:
+    """Wait until a file begun now is read after those there.
+
+    TensorBoard reads a run's files in the order of their names: the second, the machine, the process, and a count that
+    puts 10 before 9.
+    """
+    seconds = [
+        int(found[1])
+        for file in (directory.iterdir() if directory.is_dir() else ())
+        if (found := re.match(r"events\.out\.tfevents\.(\d+)\.", file.name))
+    ]
+    wait = max(seconds, default=-math.inf) + 1 - time.time()
+    if wait > _LONGEST_WAIT:
+        warn(
+            f"{directory} has points that were written {wait:.0f} s from now by this machine's clock: TensorBoard "
+            "reads them after those of this training; set the clock, or remove the directory",
+            StorageWarning,
+        )
+    elif wait > 0:
+        time.sleep(wait)
