@@ -31,7 +31,7 @@ import torch
 
 from recording import cpu_model, write_rows
 from throughtime import generalization
-from throughtime.cli import making
+from throughtime.cli import run_in_progress
 from throughtime.cli.fit import fit
 from throughtime.cli.resume import resume
 from throughtime.cli.search import search
@@ -58,7 +58,7 @@ def main() -> None:
     parser.add_argument("--results", default="kills.csv", help="file among the results, or a path [kills.csv]")
     given = parser.parse_args()
     torch.set_num_threads(1)  # a fork has no other threads
-    making.CHECKPOINT_EVERY = given.every
+    run_in_progress.CHECKPOINT_EVERY = given.every
     if given.quick:
         baselines_for = generalization.baselines_for
         vars(assessment)["baselines_for"] = lambda *data, **more: baselines_for(*data, **more)[:1]

@@ -17,7 +17,7 @@ from vowels import run
 
 from diagnosed import DIAGNOSIS
 from throughtime import storage
-from throughtime.cli import making
+from throughtime.cli import run_in_progress
 from throughtime.errors import DataError
 from throughtime.study import Run, assessment, diagnosing, files, read_diagnosis
 from throughtime.study.kept_baselines import KeptBaselines
@@ -48,7 +48,7 @@ def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def each_epoch(monkeypatch: pytest.MonkeyPatch) -> None:
     """A checkpoint after each epoch."""
-    monkeypatch.setattr(making, "CHECKPOINT_EVERY", 0.0)
+    monkeypatch.setattr(run_in_progress, "CHECKPOINT_EVERY", 0.0)
 
 
 def contents(directory: Path) -> dict[str, Any]:
@@ -346,7 +346,7 @@ def test_another_version_of_what_bits_depend_on_is_pointed_out(
     assert f"has checkpoints of torch {versions['torch']} (now 3.0): training goes on, perhaps with other bits" in words
 
 
-class Asked:
+class CommandRequest:
     """Answers as ``diagnose`` would once it was interrupted."""
 
     def __init__(self) -> None:
@@ -366,7 +366,7 @@ class Asked:
 def test_a_diagnosis_with_a_directory_goes_on_as_it_was_asked_for(
     what: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = Asked()
+    asked = CommandRequest()
     monkeypatch.setattr(diagnosing, "diagnose", asked)
     words = ["data.npz", *FLAGS[:-1]]
     if what == "run":

@@ -10,6 +10,7 @@ from cases import KINDS, make, needs_native
 from torch import Tensor
 
 from throughtime import kernels
+from throughtime.errors import ParameterError
 from throughtime.kernels import BACKENDS, CELLS, ISA_VARIABLE, DeltaNorms, backend_for, native_available
 from throughtime.kernels.native import NativeBackend, delta_norms
 from throughtime.kernels.torch_path import TorchBackend
@@ -25,6 +26,15 @@ def test_the_kernels_serve_what_they_can_on_a_cpu_and_torch_the_rest(dtype, monk
         assert backend_for(torch.device(device), dtype).name == "torch"
     monkeypatch.setenv(ISA_VARIABLE, "reference")
     assert backend_for(CPU, dtype).name == "torch"
+
+
+@pytest.mark.parametrize("missing", [False, True], ids=["as built", "without the extension"])
+def test_an_instruction_set_that_is_not_here_is_refused(missing, monkeypatch):
+    if missing:
+        monkeypatch.setattr(kernels.dispatch, "native_available", lambda: False)
+    monkeypatch.setenv(ISA_VARIABLE, "sparc")
+    with pytest.raises(ParameterError, match=r"THROUGHTIME_ISA needs one of reference.*, got sparc"):
+        backend_for(CPU, torch.float32)
 
 
 def test_the_first_backend_that_takes_a_tensor_serves_it(monkeypatch):

@@ -50,13 +50,22 @@ def test_a_seed_or_a_device_makes_no_other_network(run: Run, tmp_path: Path) -> 
 
 @pytest.mark.parametrize(
     ("other", "message"),
-    [({"source": "other.csv"}, "of other.csv"), ({"parameters": {"hidden_size": 9}}, "with hidden_size 9")],
+    [
+        ({"source": "other.csv"}, "of other.csv"),
+        ({"parameters": {"hidden_size": 9}}, "with hidden_size 9"),
+        ({"fingerprint": {"inputs": "0" * 64}}, "of other series in .*: it has changed"),
+    ],
 )
 def test_a_diagnosis_of_something_else_is_refused(
     other: dict[str, Any], message: str, run: Run, tmp_path: Path
 ) -> None:
     with pytest.raises(ParameterError, match=f"--diagnosis needs what diagnose wrote of .*{message}"):
         subject_of(run, diagnosed(run, tmp_path / "it", **other))
+
+
+def test_a_diagnosis_of_the_same_series_is_shown(run: Run, tmp_path: Path) -> None:
+    same = diagnosed(run, tmp_path / "it", fingerprint=run.data.fingerprint)
+    assert subject_of(run, same).diagnosis is not None
 
 
 def test_a_shift_from_another_run_says_from_which(run: Run, tmp_path: Path) -> None:

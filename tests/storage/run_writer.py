@@ -59,12 +59,12 @@ def attempt(write: Callable[[Path], None], out: Path, instant: int) -> int:
 def main(place: Path, kills: int) -> None:
     """Count the instants of one attempt, and strike so many of them, evenly spread from the first to the last."""
     from throughtime import storage, study
-    from throughtime.cli.asked import Asked
+    from throughtime.cli.command_request import CommandRequest
     from throughtime.cli.plan import plan_of, tables_of
 
     flags = {"hidden_size": "2", "max_epochs": "2", "verbose": "0"}
     tables = tables_of({"id": "series", "target": "label"}, {"cv": "2"}, flags, None)
-    plan = plan_of(Asked("fit", str(place / "table.csv"), None, tables))
+    plan = plan_of(CommandRequest("fit", str(place / "table.csv"), None, tables))
     files, facts = study.run_files(study.train(plan)), study.run_facts(plan.model)
 
     def write(out: Path) -> None:

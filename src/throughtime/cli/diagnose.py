@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from throughtime import storage, study
-from throughtime.cli.asked import Asked, Tables
+from throughtime.cli.command_request import CommandRequest, Tables
 from throughtime.cli.config import config_text
 from throughtime.cli.diagnosis_screen import print_answers, print_effects, print_verdict
-from throughtime.cli.making import Making, begun, gone_on_with
 from throughtime.cli.options import Task, model_parameters
 from throughtime.cli.plan import read_training, tables_of
+from throughtime.cli.run_in_progress import RunInProgress, begun, resumed
 from throughtime.cli.runs import is_written, open_run
 from throughtime.cli.screen import as_typed, console, print_note
 from throughtime.data import Columns, Dataset
@@ -68,15 +68,15 @@ def diagnose(
         if "cv" not in tables["validation"]:  # of a splitter's, or a list
             more["folds"] = [(fold.train, fold.test) for fold in run.folds]
         more["fingerprint"] = run.data.fingerprint
-        asked = Asked("diagnose", run.config["source"], run.config["task"], tables, more)
+        asked = CommandRequest("diagnose", run.config["source"], run.config["task"], tables, more)
     else:
-        asked = Asked("diagnose", what, task, tables_of(data, validation, flags, config), more)
+        asked = CommandRequest("diagnose", what, task, tables_of(data, validation, flags, config), more)
     if apply is not None:
         config_text(asked.tables)  # refuses what has no words before hours of training
     return _diagnosed(asked, out, apply)
 
 
-def go_on(run: UnfinishedRun, asked: Asked) -> DiagnosisReport:
+def go_on(run: UnfinishedRun, asked: CommandRequest) -> DiagnosisReport:
     """Do what is left of a diagnosis that was begun with ``--out``."""
     apply = None
     if asked.options["apply"] is not None:
@@ -89,7 +89,7 @@ def go_on(run: UnfinishedRun, asked: Asked) -> DiagnosisReport:
     return _diagnosed(asked, run, apply)
 
 
-def _diagnosed(asked: Asked, place: Path | UnfinishedRun | None, apply: Path | None) -> DiagnosisReport:
+def _diagnosed(asked: CommandRequest, place: Path | UnfinishedRun | None, apply: Path | None) -> DiagnosisReport:
     """Diagnose in a new directory, in a run that was begun, or in none."""
     tables, options = asked.tables, asked.options
     check_device(tables["model"].get("device", "cpu"))
@@ -97,14 +97,14 @@ def _diagnosed(asked: Asked, place: Path | UnfinishedRun | None, apply: Path | N
         held = _Held()
         with held.notes():
             train, model = read_training(asked.source, tables, asked.task)
-        making = None if place is None else made.enter_context(_making(place, asked, train, model))
+        in_progress = None if place is None else made.enter_context(_in_progress(place, asked, train, model))
         with held.notes():
             report = study.report_diagnosis(
                 model,
                 train,
                 tables["data"].get("split"),
                 cv=options.get("folds", tables["validation"].get("cv")),
-                checkpoints=None if making is None else making.checkpoints,
+                checkpoints=None if in_progress is None else in_progress.checkpoints,
                 **options["options"],
             )
             marks = options.get("fingerprint")
@@ -115,10 +115,10 @@ def _diagnosed(asked: Asked, place: Path | UnfinishedRun | None, apply: Path | N
                 )
         found = report.diagnosis
         applied = found.remedy is not None and bool(found.remedy.parameters)
-        files = {} if making is None else study.diagnosis_files(report)
+        files = {} if in_progress is None else study.diagnosis_files(report)
         try:
-            if making is not None:
-                making.run.finish(files, study.run_facts(report.model) | {"kind": study.DIAGNOSIS})
+            if in_progress is not None:
+                in_progress.run.finish(files, study.run_facts(report.model) | {"kind": study.DIAGNOSIS})
             if apply is not None and applied:
                 storage.write_file(apply, _with_remedy(tables, found, options["what"]).encode())
         finally:  # a verdict is worth reading though it could not be kept
@@ -126,8 +126,8 @@ def _diagnosed(asked: Asked, place: Path | UnfinishedRun | None, apply: Path | N
             held.print()
             print_effects(found)
             print_answers(found)
-    if making is not None:
-        console().print(f"\nwritten to {as_typed(making.run.directory)}: {', '.join(files)}", soft_wrap=True)
+    if in_progress is not None:
+        console().print(f"\nwritten to {as_typed(in_progress.run.directory)}: {', '.join(files)}", soft_wrap=True)
     if apply is not None and not applied:
         print_note(f"{apply} was not written: no parameter of the network is a remedy")
     elif apply is not None:
@@ -140,14 +140,14 @@ def _diagnosed(asked: Asked, place: Path | UnfinishedRun | None, apply: Path | N
     return report
 
 
-def _making(
-    place: Path | UnfinishedRun, asked: Asked, train: Dataset, model: SequenceEstimator
-) -> AbstractContextManager[Making]:
+def _in_progress(
+    place: Path | UnfinishedRun, asked: CommandRequest, train: Dataset, model: SequenceEstimator
+) -> AbstractContextManager[RunInProgress]:
     """The directory of a diagnosis while it is made; the estimator's seed is settled."""
     model.random_state = study.first_seed(model.random_state, 1)
     marks = study.marks_of_data(train, {"parameters": study.parameters_in_config(model)})
     if isinstance(place, UnfinishedRun):
-        return gone_on_with(place, marks)
+        return resumed(place, marks)
     return begun(place, asked.with_seed(model.random_state), marks, study.run_facts(model))
 
 

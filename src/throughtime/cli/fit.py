@@ -9,10 +9,10 @@ from numpy import ndarray
 from rich.markup import escape
 
 from throughtime import study
-from throughtime.cli.asked import Asked
-from throughtime.cli.making import METRICS, Making, begun, gone_on_with
+from throughtime.cli.command_request import CommandRequest
 from throughtime.cli.options import Task
 from throughtime.cli.plan import place_of, plan_of, tables_of
+from throughtime.cli.run_in_progress import METRICS, RunInProgress, begun, resumed
 from throughtime.cli.screen import (
     as_typed,
     console,
@@ -50,20 +50,20 @@ def fit(
     report
         Whether to write a page of the run.
     """
-    asked = Asked("fit", source, task, tables_of(data, validation, flags, config), {"report": report})
+    asked = CommandRequest("fit", source, task, tables_of(data, validation, flags, config), {"report": report})
     place = place_of(source, out)
     plan = plan_of(asked)
     asked = asked.with_seed(plan.model.random_state)
     facts = study.run_facts(plan.model)
-    with begun(place, asked, study.marks_of_plan(plan), facts, number_of_networks(plan)) as making:
-        return _made(plan, making)
+    with begun(place, asked, study.marks_of_plan(plan), facts, number_of_networks(plan)) as in_progress:
+        return _made(plan, in_progress)
 
 
-def go_on(run: UnfinishedRun, asked: Asked) -> study.Study:
+def go_on(run: UnfinishedRun, asked: CommandRequest) -> study.Study:
     """Do what is left of the main job in a run that was begun."""
     plan = plan_of(asked)
-    with gone_on_with(run, study.marks_of_plan(plan)) as making:
-        return _made(plan, making)
+    with resumed(run, study.marks_of_plan(plan)) as in_progress:
+        return _made(plan, in_progress)
 
 
 def number_of_networks(plan: study.Plan) -> int:
@@ -71,34 +71,36 @@ def number_of_networks(plan: study.Plan) -> int:
     return (len(plan.splits) + 1) * plan.seeds
 
 
-def _made(plan: study.Plan, making: Making) -> study.Study:
-    finished = train(plan, making)
+def _made(plan: study.Plan, in_progress: RunInProgress) -> study.Study:
+    finished = train(plan, in_progress)
     console().print(f"{number_of_networks(plan)} networks trained in lockstep in {finished.config['seconds']:.0f} s\n")
     try:
-        making.finish(finished)
+        in_progress.finish(finished)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
-    print_written(making.run.directory, making.report)
+    print_written(in_progress.run.directory, in_progress.report)
     return finished
 
 
 def train(
     plan: study.Plan,
-    making: Making,
+    in_progress: RunInProgress,
     search: study.Ranking | None = None,
     memory_budget: float | None = DEFAULT_BUDGET,
 ) -> study.Study:
     """Train a plan, its baselines named on the screen while they are trained."""
     with console().status("baselines") as status:
-        baselines = study.score_baselines(plan, lambda name: status.update(f"baseline: {name}"), kept=making.baselines)
+        baselines = study.score_baselines(
+            plan, lambda name: status.update(f"baseline: {name}"), kept=in_progress.baselines
+        )
     names = [{"seed": seed, "fold": fold} for seed, fold in study.members_of(len(plan.splits), plan.seeds)]
     return study.train(
         plan,
         baselines=baselines,
         search=search,
         memory_budget=memory_budget,
-        checkpoints=making.checkpoints,
-        observers=[making.metric_log(METRICS, names)],
+        checkpoints=in_progress.checkpoints,
+        observers=[in_progress.metric_log(METRICS, names)],
     )
 
 

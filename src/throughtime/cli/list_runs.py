@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime import storage
-from throughtime.cli.making import progress_in_words
+from throughtime.cli.run_in_progress import progress_in_words
 from throughtime.cli.runs import NO_RUNS, is_written
 from throughtime.cli.screen import as_typed, console, print_table, print_text
 from throughtime.errors import StorageError, ThroughtimeError

@@ -8,7 +8,7 @@ from typing import Any
 from rich.markup import escape
 
 from throughtime import storage, study
-from throughtime.cli.asked import Asked, Tables
+from throughtime.cli.command_request import CommandRequest, Tables
 from throughtime.cli.config import read_config
 from throughtime.cli.model import estimator_for
 from throughtime.cli.options import Task, given
@@ -33,7 +33,7 @@ def place_of(source: str, out: Path | None) -> Path:
     return out
 
 
-def plan_of(asked: Asked) -> study.Plan:
+def plan_of(asked: CommandRequest) -> study.Plan:
     """Read the data, describe them on the screen, and plan a study."""
     tables = asked.tables
     check_device(tables["model"].get("device", "cpu"))

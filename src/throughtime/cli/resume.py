@@ -4,7 +4,7 @@ from pathlib import Path
 
 from throughtime import storage
 from throughtime.cli import diagnose, fit, search
-from throughtime.cli.asked import Asked, Command
+from throughtime.cli.command_request import Command, CommandRequest
 from throughtime.cli.screen import as_typed, console
 
 _COMMANDS = {"fit": fit.go_on, "search": search.go_on, "diagnose": diagnose.go_on}
@@ -30,6 +30,6 @@ def resume(directory: Path, source: str | None = None, test: str | None = None) 
         console().print(f"{as_typed(directory)} is finished; there is nothing to resume", soft_wrap=True)
         return
     with found as run:
-        asked = Asked.from_plain(run.request.asked, directory)
+        asked = CommandRequest.from_plain(run.request.asked, directory)
         command: Command = asked.command
         _COMMANDS[command](run, asked.with_sources(source, test))

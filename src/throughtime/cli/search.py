@@ -10,12 +10,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from throughtime import study
-from throughtime.cli.asked import Asked
+from throughtime.cli.command_request import CommandRequest
 from throughtime.cli.fit import number_of_networks, print_study, print_written, train
 from throughtime.cli.grid import Grid, fitting, parse_grid, read_grid
-from throughtime.cli.making import SEARCHED, Making, begun, gone_on_with
 from throughtime.cli.options import Task
 from throughtime.cli.plan import place_of, plan_of, tables_of
+from throughtime.cli.run_in_progress import SEARCHED, RunInProgress, begun, resumed
 from throughtime.cli.screen import console, print_table, print_text
 from throughtime.errors import ParameterError
 from throughtime.storage import UnfinishedRun
@@ -70,26 +70,26 @@ def search(
         "memory_gib": memory_gib,
         "report": report,
     }
-    asked = Asked("search", source, task, tables_of(data, validation, flags, config), options)
+    asked = CommandRequest("search", source, task, tables_of(data, validation, flags, config), options)
     place = place_of(source, out)
     plan, fitted = _planned(asked, grid)
     asked = asked.with_seed(plan.model.random_state)
     marks, facts = study.marks_of_plan(plan), study.run_facts(plan.model)
     n_settings = study.number_of_settings(fitted.tables, n_iter)
-    with begun(place, asked, marks, facts, n_settings * len(plan.splits) + number_of_networks(plan)) as making:
-        return _made(plan, fitted, refit, memory_gib, making)
+    with begun(place, asked, marks, facts, n_settings * len(plan.splits) + number_of_networks(plan)) as in_progress:
+        return _made(plan, fitted, refit, memory_gib, in_progress)
 
 
-def go_on(run: UnfinishedRun, asked: Asked) -> study.Study:
+def go_on(run: UnfinishedRun, asked: CommandRequest) -> study.Study:
     """Do what is left of a search in a run that was begun."""
     options = asked.options
     grid = parse_grid(Path(options["grid_file"]), json.loads(options["grid"]), options["n_iter"], {})
     plan, fitted = _planned(asked, grid)
-    with gone_on_with(run, study.marks_of_plan(plan)) as making:
-        return _made(plan, fitted, options["refit"], options["memory_gib"], making)
+    with resumed(run, study.marks_of_plan(plan)) as in_progress:
+        return _made(plan, fitted, options["refit"], options["memory_gib"], in_progress)
 
 
-def _planned(asked: Asked, grid: Grid) -> tuple[Plan, Grid]:
+def _planned(asked: CommandRequest, grid: Grid) -> tuple[Plan, Grid]:
     """The plan, and the grid as the data ask for it."""
     plan = plan_of(asked)
     fitted = fitting(grid, plan.config["task"], plan.train, plan.model)
@@ -97,24 +97,24 @@ def _planned(asked: Asked, grid: Grid) -> tuple[Plan, Grid]:
     return plan, fitted
 
 
-def _made(plan: Plan, grid: Grid, refit: Refit, memory_gib: float, making: Making) -> study.Study:
+def _made(plan: Plan, grid: Grid, refit: Refit, memory_gib: float, in_progress: RunInProgress) -> study.Study:
     budget = memory_gib * 2**30
-    ranking = _search(plan, grid, refit, budget, making)
+    ranking = _search(plan, grid, refit, budget, in_progress)
     _print_ranking(plan, ranking, refit)
     console().print(
         f"Trained with the setting chosen ({_in_words(ranking.settings[ranking.chosen])}), beside what it must beat:\n"
     )
-    finished = train(study.chosen_plan(plan, ranking), making, ranking, budget)
+    finished = train(study.chosen_plan(plan, ranking), in_progress, ranking, budget)
     try:
-        making.finish(finished)
+        in_progress.finish(finished)
     finally:  # scores are worth reading though their run could not be kept
         print_study(finished)
         _print_optimism(plan, ranking, grid.path)
-    print_written(making.run.directory, making.report)
+    print_written(in_progress.run.directory, in_progress.report)
     return finished
 
 
-def _search(plan: Plan, grid: Grid, refit: Refit, budget: float, making: Making) -> Ranking:
+def _search(plan: Plan, grid: Grid, refit: Refit, budget: float, in_progress: RunInProgress) -> Ranking:
     """Train and score every setting on every fold, with what failed on the screen."""
     n_settings, n_folds = study.number_of_settings(grid.tables, grid.n_iter), len(plan.splits)
     console().print(
@@ -129,8 +129,8 @@ def _search(plan: Plan, grid: Grid, refit: Refit, budget: float, making: Making)
             n_iter=grid.n_iter,
             refit=refit,
             memory_budget=budget,
-            checkpoints=making.checkpoints,
-            observers=[making.metric_log(SEARCHED, names)],
+            checkpoints=in_progress.checkpoints,
+            observers=[in_progress.metric_log(SEARCHED, names)],
             written=grid.written,
         )
     except ParameterError as error:

@@ -7,9 +7,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from throughtime.errors import ParameterError
 from throughtime.kernels.backend import Backend
 from throughtime.kernels.cells import CellSpec, find_cell
-from throughtime.kernels.native import NativeBackend
+from throughtime.kernels.native import NativeBackend, isa_names, native_available
 from throughtime.kernels.noise import NO_NOISE, StepNoise
 from throughtime.kernels.steps import DeltaNorms
 from throughtime.kernels.torch_path import TorchBackend
@@ -29,13 +30,26 @@ BACKENDS: list[Backend] = [_NATIVE, _TORCH]
 
 
 def backend_for(device: torch.device, dtype: torch.dtype) -> Backend:
-    """The backend that serves tensors of a device and dtype."""
-    if os.environ.get(ISA_VARIABLE) == "reference":
+    """The backend that serves tensors of a device and dtype.
+
+    Raises
+    ------
+    ParameterError
+        Where the environment asks for an instruction set that this installation does not have.
+    """
+    if (forced := os.environ.get(ISA_VARIABLE)) and _is_reference(forced):
         return _TORCH
     for backend in BACKENDS:  # a generator takes twice as long
         if backend.takes(device, dtype):
             return backend
     return _TORCH
+
+
+def _is_reference(forced: str) -> bool:
+    names = ["reference", *(isa_names() if native_available() else ())]
+    if forced not in names:
+        raise ParameterError(f"{ISA_VARIABLE} needs one of {', '.join(names)}, got {forced}")
+    return forced == "reference"
 
 
 def recurrent(

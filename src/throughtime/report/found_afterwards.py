@@ -36,6 +36,9 @@ def _check_same(run: Run, directory: Path) -> None:
     need = f"--diagnosis needs what diagnose wrote of {run.directory}"
     if of.source != run.config["source"]:
         raise ParameterError(f"{need}, of {run.config['source']}, got {directory}, of {of.source}")
+    known = run.data.fingerprint or {}
+    if any(known.get(part, it) != it for part, it in (of.fingerprint or {}).items()):
+        raise ParameterError(f"{need}, got {directory}, of other series in {of.source}: it has changed between the two")
     own, others = run.config["parameters"], of.parameters or {}
     for name in own.keys() & others.keys() - _ASIDE:
         if own[name] != others[name]:

@@ -12,6 +12,7 @@ from throughtime.estimators import SequenceEstimator, check_device
 from throughtime.generalization import Diagnosis, Probe, diagnose
 from throughtime.records import Record
 from throughtime.study.checks import refuse_missing, refuse_other_task, refuse_uneven
+from throughtime.study.fingerprint import fingerprint_of
 from throughtime.study.planning import (
     columns_in_config,
     first_seed,
@@ -108,6 +109,7 @@ def report_diagnosis(
         "columns": columns_in_config(data),
         "channels": data.X.channel_names,
         "target": data.target,
+        "fingerprint": fingerprint_of(data),
         "cv": cv if isinstance(cv, int | str) else "given",
         "parameters": parameters_in_config(model),
         "diagnosis": asked,

@@ -11,6 +11,8 @@ from throughtime.errors import StorageError, StorageWarning, warn
 from throughtime.storage import json_from_bytes, json_to_bytes, seal, typed, unseal
 from throughtime.study.scores import ModelScores
 
+_INFINITE = {"inf": math.inf, "-inf": -math.inf}
+
 
 class KeptBaselines:
     """Scores of baselines by their names, in a file or, where ``path`` is ``None``, nowhere.
@@ -46,18 +48,29 @@ class KeptBaselines:
         if self._path is not None:
             with storage.refusals_named(self._path):
                 self._path.parent.mkdir(exist_ok=True)
-            plain = json_to_bytes([asdict(scores) for scores in self._known.values()])
+            plain = json_to_bytes([_plain(asdict(scores)) for scores in self._known.values()])
             storage.write_file(self._path, seal({}, plain))
 
 
 def _scores(plain: Mapping[str, Any]) -> ModelScores:
-    """Scores of JSON, which has null for NaN."""
+    """Scores of what `_plain` gave."""
     return ModelScores(**{name: _numbers(value) for name, value in plain.items()})
+
+
+def _plain(value: Any) -> Any:
+    """The same with infinities as text: JSON has null for them, as for NaN."""
+    if isinstance(value, Mapping):
+        return {name: _plain(part) for name, part in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(part) for part in value]
+    return str(value) if value in _INFINITE.values() else value
 
 
 def _numbers(value: Any) -> Any:
     if value is None:
         return math.nan
+    if isinstance(value, str):
+        return _INFINITE.get(value, value)
     if isinstance(value, Mapping):
         return {name: _numbers(part) for name, part in value.items()}
     return [_numbers(part) for part in value] if isinstance(value, list) else value

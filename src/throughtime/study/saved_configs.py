@@ -16,6 +16,7 @@ class SavedConfig(Record):
 
     source: str
     parameters: dict[str, Any] | None = None
+    fingerprint: dict[str, str] | None = None
     run: str | None = None
 
 

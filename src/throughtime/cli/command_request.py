@@ -19,7 +19,7 @@ Command = Literal["fit", "search", "diagnose"]
 
 
 @dataclass(frozen=True)
-class Asked:
+class CommandRequest:
     """What was asked for.
 
     Attributes

@@ -12,7 +12,7 @@ from types import FrameType
 from typing import Any
 
 from throughtime import storage, study
-from throughtime.cli.asked import Asked
+from throughtime.cli.command_request import CommandRequest
 from throughtime.cli.exit_codes import STOPPED, TERMINATED, StoppedError
 from throughtime.cli.screen import console, print_text
 from throughtime.errors import DataError, DivergenceError, ParameterError, StorageError
@@ -28,8 +28,8 @@ _STOPPING = b"\nstopping at the end of this epoch; once more to stop at once\n"
 
 
 @dataclass(frozen=True)
-class Making:
-    """A run that is being made, and where its training keeps how far it stands."""
+class RunInProgress:
+    """A run that a command is making, and where its training keeps how far it stands."""
 
     run: UnfinishedRun
     checkpoints: Checkpoints
@@ -71,8 +71,8 @@ class Making:
 
 @contextmanager
 def begun(
-    place: Path, asked: Asked, marks: Mapping[str, Any], facts: Mapping[str, Any], networks: int | None = None
-) -> Iterator[Making]:
+    place: Path, asked: CommandRequest, marks: Mapping[str, Any], facts: Mapping[str, Any], networks: int | None = None
+) -> Iterator[RunInProgress]:
     """Make a run in a ``with`` block, from its beginning.
 
     Parameters
@@ -94,12 +94,12 @@ def begun(
         What the block raises. An error that would come again leaves no run, another one that can be gone on with.
     """
     content = asked.to_plain() | {"marks": dict(marks), "networks": networks}
-    with storage.begin_run(place, content, facts) as run, _made(run) as making:
-        yield making
+    with storage.begin_run(place, content, facts) as run, _made(run) as in_progress:
+        yield in_progress
 
 
 @contextmanager
-def gone_on_with(run: UnfinishedRun, marks: Mapping[str, Any]) -> Iterator[Making]:
+def resumed(run: UnfinishedRun, marks: Mapping[str, Any]) -> Iterator[RunInProgress]:
     """Make a run in a ``with`` block from where it was left; otherwise as `begun`.
 
     Raises
@@ -111,8 +111,8 @@ def gone_on_with(run: UnfinishedRun, marks: Mapping[str, Any]) -> Iterator[Makin
     checkpoints = Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY)
     done = progress_in_words(checkpoints.latest(), run.request.asked.get("networks"))
     print_text(f"goes on: {done}\n")
-    with _made(run, begun_before=True) as making:
-        yield making
+    with _made(run, begun_before=True) as in_progress:
+        yield in_progress
 
 
 def progress_in_words(groups: list[CheckpointFacts], networks: int | None) -> str:
@@ -129,13 +129,13 @@ def progress_in_words(groups: list[CheckpointFacts], networks: int | None) -> st
 
 
 @contextmanager
-def _made(run: UnfinishedRun, begun_before: bool = False) -> Iterator[Making]:
+def _made(run: UnfinishedRun, begun_before: bool = False) -> Iterator[RunInProgress]:
     report = bool(run.request.asked["options"].get("report"))
-    making = Making(run, Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY), report)
-    signals = _Signals(making.checkpoints)
+    in_progress = RunInProgress(run, Checkpoints(run.checkpoints, every=CHECKPOINT_EVERY), report)
+    signals = _Signals(in_progress.checkpoints)
     try:
         with signals.heard():
-            yield making
+            yield in_progress
     except (DataError, ParameterError, DivergenceError):  # would come again, but perhaps not where it was begun
         if storage.is_unfinished(run.directory) and not begun_before:
             run.discard()
@@ -147,7 +147,7 @@ def _made(run: UnfinishedRun, begun_before: bool = False) -> Iterator[Making]:
     except KeyboardInterrupt:
         if not storage.is_unfinished(run.directory):
             raise StoppedError(f"stopped; {run.directory} is finished", signals.code) from None
-        groups = making.checkpoints.latest()
+        groups = in_progress.checkpoints.latest()
         done = progress_in_words(groups, run.request.asked.get("networks"))
         raise StoppedError(f"stopped, {done}; {_resume(run.directory)} goes on", signals.code) from None
 
