@@ -5,6 +5,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2] / "tests" / "planted"))
 
+from shifts.bound import BOUND_PART
 from shifts.corrections import CORRECTION_PART
 from shifts.cost import COST_PART
 from shifts.digits import DIGIT_PART
@@ -18,6 +19,7 @@ PARTS = {
     "digits": DIGIT_PART,
     "kinds": KIND_PART,
     "numbers": NUMBER_PART,
+    "bound": BOUND_PART,
     "priors": PRIOR_PART,
     "corrections": CORRECTION_PART,
     "cost": COST_PART,

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 from numpy import ndarray
+from scipy import stats
 from shift_cases import Case, Drawn, case
 from shift_references import embedded, reference_for
 from sklearn.linear_model import LogisticRegression
@@ -155,11 +156,18 @@ def summary(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
                 "gain_points": f"{points.mean():.2f}",
                 "largest_harm_points": f"{max(0.0, -points.min()):.2f}",
                 "changed": sum(abs(gain) > 1e-6 for gain in gains),
+                "refit_better_by_nats": interval(difference(own, model, "refit", "loss")) if model in METHODS else "",
             }
 
 
 def difference(rows: Sequence[Row], before: str, after: str, what: str) -> ndarray:
     return np.array([float(row[f"{before} {what}"]) - float(row[f"{after} {what}"]) for row in rows])
+
+
+def interval(values: ndarray) -> str:
+    """Mean, and the interval of a paired t-test."""
+    half = stats.t.ppf(0.975, len(values) - 1) * values.std(ddof=1) / np.sqrt(len(values))
+    return f"{values.mean():.4f} ({values.mean() - half:.4f} to {values.mean() + half:.4f})"
 
 
 CORRECTION_PART = Part(("seed",), jobs, measure, summary)

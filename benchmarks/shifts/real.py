@@ -2,6 +2,7 @@
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,14 +13,17 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold, Stratified
 
 from shifts.part import Part, Row
 from throughtime import SequenceClassifier, SequenceRegressor
-from throughtime.data import Sequences, load_dataset
+from throughtime.data import Dataset, Sequences, load_dataset
 from throughtime.errors import DataWarning
 from throughtime.estimators import SequenceEstimator, fit_members
 from throughtime.shift import Reference, correct, diagnose_shift, embed, reference_of
 
 #: Steps of a window of the watch.
 WINDOW = 128
-VOWEL_SEEDS = 5
+#: Networks, and of those how many are corrected.
+VOWEL_SEEDS, VOWELS_CORRECTED = 60, 5
+SPLIT = "japanese-vowels: training and test split"
+DRAWN = "japanese-vowels: a label shift of that size drawn from all"
 TESTS = ("X", "Y", "concept", "Y given X", "X given Y")
 
 
@@ -38,17 +42,34 @@ def row(reference: Reference, X: Any, y: Any, what: str, groups: Any = None) -> 
 
 
 def vowels() -> Iterable[dict[str, Any]]:
-    """The data set's own split; half of the test series get labels, the other half scores; several networks."""
+    """The data set's own split; half of the test series get labels, the other half scores; several networks.
+
+    Beside it a shift that is of labels alone, of the same size: as many series of each speaker at random, and the rest.
+    """
+    train, test = (load_dataset("japanese-vowels", part) for part in ("train", "test"))
+    whole = load_dataset("japanese-vowels")
+    y = np.asarray(whole.y)
+    counts = dict(zip(*np.unique(np.asarray(train.y), return_counts=True), strict=True))
     for seed in range(VOWEL_SEEDS):
-        yield from vowels_of(seed)
+        net = SequenceClassifier(hidden_size=32, lr=0.02, max_epochs=30, random_state=seed)
+        reference = reference_to(net, train.X, train.y, seed)
+        yield row(reference, test.X, test.y, f"{SPLIT}, network {seed}")
+        if seed < VOWELS_CORRECTED:
+            yield vowels_corrected(net, reference, train, test, seed)
+        rng = np.random.default_rng(seed)
+        chosen = [rng.permutation(np.flatnonzero(y == speaker))[:n] for speaker, n in counts.items()]
+        rows = rng.permutation(np.concatenate(chosen))
+        rest = np.setdiff1d(np.arange(len(y)), rows)
+        yield row(reference_to(net, whole.X[rows], y[rows], seed), whole.X[rest], y[rest], f"{DRAWN}, network {seed}")
 
 
-def vowels_of(seed: int) -> Iterable[dict[str, Any]]:
-    train, test = load_dataset("japanese-vowels", "train"), load_dataset("japanese-vowels", "test")
-    net = SequenceClassifier(hidden_size=32, lr=0.02, max_epochs=30, random_state=seed)
-    splits = list(StratifiedKFold(5, shuffle=True, random_state=seed).split(np.zeros(len(train.X)), train.y))
-    reference = trained(net, train.X, train.y, splits)
-    yield row(reference, test.X, test.y, f"japanese-vowels, seed {seed}: training and test split")
+def reference_to(net: SequenceClassifier, X: Any, y: Any, seed: int) -> Reference:
+    return trained(net, X, y, list(StratifiedKFold(5, shuffle=True, random_state=seed).split(np.zeros(len(X)), y)))
+
+
+def vowels_corrected(
+    net: SequenceClassifier, reference: Reference, train: Dataset, test: Dataset, seed: int
+) -> dict[str, Any]:
     order = np.random.default_rng(seed).permutation(len(test.X))
     some, others = np.sort(order[: len(order) // 2]), np.sort(order[len(order) // 2 :])
     y = np.asarray(test.y)
@@ -59,9 +80,10 @@ def vowels_of(seed: int) -> Iterable[dict[str, Any]]:
     said = [one.predict_proba(test.X[others]) for one in (model, corrected.estimator)]
     losses = [-np.log(one[np.arange(len(codes)), codes].clip(1e-12)).mean() for one in said]
     scores = [(one.argmax(1) == codes).mean() for one in said]
-    yield {"what": f"japanese-vowels, seed {seed}: corrected with half of the test labels", "verdict": corrected.method,
-           "loss_before": f"{losses[0]:.4f}", "loss_after": f"{losses[1]:.4f}", "score_before": f"{scores[0]:.4f}",
-           "score_after": f"{scores[1]:.4f}", "sentence": corrected.reason}  # fmt: skip
+    return {"what": f"japanese-vowels: corrected with half of the test labels, network {seed}",
+            "verdict": corrected.method, "loss_before": f"{losses[0]:.4f}", "loss_after": f"{losses[1]:.4f}",
+            "score_before": f"{scores[0]:.4f}", "score_after": f"{scores[1]:.4f}",
+            "sentence": corrected.reason}  # fmt: skip
 
 
 def fulda() -> Iterable[dict[str, Any]]:
@@ -127,8 +149,15 @@ def measure(data: str) -> list[dict[str, Any]]:
 
 
 def summary(rows: Sequence[Row]) -> Iterable[dict[str, Any]]:
+    """Every row, but of what was named for many networks alone how many got which name."""
+    for what in (SPLIT, DRAWN):
+        names = Counter(one["verdict"] for one in rows if one["what"].startswith(what))
+        counts = ", ".join(f"{name} {count}" for name, count in names.most_common())
+        if names:
+            yield dict.fromkeys(COLUMNS, "") | {"what": f"{what}, {names.total()} networks", "verdict": counts}
     for one in rows:
-        yield {name: one[name] for name in COLUMNS}
+        if not one["what"].startswith((SPLIT, DRAWN)):
+            yield {name: one[name] for name in COLUMNS}
 
 
 REAL_PART = Part(("data",), jobs, measure, summary)

@@ -1,5 +1,6 @@
 """How well label, covariate or concept shift alone explains the sides: log likelihoods of logistic models."""
 
+import math
 from typing import NamedTuple
 
 import numpy as np
@@ -12,8 +13,6 @@ from throughtime.shift.records import Embedding
 from throughtime.shift.sides import LEAST_PERMUTATIONS, Sides, joined, sides_of
 from throughtime.shift.statistics import mean_shifts, standardize
 
-#: Nats that the best of many explanations gains for being chosen.
-_CHOSEN = 1.0
 _ITERATIONS = 25
 #: So that sides which a column tells apart without error leave coefficients finite.
 _RIDGE = 1e-3
@@ -32,9 +31,9 @@ class Explanations(NamedTuple):
 def explanations(reference: Embedding, deployed: Embedding) -> Explanations:
     """How well each kind of shift explains the sides of series with targets.
 
-    *Label*: ``side ~ y``; *covariate*: ``side ~ outputs``, or the summary that tells most, less a nat; less a nat again
-    for the better of the two; *concept*, of numbers: ``side ~ error``, while for classes `concept_test` sees it and
-    this is 0.
+    *Label*: ``side ~ y``; *covariate*: ``side ~ outputs``, or the best of ``side ~ summary``, less what there is to
+    choose from: one half falls to the outputs, one half to all summaries alike; *concept*, of numbers: ``side ~
+    error``, while for classes `concept_test` sees it and this is 0.
     """
     y = targets_of_both(reference, deployed)
     sides = sides_of(reference, deployed, LEAST_PERMUTATIONS, 0)
@@ -44,14 +43,14 @@ def explanations(reference: Embedding, deployed: Embedding) -> Explanations:
     if not of_classes:
         outputs = target_functions(outputs)
     concept = 0.0 if of_classes else _gain(sides, target_functions(errors_of(reference, deployed, y)))
-    covariate = max(_gain(sides, outputs), _best_summary(reference, deployed, sides)) - _CHOSEN
+    covariate = max(_gain(sides, outputs), _best_summary(reference, deployed, sides)) - math.log(2)
     return Explanations(_gain(sides, targets), covariate, concept)
 
 
 def _best_summary(reference: Embedding, deployed: Embedding, sides: Sides) -> float:
     summaries = standardize(joined(reference.summaries, deployed.summaries, "summaries"))
     best = np.abs(mean_shifts(sides.deployed[:1], summaries).t[0]).argmax()
-    return _gain(sides, summaries[:, [best]]) - _CHOSEN
+    return _gain(sides, summaries[:, [best]]) - math.log(summaries.shape[1])
 
 
 def _gain(sides: Sides, columns: Float[ndarray, "series column"]) -> float:
