@@ -135,6 +135,14 @@ def test_predictions_count_what_is_right_and_how_far_numbers_are_off(runs: dict[
     assert f"root mean square error {number(error)}" in of(Figure, predictions(Subject(runs["steps"])))[1].caption
 
 
+def test_a_matrix_of_many_classes_has_the_page_s_width(runs: dict[str, Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert not of(Figure, predictions(Subject(runs["classes"])))[0].wide
+    monkeypatch.setattr("throughtime.report.predictions.MOST_BESIDE", 1)
+    matrix, calibration = of(Figure, predictions(Subject(runs["classes"])))[:2]
+    assert matrix.wide
+    assert not calibration.wide
+
+
 def test_of_very_many_predictions_some_are_drawn_and_all_are_counted(runs: dict[str, Run]) -> None:
     run = Run(runs["steps"]._files)
     n = 3 * MOST_POINTS

@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 
 import numpy as np
@@ -20,6 +21,8 @@ from throughtime.study import Table as Columns
 MOST_POINTS = 4000
 #: Of more classes the matrix has no figure, since its cells could not be told apart.
 MOST_CLASSES = 40
+#: The matrix of more classes has the page's width, so that its numbers can be read.
+MOST_BESIDE = 14
 #: Mistakes that are listed.
 MOST_MISTAKES = 8
 
@@ -55,15 +58,14 @@ def _of_classes(run: Run, table: Columns, where: str) -> list[Part]:
     if len(labels) <= MOST_CLASSES:
         draw = partial(ConfusionMatrixDisplay.from_predictions, truth, predicted, labels=labels)
         size = ConfusionMatrixDisplay.size_of(len(labels))
-        parts.append(
-            figure_of(
-                lambda ax: draw(ax=ax),
-                size,
-                f"Confusion matrix, {where.lower()}",
-                f"{summary}.",
-                f"{where}: {summary}.",
-            )
+        matrix = figure_of(
+            lambda ax: draw(ax=ax),
+            size,
+            f"Confusion matrix, {where.lower()}",
+            f"{summary}.",
+            f"{where}: {summary}.",
         )
+        parts.append(replace(matrix, wide=len(labels) > MOST_BESIDE))
     calibration = _calibration(table, classes, where)
     parts += [] if calibration is None else [calibration]
     if len(labels) > 2 and mistakes:
