@@ -73,9 +73,10 @@ def search_of(epochs: int) -> Training:
 
 def epochs_for(training: Callable[[int], Training], wanted: float) -> int:
     """How many take as long as is wanted."""
-    few, more = (seconds(partial(training(n), None)) for n in (2, 6))
-    each = max((more - few) / 4, 1e-4)
-    return max(2, round((wanted - few) / each) + 2)
+    epochs = 4
+    while (took := seconds(partial(training(epochs), None))) < 1:
+        epochs *= 2
+    return max(2, round(epochs * wanted / took))
 
 
 def row(name: dict[str, Any], training: Callable[[int], Training], wanted: float, rounds: int) -> dict[str, object]:

@@ -47,6 +47,8 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     storage.write_run(place / "pictures", {"a.svg": b"<svg/>"}, {"kind": "flow"})
     (place / "other").mkdir()
     (place / "other" / "notes.txt").write_text("mine")
+    (place / "page").mkdir()
+    (place / "page" / "manifest.json").write_text('{"name": "web page"}')
     (place / ".finished-0123.partial").mkdir()
     return place
 
@@ -71,6 +73,13 @@ def test_runs_are_listed_with_their_state_and_scores(made: Path, capsys: pytest.
     with storage.resume_run(made / "stopped"):  # type: ignore[union-attr]
         assert {one.name: one.state for one in list_runs(made)}["stopped"] == "running, epoch 2"
     assert [one.name for one in list_runs(made / "finished")] == ["finished"]
+
+
+def test_a_program_that_reads_the_list_finds_names_whole(made: Path, tmp_path: Path) -> None:
+    name = "of-patients-" * 8 + "20261127-203851"
+    shutil.copytree(made / "finished", tmp_path / name)
+    _, out, _ = run("runs", tmp_path)
+    assert any(line.split()[:1] == [name] for line in out.splitlines())
 
 
 def test_a_directory_without_runs_is_no_error(tmp_path: Path) -> None:
@@ -110,7 +119,7 @@ def test_a_narrow_terminal_and_odd_names_hide_nothing_of_a_name(
     for name in names:
         shutil.copytree(made / "finished", tmp_path / name)
     (tmp_path / names[0] / "config.json").write_bytes(b"")
-    narrow = Screen(width=40, highlight=False, file=io.StringIO())
+    narrow = Screen(width=40, highlight=False, file=io.StringIO(), force_terminal=True, color_system=None)
     for module in (listing, screen):
         monkeypatch.setattr(module, "console", lambda: narrow)
     found = list_runs(tmp_path)

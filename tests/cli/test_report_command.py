@@ -32,8 +32,13 @@ def test_report_writes_the_page_beside_the_run_or_where_it_is_told(fitted: tuple
     beside = out.with_name("run-report.html")
     assert (code, output.split()) == (0, ["written", "to", str(beside)])
     assert beside.read_bytes() == run_page(Run.open(out))
-    code, _, _ = run("report", out, "-o", tmp_path / "page.html")
-    assert (tmp_path / "page.html").read_bytes() == beside.read_bytes()
+    page = tmp_path / "page of [b]one.html"
+    code, output, _ = run("report", out, "-o", page)
+    assert output == f"written to '{page}'\n"  # as a shell takes it
+    assert page.read_bytes() == beside.read_bytes()
+    code, _, error = run("report", out, "-o", out / "page.html")
+    assert code == 2
+    assert "outside of the run" in error
     code, _, error = run("report", out)
     assert code == 2
     assert "run-report.html exists" in error

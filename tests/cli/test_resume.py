@@ -115,6 +115,10 @@ def test_a_signal_ends_training_with_its_epoch_and_resume_makes_the_unbroken_run
     for name in ("data.npz", "grid.toml"):  # neither the folder nor the grid is needed, nor is the data's place
         (place / name).rename(place / f"moved-{name}")
     moved = Path(shutil.move(place / "run", place / "elsewhere"))
+    code, _, error = run("resume", moved)
+    assert code == 2
+    assert "the data are no longer at data.npz, nor at " in error
+    assert error.endswith("; --source says where they are\n")
     code, out, error = run("resume", moved, "--source", "moved-data.npz")
     assert code == 0, error
     assert f"goes on: {STANDS[command]}\n" in out

@@ -434,7 +434,7 @@ def test_latest_says_how_far_each_group_stands(tmp_path):
 
 @pytest.mark.usefixtures("types_unchecked")
 def test_what_cannot_be_used_is_refused(tmp_path):
-    for other in (3, None, b"x", ["a"]):
+    for other in (3, None, b"x", ["a"], ""):
         with pytest.raises(ParameterError, match=r"^checkpoints need a directory as a path, got "):
             Checkpoints(other)
     for every in (-1, float("nan"), "5", True, None):

@@ -8,7 +8,8 @@ from typing import Any, Literal, Self, get_args
 
 from throughtime.cli.config import checked_tables
 from throughtime.cli.options import Task
-from throughtime.errors import StorageError
+from throughtime.data import is_built_in
+from throughtime.errors import DataError, StorageError
 from throughtime.estimators import init_from_plain
 from throughtime.storage import REQUEST, json_from_bytes, json_to_bytes
 
@@ -77,12 +78,22 @@ class CommandRequest:
         return cls(plain["command"], plain["source"], plain.get("task"), checked, plain["options"], plain["folder"])
 
     def with_sources(self, source: str | None, test: str | None) -> Self:
-        """The same with the data at other places; a file that is not where it was is looked for in ``folder``."""
+        """The same with the data at other places; a file that is not where it was is looked for in ``folder``.
+
+        Raises
+        ------
+        DataError
+            When a file is at neither, and none is given.
+        """
         data = dict(self.tables["data"])
         if test is not None or "test" in data:
-            data["test"] = test or self._found(data["test"])
-        return replace(self, source=source or self._found(self.source), tables=self.tables | {"data": data})
+            data["test"] = test or self._found(data["test"], "--test")
+        return replace(self, source=source or self._found(self.source, "--source"), tables=self.tables | {"data": data})
 
-    def _found(self, source: str) -> str:
+    def _found(self, source: str, option: str) -> str:
         there = os.path.join(self.folder, source)
-        return there if not os.path.exists(source) and os.path.exists(there) else source
+        if os.path.exists(source) or is_built_in(source):
+            return source
+        if os.path.exists(there):
+            return there
+        raise DataError(f"the data are no longer at {source}, nor at {there}; {option} says where they are")

@@ -12,15 +12,15 @@ from rich.table import Table
 from throughtime import storage
 from throughtime.cli.run_in_progress import progress_in_words
 from throughtime.cli.runs import NO_RUNS, is_written
-from throughtime.cli.screen import as_typed, console, print_table, print_text
+from throughtime.cli.screen import Screen, as_typed, console, print_table, print_text
 from throughtime.errors import StorageError, ThroughtimeError
 from throughtime.study import Run, number
 from throughtime.training import Checkpoints
 
 #: Columns of a terminal from which on all is shown; a narrower one has what the scores are of.
 _WIDE = 90
-#: Files of which a directory without a manifest has one if it was a run.
-_TRACES = (storage.MANIFEST, storage.REQUEST, "config.json", "model.json")
+#: Columns of which no list has more.
+_UNBROKEN = 100_000
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def _places(directory: Path) -> list[Path]:
         return sorted(
             path
             for path in directory.iterdir()
-            if not path.name.startswith(".") and path.is_dir() and any((path / name).exists() for name in _TRACES)
+            if not path.name.startswith(".") and path.is_dir() and storage.has_traces(path)
         )
     except OSError as error:
         raise StorageError(f"{directory} could not be read: {error.strerror or error}") from error
@@ -127,7 +127,10 @@ def _print(runs: Iterable[Listed]) -> None:
             "" if run.test is None else number(run.test),
             style=next((style for state, style in styles.items() if run.state.startswith(state)), None),
         )
-    print_table(table)
+    if console().is_terminal:
+        print_table(table)
+    else:  # a program takes a line for a run, and its name whole
+        Screen(highlight=False, width=_UNBROKEN).print(table)
     notes = [run for run in runs if run.why]
     if notes:
         console().print()

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from throughtime.cli.runs import open_run
-from throughtime.cli.screen import console
+from throughtime.cli.screen import as_typed, console
 from throughtime.errors import ParameterError
 from throughtime.report import write_comparison, write_report
 
@@ -36,5 +36,5 @@ def report(
         write_comparison(open_run(directory), open_run(other), output)
     else:
         raise ParameterError("--diagnosis and --shift need one run, got two: they belong to the report of one")
-    console().print(f"written to {output}", soft_wrap=True)
+    console().print(f"written to {as_typed(output)}", soft_wrap=True)
     return output

@@ -9,7 +9,7 @@ from throughtime.data.description import Description, Spread, Target, describe, 
 from throughtime.data.frames import column_names, is_frame
 from throughtime.data.moments import weighted_moments
 from throughtime.data.readers import READERS, Reader, ReadOptions
-from throughtime.data.reading import read, reads_columns
+from throughtime.data.reading import is_built_in, read, reads_columns
 from throughtime.data.reasons import reason
 from throughtime.data.rows import SeriesRows, StepRows, steps_within
 from throughtime.data.sentinels import Sentinel
@@ -50,6 +50,7 @@ __all__ = [
     "describe",
     "from_table",
     "in_words",
+    "is_built_in",
     "is_frame",
     "is_labels",
     "lacking_in_words",

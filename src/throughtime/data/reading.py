@@ -195,9 +195,14 @@ def _reader_of(suffix: str, readers: Sequence[Reader]) -> Reader | None:
     return next((reader for reader in readers if suffix in reader.suffixes), None)
 
 
+def is_built_in(source: str) -> bool:
+    """Whether a source is the name of a built-in data set, with or without its ``:train`` or ``:test``."""
+    return source.partition(":")[0] in {entry.name for entry in CATALOG}
+
+
 def _built_in(source: object) -> tuple[str, Split | None] | None:
     name, colon, split = str(source).partition(":")
-    if not isinstance(source, str) or name not in {entry.name for entry in CATALOG}:
+    if not isinstance(source, str) or not is_built_in(source):
         return None
     if not colon:
         return name, None

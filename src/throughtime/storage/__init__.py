@@ -6,6 +6,7 @@ from throughtime.storage.request import Request
 from throughtime.storage.run import Run, claim, read_run, write_run
 from throughtime.storage.sealed import seal, unseal
 from throughtime.storage.serialize import arrays_from_bytes, arrays_to_bytes, json_from_bytes, json_to_bytes, typed
+from throughtime.storage.traces import has_traces
 from throughtime.storage.unfinished import (
     UnfinishedRun,
     begin_run,
@@ -29,6 +30,7 @@ __all__ = [
     "begin_run",
     "claim",
     "claim_file",
+    "has_traces",
     "is_unfinished",
     "is_written_now",
     "json_from_bytes",

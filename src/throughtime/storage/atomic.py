@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from throughtime.errors import StorageError
+from throughtime.storage.traces import refuse_inside_run
 
 
 def write_file(path: Path, content: bytes) -> None:
@@ -45,10 +46,11 @@ def claim_file(path: Path) -> None:
     Raises
     ------
     StorageError
-        If something is there already, or no file can be made there.
+        If something is there already, it is in a run, or no file can be made there.
     """
     if os.path.lexists(path):
         raise StorageError(f"{path} exists; choose another file or remove it")
+    refuse_inside_run(path)
     with refusals_named(path):
         probe_file(path)
 

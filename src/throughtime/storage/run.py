@@ -32,6 +32,7 @@ from throughtime.storage.manifest import (
     parse_manifest,
 )
 from throughtime.storage.serialize import arrays_from_bytes, json_from_bytes
+from throughtime.storage.traces import refuse_inside_run
 
 _LARGEST_MANIFEST = 64 * 2**20  # bytes; about 400,000 files
 #: What a process that was killed after it had written the manifest may leave in a run; the lock is the last to go.
@@ -74,7 +75,7 @@ def claim(directory: Path) -> None:
     Raises
     ------
     StorageError
-        If something is there already, or the directory and a file in it cannot be made.
+        If something is there already, it is in another run, or the directory and a file in it cannot be made.
     """
     _refuse_existing(directory)
     made: list[Path] = []
@@ -106,8 +107,8 @@ def write_run(directory: Path, files: Mapping[str, bytes], facts: Mapping[str, A
     Raises
     ------
     StorageError
-        If ``directory`` exists, a name would leave it, or the system refuses.  Nothing is left then; only
-        when syncing the parent fails after the rename does the run, complete, stay.
+        If ``directory`` exists or is in another run, a name would leave it, or the system refuses.  Nothing is left
+        then; only when syncing the parent fails after the rename does the run, complete, stay.
     """
     place_files(directory, {**files, MANIFEST: manifest_bytes(files, facts)})
 
@@ -207,6 +208,7 @@ def remove_empty(made: Sequence[Path]) -> None:
 def _refuse_existing(directory: Path) -> None:
     if os.path.lexists(directory):
         raise StorageError(f"{directory} exists; choose another directory or remove it")
+    refuse_inside_run(directory)
 
 
 def _absent_parents(directory: Path) -> list[Path]:

@@ -99,7 +99,7 @@ class Checkpoints:
     """
 
     def __init__(self, directory: str | os.PathLike[str], *, every: float = EVERY) -> None:
-        if not isinstance(directory, str | os.PathLike):
+        if not isinstance(directory, str | os.PathLike) or not os.fspath(directory):
             raise ParameterError(f"checkpoints need a directory as a path, got {directory!r}")
         if isinstance(every, bool) or not isinstance(every, int | float) or not every >= 0:
             raise ParameterError(f"every needs a number of seconds from 0 up, got {every!r}")
