@@ -7,7 +7,9 @@ import random
 import re
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +23,7 @@ from throughtime.cli import run_in_progress
 from throughtime.errors import DataError
 from throughtime.study import Run, assessment, diagnosing, files, read_diagnosis
 from throughtime.study.kept_baselines import KeptBaselines
-from throughtime.training import checkpoints
+from throughtime.training import Checkpoints, checkpoints
 from throughtime.training.checkpoints import Keeper
 
 FLAGS = ["--hidden-size", "3", "--max-epochs", "4", "--cv", "2", "--verbose", "0", "--no-report"]
@@ -336,6 +338,43 @@ def test_a_full_disk_leaves_a_run_that_goes_on_when_there_is_room(
     assert code == 0, error
     assert "on unseen series" in out
     assert contents(place / "run") == unbroken("fit", place / "whole")
+
+
+@pytest.fixture
+def small_disk(place: Path) -> Iterator[Path]:
+    """A file system in memory of 1 MiB."""
+    disk = place / "disk"
+    disk.mkdir()
+    mount = shutil.which("mount")
+    if mount is None or subprocess.run([mount, "-t", "tmpfs", "-o", "size=1m", "tmpfs", disk], check=False).returncode:
+        pytest.skip("needs the right to mount a file system")
+    yield disk
+    subprocess.run(["umount", disk], check=True)
+
+
+@pytest.mark.parametrize("room", [0, 4096, 20_000])
+def test_a_disk_that_is_really_full_keeps_the_last_checkpoint_and_nothing_half_written(
+    room: int, small_disk: Path, place: Path, each_epoch: None, after_epoch: Callable[..., None]
+) -> None:
+    del each_epoch
+    out, filler = small_disk / "run", small_disk / "filler"
+
+    def fill() -> None:
+        with suppress(OSError), filler.open("wb", buffering=0) as file:
+            while True:
+                file.write(bytes(4096))
+        os.truncate(filler, filler.stat().st_size - room)
+
+    after_epoch(3, fill)
+    code, _, error = run(*COMMANDS["fit"], "--out", out)
+    assert code == 2
+    assert re.match(rf"error: {out}\S* could not be written: No space left on device; throughtime resume ", error)
+    assert 2 <= Checkpoints(out / "checkpoints").latest()[0].epoch <= 4
+    assert not [path for path in small_disk.rglob("*") if path.name.startswith(".") or "partial" in path.name]
+    filler.unlink()
+    code, _, error = run("resume", out)
+    assert code == 0, error
+    assert contents(out) == unbroken("fit", place / "whole")
 
 
 def test_another_version_of_what_bits_depend_on_is_pointed_out(
