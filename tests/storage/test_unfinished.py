@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import run_writer
+from durability import Unsynced
 
 from throughtime.errors import StorageError
 from throughtime.storage import (
@@ -65,6 +66,24 @@ def test_a_finished_run_is_what_would_be_written_at_once(begun: UnfinishedRun, t
     assert read_run(begun.directory).manifest.files == read_run(tmp_path / "at once").manifest.files
     assert read_run(begun.directory).manifest.facts == FACTS
     assert sorted(os.listdir(begun.directory)) == sorted([MANIFEST, "config.json", "folds", "empty"])
+
+
+@pytest.mark.skipif(os.name == "nt", reason="directories are synced by POSIX alone")
+def test_all_names_are_durable_before_the_manifest_and_all_folders_before_the_end(
+    begun: UnfinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(path: Path) -> None:
+        if path.name == MANIFEST:
+            seen.append(unsynced.below(path.parent))
+
+    begun.checkpoints.mkdir()
+    with monkeypatch.context() as patch:
+        unsynced = Unsynced(patch, look)
+        begun.finish({**FILES, "folds/deep/0": b"", "other/0": b""}, FACTS)
+    assert seen == [set()]
+    assert unsynced.directories == set()
 
 
 def test_what_cannot_be_done_is_removed_with_the_parents_that_were_made(tmp_path: Path) -> None:
@@ -194,6 +213,8 @@ def test_every_flipped_byte_and_every_cut_of_a_request_is_seen(begun: Unfinished
         (b'"format_version": 1', b'"format_version": 2', "needs request format 1 or older, got 2: .*upgrade to read"),
         (b'"throughtime request"', b'"throughtime run"', "needs format 'throughtime request', got 'throughtime run'"),
         (b'"asked"', b'"taken"', "is no valid request: "),
+        (b'"facts"', b'"facts": 1, "other"', "is no valid request: facts = 1"),
+        (b'"facts"', b'"more": 1, "facts"', "is no valid request: more is not known"),
     ],
 )
 def test_a_request_of_another_format_is_refused_with_the_reason(
