@@ -342,6 +342,13 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         assert os.listdir(tmp_path) == []
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(StorageError, match=f"^{directory} could not be written: File too large$"):
+            claim(directory)  # before the work
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert os.listdir(tmp_path) == []
 
 
 WRITER = textwrap.dedent(
