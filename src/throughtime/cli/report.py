@@ -1,6 +1,5 @@
 """``throughtime report``: a run, or two side by side, as one HTML page."""
 
-import os
 from pathlib import Path
 
 from throughtime.cli.runs import open_run
@@ -29,8 +28,8 @@ def report(
         Directories of what was found of the run afterwards.
     """
     if output is None:
-        places = [Path(os.path.abspath(run)) for run in (directory, other) if run is not None]  # which knows ".."
-        output = places[0].with_name(f"{'-and-'.join(place.name for place in places)}-report.html")
+        names = [run.absolute().name for run in (directory, other) if run is not None]
+        output = directory.absolute().with_name(f"{'-and-'.join(names)}-report.html")
     if other is None:
         write_report(open_run(directory), output, diagnosis=diagnosis, shift=shift)
     elif diagnosis is None and shift is None:
