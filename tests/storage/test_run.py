@@ -73,7 +73,7 @@ def test_all_names_are_durable_before_the_manifest_and_all_folders_before_the_en
             seen.append(unsynced.below(path.parent))
 
     unsynced = Unsynced(monkeypatch, look)
-    write_run(tmp_path / "runs" / "today" / "run", {**FILES, "folds/deep/0": b"", "other/0": b""}, FACTS)
+    write_run(tmp_path / "runs" / "today" / "run", {**FILES, "folds/deep/0": b"", "other/one/0": b""}, FACTS)
     assert seen == [set()]
     assert unsynced.directories == set()
 

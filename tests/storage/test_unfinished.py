@@ -81,7 +81,7 @@ def test_all_names_are_durable_before_the_manifest_and_all_folders_before_the_en
     begun.checkpoints.mkdir()
     with monkeypatch.context() as patch:
         unsynced = Unsynced(patch, look)
-        begun.finish({**FILES, "folds/deep/0": b"", "other/0": b""}, FACTS)
+        begun.finish({**FILES, "folds/deep/0": b"", "other/one/0": b""}, FACTS)
     assert seen == [set()]
     assert unsynced.directories == set()
 
