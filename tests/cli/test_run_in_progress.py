@@ -149,8 +149,13 @@ def test_networks_are_kept_though_their_page_cannot_be_made(
         raise ZeroDivisionError
 
     monkeypatch.setattr(study, "page_of", fail)
+
+    def finish(in_progress: RunInProgress) -> None:
+        (in_progress.run.directory / study.REPORT).write_text("half")  # of a finish that was killed
+        in_progress.finish(without_study)
+
     with pytest.raises(ZeroDivisionError):
-        made(place, lambda in_progress: in_progress.finish(without_study))
+        made(place, finish)
     assert storage.read_run(place).manifest.files.keys() == FILES.keys()
 
 
