@@ -18,6 +18,7 @@ from throughtime.cli import screen
 from throughtime.cli.list_runs import Listed, list_runs
 from throughtime.cli.screen import Screen
 from throughtime.study import files
+from throughtime.training import CheckpointFacts, Checkpoints
 from throughtime.training.checkpoints import Keeper
 
 FLAGS = ["--hidden-size", "3", "--max-epochs", "3", "--cv", "2", "--verbose", "0", "--no-report"]
@@ -70,8 +71,18 @@ def test_runs_are_listed_with_their_state_and_scores(made: Path, capsys: pytest.
     on = f"stopped: 0 of 3 networks trained, 3 after epoch 2; throughtime resume {made / 'stopped'} goes on"
     assert on in " ".join(out.split())
     with storage.resume_run(made / "stopped"):  # type: ignore[union-attr]
-        assert {one.name: one.state for one in list_runs(made)}["stopped"] == "running, epoch 2"
+        running = next(one for one in list_runs(made) if one.name == "stopped")
+    assert (running.state, running.why) == ("running, epoch 2", "0 of 3 networks trained, 3 after epoch 2")
     assert [one.name for one in list_runs(made / "finished")] == ["finished"]
+
+
+def test_a_stopped_run_stands_where_the_group_does_that_is_least_far(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [CheckpointFacts("a", 3, 2, 1, {}), CheckpointFacts("b", 12, 1, 1, {}), CheckpointFacts("c", 1, 1, 0, {})]
+    monkeypatch.setattr(Checkpoints, "latest", lambda _: groups)
+    (found,) = list_runs(made / "stopped")
+    assert found.state == "stopped, epoch 3"
 
 
 def test_a_run_has_its_name_from_within(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:

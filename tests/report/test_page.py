@@ -117,6 +117,7 @@ def test_all_of_every_part_is_written_where_it_belongs() -> None:
         Facts((("task", "regression"),)),
         *beside,
         wide,
+        replace(beside[0], title="after it"),
         Findings((found, open_one)),
         Absent("There is none.", "throughtime fit SOURCE"),
     ]
@@ -132,7 +133,7 @@ def test_all_of_every_part_is_written_where_it_belongs() -> None:
     assert page.all("footer")[0].says() == "the end"
     assert [link.attributes["href"] for link in page.all("a")] == ["#content", "#a"]
     section = sections_of(text.decode())["a"]
-    line, _, facts, pair, alone, findings, absent = section.children[1:]
+    line, _, facts, pair, alone, after, findings, absent = section.children[1:]
     assert (line.tag, line.attributes["class"], line.says()) == ("p", "bad", "It is bad.")
     assert section.all("caption")[0].says() == "what it is of"
     rows = section.all("tbody")[0].all("tr")
@@ -140,8 +141,7 @@ def test_all_of_every_part_is_written_where_it_belongs() -> None:
     assert [row.all("th")[0].attributes.get("class") for row in rows] == ["short", None]
     assert [(facts.all("dt")[0].says(), facts.all("dd")[0].says())] == [("task", "regression")]
     assert [one.says() for one in pair.all("figcaption")] == ["caption 0", "caption 1"]
-    assert len(pair.all("figure")) == 2
-    assert len(alone.all("figure")) == 1
+    assert [len(row.all("figure")) for row in (pair, alone, after)] == [2, 1, 1]
     assert alone.all("div")[0].attributes["aria-label"] == "a wide one"
     first, second = (one.says() for one in findings.all("li"))
     assert first == (
