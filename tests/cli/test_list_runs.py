@@ -57,6 +57,7 @@ def test_runs_are_listed_with_their_state_and_scores(made: Path, capsys: pytest.
     found = {one.name: one for one in list_runs(made)}
     out = capsys.readouterr().out
     assert found.keys() == {"finished", "stopped", "saved", "pictures"}
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d", one.when) for one in found.values())
     states = {name: (one.state, one.what) for name, one in found.items()}
     assert states == {
         "finished": ("finished", "fit lstm 3x2"),

@@ -90,7 +90,10 @@ def test_turned_round_the_difference_has_the_other_sign(runs: dict[str, Run]) ->
     assert there[5] == back[5]
 
 
-def test_a_run_beside_itself_does_not_differ(runs: dict[str, Run]) -> None:
+def test_a_run_beside_itself_does_not_differ(runs: dict[str, Run], made: dict[str, Study]) -> None:
+    again = run_of(made["gru"])
+    object.__setattr__(again._files, "directory", Path("runs/again"))
+    assert page(runs["gru"], again)["settings"].says() == "Settings No setting differs."
     found = page(runs["gru"], runs["gru"])
     assert "No fold differs" in found["verdict"].says()
     assert found["settings"].says() == "Settings Both are the same run."
