@@ -2,13 +2,17 @@
 
 ``python benchmarks/checkpoints.py`` writes ``results/checkpoints.csv``. Each pair begins with an empty directory; the
 number of epochs is such that a fit takes as long as ``--long`` or ``--short`` says, and the same for both of a pair.
+``keeping_percent`` is the time within what keeps them over the rest, in the same run: what else the machine does falls
+on both alike, and disks' and caches' aftermath is not in it.
 """
 
 import argparse
 import os
 import statistics
+import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -22,6 +26,8 @@ from throughtime import LockstepSearchCV, SequenceClassifier, fit_members
 from throughtime.errors import FlowWarning
 from throughtime.kernels import isa_names
 from throughtime.parameters import CellName
+from throughtime.training import Checkpoints
+from throughtime.training.checkpoints import Keeper
 from timing import paired, ratios, rested_seconds, seconds
 
 Shape = tuple[CellName, int, int, Literal["flow"] | None]
@@ -79,15 +85,50 @@ def epochs_for(training: Callable[[int], Training], wanted: float) -> int:
     return max(2, round(epochs * wanted / took))
 
 
+class Clock:
+    """Seconds within what keeps checkpoints: digests of what is trained, looking for files, and writing them."""
+
+    def __init__(self) -> None:
+        self.seconds = 0.0
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """Count them in this block."""
+        parts = [(Checkpoints, "keeper"), (Keeper, "resume"), (Keeper, "on_epoch")]
+        real = [getattr(owner, name) for owner, name in parts]
+        for (owner, name), call in zip(parts, real, strict=True):
+            setattr(owner, name, self._counted(call))
+        try:
+            yield
+        finally:
+            for (owner, name), call in zip(parts, real, strict=True):
+                setattr(owner, name, call)
+
+    def _counted(self, call: Callable[..., Any]) -> Callable[..., Any]:
+        def counted(*given: Any) -> Any:
+            begin = time.perf_counter()
+            try:
+                return call(*given)
+            finally:
+                self.seconds += time.perf_counter() - begin
+
+        return counted
+
+
 def row(name: dict[str, Any], training: Callable[[int], Training], wanted: float, rounds: int) -> dict[str, object]:
     """The cost of one, by pairs."""
     epochs = epochs_for(training, wanted)
     run = training(epochs)
     written: list[tuple[int, int]] = []
 
+    keeping: list[float] = []
+
     def kept() -> None:
         with TemporaryDirectory(dir=PLACE) as directory:
-            run(directory)
+            begin, clock = time.perf_counter(), Clock()
+            with clock.running():
+                run(directory)
+            keeping.append(100 * clock.seconds / (time.perf_counter() - begin - clock.seconds))
             files = list(Path(directory).iterdir())
             written.append((len(files), max(file.stat().st_size for file in files)))
 
@@ -104,6 +145,7 @@ def row(name: dict[str, Any], training: Callable[[int], Training], wanted: float
         "low_percent": round(min(percent), 2),
         "high_percent": round(max(percent), 2),
         "target_percent": TARGET_PERCENT if long else "",
+        "keeping_percent": round(statistics.median(keeping), 2),
         "files": written[-1][0],
         "largest_file_bytes": written[-1][1],
         "rounds": rounds,

@@ -3,12 +3,15 @@
 import os
 import sys
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
 import torch
 from vowels import COLUMNS, run
 
+from throughtime.cli.export import _loading_onnx, _loading_torch
 from throughtime.data import Sequences, read
 from throughtime.study import Run
 
@@ -77,3 +80,41 @@ def test_a_network_that_the_run_has_not_is_refused(seed: str, fitted: Path, tmp_
     code, _, error = run("export", fitted, "--seed", seed, "-o", tmp_path / "model")
     assert (code, list(tmp_path.iterdir())) == (2, [])
     assert f"--seed needs a network of the run, 1 to 2, got {seed}" in error
+
+
+def test_a_streaming_model_takes_its_states_and_the_text_says_where_they_are(fitted: Path, tmp_path: Path) -> None:
+    onnxruntime = pytest.importorskip("onnxruntime")
+    code, printed, error = run("export", fitted, "--format", "onnx", "--streaming", "-o", tmp_path / "it.onnx")
+    assert code == 0, error
+    session = onnxruntime.InferenceSession(str(tmp_path / "it.onnx"))
+    assert "h0" in [one.name for one in session.get_inputs()]
+    assert "next_h0" in [one.name for one in session.get_outputs()]
+    assert "what to give as h0 next" in printed
+
+
+def test_from_within_a_run_the_model_is_written_beside_it(fitted: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(fitted)
+    _, printed, error = run("export", ".")
+    assert str(fitted.parent / "run-torch") in printed + error  # where another test may have written it
+
+
+@pytest.mark.parametrize(
+    ("static", "clock", "names"),
+    [
+        ((), None, []),
+        (("age",), "steps", ["static"]),
+        ((), "days", ["clock"]),
+        (("age",), "numbers", ["static", "clock"]),
+    ],
+)
+def test_what_a_model_takes_beside_the_series_is_in_the_line_to_type(
+    static: tuple[str, ...], clock: str | None, names: list[str], tmp_path: Path
+) -> None:
+    contents: Any = SimpleNamespace(static=static, clock=clock, channels=("a", "b"), classes=None)
+    torch_lines = _loading_torch(tmp_path, contents, streaming=False)
+    onnx_lines = _loading_onnx(tmp_path, contents, streaming=False)
+    given = "".join(f", {name}={name}" for name in names)
+    assert any(line.startswith(f"model.predict(x, lengths{given})  # x (batch, time, 2)") for line in torch_lines)
+    assert not any("predict_proba" in line for line in torch_lines)
+    fed = ", ".join(f'"{name}": {name}' for name in ("x", "lengths", *names))
+    assert any(line.startswith(f"session.run(None, {{{fed}}})") for line in onnx_lines)

@@ -2,6 +2,7 @@
 
 import io
 import random
+import re
 import shutil
 import signal
 from pathlib import Path
@@ -14,9 +15,10 @@ from vowels import run
 from throughtime import SequenceClassifier, storage
 from throughtime.cli import list_runs as listing
 from throughtime.cli import screen
-from throughtime.cli.list_runs import list_runs
+from throughtime.cli.list_runs import Listed, list_runs
 from throughtime.cli.screen import Screen
 from throughtime.study import files
+from throughtime.training import CheckpointFacts, Checkpoints
 from throughtime.training.checkpoints import Keeper
 
 FLAGS = ["--hidden-size", "3", "--max-epochs", "3", "--cv", "2", "--verbose", "0", "--no-report"]
@@ -57,6 +59,7 @@ def test_runs_are_listed_with_their_state_and_scores(made: Path, capsys: pytest.
     found = {one.name: one for one in list_runs(made)}
     out = capsys.readouterr().out
     assert found.keys() == {"finished", "stopped", "saved", "pictures"}
+    assert all(re.fullmatch(r"20\d\d-\d\d-\d\d \d\d:\d\d", one.when) for one in found.values())
     states = {name: (one.state, one.what) for name, one in found.items()}
     assert states == {
         "finished": ("finished", "fit lstm 3x2"),
@@ -71,7 +74,8 @@ def test_runs_are_listed_with_their_state_and_scores(made: Path, capsys: pytest.
     on = f"stopped: 0 of 3 networks trained, 3 after epoch 2; throughtime resume {made / 'stopped'} goes on"
     assert on in " ".join(out.split())
     with storage.resume_run(made / "stopped"):  # type: ignore[union-attr]
-        assert {one.name: one.state for one in list_runs(made)}["stopped"] == "running, epoch 2"
+        running = next(one for one in list_runs(made) if one.name == "stopped")
+    assert (running.state, running.why) == ("running, epoch 2", "0 of 3 networks trained, 3 after epoch 2")
     assert [one.name for one in list_runs(made / "finished")] == ["finished"]
 
 
@@ -80,6 +84,65 @@ def test_a_program_that_reads_the_list_finds_names_whole(made: Path, tmp_path: P
     shutil.copytree(made / "finished", tmp_path / name)
     _, out, _ = run("runs", tmp_path)
     assert any(line.split()[:1] == [name] for line in out.splitlines())
+
+
+def test_a_stopped_run_stands_where_the_group_does_that_is_least_far(
+    made: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    groups = [CheckpointFacts("a", 3, 2, 1, {}), CheckpointFacts("b", 12, 1, 1, {}), CheckpointFacts("c", 1, 1, 0, {})]
+    monkeypatch.setattr(Checkpoints, "latest", lambda _: groups)
+    (found,) = list_runs(made / "stopped")
+    assert found.state == "stopped, epoch 3"
+
+
+def test_a_run_has_its_name_from_within(made: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(made / "finished")
+    (found,) = list_runs(Path("."))
+    assert found.name == "finished"
+    monkeypatch.chdir(made / "stopped")
+    (found,) = list_runs(Path("."))
+    assert found.name == "stopped"
+    assert found.why.endswith(f"throughtime resume {made / 'stopped'} goes on")
+
+
+def test_a_line_has_each_value_in_its_column_and_the_oldest_run_is_first(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runs = {
+        "b": Listed("b", "finished", "2026-02-01 10:00", "fit gru 3", "b.csv", "R2", 0.25, 0.125, ""),
+        "a": Listed("a", "finished", "2026-02-02 10:00", "search lstm 8x2", "a.csv", "accuracy", 0.5),
+        "c": Listed("c", "damaged", why="c/config.json is damaged"),
+        "d": Listed("d", "running, epoch 3", "2026-01-01 10:00", "fit gru 3", "b.csv"),
+    }
+    wide = Screen(width=140, highlight=False, file=io.StringIO(), force_terminal=True, color_system="standard")
+    for module in (listing, screen):
+        monkeypatch.setattr(module, "console", lambda: wide)
+    monkeypatch.setattr(listing, "_places", lambda _: [Path(name) for name in sorted(runs)])
+    monkeypatch.setattr(listing, "_listed", lambda path: runs[path.name])
+    assert [one.name for one in list_runs(tmp_path)] == ["d", "b", "a", "c"]
+    printed = wide.file.getvalue()  # type: ignore[attr-defined]
+    plain = [re.sub(r"\x1b\[[\d;]*m", "", line) for line in printed.splitlines()]
+    cells = [re.split(r" {2,}", line.strip()) for line in plain]
+    assert cells[:5] == [
+        ["run", "state", "when (UTC)", "what", "source", "validation", "test"],
+        ["d", "running, epoch 3", "2026-01-01 10:00", "fit gru 3", "b.csv"],
+        ["b", "finished", "2026-02-01 10:00", "fit gru 3", "b.csv", "R2 0.250", "0.125"],
+        ["a", "finished", "2026-02-02 10:00", "search lstm 8x2", "a.csv", "accuracy 0.500"],
+        ["c", "damaged"],
+    ]
+    assert plain[-1] == "c: c/config.json is damaged"
+    colors = {"d": "32", "c": "31"}  # green, red
+    for name, color in colors.items():
+        line = next(line for line in printed.splitlines() if re.sub(r"\x1b\[[\d;]*m", "", line).startswith(f"{name} "))
+        assert f"\x1b[{color}m" in line
+
+
+def test_a_network_is_known_by_cell_size_and_layers_and_one_of_your_own_as_a_module() -> None:
+    named = {"cell": "gru", "hidden_size": 32, "num_layers": 1, "module": None}
+    assert listing._network(named) == "gru 32"
+    assert listing._network(named | {"num_layers": 2}) == "gru 32x2"
+    assert listing._network(named | {"module": "Net"}) == "module 32"
+    assert listing._network({}) == ""
 
 
 def test_a_directory_without_runs_is_no_error(tmp_path: Path) -> None:

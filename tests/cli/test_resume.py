@@ -19,7 +19,7 @@ from vowels import run
 
 from diagnosed import DIAGNOSIS
 from throughtime import storage
-from throughtime.cli import run_in_progress
+from throughtime.cli import resume, run_in_progress
 from throughtime.errors import DataError
 from throughtime.study import Run, assessment, diagnosing, files, read_diagnosis
 from throughtime.study.kept_baselines import KeptBaselines
@@ -387,6 +387,20 @@ def test_another_version_of_what_bits_depend_on_is_pointed_out(
     assert code == 0, error
     words = " ".join(out.split())
     assert f"has checkpoints of torch {versions['torch']} (now 3.0): training goes on, perhaps with other bits" in words
+
+
+def test_both_sources_may_be_elsewhere(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = {"command": "fit", "source": "a.csv", "tables": {"data": {"test": "b.csv"}, "model": {}, "validation": {}}}
+    storage.begin_run(place / "run", asked | {"options": {}, "folder": str(place), "task": None}, {}).release()
+    found = []
+
+    def go_on(_: storage.UnfinishedRun, request: Any) -> None:
+        found.append((request.source, request.tables["data"]["test"]))
+
+    monkeypatch.setitem(resume._COMMANDS, "fit", go_on)
+    assert run("resume", place / "run", "--source", "c.csv", "--test", "d.csv")[0] == 0
+    assert run("resume", place / "run")[0] == 0
+    assert found == [("c.csv", "d.csv"), ("a.csv", "b.csv")]
 
 
 class CommandRequest:

@@ -1,6 +1,7 @@
 """A page is whole, asks for nothing, and is the same each time."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,23 @@ from reported_runs import RUNS, classes, run_of
 
 from throughtime import storage
 from throughtime.errors import DataError
-from throughtime.report import SECTIONS, Absent, Line, SectionBuilder, Table, built, rendered, run_page
+from throughtime.findings import Finding
+from throughtime.report import (
+    SECTIONS,
+    Absent,
+    Facts,
+    Figure,
+    Findings,
+    Line,
+    Part,
+    SectionBuilder,
+    Table,
+    built,
+    rendered,
+    run_page,
+)
+from throughtime.report.parts import printable
+from throughtime.report.svg import PLACE
 from throughtime.study import Run, Study, run_files
 
 NAMES = list(RUNS)
@@ -87,6 +104,75 @@ def test_names_from_data_are_text_wherever_they_stand() -> None:
     for key in ("predictions", "worst", "data"):
         assert any(name in sections_of(page)[key].text for name in HOSTILE), key
     assert "</style><b>" in sections_of(page)["groups"].text
+
+
+def test_all_of_every_part_is_written_where_it_belongs() -> None:
+    found = Finding("GEN999", "leak", "found", "warning", 0.25, 0.125, "Roe (1999)", "in fold 3", "stop!", "leaks.md")
+    open_one = replace(found, verdict="not applicable", measured=None, detail="no dates.", remedy="", docs="")
+    beside = [Figure(f'<svg id="{PLACE}-{k}"></svg>', f"title {k}", "text", f"caption {k}") for k in range(2)]
+    wide = Figure("<svg></svg>", "a wide one", "text", wide=True)
+    parts: list[Part] = [
+        Line("It is bad.", "bad"),
+        Table("what it is of", ("name", "n"), (("short", "1"), ("a name of many letters", "2")), strong=1),
+        Facts((("task", "regression"),)),
+        *beside,
+        wide,
+        replace(beside[0], title="after it"),
+        Findings((found, open_one)),
+        Absent("There is none.", "throughtime fit SOURCE"),
+    ]
+    text = rendered("the title", "the subtitle", built([SectionBuilder("a", "A", lambda _: parts)], 0), "the end")
+    assert text.startswith(b'<!DOCTYPE html>\n<html lang="en">')
+    page = tree_of(text.decode())
+    metas = {meta.attributes.get("name"): meta.attributes for meta in page.all("meta")}
+    assert b'<meta charset="utf-8">' in text[:200]  # or a browser guesses
+    assert metas["viewport"]["content"] == "width=device-width, initial-scale=1"
+    assert metas["color-scheme"]["content"] == "light dark"
+    assert [page.all(tag)[0].says() for tag in ("title", "h1", "h2")] == ["the title", "the title", "A"]
+    assert page.all("header")[0].says() == "the title the subtitle"
+    assert page.all("footer")[0].says() == "the end"
+    assert [link.attributes["href"] for link in page.all("a")] == ["#content", "#a"]
+    section = sections_of(text.decode())["a"]
+    line, _, facts, pair, alone, after, findings, absent = section.children[1:]
+    assert (line.tag, line.attributes["class"], line.says()) == ("p", "bad", "It is bad.")
+    assert section.all("caption")[0].says() == "what it is of"
+    rows = section.all("tbody")[0].all("tr")
+    assert [row.attributes.get("class") for row in rows] == [None, "strong"]
+    assert [row.all("th")[0].attributes.get("class") for row in rows] == ["short", None]
+    assert [(facts.all("dt")[0].says(), facts.all("dd")[0].says())] == [("task", "regression")]
+    assert [one.says() for one in pair.all("figcaption")] == ["caption 0", "caption 1"]
+    assert [len(row.all("figure")) for row in (pair, alone, after)] == [2, 1, 1]
+    assert alone.all("div")[0].attributes["aria-label"] == "a wide one"
+    first, second = (one.says() for one in findings.all("li"))
+    assert first == (
+        "GEN999 leak: found, warning in fold 3. Measured 0.25; up to 0.125 is no finding (Roe (1999)). "
+        "Remedy: stop! More in the documentation: leaks.md"
+    )
+    assert second == "GEN999 leak: not applicable no dates."
+    assert (absent.says(), absent.all("code")[0].says()) == (
+        "There is none. throughtime fit SOURCE",
+        "throughtime fit SOURCE",
+    )
+
+
+def test_no_mark_turns_the_direction_of_what_is_written_after_it() -> None:
+    assert printable("a\u202eb\u2066c\ud800d\u0085e") == "a\ufffdb\ufffdc\ufffdd\ufffde"
+    assert printable("a\tb\nc\xe9 \U0001f600") == "a\tb\nc\xe9 \U0001f600"
+
+
+def test_a_page_says_which_run_it_is_of_when_it_was_written_and_by_what(
+    studies: dict[str, Study], pages: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = run_of(studies["classes"])
+    said = tree_of(pages["classes"]).all("header")[0].says()
+    when = run.created[:16].replace("T", " ")
+    assert said.startswith(f"{run.metrics.models[-1].name} on ebb.csv Run small, written {when[:11]}")
+    assert re.search(rf"\d\d:\d\d UTC by throughtime {re.escape(str(run.versions['throughtime']))}$", said)
+    studies["values"].save(tmp_path / "mine")
+    monkeypatch.chdir(tmp_path / "mine")
+    page = tree_of(run_page(Run.open(".")).decode())
+    assert "Run mine, written" in page.all("header")[0].says()
+    assert "the directory of this run, mine, and" in page.all("footer")[0].says()
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")  # of the run's own pictures

@@ -1,5 +1,6 @@
 """Two runs on one page: the corrected test of their folds, or why there is none; the rest beside each other."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,12 +12,12 @@ from reported_runs import run_of
 
 from throughtime import SequenceClassifier, SequenceRegressor, evaluate, study
 from throughtime.cli.report import report
-from throughtime.errors import ParameterError
+from throughtime.errors import ParameterError, StorageError
 from throughtime.generalization import paired_comparison
-from throughtime.report import PAIR_SECTIONS, comparison_page
+from throughtime.report import PAIR_SECTIONS, comparison_page, write_comparison
 from throughtime.report.comparison import _draw_to_scale
 from throughtime.report.learning import curves_display
-from throughtime.study import Run, Study, number, outcome_in_words, p_in_words
+from throughtime.study import Run, Study, folds_won_in_words, number, outcome_in_words, p_in_words
 
 rng = np.random.default_rng(0)
 X = rng.normal(size=(24, 5, 2))
@@ -69,7 +70,14 @@ def test_scores_are_those_of_the_paired_test_on_the_same_folds(made: dict[str, S
         f"{number(low)} to {number(high)}",
         p_in_words(p_value).removeprefix("= "),
     ]
-    assert outcome_in_words(expected) in found["verdict"].says().lower()
+    said = found["verdict"].says()
+    assert outcome_in_words(expected) in said.lower()
+    ends = f"95 % interval of the difference {number(low)} to {number(high)}, p {p_in_words(p_value)}"
+    assert f"accuracy {first[1]} of the first, {first[2]} of the second ({ends})." in said
+    assert "the same 3 folds of 24 series" in said
+    assert "Leakage: none found by" in said
+    assert "too good" not in said
+    assert [row[:2] for row in rows(found["folds"])] == [[str(k), "8"] for k in (1, 2, 3)]
     assert [row[2:] for row in rows(found["folds"])] == [
         [number(a), number(b), number(a - b)] for a, b in zip(*scores, strict=True)
     ]
@@ -82,7 +90,10 @@ def test_turned_round_the_difference_has_the_other_sign(runs: dict[str, Run]) ->
     assert there[5] == back[5]
 
 
-def test_a_run_beside_itself_does_not_differ(runs: dict[str, Run]) -> None:
+def test_a_run_beside_itself_does_not_differ(runs: dict[str, Run], made: dict[str, Study]) -> None:
+    again = run_of(made["gru"])
+    object.__setattr__(again._files, "directory", Path("runs/again"))
+    assert page(runs["gru"], again)["settings"].says() == "Settings No setting differs."
     found = page(runs["gru"], runs["gru"])
     assert "No fold differs" in found["verdict"].says()
     assert found["settings"].says() == "Settings Both are the same run."
@@ -111,6 +122,63 @@ def test_runs_that_cannot_be_compared_are_said_to_be_with_the_cure(
     assert " p " not in found["scores"].says()
     assert not found["folds"].all("table")
     assert len(found["learning"].all("svg")) == 2
+    assert ("losses are not of one kind" in found["learning"].says()) == (other == "regression")
+
+
+def test_runs_that_cannot_be_compared_have_each_score_under_its_own_name(runs: dict[str, Run]) -> None:
+    scores = page(runs["gru"], runs["regression"])["scores"]
+    own = [{one.metric: one for one in runs[name].scores} for name in ("gru", "regression")]
+    assert rows(scores) == [
+        *([metric, number(one.validation), "-"] for metric, one in own[0].items()),
+        *([metric, "-", number(one.validation)] for metric, one in own[1].items()),
+    ]
+    assert {row[0]: row[1:] for row in rows(scores, 1)} == {
+        **{metric: ["-", "-"] for metric in own[0]},
+        **{metric: ["-", number(one.test)] for metric, one in own[1].items() if one.test is not None},
+    }
+
+
+def test_each_run_is_said_to_be_where_it_is_from(runs: dict[str, Run], made: dict[str, Study]) -> None:
+    moved = run_of(made["rnn"])
+    object.__setattr__(moved._files, "directory", Path("runs/other one"))
+    text = comparison_page(runs["gru"], moved).decode()
+    heads = tree_of(text)
+    assert heads.all("h1")[0].says() == "small compared with other one"
+    assert re.search(r"First: GRU on X, .*Second: RNN on X, ", heads.all("header")[0].says())
+    assert heads.all("footer")[0].says() == "In a terminal: throughtime compare runs/small 'runs/other one'"
+    origins = {row[0]: row[1:] for row in rows(sections_of(text)["origins"])}
+    assert origins["directory"] == ["runs/small", "runs/other one"]
+    assert origins["network"] == ["GRU", "RNN"]
+    marks = runs["gru"].data.fingerprint
+    assert marks is not None
+    for name in ("targets", "inputs"):
+        assert origins[f"hash of the {name}"] == [marks[name][:12]] * 2
+    assert origins["folds"][0].startswith("3 (")
+    assert sections_of(text)["settings"].says() != "Settings Both are the same run."
+
+
+def test_a_page_of_two_runs_replaces_no_file(runs: dict[str, Run], tmp_path: Path) -> None:
+    (tmp_path / "page.html").write_text("mine")
+    with pytest.raises(StorageError, match=r"page\.html exists"):
+        write_comparison(runs["gru"], runs["rnn"], tmp_path / "page.html")
+    assert (tmp_path / "page.html").read_text() == "mine"
+
+
+@pytest.mark.parametrize(
+    ("p_value", "mean", "words"),
+    [
+        (0.049, 0.1, "the first does better"),
+        (0.049, -0.1, "the second does better"),
+        (0.05, 0.1, "these folds cannot tell them apart"),
+        (None, 0.1, ""),
+    ],
+)
+def test_the_test_at_five_percent_says_who_does_better(p_value: float | None, mean: float, words: str) -> None:
+    found = paired_comparison([0.5, 0.7, 0.6], [0.4, 0.5, 0.6], [16] * 3, [8] * 3)
+    other = replace(found, p_value=p_value, difference=replace(found.difference, mean=mean))
+    assert outcome_in_words(other) == words
+    assert folds_won_in_words(found) == "first better on 2, second on 0, equal on 1"
+    assert [p_in_words(value) for value in (0.0009, 0.001, 0.0424)] == ["< 0.001", "= 0.001", "= 0.042"]
 
 
 def test_only_settings_that_differ_are_listed(runs: dict[str, Run]) -> None:
@@ -149,6 +217,9 @@ def test_a_searched_setting_and_leakage_are_said(made: dict[str, Study], runs: d
     verdict = page(runs["gru"], searched)["verdict"].says()
     assert "was chosen among 4 on these very folds" in verdict
     assert "of the first none found" in verdict
+    turned = page(searched, runs["gru"])["verdict"].says()
+    assert "was chosen among 4 on these very folds" in turned
+    assert "of the second none found" in turned
     assert "scores are too good" in verdict
 
 

@@ -2,17 +2,16 @@
 
 import math
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import pytest
-from reported_runs import run_of
+from read_parts import of, rows_of, with_contents
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
 from diagnosed import DIAGNOSIS
 from shifted import NO_SHIFT, SHIFT
 from throughtime.generalization import corrected_interval
-from throughtime.report import Absent, Facts, Figure, Findings, Line, Part, Subject, Table
+from throughtime.report import Absent, Facts, Figure, Findings, Line, Part, Subject
 from throughtime.report.all_findings import all_findings
 from throughtime.report.diagnosis import diagnosis
 from throughtime.report.gradients import gradients
@@ -28,22 +27,7 @@ from throughtime.report.target_losses import losses_of_targets
 from throughtime.report.unrolled import unrolled
 from throughtime.report.verdict import verdict
 from throughtime.report.worst import thinned, worst
-from throughtime.study import Metrics, ModelScores, Run, Study, number, outcome_of
-
-
-@pytest.fixture(scope="module")
-def runs(studies: dict[str, Study]) -> dict[str, Run]:
-    return {name: run_of(study) for name, study in studies.items()}
-
-
-def of(kind: type[Any], parts: Any) -> list[Any]:
-    return [part for part in parts if isinstance(part, kind)]
-
-
-def rows_of(parts: Any, place: int = 0) -> list[dict[str, str]]:
-    """A table's rows by the names of its columns."""
-    table = of(Table, parts)[place]
-    return [dict(zip(table.head, row, strict=True)) for row in table.rows]
+from throughtime.study import Metrics, ModelScores, Run, number, outcome_of
 
 
 def with_scores(run: Run, network: list[float], rival: list[float]) -> Run:
@@ -56,9 +40,7 @@ def with_scores(run: Run, network: list[float], rival: list[float]) -> Run:
     models = [model("ridge", rival), model("GRU", network)]
     sizes = [fold.n_train for fold in run.folds], [fold.n_test for fold in run.folds]
     intervals = {m.name: {"R2": corrected_interval(m.validation["R2"][0], *sizes)} for m in models}
-    other = Run(run._files)
-    other.__dict__ |= {"metrics": Metrics(models, intervals), "folds": run.folds}
-    return other
+    return with_contents(run, metrics=Metrics(models, intervals), folds=run.folds)
 
 
 @pytest.mark.parametrize(
@@ -144,11 +126,10 @@ def test_a_matrix_of_many_classes_has_the_page_s_width(runs: dict[str, Run], mon
 
 
 def test_of_very_many_predictions_some_are_drawn_and_all_are_counted(runs: dict[str, Run]) -> None:
-    run = Run(runs["steps"]._files)
     n = 3 * MOST_POINTS
     rng = np.random.default_rng(0)
     many = {"seed": np.zeros(n, int), "truth": rng.normal(size=n), "prediction": rng.normal(size=n)}
-    run.__dict__ |= {"out_of_fold": many, "test_predictions": None}
+    run = with_contents(runs["steps"], out_of_fold=many, test_predictions=None)
     figure = of(Figure, predictions(Subject(run)))[0]
     error = root_mean_squared_error(many["truth"], many["prediction"])
     assert f"12,000 predictions, root mean square error {number(error)}" in figure.caption

@@ -2,12 +2,14 @@
 
 import errno
 import os
+import stat
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from throughtime.errors import StorageError
-from throughtime.storage import write_file
+from throughtime.storage import claim_file, write_file
 
 
 def test_what_is_written_is_read_back_and_replaces_what_was_there(tmp_path: Path) -> None:
@@ -71,3 +73,71 @@ def test_a_missing_directory_is_named(tmp_path: Path) -> None:
     path = tmp_path / "absent" / "f"
     with pytest.raises(StorageError, match=f"^{path} could not be written: No such file or directory$"):
         write_file(path, b"")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="directories are synced by POSIX alone")
+@pytest.mark.parametrize("content", [b"content", bytes(100_000)], ids=["few bytes", "many"])
+def test_all_bytes_are_durable_before_the_name_and_the_name_before_the_end(
+    content: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done: list[Any] = []
+
+    def fsync(descriptor: int) -> None:
+        status = os.fstat(descriptor)
+        done.append("directory" if stat.S_ISDIR(status.st_mode) else status.st_size)
+
+    def replace(source: Path, target: Path) -> None:
+        done.append("replace")
+        os.rename(source, target)
+
+    monkeypatch.setattr(os, "fsync", fsync)
+    monkeypatch.setattr(os, "replace", replace)
+    write_file(tmp_path / "f", content)
+    assert done == [len(content), "replace", "directory"]
+
+
+def test_ctrl_c_leaves_the_old_file_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def press(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    write_file(tmp_path / "f", b"old")
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", press)
+        with pytest.raises(KeyboardInterrupt):
+            write_file(tmp_path / "f", b"new")
+    assert (tmp_path / "f").read_bytes() == b"old"
+    assert os.listdir(tmp_path) == ["f"]
+
+
+def test_a_place_for_a_file_is_claimed_without_a_trace(tmp_path: Path) -> None:
+    claim_file(tmp_path / "f")
+    assert os.listdir(tmp_path) == []
+    write_file(tmp_path / "f", b"mine")
+    (tmp_path / "link").symlink_to("nowhere")
+    for taken in (tmp_path, tmp_path / "f", tmp_path / "link"):
+        with pytest.raises(StorageError, match=f"^{taken} exists; choose another file or remove it$"):
+            claim_file(taken)
+    assert (tmp_path / "f").read_bytes() == b"mine"
+    for name, reason in (("absent/f", "No such file"), ("n" * 300, "File name too long"), ("f/f", "Not a directory")):
+        with pytest.raises(StorageError, match=f"{name} could not be written: {reason}"):
+            claim_file(tmp_path / name)
+
+
+def test_a_name_that_no_file_can_have_is_a_typed_error(tmp_path: Path) -> None:
+    for refuse in (claim_file, lambda path: write_file(path, b"")):
+        with pytest.raises(StorageError, match=r"a\\x00b/f' could not be written: "):
+            refuse(tmp_path / "a\0b" / "f")
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX limits")
+def test_a_full_disk_is_met_by_the_claim_and_not_after_the_work(tmp_path: Path) -> None:
+    import resource
+
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(StorageError, match=r"f could not be written: File too large$"):
+            claim_file(tmp_path / "f")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert os.listdir(tmp_path) == []

@@ -14,9 +14,19 @@ from typing import Any
 
 import numpy as np
 import pytest
+from durability import Unsynced
 
 from throughtime.errors import StorageError
-from throughtime.storage import MANIFEST, arrays_to_bytes, claim, json_to_bytes, read_run, write_file, write_run
+from throughtime.storage import (
+    MANIFEST,
+    arrays_to_bytes,
+    claim,
+    json_to_bytes,
+    package_versions,
+    read_run,
+    write_file,
+    write_run,
+)
 from throughtime.storage.manifest import manifest_bytes
 
 FILES = {
@@ -43,6 +53,29 @@ def test_a_run_comes_back_as_it_was_written(run_directory: Path) -> None:
     assert run.manifest.created.endswith("+00:00")
     assert run.manifest.versions["numpy"] == np.__version__
     assert os.listdir(run_directory.parent) == ["run"]
+
+
+def test_what_is_not_installed_has_no_version() -> None:
+    assert (
+        package_versions(["numpy", "no-such-package"]).items()
+        >= {"numpy": np.__version__, "no-such-package": None}.items()
+    )
+
+
+@pytest.mark.skipif(os.name == "nt", reason="directories are synced by POSIX alone")
+def test_all_names_are_durable_before_the_manifest_and_all_folders_before_the_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(path: Path) -> None:
+        if path.name == MANIFEST:
+            seen.append(unsynced.below(path.parent))
+
+    unsynced = Unsynced(monkeypatch, look)
+    write_run(tmp_path / "runs" / "today" / "run", {**FILES, "folds/deep/0": b"", "other/one/0": b""}, FACTS)
+    assert seen == [set()]
+    assert unsynced.directories == set()
 
 
 def test_missing_parents_are_made(tmp_path: Path) -> None:
@@ -96,6 +129,10 @@ def add(directory: Path) -> None:
     (directory / "folds" / "extra").write_bytes(b"")
 
 
+def add_lock_below(directory: Path) -> None:
+    (directory / "folds" / "lock").write_bytes(b"")  # of a run in progress only where that has it
+
+
 def add_folder(directory: Path) -> None:
     (directory / "extra").mkdir()
 
@@ -132,6 +169,7 @@ def drop_manifest(directory: Path) -> None:
     [
         (remove, r"empty is missing: manifest\.json lists it"),
         (add, r"folds/extra is not of this run"),
+        (add_lock_below, r"folds/lock is not of this run"),
         (add_folder, r"extra is not of this run"),
         (link, r"config\.json needs to be a regular file, got a symbolic link"),
         (link_folder, r"folds needs to be a regular file, got a symbolic link"),
@@ -187,6 +225,7 @@ def test_a_manifest_that_names_a_file_outside_is_refused(run_directory: Path) ->
         (b'"format_version": 1', b'"format_version": 2', "needs run format 1 or older, got 2: .*upgrade to read it"),
         (b'"throughtime run"', b'"another format"', "needs format 'throughtime run', got 'another format'"),
         (b'"created"', b'"erected"', r"manifest\.json is no valid manifest: "),
+        (b'"created"', b'"more": 1, "created"', r"manifest\.json is no valid manifest: more: "),
         (b'"size": 0', b'"size": "0"', r"manifest\.json is no valid manifest: files\.empty\.size: "),
     ],
 )
@@ -303,6 +342,13 @@ def test_a_full_disk_names_the_file_and_leaves_nothing(tmp_path: Path) -> None:
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         assert os.listdir(tmp_path) == []
+    resource.setrlimit(resource.RLIMIT_FSIZE, (100, hard))
+    try:
+        with pytest.raises(StorageError, match=f"^{directory} could not be written: File too large$"):
+            claim(directory)  # before the work
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert os.listdir(tmp_path) == []
 
 
 WRITER = textwrap.dedent(

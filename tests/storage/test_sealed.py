@@ -30,7 +30,19 @@ def test_every_flipped_bit_and_every_cut_is_found():
         unseal(whole + b"\0", "f")
 
 
-@pytest.mark.parametrize("line", [b"[]", b"{}", b"null", b'{"sha256": 1}', b'{"sha256": "x"}', b"\xff", b""])
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"[]",
+        b"{}",
+        b"null",
+        b'{"sha256": 1}',
+        b'{"sha256": "x"}',
+        b"\xff",
+        b"",
+        b'{"sha256": "%s"}' % (b"\\ud800" * 64),
+    ],
+)
 def test_something_else_is_refused(line):
     with pytest.raises(StorageError):
         unseal(line + b"\ncontent", "f")

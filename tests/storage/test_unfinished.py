@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import run_writer
+from durability import Unsynced
 
 from throughtime.errors import StorageError
 from throughtime.storage import (
@@ -67,9 +68,94 @@ def test_a_finished_run_is_what_would_be_written_at_once(begun: UnfinishedRun, t
     assert sorted(os.listdir(begun.directory)) == sorted([MANIFEST, "config.json", "folds", "empty"])
 
 
+@pytest.mark.skipif(os.name == "nt", reason="directories are synced by POSIX alone")
+def test_all_names_are_durable_before_the_manifest_and_all_folders_before_the_end(
+    begun: UnfinishedRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen = []
+
+    def look(path: Path) -> None:
+        if path.name == MANIFEST:
+            seen.append(unsynced.below(path.parent))
+
+    begun.checkpoints.mkdir()
+    with monkeypatch.context() as patch:
+        unsynced = Unsynced(patch, look)
+        begun.finish({**FILES, "folds/deep/0": b"", "other/one/0": b""}, FACTS)
+    assert seen == [set()]
+    assert unsynced.directories == set()
+
+
 def test_what_cannot_be_done_is_removed_with_the_parents_that_were_made(tmp_path: Path) -> None:
     begin_run(tmp_path / "runs" / "today" / "run", ASKED, FACTS).discard()
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+def test_a_run_killed_as_it_is_discarded_is_absent_or_goes_on(tmp_path: Path) -> None:
+    instants, states = 1, set()
+    for instant in itertools.count(-1):  # the first counts them
+        if instant == instants:
+            break
+        out = tmp_path / f"{instant}"
+        with begin_run(out, ASKED, FACTS) as begun:
+            begun.checkpoints.mkdir()
+            for name in ("0", "1"):
+                (begun.checkpoints / name).write_bytes(b"weights")
+            found = run_writer.attempt(lambda _, begun=begun: begun.discard(), out, instant)
+        instants = found if instant < 0 else instants
+        states.add(out.exists())
+        if out.exists():
+            with resumed(out) as again:
+                assert sorted(os.listdir(again.checkpoints)) == ["0", "1"]
+    assert states == {False, True}
+
+
+def test_the_end_of_its_block_frees_the_lock_and_so_does_a_refusal(begun: UnfinishedRun) -> None:
+    begun.release()
+    with resumed(begun.directory):
+        assert is_written_now(begun.directory)
+    assert not is_written_now(begun.directory)
+    path = begun.directory / "request.json"
+    content = path.read_bytes()
+    path.write_bytes(b"damaged")
+    with pytest.raises(StorageError, match=r"request\.json"):
+        resume_run(begun.directory)
+    assert not is_written_now(begun.directory)
+    path.write_bytes(content)
+    resumed(begun.directory).release()
+
+
+def test_what_a_killed_process_did_not_put_in_place_is_removed_and_hidden_files_of_others_stay(
+    begun: UnfinishedRun,
+) -> None:
+    begun.release()
+    begun.checkpoints.mkdir()
+    (begun.checkpoints / ".0123456789abcdef.partial").write_bytes(b"half")
+    (begun.directory / ".notes").write_text("mine")
+    with resumed(begun.directory) as again:
+        assert os.listdir(again.checkpoints) == []
+        assert (again.directory / ".notes").read_text() == "mine"
+        with pytest.raises(StorageError, match=r"\.notes is not of this run"):
+            again.finish(FILES, FACTS)
+
+
+def test_leftovers_are_left_to_the_process_that_removes_them(begun: UnfinishedRun) -> None:
+    begun.finish(FILES, FACTS)
+    (begun.directory / "request.json").write_bytes(b"")
+    lock = take_lock(begun.directory / "lock")
+    assert lock is not None
+    assert isinstance(resume_run(begun.directory), Run)
+    assert (begun.directory / "request.json").exists()
+    os.close(lock)
+    resume_run(begun.directory)
+    assert not {"lock", "request.json"} & set(os.listdir(begun.directory))
+
+
+def test_the_command_that_goes_on_is_as_a_shell_takes_it(tmp_path: Path) -> None:
+    begin_run(tmp_path / "a run", ASKED, FACTS).release()
+    with pytest.raises(StorageError, match=re.escape(f"throughtime resume '{tmp_path / 'a run'}' goes on")):
+        read_run(tmp_path / "a run")
 
 
 def test_an_unfinished_run_is_not_read_and_what_goes_on_is_named(begun: UnfinishedRun) -> None:
@@ -194,6 +280,8 @@ def test_every_flipped_byte_and_every_cut_of_a_request_is_seen(begun: Unfinished
         (b'"format_version": 1', b'"format_version": 2', "needs request format 1 or older, got 2: .*upgrade to read"),
         (b'"throughtime request"', b'"throughtime run"', "needs format 'throughtime request', got 'throughtime run'"),
         (b'"asked"', b'"taken"', "is no valid request: "),
+        (b'"facts"', b'"facts": 1, "other"', "is no valid request: facts = 1"),
+        (b'"facts"', b'"more": 1, "facts"', "is no valid request: more is not known"),
     ],
 )
 def test_a_request_of_another_format_is_refused_with_the_reason(

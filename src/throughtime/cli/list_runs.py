@@ -1,5 +1,6 @@
 """``throughtime runs``: the runs in a directory, how each stands, and its scores."""
 
+import os
 import shlex
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
@@ -60,7 +61,7 @@ def list_runs(directory: Path) -> list[Listed]:
 
 def _places(directory: Path) -> list[Path]:
     if is_written(directory):
-        return [directory]
+        return [Path(os.path.abspath(directory))]  # whose name "." is not
     try:
         return sorted(
             path

@@ -69,7 +69,7 @@ def comparison_page(first: Run, second: Run) -> bytes:
         found: RunComparison | IncomparableError = compare_runs(first, second)
     except IncomparableError as error:
         found = error
-    title = f"{first.directory.name} compared with {second.directory.name}"
+    title = f"{first.directory_name} compared with {second.directory_name}"
     subtitle = " ".join(
         f"{name.capitalize()}: {_network(run)} on {run.config['source']}, written "
         f"{run.created[:16].replace('T', ' ')} UTC."

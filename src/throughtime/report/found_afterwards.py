@@ -27,7 +27,7 @@ def subject_of(run: Run, diagnosis: Path | None = None, shift: Path | None = Non
         return Subject(run, found)
     compared = saved_config(shift)
     name = Path(compared.run or "").name
-    other = "" if name == run.directory.name else f", compared with run {name}"
+    other = "" if name == run.directory_name else f", compared with run {name}"
     return Subject(run, found, read_shift(shift), f"{compared.source}{other}")
 
 

@@ -10,7 +10,7 @@ from throughtime.report.parts import Absent, Line, Part, Table
 from throughtime.report.subject import Subject
 from throughtime.report.svg import figure_of
 from throughtime.stability import FlowRecord
-from throughtime.study import Run, reach_in_words
+from throughtime.study import MemberFlow, reach_in_words
 
 #: Lags of the table, as far as the series go.
 LAGS = (1, 10, 50, 100, 500, 1000, 5000)
@@ -21,7 +21,8 @@ MOST_STEPS = 120
 def gradients(subject: Subject) -> Sequence[Part]:
     """The lag curve of the network of all series, its table, and what a monitor recorded."""
     run = subject.run
-    last = next((flow.records[-1] for flow in run.flow if flow.fold is None), None)
+    flows = sorted(run.flow, key=lambda flow: (flow.fold is not None, flow.seed, flow.fold or 0))
+    last = next((flow.records[-1] for flow in flows if flow.fold is None), None)
     if last is None:
         return [Absent("This run has no record of its gradients.", "throughtime flow RUN")]
     parameters = run.config["parameters"]
@@ -38,7 +39,7 @@ def gradients(subject: Subject) -> Sequence[Part]:
         grid = RecordedGridDisplay(last)
         parts.append(figure_of(grid.plot, grid.figsize, "Gradient left, by layer and lag", f"{reach}."))
     parts.append(_table(last))
-    return [*parts, *_monitored(run)]
+    return [*parts, *_monitored(flows)]
 
 
 def _table(record: FlowRecord) -> Table:
@@ -60,9 +61,9 @@ def _left(power: float) -> str:
     return f"{10.0**power:.2f}" if -2 <= power < 2 else f"1e{power:+.0f}"
 
 
-def _monitored(run: Run) -> list[Part]:
-    """Gradients while a network trained, where a monitor looked."""
-    for flow in reversed(run.flow):
+def _monitored(flows: Sequence[MemberFlow]) -> list[Part]:
+    """Gradients while a network trained, the first that a monitor looked at."""
+    for flow in flows:
         probes = [record for record in flow.records if record.kind == "probe"]
         if probes:
             some = np.unique(np.linspace(0, len(probes) - 1, MOST_STEPS).round().astype(int))

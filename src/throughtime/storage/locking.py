@@ -24,13 +24,18 @@ def take_lock(path: Path) -> int | None:
     Raises
     ------
     OSError
-        If the file cannot be opened; for a symbolic link too.
+        If the file cannot be opened, as a symbolic link never can, or the system refuses to lock it.
     """
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     until = time.monotonic() + _PATIENCE
     while True:
         descriptor = os.open(path, flags, 0o666)
-        if _locked_by_us(descriptor):
+        try:
+            ours = _locked_by_us(descriptor)
+        except OSError:
+            os.close(descriptor)
+            raise
+        if ours:
             with suppress(FileNotFoundError):
                 if os.path.samestat(os.fstat(descriptor), os.stat(path)):
                     return descriptor

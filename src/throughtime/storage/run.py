@@ -128,7 +128,6 @@ def place_files(directory: Path, files: Mapping[str, bytes]) -> list[Path]:
     _refuse_existing(directory)
     parents = _absent_parents(directory)[:-1]
     partial = _partial(directory)
-    placed = False
     made: list[Path] = []
     with refusals_named(directory):
         try:
@@ -147,12 +146,10 @@ def place_files(directory: Path, files: Mapping[str, bytes]) -> list[Path]:
             # A rename replaces an empty directory without a word, so look again; one with files is refused.
             _refuse_existing(directory)
             os.rename(partial, directory)
-            placed = True
             sync_directory(directory.parent)
-        except BaseException:
-            if not placed:
-                shutil.rmtree(partial, ignore_errors=True)
-                remove_empty(made)
+        except BaseException:  # after the rename neither finds anything to remove
+            shutil.rmtree(partial, ignore_errors=True)
+            remove_empty(made)
             raise
     return made
 

@@ -78,7 +78,6 @@ class UnfinishedRun:
                 (self.directory / folder).mkdir(parents=True, exist_ok=True)
             for name, content in files.items():
                 write_file(self.directory / name, content)
-            _remove_temporary(self.directory)
             for name in names_below(self.directory, self.directory):
                 if name not in files:
                     raise StorageError(f"{self.directory / name} is not of this run; move it elsewhere")

@@ -1,5 +1,6 @@
 """A run on disk, read file by file, each checked against the manifest and each value of its type."""
 
+import os
 from functools import cached_property
 from os import PathLike
 from pathlib import Path
@@ -65,6 +66,11 @@ class Run:
     def directory(self) -> Path:
         """Where the run is."""
         return self._files.directory
+
+    @property
+    def directory_name(self) -> str:
+        """What its directory is called, though it was given as ``.`` from within."""
+        return Path(os.path.abspath(self.directory)).name
 
     @property
     def names(self) -> tuple[str, ...]:

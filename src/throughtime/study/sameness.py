@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from numpy import ndarray
+
 from throughtime.data import Dataset
 from throughtime.errors import DataError, ParameterError
 from throughtime.storage import json_from_bytes, json_to_bytes
@@ -16,17 +18,18 @@ _PARTS = {"targets": "targets, names, lengths or groups", "inputs": "values", "w
 
 def marks_of_plan(plan: Plan) -> dict[str, Any]:
     """What tells a plan from others, in plain values."""
-    return marks_of_data(plan.train, plan.config) | {
-        "train": fingerprint_of(plan.train, plan.sample_weight),
+    return marks_of_data(plan.train, plan.config, plan.sample_weight) | {
         "test": None if plan.test is None else fingerprint_of(plan.test),
         "folds": digest_of(side for split in plan.splits for side in split),
     }
 
 
-def marks_of_data(train: Dataset, config: Mapping[str, Any]) -> dict[str, Any]:
+def marks_of_data(train: Dataset, config: Mapping[str, Any], weights: ndarray | None = None) -> dict[str, Any]:
     """What tells data and settings from others, in plain values; without the places of the data."""
     settings = {name: value for name, value in config.items() if name not in _PLACES}
-    marks: dict[str, Any] = json_from_bytes(json_to_bytes({"train": fingerprint_of(train), "settings": settings}))
+    marks: dict[str, Any] = json_from_bytes(
+        json_to_bytes({"train": fingerprint_of(train, weights), "settings": settings})
+    )
     return marks
 
 

@@ -1,5 +1,6 @@
 """New series compared with those that a study or a run was trained on: which shift it is, or whether there is one."""
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
@@ -69,7 +70,7 @@ def report_shift(run: Run, data: Dataset, *, labels: bool = False, **options: An
         reference, data.X, data.y if labels else None, groups=groups_apart(reference, data), **options
     )
     config = {
-        "run": str(run.directory),
+        "run": os.path.abspath(run.directory),
         "source": data.source,
         "columns": columns_in_config(data),
         "series": len(data.X),
