@@ -133,6 +133,14 @@ def test_runs_of_early_versions_have_a_page(studies: dict[str, Study]) -> None:
         assert [part for part in found[key].children if part.attributes.get("class") in ("absent", "quiet")], key
 
 
+def test_the_foot_says_what_commands_name_and_other_series_are_not_the_run_s_own(pages: dict[str, str]) -> None:
+    page = tree_of(pages["classes"])
+    commands = [code.says() for code in page.all("code")]
+    assert "throughtime shift RUN NEW --out SHIFT" in commands
+    foot = page.all("footer")[0].says()
+    assert foot == "In commands RUN is the directory of this run, small, SOURCE its data, and NEW other series."
+
+
 def test_a_section_that_cannot_be_made_says_why_and_the_others_are_there() -> None:
     def fail(_: int) -> list[Line]:
         raise DataError("x needs y, got <z>")

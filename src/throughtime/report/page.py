@@ -54,7 +54,9 @@ def page_of(subject: Subject) -> bytes:
     title = f"{run.metrics.models[-1].name} on {Path(run.config['source']).name}"
     when = run.created[:16].replace("T", " ")
     subtitle = f"Run {run.directory.name}, written {when} UTC by throughtime {run.versions.get('throughtime')}"
-    footer = f"In commands RUN is the directory of this run, {run.directory.name}, and SOURCE its data."
+    footer = (
+        f"In commands RUN is the directory of this run, {run.directory.name}, SOURCE its data, and NEW other series."
+    )
     return rendered(title, subtitle, built(SECTIONS, subject), footer)
 
 

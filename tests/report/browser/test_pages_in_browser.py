@@ -8,6 +8,9 @@ import pytest
 from looks import active_parts, complaints
 from shown_runs import PAGES
 
+from throughtime.report import write_comparison
+from throughtime.study import Run
+
 Pages = dict[str, Path]
 Visitor = Callable[..., Any]
 
@@ -38,6 +41,20 @@ def test_a_page_loads_nothing_even_where_its_policy_does_not_hold(name: str, pag
 @pytest.mark.parametrize("name", PAGES)
 def test_everything_can_be_read(name: str, width: int, scheme: str, page_files: Pages, visit: Visitor) -> None:
     assert complaints(visit(page_files[name], width, scheme).page) == {}
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_command_longer_than_a_line_is_read_in_full(width: int, runs: Path, visit: Visitor) -> None:
+    file = runs / f"other-series-{width}.html"
+    write_comparison(Run.open(runs / "forecast"), Run.open(runs / "least"), file)
+    page = visit(file, width).page
+    assert complaints(page) == {}
+    command = page.locator("#verdict code")
+    assert command.inner_text().startswith("throughtime fit ")
+    assert command.evaluate("code => code.getClientRects().length") == 1  # a box, its lines in it
+    assert command.evaluate(
+        "code => code.getBoundingClientRect().height > 2 * parseFloat(getComputedStyle(code).fontSize)"
+    )
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
