@@ -1,6 +1,7 @@
 """A page is whole, asks for nothing, and is the same each time."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,19 @@ from reported_runs import RUNS, classes, run_of
 
 from throughtime import storage
 from throughtime.errors import DataError
-from throughtime.report import SECTIONS, Absent, Line, SectionBuilder, Table, built, rendered, run_page
+from throughtime.findings import Finding
+from throughtime.report import (
+    SECTIONS,
+    Absent,
+    Findings,
+    Line,
+    Section,
+    SectionBuilder,
+    Table,
+    built,
+    rendered,
+    run_page,
+)
 from throughtime.study import Run, Study, run_files
 
 NAMES = list(RUNS)
@@ -139,6 +152,17 @@ def test_the_foot_says_what_commands_name_and_other_series_are_not_the_run_s_own
     assert "throughtime shift RUN NEW --out SHIFT" in commands
     foot = page.all("footer")[0].says()
     assert foot == "In commands RUN is the directory of this run, small, SOURCE its data, and NEW other series."
+
+
+def test_a_finding_names_the_page_of_the_guide_and_no_path_that_leads_nowhere() -> None:
+    found = Finding("GEN001", "t", "found", "note", 2.0, 0.0, "s", "d", "r", "docs/guide/leakage.md#gen001")
+    whole = replace(found, docs="docs/guide/gradients.md")
+    section = Section("f", "Findings", (Findings((found, whole)),))
+    page = tree_of(rendered("t", "s", [section], "").decode())
+    assert [part.says() for part in page.all("p") if "guide" in part.text] == [
+        "More in the guide of throughtime, page leakage, under GEN001",
+        "More in the guide of throughtime, page gradients",
+    ]
 
 
 def test_a_section_that_cannot_be_made_says_why_and_the_others_are_there() -> None:

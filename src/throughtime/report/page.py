@@ -89,6 +89,7 @@ def _template() -> Template:
         "numbered": _numbered,
         "digits": "{:.4g}".format,
         "sentence": _sentence,
+        "guide_page": _guide_page,
         "rows": _rows,
         "short": lambda heading: len(heading) <= SHORT,
     }
@@ -119,6 +120,12 @@ def _numeric(table: Table) -> list[int]:
 def _numbered(svg: str, place: str) -> Markup:
     """A figure whose names begin with its place in the page."""
     return Markup(svg.replace(PLACE, place))
+
+
+def _guide_page(docs: str) -> str:
+    """A page of the guide by its name and heading: from here a path in the repository leads nowhere."""
+    path, _, heading = docs.partition("#")
+    return f"page {Path(path).stem}{', under ' if heading else ''}{heading.upper()}"
 
 
 def _sentence(text: str) -> str:
