@@ -160,8 +160,8 @@ def test_a_finding_names_the_page_of_the_guide_and_no_path_that_leads_nowhere() 
     section = Section("f", "Findings", (Findings((found, whole)),))
     page = tree_of(rendered("t", "s", [section], "").decode())
     assert [part.says() for part in page.all("p") if "guide" in part.text] == [
-        "More in the guide of throughtime, page leakage, under GEN001",
-        "More in the guide of throughtime, page gradients",
+        "More in the guide of throughtime, page leakage, under GEN001.",
+        "More in the guide of throughtime, page gradients.",
     ]
 
 

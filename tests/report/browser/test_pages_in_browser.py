@@ -1,5 +1,6 @@
 """Reports opened in Chromium: what they ask for and say, how they look, how they are used and printed."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -51,10 +52,11 @@ def test_a_command_longer_than_a_line_is_read_in_full(width: int, runs: Path, vi
     assert complaints(page) == {}
     command = page.locator("#verdict code")
     assert command.inner_text().startswith("throughtime fit ")
-    assert command.evaluate("code => code.getClientRects().length") == 1  # a box, its lines in it
-    assert command.evaluate(
-        "code => code.getBoundingClientRect().height > 2 * parseFloat(getComputedStyle(code).fontSize)"
-    )
+    lines = """part => part.getBoundingClientRect().height / parseFloat(getComputedStyle(part).fontSize)"""
+    assert command.evaluate(lines) > 2
+    options = command.locator("span").filter(has_text=re.compile("^--"))
+    assert options.count() > 3
+    assert all(option.evaluate(lines) < 2 for option in options.all())  # none is broken at its hyphens
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)
