@@ -5,6 +5,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from matplotlib import pyplot as plt
+from matplotlib import rc_context
+from matplotlib.figure import Figure
 from pictured_data import NAMES, NUMBERS, X, Y, steps
 from sklearn.linear_model import LinearRegression
 from sklearn.metrics import confusion_matrix
@@ -68,6 +70,32 @@ def test_many_classes_stay_readable(n: int, numbered: bool, labels: int) -> None
     display.figure_.draw_without_rendering()
     boxes = [tick.get_window_extent() for tick in ticks]
     assert all(left.x1 < right.x0 for left, right in pairwise(boxes))
+
+
+@pytest.mark.parametrize(("n", "others"), [(2, 4), (2, 14), (3, 5), (5, 3)])
+def test_labels_of_any_length_are_apart(n: int, others: int) -> None:
+    turned = []
+    for letters in (2, 8, 12, 14, 16, 18, 22, 26, 30):
+        labels = [*(f"{k}{'n' * (others - 1)}" for k in range(n - 1)), "w" + "e" * (letters - 1)]
+        size = ConfusionMatrixDisplay.size_of(n, letters=max(letters, others))
+        with rc_context({"font.size": 9}):  # as a report draws it
+            figure = Figure(figsize=(0.8 * size[0], 0.8 * size[1]), layout="constrained")
+            display = ConfusionMatrixDisplay(np.eye(n, dtype=int), display_labels=labels).plot(figure.subplots())
+            figure.draw_without_rendering()  # matplotlib warns where the matrix has no room, and warnings are errors
+        ticks = display.ax_.get_xticklabels()
+        boxes = [tick.get_window_extent() for tick in ticks]
+        assert all(left.x1 < right.x0 for left, right in pairwise(boxes)), labels
+        assert all(figure.bbox.y0 <= box.y0 and box.x1 <= figure.bbox.x1 for box in boxes)
+        assert display.ax_.bbox.width > figure.bbox.width / 6
+        turned.append(ticks[0].get_rotation())
+    assert turned == sorted(turned)  # from some length on
+    assert turned[-1] == 90
+
+
+def test_labels_that_have_room_are_level() -> None:
+    for labels in (["no", "yes"], ["normal sinus", "atrial fib"], [str(k) for k in range(10)]):
+        display = ConfusionMatrixDisplay(np.eye(len(labels), dtype=int), display_labels=labels).plot()
+        assert display.ax_.get_xticklabels()[0].get_rotation() == 0
 
 
 def test_what_is_asked_for_is_drawn() -> None:

@@ -5,6 +5,8 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.text import Text
 
 from diagnosed import BARE, CURVE, DIAGNOSIS, EFFECTS, HISTORY, effect
 from throughtime.displays import (
@@ -148,6 +150,24 @@ def test_the_history_curve_has_its_points_and_a_line_at_the_steps_that_are_enoug
 )
 def test_the_steps_that_are_enough_are_said(needed: int | None, words: str) -> None:
     assert history_in_words(replace(HISTORY, needed=needed)) == words
+
+
+@pytest.mark.parametrize("scale", [1.0, 0.8, 0.5])  # 0.8 in a report
+def test_a_sentence_above_a_curve_ends_within_the_figure(scale: float) -> None:
+    unknown = dict.fromkeys(("doubling", "low", "high"), math.nan)
+    for display in (
+        FittedLearningCurveDisplay(CURVE),
+        FittedLearningCurveDisplay(replace(CURVE, **unknown)),
+        HistoryCurveDisplay(replace(HISTORY, needed=4)),
+        HistoryCurveDisplay(replace(HISTORY, needed=None)),
+    ):
+        figure = Figure(figsize=(scale * display.figsize[0], scale * display.figsize[1]), layout="constrained")
+        ax = display.plot(figure.subplots()).ax_
+        figure.draw_without_rendering()
+        (title,) = [text for text in ax.findobj(Text) if text.get_text() == ax.get_title(loc="left")]
+        box = title.get_window_extent()
+        assert box.x1 <= figure.bbox.x1
+        assert ax.bbox.y1 <= box.y0 < box.y1 <= figure.bbox.y1  # above the axes however many lines it has
 
 
 def test_what_a_diagnosis_lacks_cannot_be_drawn() -> None:

@@ -163,7 +163,15 @@ def test_the_remedy_names_the_channel() -> None:
     X, options = telling_channel(np.random.default_rng(0), True)
     finding = leakage_report(X.replace(channel_names=["a", "b", "c", "row"]), **options)[7]
     assert (finding.code, finding.severity, finding.measured) == ("GEN008", "warning", 1.0)
-    assert "row" in finding.detail
+    assert finding.detail == "channel 'row' has a range of its own in all series"
+
+
+def test_how_many_series_meet_others_is_said() -> None:
+    rng = np.random.default_rng(0)
+    arrays = [rng.normal(size=(20, 1)) for _ in range(240)]
+    apart = [arrays[0] + 100, *arrays[1:]]
+    said = [leakage_report(X, np.arange(240.0), cv=3)[7].detail for X in (arrays, apart)]
+    assert said == [f"in every channel {which} meet others" for which in ("all series", "99% of the series or more")]
 
 
 #: Season, trend, a level of its own for each series (daily variation around it), a count, on from some step on.

@@ -19,6 +19,7 @@ from throughtime.report import (
     Findings,
     Line,
     Part,
+    Section,
     SectionBuilder,
     Table,
     built,
@@ -217,6 +218,25 @@ def test_runs_of_early_versions_have_a_page(studies: dict[str, Study]) -> None:
     assert "could not" not in tree_of(page).all("main")[0].text
     for key in ("groups", "shift", "gradients", "unrolled", "splits", "data"):
         assert [part for part in found[key].children if part.attributes.get("class") in ("absent", "quiet")], key
+
+
+def test_the_foot_says_what_commands_name_and_other_series_are_not_the_run_s_own(pages: dict[str, str]) -> None:
+    page = tree_of(pages["classes"])
+    commands = [code.says() for code in page.all("code")]
+    assert "throughtime shift RUN NEW --out SHIFT" in commands
+    foot = page.all("footer")[0].says()
+    assert foot == "In commands RUN is the directory of this run, small, SOURCE its data, and NEW other series."
+
+
+def test_a_finding_names_the_page_of_the_guide_and_no_path_that_leads_nowhere() -> None:
+    found = Finding("GEN001", "t", "found", "note", 2.0, 0.0, "s", "d", "r", "docs/guide/leakage.md#gen001")
+    whole = replace(found, docs="docs/guide/gradients.md")
+    section = Section("f", "Findings", (Findings((found, whole)),))
+    page = tree_of(rendered("t", "s", [section], "").decode())
+    assert [part.says() for part in page.all("p") if "guide" in part.text] == [
+        "More in the guide of throughtime, page leakage, under GEN001.",
+        "More in the guide of throughtime, page gradients.",
+    ]
 
 
 def test_a_section_that_cannot_be_made_says_why_and_the_others_are_there() -> None:

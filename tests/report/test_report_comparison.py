@@ -191,6 +191,27 @@ def test_only_settings_that_differ_are_listed(runs: dict[str, Run]) -> None:
     }
 
 
+def test_other_data_and_another_reading_of_them_are_settings_that_differ(made: dict[str, Study]) -> None:
+    config = made["gru"].config
+    columns = config["columns"] | {"target_kind": "step", "window": 8}
+    other = run_of(replace(made["gru"], config=config | {"source": "elsewhere.csv", "cv": "loo", "columns": columns}))
+    settings = page(run_of(made["gru"]), other)["settings"]
+    assert {row[0]: row[1:] for row in rows(settings)} == {
+        "source": [config["source"], "elsewhere.csv"],
+        "cv": ["3", "loo"],
+        "target_kind": [config["columns"]["target_kind"], "step"],
+        "window": ["none", "8"],
+    }
+
+
+def test_curves_are_told_apart_by_the_names_of_their_runs(made: dict[str, Study], tmp_path: Path) -> None:
+    for name in ("one", "another"):
+        made["gru"].save(tmp_path / name)
+    found = page(*(Run.open(tmp_path / name) for name in ("one", "another")))
+    captions = [caption.says() for caption in found["learning"].all("figcaption")]
+    assert captions == ["The first, one: GRU.", "The second, another: GRU."]
+
+
 def test_a_setting_that_a_task_has_not_is_a_dash(runs: dict[str, Run]) -> None:
     settings = {row[0]: row[1:] for row in rows(page(runs["gru"], runs["regression"])["settings"])}
     assert settings["class_weight"] == ["none", "-"]

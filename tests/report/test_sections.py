@@ -6,10 +6,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from read_parts import of, rows_of, with_contents
+from reported_runs import SMALL, run_of
 from sklearn.metrics import accuracy_score, log_loss, root_mean_squared_error
 
 from diagnosed import DIAGNOSIS
 from shifted import NO_SHIFT, SHIFT
+from throughtime import SequenceRegressor, evaluate
+from throughtime.data import Sequences
 from throughtime.generalization import corrected_interval
 from throughtime.report import Absent, Facts, Figure, Findings, Line, Part, Subject
 from throughtime.report.all_findings import all_findings
@@ -266,8 +269,24 @@ def test_splits_say_what_was_held_out_and_every_check(runs: dict[str, Run]) -> N
     parts = splits(Subject(runs["steps"]))
     facts = dict(of(Facts, parts)[0].rows)
     assert facts["held out, per fold"] == "1 to 2 series"
-    assert facts["test"] == "3 series, 34% set aside"
+    assert facts["test"] == "3 series, 3 series left to train on; asked for 34 % of the series"
     assert [row["verdict"] for row in rows_of(parts)] == [finding.verdict for finding in runs["steps"].findings]
+    assert dict(of(Facts, splits(Subject(runs["classes"])))[0].rows)["test"] == "8 series (2 groups), ebb.csv"
+
+
+def test_of_groups_set_aside_the_counts_are_those_of_series_and_groups_whatever_fraction_was_asked_for() -> None:
+    X = np.random.default_rng(0).normal(size=(12, 4, 1))
+    X = Sequences.from_arrays(X, groups=np.repeat([0, 1, 2, 3], [1, 1, 1, 9]))  # whichever is set aside is no quarter
+    made = evaluate(SequenceRegressor(**SMALL), X, np.arange(12.0), test=0.25, cv=3, baselines=False)
+    facts = dict(of(Facts, splits(Subject(run_of(made))))[0].rows)
+    n_test, n_left = (len(part) for part in (made.test.X, made.train.X))
+    assert (n_test, n_left) in {(1, 11), (9, 3)}
+    assert facts["test"] == (
+        f"{n_test} series (1 group), {n_left} series (3 groups) left to train on; asked for 25 % of the groups"
+    )
+    assert facts["held out, per fold"] == "1 group"
+    early = run_of(made, {"data.json": b"{}"})
+    assert dict(of(Facts, splits(Subject(early)))[0].rows)["test"] == f"{n_test} series; asked for 25 % of the groups"
 
 
 def test_every_finding_is_there_the_gravest_first(runs: dict[str, Run]) -> None:
@@ -291,9 +310,8 @@ def test_settings_versions_and_the_data_s_hash_are_there(runs: dict[str, Run]) -
     assert rows["bidirectional"] == "true"
     assert "lr 0.01" in of(Line, told)[0].text
     assert "torch" in rows["versions"]
-    assert {name for name in run.config["parameters"] if name in rows or f"{name} " in of(Line, told)[0].text} == set(
-        run.config["parameters"]
-    )
+    said = {name for name in run.config["parameters"] if name in rows or f"{name} " in of(Line, told)[0].text}
+    assert said == set(run.config["parameters"]) - {"verbose"}  # which has no part in what was made
     facts = dict(of(Facts, data(Subject(run)))[0].rows)
     assert run.data.fingerprint is not None
     assert facts["SHA-256 of inputs"] == run.data.fingerprint["inputs"]

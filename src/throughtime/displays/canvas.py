@@ -31,9 +31,10 @@ def axes_for(ax: Axes | None, size: tuple[float, float]) -> Axes:
 def set_title(ax: Axes, title: str, *, legend: bool) -> None:
     """Put a title above the axes, and a legend of what has a label beside it; end the box at the top and right.
 
-    In narrow axes, where both would meet, the legend is where it covers the least.
+    A title that would go beyond the figure is in lines. In narrow axes, where both would meet, the legend is where it
+    covers the least.
     """
-    ax.set_title(title, fontsize=10, loc="left")
+    ax.set_title(title, fontsize=10, loc="left", wrap=True)
     if legend:
         place: dict[str, Any] = {}
         if ax.get_window_extent().width > WIDE * ax.figure.dpi:

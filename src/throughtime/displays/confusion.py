@@ -8,15 +8,18 @@ from numpy import ndarray
 from sklearn.base import is_classifier
 from sklearn.metrics import ConfusionMatrixDisplay as SklearnConfusionMatrixDisplay
 
-from throughtime.displays.canvas import axes_for
+from throughtime.displays.canvas import MOST_OF_NAME, axes_for
 from throughtime.displays.pairs import pair_up, unscored_steps
 
 #: With more classes than this, numbers would overlap.
 MOST_NUMBERED = 25
 #: With more classes than this, not every one has its label.
 MOST_LABELED = 50
-#: Letters that fit side by side under a matrix.
+#: More letters do not fit side by side under a matrix, however they are divided.
 LETTERS = 36
+
+#: Widths of axes before their layout that the matrix and the labels of its rows share.
+BESIDE = 1.15
 
 _FRACTIONS = {
     "true": "fraction of each true class",
@@ -53,8 +56,9 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         labels = [str(label) for label in (np.arange(n) if self.display_labels is None else self.display_labels)]
         if include_values is None:
             include_values = n <= MOST_NUMBERED
+        measured = xticks_rotation is None and sum(len(label) + 1 for label in labels) <= LETTERS
         if xticks_rotation is None:
-            xticks_rotation = "vertical" if sum(len(label) + 1 for label in labels) > LETTERS else "horizontal"
+            xticks_rotation = "horizontal" if measured else "vertical"
         counted = np.asarray(self.confusion_matrix).dtype.kind in "iu"
         if values_format is None and not counted:
             values_format = ".2f"
@@ -64,7 +68,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
             cmap=cmap,
             xticks_rotation=xticks_rotation,
             values_format=values_format,
-            ax=axes_for(ax, self.size_of(n, colorbar)),
+            ax=axes_for(ax, self.size_of(n, colorbar, max(map(len, labels)))),
             colorbar=colorbar,
             im_kw=im_kw,
             text_kw={"fontsize": 9 if n <= 12 else 7} | (text_kw or {}),
@@ -81,12 +85,20 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
             total = int(np.sum(self.confusion_matrix))
             right = float(np.trace(self.confusion_matrix)) / max(total, 1)
             self.ax_.set_title(f"{right:.1%} of {total} right", fontsize=10, loc="left")
+        if measured and self._a_label_exceeds_its_cell():
+            self.ax_.tick_params(axis="x", labelrotation=90)
         return self
 
+    def _a_label_exceeds_its_cell(self) -> bool:
+        """Whether a label under the matrix is wider than a cell will be, beside the same label of a row."""
+        labels, box = self.ax_.get_xticklabels(), self.ax_.bbox
+        widest = max(label.get_window_extent().width for label in labels)
+        return bool(widest > min(box.height, BESIDE * box.width - widest) / len(labels))
+
     @staticmethod
-    def size_of(n_classes: int, colorbar: bool | None = None) -> tuple[float, float]:
-        """Inches that a figure of so many classes takes."""
-        side = float(np.clip(2 + 0.35 * n_classes, 3.6, 9))
+    def size_of(n_classes: int, colorbar: bool | None = None, letters: int = 0) -> tuple[float, float]:
+        """Inches that a figure of so many classes takes, with labels of so many letters."""
+        side = float(np.clip(2 + 0.35 * n_classes, 3.6, 9)) + 0.06 * max(0, min(letters, MOST_OF_NAME) - 8)
         return side + 0.4 + 0.8 * (n_classes > MOST_NUMBERED if colorbar is None else colorbar), side
 
     @classmethod

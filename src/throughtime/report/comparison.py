@@ -2,10 +2,11 @@
 
 import math
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -27,12 +28,13 @@ from throughtime.study import (
     folds_won_in_words,
     method_in_words,
     nan_mean,
-    number,
     optimism_in_words,
     outcome_in_words,
     p_in_words,
+    score_number,
     series_in,
     validation_score,
+    value_in_words,
 )
 
 #: So many folds are listed.
@@ -106,6 +108,7 @@ def _verdict(pair: Pair) -> Iterator[Part]:
 def _outcome(metric: str, comparison: Comparison) -> str:
     difference = comparison.difference
     first, second = (nan_mean(scores) for scores in (comparison.first, comparison.second))
+    number = partial(score_number, metric=metric)
     outcome = outcome_in_words(comparison) or "with one fold there is no interval that says which does better"
     text = f"{outcome[0].upper()}{outcome[1:]}: {metric} {number(first)} of the first, {number(second)} of the second"
     if difference.low is None or difference.high is None or comparison.p_value is None:
@@ -142,13 +145,14 @@ def _beside(pair: Pair, caption: str, of: str) -> Table:
             else validation_score(model, metric) if of == "validation" else nan_mean(model.test.get(metric, []))
             for model in models
         ]  # fmt: skip
-        rows.append((metric, *map(number, scores)))
+        rows.append((metric, *(score_number(score, metric) for score in scores)))
     return Table(caption, ("score", *_NAMES), tuple(rows))
 
 
 def _difference(metric: str, comparison: Comparison) -> tuple[str, ...]:
     difference = comparison.difference
     low, high = difference.low, difference.high
+    number = partial(score_number, metric=metric)
     return (
         metric,
         *(number(nan_mean(scores)) for scores in (comparison.first, comparison.second)),
@@ -168,6 +172,7 @@ def _folds(pair: Pair) -> Iterator[Part]:
     yield Line(f"{metric}: {folds_won_in_words(comparison)}.")
     if len(comparison.first) > _MOST_FOLDS:
         return
+    number = partial(score_number, metric=metric)
     rows = tuple(
         (str(place), str(len(fold.test)), number(a), number(b), number(a - b))
         for place, (a, b, fold) in enumerate(
@@ -186,7 +191,7 @@ def _learning(pair: Pair) -> Iterator[Part]:
     for name, run, display in zip(_NAMES, (pair.first, pair.second), displays, strict=True):
         text = f"{display.loss} by epoch on the training series and on those held out, of {len(display.train)} networks"
         draw = partial(_draw_to_scale, display, displays if alike else [display])
-        caption = f"The {name}: {_network(run)}."
+        caption = f"The {name}, {run.directory.name}: {_network(run)}."
         yield figure_of(draw, display.figsize, f"Loss by epoch, {name}", f"{text} of the {name} run.", caption)
 
 
@@ -201,16 +206,25 @@ def _draw_to_scale(display: TrainingCurvesDisplay, displays: Sequence[TrainingCu
 
 
 def _settings(pair: Pair) -> Iterator[Part]:
-    """What was set otherwise."""
-    runs = pair.first, pair.second
-    differing = differing_settings(*(run.config for run in runs))
-    if differing:
-        rows = tuple((name, *values) for name, values in differing.items())
-        yield Table("Settings that differ", ("setting", *_NAMES), rows)
+    """What was set otherwise: the data, how they were read and divided, the network and its training."""
+    configs = pair.first.config, pair.second.config
+    first, second = map(_read_and_divided, configs)
+    rows = [(name, first[name], second[name]) for name in first if first[name] != second[name]]
+    rows += [(name, *values) for name, values in differing_settings(*configs).items()]
+    if rows:
+        yield Table("Settings that differ", ("setting", *_NAMES), tuple(rows))
         yield Line("All other settings are the same.", "quiet")
     else:
         same = pair.first.directory.resolve() == pair.second.directory.resolve()
         yield Line("Both are the same run." if same else "No setting differs.")
+
+
+def _read_and_divided(config: Mapping[str, Any]) -> dict[str, str]:
+    """How a run's series were read, set aside and divided, in words."""
+    said = {name: config[name] for name in ("source", "test", "split", "cv", "season")}
+    said["scoring"] = ", ".join(config["scoring"])
+    said |= {name: value for name, value in config["columns"].items() if name not in ("channels", "static")}
+    return {name: value_in_words(value) for name, value in said.items()}
 
 
 def _origins(pair: Pair) -> Iterator[Part]:

@@ -1,6 +1,7 @@
 """What a run says of its data, each value of its type."""
 
 from dataclasses import dataclass
+from typing import Literal
 
 from throughtime.records import Record
 from throughtime.storage import typed
@@ -44,15 +45,16 @@ class Described(Record):
     target: Target | None = None
 
 
-def described(run: Run) -> Described | None:
-    """What the training series are; ``None`` in runs of early versions.
+def described(run: Run, which: Literal["train", "test"] = "train") -> Described | None:
+    """What the training series are, or those of the test; ``None`` without any, and in runs of early versions.
 
     Raises
     ------
     StorageError
         When the run says something else there.
     """
-    if not run.data.train:
+    said = run.data.train if which == "train" else run.data.test
+    if not said:
         return None
-    found: Described = typed(run.data.train, Described, str(run.directory / "data.json"), "the description of data")
+    found: Described = typed(said, Described, str(run.directory / "data.json"), "the description of data")
     return found

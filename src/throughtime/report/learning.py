@@ -1,6 +1,7 @@
 """How the networks learned: the loss by epoch, and the scores of the folds."""
 
 from collections.abc import Sequence
+from functools import partial
 
 import numpy as np
 
@@ -10,7 +11,7 @@ from throughtime.report.parts import Line, Part, Table
 from throughtime.report.splits import unit_of
 from throughtime.report.subject import Subject
 from throughtime.report.svg import figure_of
-from throughtime.study import Run, name_of_member, nan_mean, number
+from throughtime.study import Run, name_of_member, nan_mean, number, score_number
 
 #: Of more folds the table has the worst and the best.
 MOST_ROWS = 12
@@ -80,7 +81,8 @@ def _folds(run: Run) -> list[Part]:
         return [Line(f"No fold has a score of its own ({metric}): the folds are scored together.", "quiet")]
     display = FoldScoresDisplay(by_fold, intervals, metric)
     known = [value for value in by_fold[network.name] if np.isfinite(value)]
-    spread = f"{network.name} on {len(known)} folds: {number(min(known))} to {number(max(known))}" if known else ""
+    scored = partial(score_number, metric=metric)
+    spread = f"{network.name} on {len(known)} folds: {scored(min(known))} to {scored(max(known))}" if known else ""
     parts: list[Part] = [
         figure_of(
             display.plot,
@@ -96,7 +98,7 @@ def _folds(run: Run) -> list[Part]:
     head = ("fold", f"{unit} trained on", f"{unit} held out", f"{metric} in training", f"{metric} held out")
     trained = _by_fold(network.training[metric])
     rows = [
-        (str(k + 1), str(fold.n_train), str(fold.n_test), number(training), number(held))
+        (str(k + 1), str(fold.n_train), str(fold.n_test), scored(training), scored(held))
         for k, (fold, training, held) in enumerate(zip(run.folds, trained, by_fold[network.name], strict=True))
     ]
     caption = f"{network.name} by fold"

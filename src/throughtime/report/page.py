@@ -54,7 +54,9 @@ def page_of(subject: Subject) -> bytes:
     title = f"{run.metrics.models[-1].name} on {Path(run.config['source']).name}"
     when = run.created[:16].replace("T", " ")
     subtitle = f"Run {run.directory_name}, written {when} UTC by throughtime {run.versions.get('throughtime')}"
-    footer = f"In commands RUN is the directory of this run, {run.directory_name}, and SOURCE its data."
+    footer = (
+        f"In commands RUN is the directory of this run, {run.directory_name}, SOURCE its data, and NEW other series."
+    )
     return rendered(title, subtitle, built(SECTIONS, subject), footer)
 
 
@@ -87,6 +89,7 @@ def _template() -> Template:
         "numbered": _numbered,
         "digits": "{:.4g}".format,
         "sentence": _sentence,
+        "guide_page": _guide_page,
         "rows": _rows,
         "short": lambda heading: len(heading) <= SHORT,
     }
@@ -117,6 +120,12 @@ def _numeric(table: Table) -> list[int]:
 def _numbered(svg: str, place: str) -> Markup:
     """A figure whose names begin with its place in the page."""
     return Markup(svg.replace(PLACE, place))
+
+
+def _guide_page(docs: str) -> str:
+    """A page of the guide by its name and heading: from here a path in the repository leads nowhere."""
+    path, _, heading = docs.partition("#")
+    return f"page {Path(path).stem}{', under ' if heading else ''}{heading.upper()}"
 
 
 def _sentence(text: str) -> str:

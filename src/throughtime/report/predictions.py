@@ -57,7 +57,7 @@ def _of_classes(run: Run, table: Columns, where: str) -> list[Part]:
     parts: list[Part] = []
     if len(labels) <= MOST_CLASSES:
         draw = partial(ConfusionMatrixDisplay.from_predictions, truth, predicted, labels=labels)
-        size = ConfusionMatrixDisplay.size_of(len(labels))
+        size = ConfusionMatrixDisplay.size_of(len(labels), letters=max(len(str(label)) for label in labels.tolist()))
         matrix = figure_of(
             lambda ax: draw(ax=ax),
             size,

@@ -1,11 +1,12 @@
 """The scores of the network and of the baselines, with intervals."""
 
 from collections.abc import Sequence
+from functools import partial
 
 from throughtime.generalization import Interval
 from throughtime.report.parts import Part, Table
 from throughtime.report.subject import Subject
-from throughtime.study import ModelScores, mean_score, nan_mean, number
+from throughtime.study import ModelScores, mean_score, nan_mean, score_number
 
 
 def scores(subject: Subject) -> Sequence[Part]:
@@ -23,7 +24,7 @@ def scores(subject: Subject) -> Sequence[Part]:
 
 
 def _row(model: ModelScores, metric: str, interval: Interval, has_test: bool) -> tuple[str, ...]:
-    ends = "-"
+    number, ends = partial(score_number, metric=metric), "-"
     if interval.low is not None and interval.high is not None:
         ends = f"{number(interval.low)} to {number(interval.high)}"
     training = model.training.get(metric)

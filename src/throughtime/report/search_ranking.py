@@ -9,7 +9,7 @@ from throughtime.generalization import corrected_errors
 from throughtime.report.parts import Absent, Line, Part, Table
 from throughtime.report.subject import Subject
 from throughtime.report.svg import figure_of
-from throughtime.study import Run, number, value_in_words
+from throughtime.study import Run, score_number, value_in_words
 from throughtime.study import Table as Columns
 
 #: Of a longer ranking the best.
@@ -35,8 +35,8 @@ def search_ranking(subject: Subject) -> Sequence[Part]:
         (
             str(found[f"rank_test_{metric}"][k]),
             *(value_in_words(settings[k][name]) for name in names),
-            number(float(means[k])),
-            number(float(errors[k])),
+            score_number(float(means[k]), metric),
+            score_number(float(errors[k]), metric),
             "chosen" if k == chosen else "-",
         )
         for k in order
@@ -45,7 +45,7 @@ def search_ranking(subject: Subject) -> Sequence[Part]:
     if len(names) in (1, 2):
         varied = [{name: one[name] for name in names} for one in settings]
         display = SearchDisplay(varied, means, errors, metric, chosen)
-        words = f"The best mean {metric} of {len(settings)} settings is {number(float(np.nanmax(means)))}"
+        words = f"The best mean {metric} of {len(settings)} settings is {score_number(float(np.nanmax(means)), metric)}"
         parts.append(figure_of(display.plot, display.figsize, f"{metric} by setting", f"{words}.", f"{words}."))
     tested = "" if run.test_predictions is None else "; that of the test series is not"
     more = f", the {MOST_ROWS} best of {len(settings)}" if len(settings) > len(rows) else ""

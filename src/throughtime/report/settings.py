@@ -8,6 +8,8 @@ from throughtime.report.parts import Facts, Line, Part
 from throughtime.report.subject import Subject
 from throughtime.study import value_in_words
 
+#: Parameters that have no part in what was made.
+_SAYS_NOTHING = {"verbose"}
 #: Of more channels or classes the first are named.
 MOST_NAMES = 20
 
@@ -41,7 +43,7 @@ def data(subject: Subject) -> Sequence[Part]:
 def settings(subject: Subject) -> Sequence[Part]:
     """The network, its training, versions and files."""
     run = subject.run
-    parameters = run.config["parameters"]
+    parameters = {name: value for name, value in run.config["parameters"].items() if name not in _SAYS_NOTHING}
     options = declared(SCHEMAS[run.config["task"]])
     usual = {name: options[name].option.default if name in options else None for name in parameters}
     changed = [name for name in parameters if parameters[name] != usual[name]]

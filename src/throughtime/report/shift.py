@@ -21,7 +21,7 @@ def shift(subject: Subject) -> Sequence[Part]:
     """Test against training, and what ``throughtime shift`` found."""
     parts = [*_to_test(subject)]
     if subject.shift is None:
-        command = "throughtime shift RUN SOURCE --out SHIFT"
+        command = "throughtime shift RUN NEW --out SHIFT"
         return [*parts, Absent("New series were not compared with those of this run.", command)]
     return [*parts, *_outcome(subject.shift, f"Other series ({subject.shifted}) against those of training")]
 

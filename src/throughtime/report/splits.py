@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from throughtime.generalization import leakage_in_words
+from throughtime.report.description import Described, described
 from throughtime.report.parts import Absent, Facts, Line, Part, Table
 from throughtime.report.subject import Subject
 from throughtime.study import Run
@@ -14,16 +15,11 @@ def splits(subject: Subject) -> Sequence[Part]:
     train = [fold.n_train for fold in run.folds]
     held = [fold.n_test for fold in run.folds]
     config, unit = run.config, unit_of(run)
-    test = "none"
-    if run.test_predictions is not None:
-        n = len(set(run.test_predictions["series"].tolist()))
-        where = f"{config['split']:.0%} set aside" if config["split"] is not None else config["test"]
-        test = f"{n} series, {where}"
     rows = (
         ("folds", f"{len(run.folds)}" if isinstance(config["cv"], int) else f"{len(run.folds)} ({config['cv']})"),
-        ("trained on, per fold", f"{_range(train)} {unit}"),
-        ("held out, per fold", f"{_range(held)} {unit}"),
-        ("test", test),
+        ("trained on, per fold", f"{_counted(train, unit)}"),
+        ("held out, per fold", f"{_counted(held, unit)}"),
+        ("test", _test(run)),
         ("networks per fold", str(run.seeds)),
     )
     parts: list[Part] = [Facts(rows)]
@@ -42,6 +38,26 @@ def unit_of(run: Run) -> str:
     return "groups" if run.out_of_fold is None or "group" in run.out_of_fold else "blocks of time"
 
 
-def _range(counts: Sequence[int]) -> str:
+def _test(run: Run) -> str:
+    """How many series are for the test and how many are left, as what was asked for does not say of whole groups."""
+    if run.test_predictions is None:
+        return "none"
+    config, test, train = run.config, described(run, "test"), described(run)
+    tested = _series(test) if test is not None else f"{len(set(run.test_predictions['series'].tolist()))} series"
+    if config["split"] is None:
+        return f"{tested}, {config['test']}"
+    left = "" if train is None else f", {_series(train)} left to train on"
+    units = "groups" if "group" in run.test_predictions else "series"
+    return f"{tested}{left}; asked for {100 * config['split']:g} % of the {units}"
+
+
+def _series(facts: Described) -> str:
+    groups = "" if facts.n_groups is None else f" ({_counted([facts.n_groups], 'groups')})"
+    return f"{facts.n_series} series{groups}"
+
+
+def _counted(counts: Sequence[int], units: str) -> str:
     low, high = min(counts), max(counts)
-    return str(low) if low == high else f"{low} to {high}"
+    if high == 1:
+        units = units.replace("groups", "group").replace("blocks", "block")
+    return f"{low} {units}" if low == high else f"{low} to {high} {units}"

@@ -2,11 +2,12 @@
 
 import math
 from collections.abc import Sequence
+from functools import partial
 
 from throughtime.generalization import leakage_in_words
 from throughtime.report.parts import Absent, Line, Part
 from throughtime.report.subject import Subject
-from throughtime.study import Run, against_in_words, best_baseline, nan_mean, number, validation_score
+from throughtime.study import Run, against_in_words, best_baseline, nan_mean, score_number, validation_score
 
 
 def verdict(subject: Subject) -> Sequence[Part]:
@@ -19,6 +20,7 @@ def verdict(subject: Subject) -> Sequence[Part]:
 def _of_scores(run: Run) -> Line:
     models, metric = run.metrics.models, run.config["scoring"][0]
     network = models[-1]
+    number = partial(score_number, metric=metric)
     mean = validation_score(network, metric)
     interval = run.metrics.intervals[network.name][metric]
     if math.isnan(mean):
@@ -40,6 +42,7 @@ def _of_test(run: Run) -> Part:
     test = nan_mean(models[-1].test.get(metric, []))
     if math.isnan(test):
         return Absent("No test series were set aside.", "throughtime fit SOURCE --split 0.2")
+    number = partial(score_number, metric=metric)
     best = best_baseline(models, metric)
     rival = math.nan if best is None else nan_mean(best.test.get(metric, []))
     beside = "" if best is None or math.isnan(rival) else f", {best.name} {number(rival)}"

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy import ndarray
 
-from throughtime.findings import Check, Measured, NotApplicable
+from throughtime.findings import Check, Measured, NotApplicable, Severity
 from throughtime.shift.records import Embedding, Reference
 
 #: Series on either side below which no test is made.
@@ -31,9 +31,11 @@ def _few(reference: Embedding, deployed: Embedding) -> Measured:
         sizes = [len(side) / count for side, count in zip(sides, counts, strict=True)]
         if max(sizes) >= UNEQUAL * min(sizes):
             least, why = LEAST_UNEQUAL_GROUPS, f", as they are of {sizes[0]:.3g} and {sizes[1]:.3g} series in the mean"
+    lacking = max(0, least - min(counts))
+    short = f": {lacking} too few" if lacking else ""
     return Measured(
-        float(max(0, least - min(counts))),
-        f"{counts[0]} {unit} in the reference and {counts[1]} deployed; {least} of each are needed{why}",
+        float(lacking),
+        f"{counts[0]} {unit} in the reference and {counts[1]} deployed; {least} of each are needed{why}{short}",
     )
 
 
@@ -129,11 +131,20 @@ def _absent(whole: Reference, labels: ndarray) -> Measured:
     return Measured(float(len(absent)), f"no deployed series of {names}" if len(absent) else "every class is there")
 
 
-def _check(code: str, title: str, measure: object, remedy: str, *, threshold: float, source: str) -> Check:
+def _check(
+    code: str,
+    title: str,
+    measure: object,
+    remedy: str,
+    *,
+    threshold: float,
+    source: str,
+    severity: Severity = "error",
+) -> Check:
     return Check(
         code,
         title,
-        "error",
+        severity,
         needs=("reference", "deployed"),
         measure=measure,  # type: ignore[arg-type]
         threshold=threshold,
@@ -152,6 +163,7 @@ SUFFICIENCY_CHECKS = (
         "collect more deployed series, or more groups",
         threshold=0.0,
         source="permutations of fewer tell no shift from chance, or find one where there is none",
+        severity="warning",  # nothing is wrong with the series there are
     ),
     _check(
         "SHF002",

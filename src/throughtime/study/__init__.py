@@ -40,7 +40,7 @@ from throughtime.study.sameness import marks_of_data, marks_of_plan, refuse_othe
 from throughtime.study.saved_configs import SavedConfig, saved_config
 from throughtime.study.saved_diagnosis import DIAGNOSIS, diagnosis_files, read_diagnosis, save_diagnosis
 from throughtime.study.saved_shift import SHIFT, read_shift, save_shift
-from throughtime.study.score_text import best_baseline, mean_score, nan_mean, number, validation_score
+from throughtime.study.score_text import best_baseline, mean_score, nan_mean, number, score_number, validation_score
 from throughtime.study.scores import (
     Metrics,
     ModelScores,
@@ -139,6 +139,7 @@ __all__ = [
     "saved_config",
     "score_baselines",
     "score_bounds",
+    "score_number",
     "scorers_for",
     "search",
     "series_in",

@@ -1,11 +1,12 @@
 """A network beside a baseline: who does better, and whether the folds tell."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Literal
 
 from throughtime.generalization import corrected_interval
 from throughtime.study.results import Fold
-from throughtime.study.score_text import nan_mean, number, validation_score
+from throughtime.study.score_text import nan_mean, score_number, validation_score
 from throughtime.study.scores import ModelScores, score_bounds
 
 
@@ -19,6 +20,7 @@ def against_in_words(
     differences = [a - b for a, b in zip(of_network, of_baseline, strict=True)]
     interval = corrected_interval(differences, [fold.n_train for fold in folds], [fold.n_test for fold in folds])
     difference = validation_score(network, metric) - validation_score(baseline, metric)
+    number = partial(score_number, metric=metric)
     size = number(abs(difference))
     if interval.low is None or interval.high is None:
         if number(difference) == number(0.0):

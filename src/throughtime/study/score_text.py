@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from throughtime.study.scores import ModelScores
+from throughtime.study.scores import ModelScores, score_bounds
 
 
 def number(score: float) -> str:
@@ -11,6 +11,13 @@ def number(score: float) -> str:
     if math.isnan(score):
         return "-"
     return f"{score:.3f}" if score == 0 or 1e-3 <= abs(score) < 1e4 else f"{score:.3e}"
+
+
+def score_number(score: float, metric: str) -> str:
+    """A score as `number` writes it; three decimals however near to 0 it is where the best that it can be is 1."""
+    if score_bounds(metric)[1] == 1 and abs(score) < 1:
+        return f"{round(score, 3) + 0.0:.3f}"  # no -0.000
+    return number(score)
 
 
 def nan_mean(scores: Sequence[float]) -> float:

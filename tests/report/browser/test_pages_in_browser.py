@@ -1,5 +1,6 @@
 """Reports opened in Chromium: what they ask for and say, how they look, how they are used and printed."""
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -7,6 +8,9 @@ from typing import Any
 import pytest
 from looks import active_parts, complaints
 from shown_runs import PAGES
+
+from throughtime.report import write_comparison
+from throughtime.study import Run
 
 Pages = dict[str, Path]
 Visitor = Callable[..., Any]
@@ -38,6 +42,21 @@ def test_a_page_loads_nothing_even_where_its_policy_does_not_hold(name: str, pag
 @pytest.mark.parametrize("name", PAGES)
 def test_everything_can_be_read(name: str, width: int, scheme: str, page_files: Pages, visit: Visitor) -> None:
     assert complaints(visit(page_files[name], width, scheme).page) == {}
+
+
+@pytest.mark.parametrize("width", [PHONE, DESK])
+def test_a_command_longer_than_a_line_is_read_in_full(width: int, runs: Path, visit: Visitor) -> None:
+    file = runs / f"other-series-{width}.html"
+    write_comparison(Run.open(runs / "forecast"), Run.open(runs / "least"), file)
+    page = visit(file, width).page
+    assert complaints(page) == {}
+    command = page.locator("#verdict code")
+    assert command.inner_text().startswith("throughtime fit ")
+    lines = """part => part.getBoundingClientRect().height / parseFloat(getComputedStyle(part).fontSize)"""
+    assert command.evaluate(lines) > 2
+    options = command.locator("span").filter(has_text=re.compile("^--"))
+    assert options.count() > 3
+    assert all(option.evaluate(lines) < 2 for option in options.all())  # none is broken at its hyphens
 
 
 @pytest.mark.parametrize("scheme", SCHEMES)

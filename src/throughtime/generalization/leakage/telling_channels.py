@@ -22,14 +22,16 @@ def _measure(ranges: ChannelRanges) -> Measured | NotApplicable:
     alone = np.array([_alone(low, high) for low, high in zip(ranges.low[:, apart], ranges.high[:, apart], strict=True)])
     telling = np.flatnonzero(alone > _ALONE)
     if not len(telling):
-        return Measured(
-            float(alone.max()), f"in every channel, {1 - alone.max():.0%} of the series or more meet others"
-        )
+        return Measured(float(alone.max()), f"in every channel {_at_least(1 - alone.max())} meet others")
     has = "have" if len(telling) > 1 else "has"
     return Measured(
         float(alone.max()),
-        f"{in_words(series, telling)} {has} a range of its own in {alone[telling].min():.0%} of the series or more",
+        f"{in_words(series, telling)} {has} a range of its own in {_at_least(alone[telling].min())}",
     )
+
+
+def _at_least(fraction: float) -> str:
+    return "all series" if fraction == 1 else f"{int(100 * fraction)}% of the series or more"
 
 
 def _alone(low: Float[ndarray, "series"], high: Float[ndarray, "series"]) -> float:
