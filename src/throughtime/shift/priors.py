@@ -49,9 +49,11 @@ class PriorEstimate(Record):
         "labels" counts them; "EM" and the two kinds of "BBSE" suppose that series of a class stayed as they were;
         "none" gives the reference's, because the network tells the classes apart too badly.
     reference, deployed
-        ``(n q + 1) / (n + k)`` for a fraction q of n series: no class is ruled out by a sample.
+        As counted, by labels; an estimate q from n series without labels is given as `floored`, ``(n q + 1) / (n + k)``:
+        a sample rules no class out.
     low, high
-        Of ``deployed``, by the bootstrap over series or groups; 0 and 1 where nothing is known.
+        Of ``deployed``, by the bootstrap over series or groups, of labels with one series more of the class and one of
+        another; 0 and 1 where nothing is known.
     level
         Coverage of the interval.
     singular_value
@@ -135,19 +137,21 @@ def estimate_priors(
     groups = groups_of(groups, len(codes))
     deployed_groups = groups_of(deployed_groups, n_deployed, "deployed_groups")
     rng = np.random.default_rng(random_state)
-    reference = floored(np.bincount(codes, minlength=n_classes) / len(codes), len(codes))
+    reference = np.bincount(codes, minlength=n_classes) / len(codes)
     if method == "labels" or (method == "auto" and deployed_codes is not None):
         assert deployed_codes is not None
         is_class = np.eye(n_classes)[deployed_codes]
-        n = len(deployed_codes)
+        found = is_class.mean(0)
         drawn = np.empty((repeats, n_classes))
         for row in drawn:
-            # The series that the floor adds, one of each class, are drawn as the others are.
-            counted = _drawn_weights(rng, n, deployed_groups) @ is_class + rng.exponential(size=n_classes)
-            row[:] = counted / counted.sum()
+            # The series that are added, one of each class and one of none, are drawn as the others are.
+            weights = _drawn_weights(rng, n_deployed, deployed_groups)
+            of_class, of_another = rng.exponential(size=(2, n_classes))
+            row[:] = (weights @ is_class + of_class) / (weights.sum() + of_class + of_another)
         low, high = _interval(drawn, level)
-        found = floored(is_class.mean(0), n)
-        return PriorEstimate("labels", reference, found, low, high, level, np.nan, None, f"{n} labels were given")
+        low, high = np.minimum(low, found), np.maximum(high, found)  # beside none, or all, of the series
+        reason = f"{n_deployed} labels were given"
+        return PriorEstimate("labels", reference, found, low, high, level, np.nan, None, reason)
 
     assert deployed_logits is not None
     whole = np.ones(len(codes))
