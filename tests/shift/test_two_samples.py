@@ -165,6 +165,18 @@ def test_a_mean_that_moved_has_its_size_as_effect() -> None:
     assert found.effect_unit == "sd"
 
 
+@pytest.mark.parametrize(
+    "test", [mean_shift_test, mmd_test, partial(mmd_test, standardized=False), classifier_two_sample_test, target_test]
+)
+def test_a_unit_that_makes_values_very_large_or_small_changes_no_test(test: Test) -> None:
+    rng = np.random.default_rng(0)
+    sides = rng.normal(size=(40, 2)), rng.normal(size=(30, 2)) + 2
+    plain = test(*sides, permutations=39)
+    assert plain.p_value == 1 / 40
+    for exponent in (660, -660):  # 1e199, and its inverse
+        assert test(*(np.ldexp(side, exponent) for side in sides), permutations=39) == plain
+
+
 def coverage(test: Test, moved: float, truth: float) -> float:
     """How often the interval of a shift of one Gaussian column holds the truth."""
     inside = []

@@ -26,6 +26,7 @@ from throughtime.shift.statistics import (
     largest_cdf_gaps,
     mean_shifts,
     standardize,
+    tamed,
 )
 
 #: The normal quantile of an interval of 95 %.
@@ -96,7 +97,9 @@ def mmd_test(
     reference, deployed, groups = _thinned(reference, deployed, groups, random_state)
     values, _ = _columns(reference, deployed, None)
     sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
-    found = discrepancies(sides.deployed, standardize(values) if standardized else values, sides.units)
+    # a power of two for all columns alike leaves distances in proportion
+    values = standardize(values) if standardized else tamed(values.reshape(-1, 1)).reshape(values.shape)
+    found = discrepancies(sides.deployed, values, sides.units)
     permuted = found.mmd_2[1:]
     error = np.hypot(found.error, permuted.std())
     effect = found.mmd_2[0]

@@ -18,6 +18,7 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import checked_weights
 from throughtime.records import Record
 from throughtime.shift.arguments import check_seed, groups_of, real_numbers
+from throughtime.shift.statistics import tamed
 
 #: Below these, few series would decide everything.
 LEAST_EFFECTIVE_FRACTION, LEAST_EFFECTIVE_SIZE = 0.1, 30
@@ -105,7 +106,7 @@ def covariate_weights(
         if len(sample) < _FOLDS:
             raise DataError(f"weights need at least {_FOLDS} series on either side, got {len(sample)} {name}")
     n = len(reference)
-    values = StandardScaler().fit_transform(np.vstack([reference, deployed]))
+    values = StandardScaler().fit_transform(tamed(np.vstack([reference, deployed])))
     is_deployed = np.arange(len(values)) >= n
     log_ratios = _cross_fitted(values, is_deployed, _units(n, len(deployed), groups, deployed_groups), random_state)
     ratios = np.exp(np.minimum(log_ratios[:n], 700))  # short of infinity
