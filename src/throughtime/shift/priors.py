@@ -150,7 +150,7 @@ def estimate_priors(
             row[:] = (weights @ is_class + of_class) / (weights.sum() + of_class + of_another)
         low, high = _interval(drawn, level)
         low, high = np.minimum(low, found), np.maximum(high, found)  # beside none, or all, of the series
-        reason = f"{n_deployed} labels were given"
+        reason = "one label was given" if n_deployed == 1 else f"{n_deployed} labels were given"
         return PriorEstimate("labels", reference, found, low, high, level, np.nan, None, reason)
 
     assert deployed_logits is not None
