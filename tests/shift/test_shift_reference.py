@@ -186,16 +186,14 @@ def test_a_constant_in_another_precision_is_the_same_constant() -> None:
     """.1 in float32 and float64 differ by 1.5e-8 of it, which is all that such a column varies."""
     arrays = [np.column_stack([x[:, 0], np.full(len(x), 0.1)]) for x in series()]
     narrow = [x.astype(np.float32) for x in arrays]
-    fitted = fit_members(
-        [SequenceClassifier(**SMALL)] * 3, narrow, CODES, train_indices=[train for train, _ in SPLITS]
-    )
+    fitted = fit_members([SequenceClassifier(**SMALL)] * 3, narrow, CODES, train_indices=[train for train, _ in SPLITS])
     own = reference_of(fitted, narrow, CODES, SPLITS)
     one, other = embed(own, narrow), embed(own, arrays)
     np.testing.assert_allclose(other.summaries, one.summaries, rtol=1e-4, atol=1e-6)  # float32
     assert mean_shift_test(own.embedding, take(other, np.arange(30))).p_value > 0.05
     np.testing.assert_array_equal(other.summaries[:, 5], own.embedding.summaries[0, 5])
     np.testing.assert_array_equal(other.stretches[..., 1], np.tile(own.embedding.stretches[0, :, 1], (N, 1)))
-    far = embed(own, [x + [0, 1e-3] for x in arrays])
+    far = embed(own, [x + np.array([0, 1e-3]) for x in arrays])
     np.testing.assert_allclose(far.summaries[:, 5], 0.101)
 
 
@@ -233,7 +231,8 @@ def test_series_of_other_channels_are_refused() -> None:
     assert own.channel_names == ("u", "v")
     for others in (["u", "w"], ["v", "u"]):
         with pytest.raises(
-            DataError, match=rf"^X needs the channels of the reference, in their order \(u, v\), got {', '.join(others)}$"
+            DataError,
+            match=rf"^X needs the channels of the reference, in their order \(u, v\), got {', '.join(others)}$",
         ):
             embed(own, named.replace(channel_names=others))
     with pytest.raises(DataError, match=r"^X needs the 2 channels that SequenceClassifier was fitted on, got 1$"):

@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.optimize import nnls
 from scipy.stats import entropy
 
+from throughtime.data import as_labels
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import checked_weights
 from throughtime.records import Record
@@ -22,12 +23,15 @@ from throughtime.shift.arguments import (
     check_count,
     check_seed,
     class_numbers,
+    classes_of_labels,
+    codes_of_labels,
     fractions_summing_to_one,
     groups_of,
     logits_of_classes,
     real_numbers,
 )
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.samples import samples_of
 
 PriorMethod = Literal["labels", "EM", "BBSE", "BBSE soft"]
 
@@ -49,8 +53,7 @@ class PriorEstimate(Record):
         "labels" counts them; "EM" and the two kinds of "BBSE" suppose that series of a class stayed as they were;
         "none" gives the reference's, because the network tells the classes apart too badly.
     reference, deployed
-        As counted, by labels; an estimate q from n series without labels is given as `floored`, ``(n q + 1) / (n + k)``:
-        a sample rules no class out.
+        As counted, where there are labels; an estimate without them is `floored`: a sample rules no class out.
     low, high
         Of ``deployed``, by the bootstrap over series or groups, of labels with one series more of the class and one of
         another; 0 and 1 where nothing is known.
@@ -94,7 +97,8 @@ def estimate_priors(
     Parameters
     ----------
     logits, codes
-        Of the reference's series, by networks that did not train on them, and their classes.
+        Of the reference's series, by networks that did not train on them, and their classes: numbers of the columns,
+        or labels, whose order is the columns', as it is a classifier's.
     deployed_logits, deployed_codes
         Of the deployed series; either may be missing, where the method does without.
     method
@@ -118,8 +122,13 @@ def estimate_priors(
     check_chance(level)
     check_count(repeats, "repeats")
     check_seed(random_state)
+    if deployed_logits is not None:
+        logits, deployed_logits, _ = samples_of(logits, deployed_logits, "logits")
     logits = logits_of_classes(logits, "the reference")
     n_classes = logits.shape[1]
+    classes = classes_of_labels(codes, n_classes)
+    if classes is not None:
+        codes = codes_of_labels(as_labels(codes, "the reference", len(logits)), classes, "the reference has")
     codes = class_numbers(codes, n_classes, "the reference", len(logits))
     _check_each_class(codes, n_classes)
     if deployed_codes is None and (method == "labels" or deployed_logits is None):
@@ -131,6 +140,10 @@ def estimate_priors(
         deployed_logits = logits_of_classes(deployed_logits, "the deployed sample", n_classes)
         n_deployed = len(deployed_logits)
     if deployed_codes is not None:
+        if classes is not None:
+            deployed_codes = codes_of_labels(
+                as_labels(deployed_codes, "the deployed sample"), classes, "the reference has"
+            )
         deployed_codes = class_numbers(deployed_codes, n_classes, "the deployed sample", n_deployed)
         n_deployed = len(deployed_codes)
     assert n_deployed is not None

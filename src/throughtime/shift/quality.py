@@ -33,10 +33,10 @@ def _few(reference: Embedding, deployed: Embedding) -> Measured:
         sizes = [len(side) / count for side, count in zip(sides, counts, strict=True)]
         if max(sizes) >= UNEQUAL * min(sizes):
             least, why = LEAST_UNEQUAL_GROUPS, f", as they are of {sizes[0]:.3g} and {sizes[1]:.3g} series in the mean"
-    needed = f"at least {least} of each are needed{why}"
+    units = unit if counts[0] == 1 else plural_of(unit)
     return Measured(
         float(max(0, least - min(counts))),
-        f"{counts[0]} {unit if counts[0] == 1 else plural_of(unit)} in the reference and {counts[1]} deployed; {needed}",
+        f"{counts[0]} {units} in the reference and {counts[1]} deployed; {least} of each are needed{why}",
     )
 
 

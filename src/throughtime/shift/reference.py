@@ -15,7 +15,7 @@ from throughtime.estimators import SequenceEstimator, sequences_like
 from throughtime.shift.arguments import check_seed
 from throughtime.shift.embedding import embed_with, units_of
 from throughtime.shift.records import Embedding, Reference
-from throughtime.shift.summaries import STATISTICS, channel_names
+from throughtime.shift.summaries import STATISTICS, channel_names, filled
 
 #: What float32 leaves of a number is within it, and the mean of equal numbers, relative to them.
 _ROUNDED, _SUMMED = 1e-6, 1e-10
@@ -182,14 +182,8 @@ def _filled(embedding: Embedding, reference: Embedding) -> Embedding:
     """The embedding with the reference's mean where a channel of a series has no value, of which no shift follows."""
     stretches = embedding.stretches
     if stretches is not None:
-        stretches = None if reference.stretches is None else _filled_columns(stretches, reference.stretches)
-    return replace(embedding, summaries=_filled_columns(embedding.summaries, reference.summaries), stretches=stretches)
-
-
-def _filled_columns(values: ndarray, reference: ndarray) -> ndarray:
-    seen = ~np.isnan(reference)
-    mean = np.where(seen, reference, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
-    return np.where(np.isnan(values), mean, values)
+        stretches = None if reference.stretches is None else filled(stretches, reference.stretches)
+    return replace(embedding, summaries=filled(embedding.summaries, reference.summaries), stretches=stretches)
 
 
 def _rounded_alike(embedding: Embedding, reference: Embedding) -> Embedding:
