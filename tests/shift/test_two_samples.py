@@ -302,6 +302,8 @@ def test_what_cannot_be_compared_is_refused(test: Test) -> None:
             DataError, match=rf"^shift tests need at least two series on the deployed side, got {len(empty)}"
         ):
             test(values, empty)
+    with pytest.raises(DataError, match=r"^shift tests need at least two series on the reference side, got 0"):
+        test(values[:0], values[:0])
     with pytest.raises(ParameterError, match=r"^permutations needs a whole number of at least 19"):
         test(values, values, permutations=9)
     with pytest.raises(
@@ -423,6 +425,7 @@ def test_classes_may_have_any_names() -> None:
     for other, said in (
         (words[codes[1]], "got one of each"),
         (codes[1] + 0.5, "got one of each"),
+        (np.where(codes[1], codes[1], np.nan), "the target of the deployed side needs a value .*, series 0 has none"),
         ([*words[codes[1]][1:], None], "the target of the deployed side needs a value for every series, series 99 has"),
     ):
         with pytest.raises(DataError, match=said):

@@ -6,7 +6,7 @@ correcting for label shift with black box predictors (BBSE), ICML, https://arxiv
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -122,9 +122,10 @@ def estimate_priors(
     check_chance(level)
     check_count(repeats, "repeats")
     check_seed(random_state)
+    both: tuple[Any, Any] = (logits, deployed_logits)
     if deployed_logits is not None:
-        logits, deployed_logits, _ = samples_of(logits, deployed_logits, "logits")
-    logits = logits_of_classes(logits, "the reference")
+        both = samples_of(logits, deployed_logits, "logits")[:2]
+    logits = logits_of_classes(both[0], "the reference")
     n_classes = logits.shape[1]
     classes = classes_of_labels(codes, n_classes)
     if classes is not None:
@@ -137,7 +138,7 @@ def estimate_priors(
         raise ParameterError(f"priors by {method} need logits of the deployed series, got none")
     n_deployed = None
     if deployed_logits is not None:
-        deployed_logits = logits_of_classes(deployed_logits, "the deployed sample", n_classes)
+        deployed_logits = logits_of_classes(both[1], "the deployed sample", n_classes)
         n_deployed = len(deployed_logits)
     if deployed_codes is not None:
         if classes is not None:

@@ -1,6 +1,5 @@
 """Two samples in any of their forms, with the same columns: embeddings, series, data frames, arrays, lists."""
 
-from dataclasses import replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -39,24 +38,20 @@ def samples_of(reference: Any, deployed: Any, what: str) -> Samples:
         For rows of several lengths, other names on one side than on the other, and series that have not what is
         compared.
     """
-    samples = [_sample(sample, what, side) for sample, side in ((reference, "reference"), (deployed, "deployed"))]
-    known, found = samples
-    if what == "columns" and isinstance(known, Embedding) and isinstance(found, Embedding):
-        check_summaries(known, found)
-    if isinstance(known, Embedding):  # where a channel of a series has no value, of which no shift follows
-        samples = [
-            replace(own, summaries=filled(own.summaries, known.summaries)) if isinstance(given, Sequences) else own
-            for own, given in zip(samples, (reference, deployed), strict=True)
-        ]
-    names = [_names(given, own, what) for given, own in zip((reference, deployed), samples, strict=True)]
-    if None not in names and names[0] != names[1]:
-        side = 0 if isinstance(found, Embedding) else 1
-        samples[side] = np.ascontiguousarray(samples[side][:, _places(names[side], names[1 - side], what)])
-        names[side] = names[1 - side]
-    return Samples(samples[0], samples[1], names[0] or names[1])
+    one = _sample(reference, what, "reference", None)
+    other = _sample(deployed, what, "deployed", one)
+    if what == "columns" and isinstance(one, Embedding) and isinstance(other, Embedding):
+        check_summaries(one, other)
+    names, others = _names(reference, one, what), _names(deployed, other, what)
+    if names is None or others is None or names == others:
+        return Samples(one, other, names or others)
+    if not isinstance(other, Embedding):
+        return Samples(one, np.take(other, _places(others, names, what), axis=1), names)
+    assert not isinstance(one, Embedding)  # or both are, with the same names
+    return Samples(np.take(one, _places(names, others, what), axis=1), other, others)
 
 
-def _sample(sample: Any, what: str, side: str) -> Embedding | ndarray:
+def _sample(sample: Any, what: str, side: str, known: Embedding | ndarray | None) -> Embedding | ndarray:
     if isinstance(sample, Embedding):
         return sample
     if not isinstance(sample, Sequences):
@@ -69,8 +64,10 @@ def _sample(sample: Any, what: str, side: str) -> Embedding | ndarray:
     summaries, names = summarize(sample)
     units = units_of(sample, None, None, deployed=side == "deployed")
     nothing = np.zeros((len(sample), 0))
+    # Where a channel of a series has no value it gets the reference's mean, of which no shift follows.
+    usual = known.summaries if isinstance(known, Embedding) and known.summary_names == names else summaries
     return Embedding(
-        summaries=summaries,
+        summaries=filled(summaries, usual),
         summary_names=names,
         outputs=nothing,
         states=nothing,

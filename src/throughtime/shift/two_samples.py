@@ -72,9 +72,9 @@ def mean_shift_test(
     """
     given = samples_of(reference, deployed, "columns")
     values, columns = _columns(given, names)
+    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
     if squares:
         values, columns = _with_squares(values, columns)
-    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
     shifts = mean_shifts(sides.deployed, values)
     return largest_effect_test("mean shift", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
 
@@ -371,13 +371,19 @@ def _are_classes(target: ndarray) -> bool:
     return target.ndim == 1 and target.dtype.kind in "biuOU"
 
 
+def _is_whole(target: ndarray) -> bool:
+    """Whether floats are integers, but for missing ones."""
+    whole = target.ndim == 1 and target.dtype.kind == "f" and not np.isinf(target).any()
+    return whole and np.array_equal(target, np.trunc(target), equal_nan=True)
+
+
 def _of_one_kind(one: ndarray, other: ndarray) -> tuple[ndarray, ndarray]:
     """Classes of either side, of which some array can hold both: text, or whole numbers and truth values."""
     kinds = {"text" if target.dtype.kind in "OU" else "numbers" for target in (one, other)}
     # Integers of which some are missing, or were, are often held as floats.
     whole = [
-        target.astype(np.int64) if target.dtype.kind == "f" and np.array_equal(target, np.trunc(target)) else target
-        for target in (one, other)
+        as_labels(target, f"the target of the {side} side").astype(np.int64) if _is_whole(target) else target
+        for target, side in ((one, "reference"), (other, "deployed"))
     ]
     if len(kinds) > 1 or not all(map(_are_classes, whole)):
         raise DataError(
