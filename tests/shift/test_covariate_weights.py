@@ -107,3 +107,12 @@ def test_what_cannot_be_weighted_is_refused() -> None:
         covariate_weights(x, x, clip=0.5)
     with pytest.raises(DataError, match="at least 5 groups on either side, got 1"):
         covariate_weights(x, x, groups=np.zeros(20, int), deployed_groups=np.zeros(20, int))
+
+
+def test_a_unit_that_makes_values_very_large_or_small_changes_no_weight() -> None:
+    rng = np.random.default_rng(5)
+    sides = rng.normal(size=(60, 2)), rng.normal(size=(50, 2)) + 0.5
+    plain = covariate_weights(*sides)
+    for exponent in (660, -660):  # 1e199, and its inverse
+        scaled = covariate_weights(*(np.ldexp(side, exponent) for side in sides))
+        np.testing.assert_allclose(scaled.weights, plain.weights, rtol=1e-10)  # the solver's scale is another's

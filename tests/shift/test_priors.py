@@ -9,7 +9,7 @@ from scipy.optimize import minimize
 from scipy.stats import beta
 
 from throughtime.errors import DataError, ParameterError
-from throughtime.shift import bbse_priors, em_priors, estimate_priors, floored
+from throughtime.shift import bbse_priors, em_priors, estimate_priors
 
 
 def drawn(
@@ -153,14 +153,31 @@ def test_the_singular_value_is_one_for_a_network_without_errors_and_zero_for_cla
     assert estimate_priors(blind, codes, blind, repeats=2).singular_value == pytest.approx(0, abs=1e-12)
 
 
-def test_labels_count_with_one_series_more_of_each_class_and_an_interval_of_their_posterior() -> None:
-    logits, codes = drawn(100, EQUAL, 0)
+def test_fractions_of_labels_are_theirs_with_an_interval_of_one_series_more_of_a_class_and_of_none() -> None:
+    logits, codes = drawn(100, [0.5, 0.3, 0.2], 0)
     truth = np.repeat([0, 1], [30, 10])
     found = estimate_priors(logits, codes, None, truth, repeats=4000)
-    np.testing.assert_allclose(found.deployed, [31 / 43, 11 / 43, 1 / 43])
-    np.testing.assert_allclose(found.deployed, floored(np.array([0.75, 0.25, 0.0]), 40))
-    expected = beta.ppf([[0.025], [0.975]], [31, 11, 1], [12, 32, 42])
+    np.testing.assert_array_equal(found.reference, np.bincount(codes) / 100)
+    np.testing.assert_array_equal(found.deployed, [0.75, 0.25, 0.0])
+    expected = beta.ppf([[0.025], [0.975]], [31, 11, 1], [11, 31, 41])
+    expected[0, 2] = 0  # an interval holds its estimate
     np.testing.assert_allclose([found.low, found.high], expected, atol=0.01)  # of 4,000 samples
+
+
+def test_labels_of_one_class_among_many_leave_no_other_a_fraction() -> None:
+    codes = np.arange(120) % 12
+    found = estimate_priors(5 * np.eye(12)[codes], codes, None, np.zeros(12, int))
+    np.testing.assert_array_equal(found.deployed, np.eye(12)[0])
+    assert found.low[0] > 0.7  # of a beta distribution (13, 1), whose quantile of .025 is .753
+    assert found.high[0] == 1
+
+
+def test_an_estimate_without_labels_rules_no_class_out() -> None:
+    logits, codes = drawn(300, EQUAL, 0)
+    deployed, _ = drawn(40, [0.5, 0.5, 0.0], 1)
+    found = estimate_priors(logits, codes, deployed, method="EM", repeats=2)
+    assert found.deployed.min() >= 1 / 43
+    np.testing.assert_array_equal(found.reference, np.bincount(codes) / 300)
 
 
 @pytest.mark.parametrize("method", ["EM", "labels"])

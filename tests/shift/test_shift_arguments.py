@@ -1,7 +1,7 @@
 """Each piece names what it cannot use, and takes lists for arrays."""
 
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import numpy as np
@@ -11,6 +11,7 @@ from planted_shifts import drawn
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import SequenceClassifier
 from throughtime.shift import (
+    Embedding,
     bbse_priors,
     calibrate,
     calibrated,
@@ -31,6 +32,8 @@ LOGITS = 2 * np.eye(3)[CODES] + RNG.normal(size=(60, 3))
 CHANCES = np.exp(LOGITS) / np.exp(LOGITS).sum(1, keepdims=True)
 NAN, TEXT = np.where(np.arange(60) == 5, np.nan, LOGITS.T).T, np.full((60, 3), "1")
 X = RNG.normal(size=(40, 2))
+WORDS = np.array(["a", "b", "c"])
+EMBEDDING = Embedding(LOGITS, ("u", "v", "w"), LOGITS, LOGITS, CODES)
 THIRDS = np.full(3, 1 / 3)
 SERIES, LABELS = drawn(12)
 NETS = [SequenceClassifier(hidden_size=2, max_epochs=1, random_state=0)]
@@ -58,7 +61,11 @@ REFUSED: list[tuple[Callable[[], object], type[Exception], str]] = [
     (priors(LOGITS, CODES, LOGITS[:, :2]), DataError, "a logit of each of 3 classes, got 2 columns"),
     (priors(LOGITS, CODES, TEXT), DataError, "the deployed sample needs real numbers"),
     (priors(LOGITS, CODES[:9], LOGITS), DataError, "the reference needs the class of each of 60 series"),
-    (priors(LOGITS, CODES.astype(str), LOGITS), DataError, "the reference needs class codes from 0 to 2"),
+    (priors(LOGITS, WORDS[CODES % 2], LOGITS), DataError, "the reference needs class codes from 0 to 2"),
+    (priors(LOGITS, WORDS[CODES], LOGITS, ["x"] * 60), DataError, r"the reference has \('a', 'b', 'c'\), got 'x'"),
+    (priors(LOGITS, [*WORDS[CODES[1:]], None], LOGITS), DataError, "series 59 has none"),
+    (priors(EMBEDDING, CODES, EMBEDDING), DataError, "got an Embedding; give one of those that it holds"),
+    (lambda: covariate_weights(X, [[1.0], [1.0, 2.0]]), DataError, "of one length per series, got list of several"),
     (priors(LOGITS, CODES, LOGITS, CODES + 1), DataError, "the deployed sample needs class codes from 0 to 2"),
     (priors(LOGITS, CODES, LOGITS, CODES[:9]), DataError, "the deployed sample needs the class of each of 60"),
     (priors(LOGITS, CODES, None, CODES[:0]), DataError, "the class of at least one series"),
@@ -149,3 +156,21 @@ def test_masks_are_folds_as_the_numbers_of_their_series_are() -> None:
 def test_large_weights_have_the_effective_size_of_small_ones() -> None:
     weights = RNG.random(20)
     assert effective_size(1e200 * weights) == pytest.approx(effective_size(weights))
+
+
+@pytest.mark.parametrize("names", [WORDS, np.array([2.5, 3, 7]) > 6, np.array([1, 2, 9])], ids=["text", "bool", "int"])
+def test_labels_are_classes_in_the_order_of_a_classifiers_columns(names: np.ndarray) -> None:
+    logits, codes = (LOGITS, CODES) if len(set(names)) == 3 else (LOGITS[:, :2], CODES % 2)
+    names = np.unique(names)
+    for given in (names[codes], names[codes].tolist(), names[codes].astype(object)):
+        of_labels = estimate_priors(logits, given, logits, given, repeats=2)
+        np.testing.assert_equal(asdict(of_labels), asdict(estimate_priors(logits, codes, logits, codes, repeats=2)))
+
+
+def test_weights_of_embeddings_are_those_of_their_columns_and_groups() -> None:
+    groups = np.arange(60) // 2
+    one = replace(EMBEDDING, groups=groups)
+    other = replace(EMBEDDING, summaries=LOGITS + 0.5, groups=groups)
+    columns = [np.column_stack([side.summaries, side.outputs]) for side in (one, other)]
+    expected = covariate_weights(*columns, groups=groups, deployed_groups=groups)
+    np.testing.assert_array_equal(covariate_weights(one, other).weights, expected.weights)

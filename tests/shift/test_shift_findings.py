@@ -180,6 +180,42 @@ def test_an_in_sample_reference_is_found() -> None:
     assert finding("SHF009", diagnosed(reference(), embedding())).verdict == "clear"
 
 
+def test_whether_a_reference_is_in_sample_is_not_judged_where_nobody_said() -> None:
+    own = finding("SHF009", diagnosed(replace(reference(), in_sample=None), embedding()))
+
+    assert own.verdict == "not applicable"
+    assert own.detail == "the training indices of the splits were not given"
+
+
+@pytest.mark.parametrize(("moved", "verdict"), [(1.5e-9, "clear"), (2e-3, "found")])
+def test_a_constant_has_the_tolerance_of_float32(moved: float, verdict: str) -> None:
+    whole, deployed = with_summaries("e mean")
+    for side, value in ((whole.embedding, 0.1), (deployed, 0.1 + moved)):
+        side.summaries[:, -1] = value
+
+    found = finding("SHF005", diagnosed(whole, deployed))
+    assert found.verdict == verdict
+    if verdict == "found":
+        assert found.detail == (
+            "the mean of e is not 0.1, as in every series of the reference, in 100 % of the deployed series"
+        )
+
+
+def test_one_of_a_kind_is_named_as_one() -> None:
+    whole, deployed = reference(), embedding()
+    whole.embedding.summaries[:, -1], deployed.summaries[:, -1] = 1, 7
+    one = replace(deployed, groups=np.zeros(len(deployed)), unit="group")
+    many = replace(whole, embedding=replace(whole.embedding, groups=1 + np.arange(150), unit="group"))
+
+    assert finding("SHF004", diagnosed(whole, deployed)).detail == (
+        "100 % of the deployed series, of 7 steps, are outside the reference's 1 step"
+    )
+    few = replace(many.embedding, groups=np.ones(150))
+    details = [run_checks(SUFFICIENCY_CHECKS, reference=few, deployed=side)[0].detail for side in (one, deployed)]
+    assert details[0] == "1 group in the reference and 1 deployed; 5 of each are needed"
+    assert details[1].startswith("1 group in the reference and 150 deployed; 8 of each are needed")
+
+
 def test_an_absent_class_is_found_where_it_was_to_be_expected() -> None:
     def without(n: int) -> Embedding:
         whole = embedding()

@@ -12,7 +12,7 @@ from sklearn.model_selection import StratifiedKFold
 from throughtime import SequenceClassifier, SequenceRegressor, fit_members
 from throughtime.data import Sequences
 from throughtime.errors import DataError, DataWarning, ParameterError
-from throughtime.shift import Reference, embed, output_test, reference_of
+from throughtime.shift import Reference, embed, mean_shift_test, output_test, reference_of
 from throughtime.shift.embedding import take
 
 N = 45
@@ -143,6 +143,15 @@ def test_series_that_their_member_trained_on_are_counted_with_a_warning() -> Non
     assert own.in_sample == 15
 
 
+def test_what_members_trained_on_is_unknown_where_a_split_does_not_say() -> None:
+    X, y = series(), target("classes")
+    assert reference_of(members(), X, y, [test for _, test in SPLITS]).in_sample is None
+    assert reference_of(members(), X, y, [*SPLITS[:2], SPLITS[2][1]]).in_sample is None
+    with pytest.warns(DataWarning, match="got 15 of 45"):
+        seen = reference_of(members(), X, y, [(np.arange(N), SPLITS[0][1]), *(test for _, test in SPLITS[1:])])
+    assert seen.in_sample == 15
+
+
 @pytest.mark.filterwarnings("ignore:a reference needs series that its networks did not train on")
 def test_a_reference_in_sample_alarms_where_one_out_of_fold_does_not() -> None:
     """Labels that nothing tells, learned by heart."""
@@ -171,6 +180,21 @@ def test_a_channel_without_a_value_moves_no_other_summary() -> None:
     found = embed(own, Sequences.from_arrays(arrays[:20]))
     np.testing.assert_allclose(found.summaries[:, 5:9], np.tile(own.embedding.summaries[:, 5:9].mean(0), (20, 1)))
     np.testing.assert_array_equal(found.summaries[:, 9], 1)
+
+
+def test_a_constant_in_another_precision_is_the_same_constant() -> None:
+    """.1 in float32 and float64 differ by 1.5e-8 of it, which is all that such a column varies."""
+    arrays = [np.column_stack([x[:, 0], np.full(len(x), 0.1)]) for x in series()]
+    narrow = [x.astype(np.float32) for x in arrays]
+    fitted = fit_members([SequenceClassifier(**SMALL)] * 3, narrow, CODES, train_indices=[train for train, _ in SPLITS])
+    own = reference_of(fitted, narrow, CODES, SPLITS)
+    one, other = embed(own, narrow), embed(own, arrays)
+    np.testing.assert_allclose(other.summaries, one.summaries, rtol=1e-4, atol=1e-6)  # float32
+    assert mean_shift_test(own.embedding, take(other, np.arange(30))).p_value > 0.05
+    np.testing.assert_array_equal(other.summaries[:, 5], own.embedding.summaries[0, 5])
+    np.testing.assert_array_equal(other.stretches[..., 1], np.tile(own.embedding.stretches[0, :, 1], (N, 1)))
+    far = embed(own, [x + np.array([0, 1e-3]) for x in arrays])
+    np.testing.assert_allclose(far.summaries[:, 5], 0.101)
 
 
 def test_windows_change_sides_with_their_series_or_with_their_block_of_steps() -> None:
@@ -205,8 +229,12 @@ def test_series_of_other_channels_are_refused() -> None:
     fitted = fit_members([SequenceClassifier(**SMALL)] * 3, named, CODES, train_indices=[train for train, _ in SPLITS])
     own = reference_of(fitted, named, CODES, SPLITS)
     assert own.channel_names == ("u", "v")
-    with pytest.raises(DataError, match="should match those that were passed during fit"):
-        embed(own, named.replace(channel_names=["u", "w"]))
+    for others in (["u", "w"], ["v", "u"]):
+        with pytest.raises(
+            DataError,
+            match=rf"^X needs the channels of the reference, in their order \(u, v\), got {', '.join(others)}$",
+        ):
+            embed(own, named.replace(channel_names=others))
     with pytest.raises(DataError, match=r"^X needs the 2 channels that SequenceClassifier was fitted on, got 1$"):
         embed(reference(), [np.ones((4, 1)), np.ones((4, 1))])
     with pytest.raises(DataError, match="inf"):
@@ -224,10 +252,7 @@ def test_names_that_the_members_lack_are_the_references() -> None:
         for what, others in (("channels", ["v", "u"]), ("static features", ["height"])):
             name = what.replace(" ", "_").removesuffix("s").removesuffix("_feature") + "_names"
             text = rf"^X needs the {what} of the reference, in their order \(.*\), got {', '.join(others)}$"
-            with (
-                pytest.warns(UserWarning, match="was fitted without"),
-                pytest.raises(DataError, match=text),
-            ):
+            with pytest.raises(DataError, match=text):
                 embed(own, named.replace(**{name: others})[:n])
     assert embed(own, plain).summary_names == own.embedding.summary_names
 

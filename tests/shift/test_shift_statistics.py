@@ -43,6 +43,16 @@ def test_a_column_that_is_constant_but_for_rounding_does_not_move(value: float) 
     np.testing.assert_array_equal(mean_shifts(DEPLOYED, values).t, 0)
 
 
+@pytest.mark.parametrize("exponent", [700, 1000, -700, -1030])
+def test_a_power_of_two_changes_no_bit_however_large_or_small_it_makes_the_columns(exponent: int) -> None:
+    """Whose squares, and sums, float64 does not hold."""
+    short = np.float32(VALUES)[:, :3].astype(np.float64)  # the smallest are subnormal, and have bits left
+    scaled = np.ldexp(short, exponent)
+    np.testing.assert_array_equal(standardize(scaled), standardize(short))
+    for statistic in (mean_shifts, largest_cdf_gaps):
+        np.testing.assert_array_equal(statistic(DEPLOYED, scaled), statistic(DEPLOYED, short))
+
+
 def test_a_column_that_tells_the_sides_apart_has_a_large_finite_t() -> None:
     found = mean_shifts(DEPLOYED, DEPLOYED[0][:, None] * 3.0)
     assert 1e5 < found.t[0, 0] < np.inf

@@ -1,8 +1,9 @@
 """Tests between two samples: their false alarms, what they find, what they say of it, and what they refuse."""
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from functools import cache, partial
+from inspect import unwrap  # of the checker of types, as for callers
 from typing import Any
 
 import numpy as np
@@ -18,12 +19,17 @@ from throughtime.shift import (
     Embedding,
     ShiftTest,
     classifier_two_sample_test,
+    concept_test,
     covariate_test,
+    covariate_weights,
+    estimate_priors,
     mean_shift_test,
     mmd_test,
     output_test,
     predicted_class_test,
+    series_given_target_test,
     summarize,
+    target_given_series_test,
     target_test,
     two_samples,
 )
@@ -32,6 +38,7 @@ from throughtime.shift.embedding import units_of
 Test = Callable[..., ShiftTest]
 ON_ARRAYS = [mean_shift_test, mmd_test, classifier_two_sample_test, output_test, predicted_class_test, target_test]
 ALL = [*ON_ARRAYS, covariate_test]
+APART = np.array([0.0, 9.0])
 
 
 def autoregressive(rng: np.random.Generator, n: int, channels: int, memory: float) -> Sequences:
@@ -165,6 +172,18 @@ def test_a_mean_that_moved_has_its_size_as_effect() -> None:
     assert found.effect_unit == "sd"
 
 
+@pytest.mark.parametrize(
+    "test", [mean_shift_test, mmd_test, partial(mmd_test, standardized=False), classifier_two_sample_test, target_test]
+)
+def test_a_unit_that_makes_values_very_large_or_small_changes_no_test(test: Test) -> None:
+    rng = np.random.default_rng(0)
+    sides = rng.normal(size=(40, 2)), rng.normal(size=(30, 2)) + 2
+    plain = test(*sides, permutations=39)
+    assert plain.p_value == 1 / 40
+    for exponent in (660, -660):  # 1e199, and its inverse
+        assert test(*(np.ldexp(side, exponent) for side in sides), permutations=39) == plain
+
+
 def coverage(test: Test, moved: float, truth: float) -> float:
     """How often the interval of a shift of one Gaussian column holds the truth."""
     inside = []
@@ -283,6 +302,8 @@ def test_what_cannot_be_compared_is_refused(test: Test) -> None:
             DataError, match=rf"^shift tests need at least two series on the deployed side, got {len(empty)}"
         ):
             test(values, empty)
+    with pytest.raises(DataError, match=r"^shift tests need at least two series on the reference side, got 0"):
+        test(values[:0], values[:0])
     with pytest.raises(ParameterError, match=r"^permutations needs a whole number of at least 19"):
         test(values, values, permutations=9)
     with pytest.raises(
@@ -303,7 +324,7 @@ def test_embeddings_of_other_channels_or_without_targets_are_refused() -> None:
     with pytest.raises(DataError, match=r"^a test of targets needs them on both sides, got an embedding without"):
         target_test(reference, replace(deployed, target=None))
     with pytest.raises(DataError, match=r"^a test of targets needs classes or numbers on both sides, got one of each"):
-        target_test(reference, replace(deployed, target=np.ones(40)))
+        target_test(reference, replace(deployed, target=np.full(40, 0.5)))
     with pytest.raises(DataError, match=r"^names need one for each of 3 columns, got 2$"):
         mean_shift_test(np.ones((4, 3)), np.ones((4, 3)), names=["a", "b"])
     with pytest.raises(DataError, match=r"^columns need real numbers, got <U1 on the reference side$"):
@@ -319,3 +340,101 @@ def test_constant_columns_and_very_unequal_sides_give_no_alarm(test: Test) -> No
     found = test(rng.normal(size=(300, 2)), rng.normal(size=(4, 2)))
     assert found.p_value > 0.05
     assert np.isfinite([found.effect, found.low, found.high, found.detectable]).all()
+
+
+@pytest.mark.parametrize("test", ON_ARRAYS[:4])
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_columns_of_frames_go_by_their_names(test: Test, library: str) -> None:
+    frame = pytest.importorskip(library).DataFrame
+    rng = np.random.default_rng(0)
+    reference, deployed = rng.normal(size=(40, 2)) + APART, rng.normal(size=(30, 2)) + APART
+    one, other = ({"a": side[:, 0], "b": side[:, 1]} for side in (reference, deployed))
+    turned, strange = (frame(dict(zip(names, (other["b"], other["a"]), strict=True))) for names in ("ba", "bc"))
+    plain = test(reference, deployed)
+    assert plain.p_value > 0.05
+    found = test(frame(one), turned)
+    assert replace(found, most="") == replace(plain, most="")
+    assert (found.most == "") == (plain.most == "")
+    assert found.most.split(" ")[0] in ("", "a", "b")
+    with pytest.raises(DataError, match=r"need the same names on both sides, once each, got 'a' on one of them"):
+        test(frame(one), strange)
+    assert test(frame(one), deployed) == found  # without names columns go by their place
+
+
+@pytest.mark.usefixtures("types_unchecked")
+def test_weights_and_priors_take_the_columns_of_frames_by_their_names() -> None:
+    frame = pytest.importorskip("pandas").DataFrame
+    reference, deployed = pair(0, moved=0.5)
+    for function, sides in (
+        (covariate_weights, (reference.summaries[:, :3], deployed.summaries[:, :3])),
+        (
+            lambda one, other: estimate_priors(one, reference.target, other, repeats=2),
+            (reference.outputs, deployed.outputs),
+        ),
+    ):
+        one, other = (frame(side, columns=["a", "b", "c"]) for side in sides)
+        np.testing.assert_equal(asdict(function(one, other[["c", "a", "b"]])), asdict(function(*sides)))
+
+
+@pytest.mark.parametrize("test", ON_ARRAYS[:3])
+def test_series_are_compared_by_their_summaries(test: Test) -> None:
+    rng = np.random.default_rng(0)
+    sides = [autoregressive(rng, 20, 2, 0.5) for _ in "ab"]
+    groups = [np.repeat(np.arange(10), 2) + first for first in (0, 10)]
+    owned = [X.replace(groups=own) for X, own in zip(sides, groups, strict=True)]
+    by_hand = test(*(summarize(X)[0] for X in sides), groups=tuple(groups))
+    found = test(*owned)
+    assert replace(found, most="") == replace(by_hand, most="")
+    assert found.unit == "group"
+    values = sides[1].values.copy()
+    values[: sides[1].lengths[0], 1] = np.nan  # a channel of a series has no value
+    assert test(sides[0], sides[1].with_channels(values)).p_value > 0.05
+    with pytest.raises(
+        DataError, match=r"needs a row of one length per series, got list of several lengths; of series"
+    ):
+        test(list(sides[0]), list(sides[1]))
+
+
+def test_series_have_no_outputs_or_targets_and_arrays_are_no_embeddings() -> None:
+    X, values = autoregressive(np.random.default_rng(0), 20, 2, 0.5), np.zeros((20, 3))
+    for test, what in ((output_test, "outputs"), (predicted_class_test, "outputs"), (target_test, "targets")):
+        with pytest.raises(
+            DataError, match=rf"^{what} need a row per series, got Sequences on the reference side; embed"
+        ):
+            test(X, X)
+    for test in map(unwrap, (covariate_test, concept_test, target_given_series_test, series_given_target_test)):
+        for other in (X, values):
+            with pytest.raises(
+                DataError, match=rf"needs embeddings on both sides, got {type(other).__name__}; embed\("
+            ):
+                test(other, other)
+
+
+def test_classes_may_have_any_names() -> None:
+    codes = np.repeat([0, 1, 2], [50, 30, 20]), np.repeat([0, 1, 2], [20, 30, 50])
+    expected = target_test(*codes)
+    words = np.array(["ebb", "flow", "slack"])
+    pandas = pytest.importorskip("pandas")
+    for named in (words, words.astype(object)):
+        for made in (np.asarray, list, pandas.Series, pandas.Categorical):
+            found = target_test(*(made(named[side]) for side in codes))
+            assert found == replace(expected, most=f"class {words[int(expected.most[-1])]}")
+    truth = [side > 0 for side in codes]
+    assert replace(target_test(*truth), most="") == replace(target_test(*(side.astype(int) for side in truth)), most="")
+    assert target_test(codes[0], codes[1].astype(float)) == expected
+    for other, said in (
+        (words[codes[1]], "got one of each"),
+        (codes[1] + 0.5, "got one of each"),
+        (np.where(codes[1], codes[1], np.nan), "the target of the deployed side needs a value .*, series 0 has none"),
+        ([*words[codes[1]][1:], None], "the target of the deployed side needs a value for every series, series 99 has"),
+    ):
+        with pytest.raises(DataError, match=said):
+            target_test(codes[0], other)
+
+
+@pytest.mark.usefixtures("types_unchecked")
+@pytest.mark.parametrize("test", ALL)
+def test_what_is_no_seed_is_refused(test: Test) -> None:
+    for seed in (-1, "a"):
+        with pytest.raises(ParameterError, match=r"^random_state needs a whole number of at least 0, or None"):
+            test(*pair(0), random_state=seed)

@@ -6,8 +6,9 @@ from typing import Any
 import numpy as np
 from numpy import ndarray
 
-from throughtime.data import as_labels, unmasked
+from throughtime.data import Sequences, as_labels, unmasked
 from throughtime.errors import DataError, ParameterError
+from throughtime.shift.records import Embedding
 
 
 def real_numbers(values: Any, what: str, n_axes: int) -> ndarray:
@@ -18,7 +19,7 @@ def real_numbers(values: Any, what: str, n_axes: int) -> ndarray:
     DataError
         "<what> needs ...", for anything else.
     """
-    found = _array(values, what)
+    found = as_array(values, what)
     if found.ndim != n_axes or not found.size:
         raise DataError(f"{what} needs {n_axes} axes of at least one value, got shape {found.shape}")
     return _finite(found, what, "values")
@@ -50,7 +51,7 @@ def logits_of_classes(values: Any, what: str, n_classes: int | None = None) -> n
     DataError
         For anything else.
     """
-    found = _array(values, what)
+    found = as_array(values, what)
     if found.ndim != 2 or not len(found) or found.shape[1] < 2:
         raise DataError(f"{what} needs series with a logit of each of 2 classes or more, got {found.shape}")
     if n_classes is not None and found.shape[1] != n_classes:
@@ -66,13 +67,25 @@ def class_numbers(codes: Any, n_classes: int, what: str, n_series: int | None = 
     DataError
         For anything else.
     """
-    found = _array(codes, what)
+    found = as_array(codes, what)
     if found.ndim != 1 or not len(found) or (n_series is not None and len(found) != n_series):
         of = "at least one" if n_series is None else f"each of {n_series}"
         raise DataError(f"{what} needs the class of {of} series, got shape {found.shape}")
     if found.dtype.kind not in "iu" or found.min() < 0 or found.max() >= n_classes:
         raise DataError(f"{what} needs class codes from 0 to {n_classes - 1}, got {found[:5]}")
     return found.astype(np.int64)
+
+
+def classes_of_labels(labels: Any, n_classes: int) -> ndarray | None:
+    """The classes that labels name, in order, as many as there are; ``None`` where they are class codes, or neither."""
+    found = as_array(labels, "the reference")
+    if found.ndim != 1 or found.dtype.kind not in "biuUOT":
+        return None
+    found = as_labels(found, "the reference")
+    if found.dtype.kind in "iu" and len(found) and found.min() >= 0 and found.max() < n_classes:
+        return None
+    classes: ndarray = np.unique(found)
+    return classes if len(classes) == n_classes else None
 
 
 def codes_of_labels(labels: ndarray, classes: ndarray, knows: str) -> ndarray:
@@ -107,7 +120,7 @@ def series_numbers(indices: Any, n_series: int, what: str) -> ndarray:
     DataError
         For anything else.
     """
-    found = _array(indices, what)
+    found = as_array(indices, what)
     if found.dtype == bool and found.shape == (n_series,):
         found = np.flatnonzero(found)
     sound = found.ndim == 1 and len(found) and found.dtype.kind in "iu"
@@ -175,8 +188,22 @@ def _finite(found: ndarray, what: str, of: str) -> ndarray:
     return found
 
 
-def _array(values: Any, what: str) -> ndarray:
+def as_array(values: Any, what: str) -> ndarray:
+    """Values of one shape as an array.
+
+    Raises
+    ------
+    DataError
+        For rows of several lengths, and for embeddings and series, which hold several arrays.
+    """
+    if isinstance(values, Embedding):
+        raise DataError(f"{what} needs an array, got an Embedding; give one of those that it holds, such as .outputs")
+    if isinstance(values, Sequences):
+        raise DataError(f"{what} needs an array, got Sequences; summarize(X)[0] gives a row of numbers per series")
     try:
         return np.asarray(unmasked(values))
     except (TypeError, ValueError):  # rows of several lengths
-        raise DataError(f"{what} needs an array, got {type(values).__name__} of several lengths") from None
+        raise DataError(
+            f"{what} needs a row of one length per series, got {type(values).__name__} of several lengths; of series "
+            "summarize(X)[0] is such rows"
+        ) from None

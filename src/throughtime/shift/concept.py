@@ -15,6 +15,7 @@ from throughtime.errors import DataError
 from throughtime.findings import NotApplicable
 from throughtime.shift.calibration import calibrate, calibrated
 from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
+from throughtime.shift.embedding import check_embeddings
 from throughtime.shift.partial import Columns, partial_test
 from throughtime.shift.records import Embedding, ShiftTest
 from throughtime.shift.sides import Sides, joined, sides_of
@@ -147,6 +148,7 @@ def target_functions(y: ndarray) -> Float[ndarray, "series column"]:
 
 def targets_of_both(reference: Embedding, deployed: Embedding) -> ndarray:
     """Targets of both samples, the reference's first: class codes, (series,), or numbers, (series, target)."""
+    check_embeddings("a test of p(y given x), or of p(x given y),", reference, deployed)
     if reference.target is None or deployed.target is None:
         raise DataError("tests of p(y given x) need targets on both sides, got an embedding without; give embed its y")
     if is_of_classes(reference) != is_of_classes(deployed):

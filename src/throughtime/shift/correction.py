@@ -36,7 +36,7 @@ from throughtime.shift.candidates import (
     with_priors,
 )
 from throughtime.shift.embedding import target_of
-from throughtime.shift.priors import PriorEstimate, estimate_priors
+from throughtime.shift.priors import PriorEstimate, estimate_priors, floored
 from throughtime.shift.records import Reference, ShiftDiagnosis
 from throughtime.shift.reference import embed
 from throughtime.shift.sides import warn_of_groups
@@ -281,7 +281,7 @@ def _priors_without_labels(model: SequenceEstimator, samples: Samples) -> Correc
     # BBSE stands in where calibration failed, which leaves the probabilities as they are.
     own = found.calibration if found.method == "EM" else None
     own = own or Calibration(1.0, np.zeros(len(found.deployed)), np.nan, np.nan, 0)
-    moved = with_priors(own, found.reference, found.deployed)
+    moved = with_priors(own, floored(found.reference, len(embedding)), found.deployed)
     corrected = recalibrate(model, moved.temperature, moved.bias)
     most = int(np.abs(found.deployed - found.reference).argmax())
     reason = (
@@ -295,9 +295,10 @@ def _priors_without_labels(model: SequenceEstimator, samples: Samples) -> Correc
 
 def _moved(found: PriorEstimate, n_reference: int) -> bool:
     """Whether a fraction left the reference's by more than the errors of both allow, at the level of ``found``."""
-    moved = found.deployed - found.reference
+    before = floored(found.reference, n_reference)
+    moved = found.deployed - before
     error = np.where(moved > 0, found.deployed - found.low, found.high - found.deployed)
-    own = stats.norm.ppf((1 + found.level) / 2) * np.sqrt(found.reference * (1 - found.reference) / n_reference)
+    own = stats.norm.ppf((1 + found.level) / 2) * np.sqrt(before * (1 - before) / n_reference)
     return bool((np.abs(moved) > np.hypot(error, own)).any())
 
 

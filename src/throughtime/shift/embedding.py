@@ -75,6 +75,22 @@ def take(embedding: Embedding, rows: Shaped[ndarray, "_"]) -> Embedding:
     return replace(embedding, **{name: values[rows] for name, values in own.items() if values is not None})
 
 
+def check_embeddings(test: str, *samples: Any) -> None:
+    """Refuse what is no embedding, for a test that looks at several of its parts.
+
+    Raises
+    ------
+    DataError
+        With what gives one, and with tests of arrays.
+    """
+    for sample in samples:
+        if not isinstance(sample, Embedding):
+            raise DataError(
+                f"{test} needs embeddings on both sides, got {type(sample).__name__}; embed(reference, X, y) makes "
+                "one, and reference.embedding is one; mean_shift_test, mmd_test and target_test take arrays"
+            )
+
+
 def check_summaries(reference: Embedding, deployed: Embedding) -> None:
     """Refuse embeddings with other summaries.
 

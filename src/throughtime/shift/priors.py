@@ -6,7 +6,7 @@ correcting for label shift with black box predictors (BBSE), ICML, https://arxiv
 """
 
 from dataclasses import dataclass
-from typing import Literal, get_args
+from typing import Any, Literal, get_args
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -14,6 +14,7 @@ from numpy import ndarray
 from scipy.optimize import nnls
 from scipy.stats import entropy
 
+from throughtime.data import as_labels
 from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import checked_weights
 from throughtime.records import Record
@@ -22,12 +23,15 @@ from throughtime.shift.arguments import (
     check_count,
     check_seed,
     class_numbers,
+    classes_of_labels,
+    codes_of_labels,
     fractions_summing_to_one,
     groups_of,
     logits_of_classes,
     real_numbers,
 )
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.samples import samples_of
 
 PriorMethod = Literal["labels", "EM", "BBSE", "BBSE soft"]
 
@@ -49,9 +53,10 @@ class PriorEstimate(Record):
         "labels" counts them; "EM" and the two kinds of "BBSE" suppose that series of a class stayed as they were;
         "none" gives the reference's, because the network tells the classes apart too badly.
     reference, deployed
-        ``(n q + 1) / (n + k)`` for a fraction q of n series: no class is ruled out by a sample.
+        As counted, where there are labels; an estimate without them is `floored`: a sample rules no class out.
     low, high
-        Of ``deployed``, by the bootstrap over series or groups; 0 and 1 where nothing is known.
+        Of ``deployed``, by the bootstrap over series or groups, of labels with one series more of the class and one of
+        another; 0 and 1 where nothing is known.
     level
         Coverage of the interval.
     singular_value
@@ -92,7 +97,8 @@ def estimate_priors(
     Parameters
     ----------
     logits, codes
-        Of the reference's series, by networks that did not train on them, and their classes.
+        Of the reference's series, by networks that did not train on them, and their classes: numbers of the columns,
+        or labels, whose order is the columns', as it is a classifier's.
     deployed_logits, deployed_codes
         Of the deployed series; either may be missing, where the method does without.
     method
@@ -116,8 +122,14 @@ def estimate_priors(
     check_chance(level)
     check_count(repeats, "repeats")
     check_seed(random_state)
-    logits = logits_of_classes(logits, "the reference")
+    both: tuple[Any, Any] = (logits, deployed_logits)
+    if deployed_logits is not None:
+        both = samples_of(logits, deployed_logits, "logits")[:2]
+    logits = logits_of_classes(both[0], "the reference")
     n_classes = logits.shape[1]
+    classes = classes_of_labels(codes, n_classes)
+    if classes is not None:
+        codes = codes_of_labels(as_labels(codes, "the reference", len(logits)), classes, "the reference has")
     codes = class_numbers(codes, n_classes, "the reference", len(logits))
     _check_each_class(codes, n_classes)
     if deployed_codes is None and (method == "labels" or deployed_logits is None):
@@ -126,28 +138,34 @@ def estimate_priors(
         raise ParameterError(f"priors by {method} need logits of the deployed series, got none")
     n_deployed = None
     if deployed_logits is not None:
-        deployed_logits = logits_of_classes(deployed_logits, "the deployed sample", n_classes)
+        deployed_logits = logits_of_classes(both[1], "the deployed sample", n_classes)
         n_deployed = len(deployed_logits)
     if deployed_codes is not None:
+        if classes is not None:
+            deployed_codes = codes_of_labels(
+                as_labels(deployed_codes, "the deployed sample"), classes, "the reference has"
+            )
         deployed_codes = class_numbers(deployed_codes, n_classes, "the deployed sample", n_deployed)
         n_deployed = len(deployed_codes)
     assert n_deployed is not None
     groups = groups_of(groups, len(codes))
     deployed_groups = groups_of(deployed_groups, n_deployed, "deployed_groups")
     rng = np.random.default_rng(random_state)
-    reference = floored(np.bincount(codes, minlength=n_classes) / len(codes), len(codes))
+    reference = np.bincount(codes, minlength=n_classes) / len(codes)
     if method == "labels" or (method == "auto" and deployed_codes is not None):
         assert deployed_codes is not None
         is_class = np.eye(n_classes)[deployed_codes]
-        n = len(deployed_codes)
+        found = is_class.mean(0)
         drawn = np.empty((repeats, n_classes))
         for row in drawn:
-            # The series that the floor adds, one of each class, are drawn as the others are.
-            counted = _drawn_weights(rng, n, deployed_groups) @ is_class + rng.exponential(size=n_classes)
-            row[:] = counted / counted.sum()
+            # The series that are added, one of each class and one of none, are drawn as the others are.
+            weights = _drawn_weights(rng, n_deployed, deployed_groups)
+            of_class, of_another = rng.exponential(size=(2, n_classes))
+            row[:] = (weights @ is_class + of_class) / (weights.sum() + of_class + of_another)
         low, high = _interval(drawn, level)
-        found = floored(is_class.mean(0), n)
-        return PriorEstimate("labels", reference, found, low, high, level, np.nan, None, f"{n} labels were given")
+        low, high = np.minimum(low, found), np.maximum(high, found)  # beside none, or all, of the series
+        reason = "one label was given" if n_deployed == 1 else f"{n_deployed} labels were given"
+        return PriorEstimate("labels", reference, found, low, high, level, np.nan, None, reason)
 
     assert deployed_logits is not None
     whole = np.ones(len(codes))

@@ -7,7 +7,7 @@ import numpy as np
 from numpy import ndarray
 
 from throughtime.findings import Check, Measured, NotApplicable, Severity
-from throughtime.shift.records import Embedding, Reference
+from throughtime.shift.records import Embedding, Reference, plural_of
 
 #: Series on either side below which no test is made.
 LEAST_SERIES = 10
@@ -17,6 +17,8 @@ LEAST_SERIES = 10
 LEAST_GROUPS, LEAST_UNEQUAL_GROUPS, UNEQUAL = 5, 8, 2.0
 #: The fraction of deployed series beyond which what they lack or where they lie leaves little to compare.
 MOST_APART = 0.5
+#: Of a range, relative to where it lies: what another precision of the same numbers makes of one without a width.
+_LEAST_WIDTH = 1e-6
 _DOCS = "docs/guide/shift.md"
 _SOURCE = "fewer than half of the deployed series could be compared"
 
@@ -27,15 +29,16 @@ def _few(reference: Embedding, deployed: Embedding) -> Measured:
     counts = [len(side) if side.groups is None else len(np.unique(side.groups)) for side in sides]
     unit, least, why = "series", LEAST_SERIES, ""
     if reference.groups is not None or deployed.groups is not None:
-        unit, least = ("blocks" if "block" in (reference.unit, deployed.unit) else "groups"), LEAST_GROUPS
+        unit, least = "block" if "block" in (reference.unit, deployed.unit) else "group", LEAST_GROUPS
         sizes = [len(side) / count for side, count in zip(sides, counts, strict=True)]
         if max(sizes) >= UNEQUAL * min(sizes):
             least, why = LEAST_UNEQUAL_GROUPS, f", as they are of {sizes[0]:.3g} and {sizes[1]:.3g} series in the mean"
+    units = unit if counts[0] == 1 else plural_of(unit)
     lacking = max(0, least - min(counts))
     short = f": {lacking} too few" if lacking else ""
     return Measured(
         float(lacking),
-        f"{counts[0]} {unit} in the reference and {counts[1]} deployed; {least} of each are needed{why}{short}",
+        f"{counts[0]} {units} in the reference and {counts[1]} deployed; {least} of each are needed{why}{short}",
     )
 
 
@@ -91,9 +94,14 @@ def _lengths(reference: Embedding, deployed: Embedding) -> Measured | NotApplica
     outside = float(np.mean((found < known.min()) | (found > known.max())))
     return Measured(
         outside,
-        f"{100 * outside:.0f} % of the deployed series, of {found.min():g} to {found.max():g} steps, are outside the "
-        f"reference's {known.min():g} to {known.max():g}",
+        f"{100 * outside:.0f} % of the deployed series, of {_range(found)}, are outside the reference's "
+        f"{_range(known)}",
     )
+
+
+def _range(lengths: ndarray) -> str:
+    low, high = lengths.min(), lengths.max()
+    return f"{low:g} to {high:g} steps" if low < high else "1 step" if low == 1 else f"{low:g} steps"
 
 
 def _support(reference: Embedding, deployed: Embedding) -> Measured:
@@ -103,18 +111,22 @@ def _support(reference: Embedding, deployed: Embedding) -> Measured:
         return Measured(0.0, "there are no channels")
     known, found = (side.summaries[:, places] for side in (reference, deployed))
     low, high = known.min(0), known.max(0)
-    width = high - low
+    width = np.maximum(high - low, _LEAST_WIDTH * np.maximum(np.abs(low), np.abs(high)))
     outside: ndarray = np.mean((found < low - width) | (found > high + width), 0)
     worst = int(outside.argmax())
     channel = reference.summary_names[places[worst]].removesuffix(" mean")
+    if width[worst] > high[worst] - low[worst]:
+        where = f"is not {low[worst]:.3g}, as in every series of the reference, in"
+    else:
+        where = f"is far outside the reference's range, {low[worst]:.3g} to {high[worst]:.3g}, in"
     return Measured(
-        float(outside[worst]),
-        f"the mean of {channel} is far outside the reference's range, {low[worst]:.3g} to {high[worst]:.3g}, in "
-        f"{100 * outside[worst]:.0f} % of the deployed series",
+        float(outside[worst]), f"the mean of {channel} {where} {100 * outside[worst]:.0f} % of the deployed series"
     )
 
 
-def _in_sample(whole: Reference) -> Measured:
+def _in_sample(whole: Reference) -> Measured | NotApplicable:
+    if whole.in_sample is None:
+        return NotApplicable("the training indices of the splits were not given")
     n = len(whole.embedding)
     return Measured(whole.in_sample / n, f"{whole.in_sample} of {n} series were trained on by their network")
 
@@ -160,7 +172,8 @@ SUFFICIENCY_CHECKS = (
         "SHF001",
         "too few series",
         _few,
-        "collect more deployed series, or more groups",
+        "add series, or groups, to the side that has too few; windows of few long series can change sides by stretches "
+        "of these, reference_of(block=), or by shorter ones",
         threshold=0.0,
         source="permutations of fewer tell no shift from chance, or find one where there is none",
         severity="warning",  # nothing is wrong with the series there are
@@ -169,7 +182,7 @@ SUFFICIENCY_CHECKS = (
         "SHF002",
         "missing values",
         _missing,
-        "see why the channel is no longer observed; compare without it",
+        "see why the channel is no longer observed; where it stays so, train a model without it",
         threshold=MOST_APART,
         source=_SOURCE,
     ),
@@ -177,7 +190,7 @@ SUFFICIENCY_CHECKS = (
         "SHF003",
         "constant channel",
         _silent,
-        "see whether its sensor is dead; compare without it",
+        "see whether its sensor is dead, and repair it; where it stays so, train a model without it",
         threshold=MOST_APART,
         source=_SOURCE,
     ),

@@ -78,7 +78,8 @@ class Reference(Record):
     channel_names
         Of the channels, to refuse others.
     in_sample
-        How many of the series a member had trained on: their outputs are too confident.
+        How many of the series a member had trained on: their outputs are too confident. ``None`` where a split did not
+        say what its member trained on.
     indices
         Which of the series given these are: those in a test fold, in order.
     block
@@ -89,7 +90,7 @@ class Reference(Record):
     members: tuple[SequenceEstimator, ...]
     classes: ndarray | None
     channel_names: tuple[str, ...]
-    in_sample: int = 0
+    in_sample: int | None = 0
     indices: ndarray | None = None
     block: int | None = None
 

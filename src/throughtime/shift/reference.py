@@ -15,7 +15,10 @@ from throughtime.estimators import SequenceEstimator, sequences_like
 from throughtime.shift.arguments import check_seed
 from throughtime.shift.embedding import embed_with, units_of
 from throughtime.shift.records import Embedding, Reference
-from throughtime.shift.summaries import STATISTICS, channel_names
+from throughtime.shift.summaries import STATISTICS, channel_names, filled
+
+#: What float32 leaves of a number is within it, and the mean of equal numbers, relative to them.
+_ROUNDED, _SUMMED = 1e-6, 1e-10
 
 
 def reference_of(
@@ -37,7 +40,8 @@ def reference_of(
     X, y
         All series that the splits count, and their targets.
     splits
-        Per member its training and test indices, or its test indices alone.
+        Per member its training and test indices; or its test indices alone, so that whether it trained on them is not
+        known.
     groups
         What moves together, one per series, such as subjects; ``X.groups`` by default, and of windows the series that
         they were cut from.
@@ -63,7 +67,7 @@ def reference_of(
     if block is not None and (isinstance(block, bool) or not isinstance(block, int | np.integer) or block < 1):
         raise ParameterError(f"block needs a whole number of steps of at least 1, got {block!r}")
     targets = as_targets(y, series)
-    trained, tested = _folds(splits, len(fitted), len(series))
+    trained, tested, all_known = _folds(splits, len(fitted), len(series))
     chance = np.random.default_rng(random_state).random(tested.shape)
     drawn = np.where(tested, chance, -1).argmax(0)
     indices = np.flatnonzero(tested.any(0))
@@ -86,7 +90,7 @@ def reference_of(
         members=fitted,
         classes=classes,
         channel_names=channel_names(series),
-        in_sample=in_sample,
+        in_sample=in_sample if in_sample or all_known else None,
         indices=indices,
         block=block,
     )
@@ -124,6 +128,8 @@ def embed(
     """
     check_reference(reference)
     check_seed(random_state)
+    if isinstance(X, Sequences):
+        _check_names(X, reference)  # before scikit-learn's lines on names
     series = sequences_like(reference.members[0], X)
     _check_names(series, reference)
     units = units_of(series, groups, reference.block, deployed=True)
@@ -132,7 +138,7 @@ def embed(
     embedding = embed_with(reference.members, member, series, y, reference.classes, units.groups, units.unit)
     # They are compared; what has no names goes by its place, as in `predict`.
     named = replace(embedding, summary_names=reference.embedding.summary_names)
-    return _filled(named, reference.embedding)
+    return _rounded_alike(_filled(named, reference.embedding), reference.embedding)
 
 
 def check_reference(reference: Any) -> None:
@@ -144,8 +150,10 @@ def check_reference(reference: Any) -> None:
         With what gives one.
     """
     if not isinstance(reference, Reference):
-        cure = "; give its .reference()" if hasattr(reference, "reference") else ", or a run's .reference()"
-        raise ParameterError(f"reference needs what reference_of gives, got {type(reference).__name__}{cure}")
+        cure = "; give its .reference()" if hasattr(reference, "reference") else ""
+        raise ParameterError(
+            f"reference needs what reference_of or a run's .reference() gives, got {type(reference).__name__}{cure}"
+        )
 
 
 def _drawn(member: Int[ndarray, "series"], n: int, random_state: int | None) -> Int[ndarray, "unit"]:
@@ -174,14 +182,26 @@ def _filled(embedding: Embedding, reference: Embedding) -> Embedding:
     """The embedding with the reference's mean where a channel of a series has no value, of which no shift follows."""
     stretches = embedding.stretches
     if stretches is not None:
-        stretches = None if reference.stretches is None else _filled_columns(stretches, reference.stretches)
-    return replace(embedding, summaries=_filled_columns(embedding.summaries, reference.summaries), stretches=stretches)
+        stretches = None if reference.stretches is None else filled(stretches, reference.stretches)
+    return replace(embedding, summaries=filled(embedding.summaries, reference.summaries), stretches=stretches)
 
 
-def _filled_columns(values: ndarray, reference: ndarray) -> ndarray:
-    seen = ~np.isnan(reference)
-    mean = np.where(seen, reference, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
-    return np.where(np.isnan(values), mean, values)
+def _rounded_alike(embedding: Embedding, reference: Embedding) -> Embedding:
+    """The embedding with a constant of the reference in place of what another precision makes of the same number.
+
+    A channel that is .1 throughout differs in float32 and float64, by many times the deviation that it has in neither.
+    """
+    stretches = embedding.stretches
+    if stretches is not None and reference.stretches is not None:
+        stretches = _with_constants(stretches, reference.stretches)
+    return replace(embedding, summaries=_with_constants(embedding.summaries, reference.summaries), stretches=stretches)
+
+
+def _with_constants(values: ndarray, reference: ndarray) -> ndarray:
+    constant = reference[0]
+    size = np.abs(constant)
+    is_constant = np.abs(reference - constant).max(0) <= _SUMMED * size
+    return np.where(is_constant & (np.abs(values - constant) <= _ROUNDED * size), constant, values)
 
 
 def _checked_members(members: Any) -> tuple[SequenceEstimator, ...]:
@@ -214,8 +234,8 @@ def _classes_of(member: Any) -> ndarray | None:
 
 def _folds(
     splits: Any, n_members: int, n_series: int
-) -> tuple[Bool[ndarray, "member series"], Bool[ndarray, "member series"]]:
-    """Which series each member trained on, and which are in its test fold."""
+) -> tuple[Bool[ndarray, "member series"], Bool[ndarray, "member series"], bool]:
+    """Which series each member trained on, which are in its test fold, and whether all splits say the former."""
     if not isinstance(splits, Iterable):
         raise ParameterError(
             f"a reference needs a list of splits, got {type(splits).__name__}; of a splitter give list(.split(X, y))"
@@ -224,11 +244,13 @@ def _folds(
     if len(splits) != n_members:
         raise ParameterError(f"a reference needs a split for each of {n_members} members, got {len(splits)}")
     trained, tested = np.zeros((2, n_members, n_series), bool)
+    all_known = True
     for m, split in enumerate(splits):
         pair = isinstance(split, tuple | list) and len(split) == 2 and np.ndim(split[0]) == 1
+        all_known &= pair
         for mask, indices in zip((tested, trained), reversed(split) if pair else (split,), strict=False):
             mask[m, _checked_indices(indices, n_series)] = True
-    return trained, tested
+    return trained, tested, all_known
 
 
 def _checked_indices(indices: Any, n: int) -> ndarray:

@@ -9,6 +9,7 @@ from jaxtyping import Bool, Float, Int, Shaped
 from numpy import ndarray
 
 from throughtime.errors import DataError, DataWarning, ParameterError, warn
+from throughtime.shift.arguments import check_seed
 from throughtime.shift.permutations import assignments
 from throughtime.shift.records import Embedding, plural_of
 
@@ -67,8 +68,9 @@ def sides_of(
     DataError
         For a side of fewer than two units, of which no permutation can tell anything, or a group on both sides.
     ParameterError
-        For fewer than 19 permutations.
+        For fewer than 19 permutations, or what is no seed.
     """
+    check_seed(random_state)
     if isinstance(permutations, bool) or not isinstance(permutations, Integral) or permutations < LEAST_PERMUTATIONS:
         raise ParameterError(
             f"permutations needs a whole number of at least {LEAST_PERMUTATIONS}, with which p can be .05, got "
@@ -147,7 +149,10 @@ def joined(reference: ndarray, deployed: ndarray, what: str) -> Float[ndarray, "
         if array.ndim == 1:
             array = array[:, None]
         if array.ndim != 2:
-            raise DataError(f"{what} need two axes, (series, column), got shape {array.shape} on the {side} side")
+            raise DataError(
+                f"{what} need two axes, (series, column), got shape {array.shape} on the {side} side; of series "
+                "summarize(X)[0] has them"
+            )
         finite = np.isfinite(array)
         if not finite.all():
             row, column = np.argwhere(~finite)[0]

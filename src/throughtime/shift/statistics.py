@@ -15,12 +15,22 @@ FOLDS = 5
 _FOR_MEDIAN = 1000
 #: Rows of a kernel matrix that are held at a time.
 _ROWS = 512
+#: Beyond these sizes squares leave float64.
+_SMALLEST, _LARGEST = 1e-100, 1e100
 
 Masks = Bool[ndarray, "permutation series"]
 
 
+def tamed(values: Float[ndarray, "series column"]) -> Float[ndarray, "series column"]:
+    """Columns that are very large, or very small, times a power of two, which loses nothing; others as they are."""
+    sizes = np.abs(values).max(0, initial=0)
+    wild = (sizes > _LARGEST) | ((sizes < _SMALLEST) & (sizes > 0))
+    return np.ldexp(values, np.where(wild, -np.frexp(sizes)[1], 0)) if wild.any() else values
+
+
 def standardize(values: Float[ndarray, "series column"]) -> Float[ndarray, "series column"]:
     """Columns of mean 0 and deviation 1 over both samples; constant ones are 0."""
+    values = tamed(values)
     centered = values - values.mean(0)
     sd = centered.std(0)
     # What rounding leaves of a constant column is no variation.
@@ -187,7 +197,8 @@ def largest_cdf_gaps(deployed: Masks, values: Float[ndarray, "series column"]) -
     gaps = np.empty((len(deployed), values.shape[1]))
     for column, one in enumerate(values.T):
         order = np.argsort(one, kind="stable")
-        last = np.append(np.diff(one[order]) > 0, True)  # of equal values the distribution jumps once
+        rising = one[order]
+        last = np.append(rising[1:] > rising[:-1], True)  # of equal values the distribution jumps once
         below = np.cumsum(deployed[:, order], 1)[:, last]
         gaps[:, column] = np.abs(below / n1 - (np.arange(1, len(one) + 1)[last] - below) / n0).max(1)
     return gaps

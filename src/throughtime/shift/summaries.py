@@ -1,10 +1,12 @@
 """Ragged series as rows of numbers: of each channel a few summaries, which no network is asked for."""
 
+from typing import Any
+
 import numpy as np
 from jaxtyping import Float
 from numpy import ndarray
 
-from throughtime.data import Sequences, steps_within
+from throughtime.data import Sequences, as_sequences, steps_within
 from throughtime.errors import DataError
 
 #: Of each channel, in this order.
@@ -17,11 +19,16 @@ _LARGEST = 1e140
 _CHUNK = 1 << 16
 
 
-def summarize(X: Sequences) -> tuple[Float[ndarray, "series summary"], tuple[str, ...]]:
+def summarize(X: Any) -> tuple[Float[ndarray, "series summary"], tuple[str, ...]]:
     """Summaries of each series: per channel mean, standard deviation, lag-1 autocorrelation, slope and missing values.
 
     Missing values are left out. Of a channel that is constant within a series, and of one step, deviation,
     autocorrelation and slope are 0.
+
+    Parameters
+    ----------
+    X
+        Series, as `as_sequences` takes them.
 
     Returns
     -------
@@ -36,8 +43,9 @@ def summarize(X: Sequences) -> tuple[Float[ndarray, "series summary"], tuple[str
     Raises
     ------
     DataError
-        For values whose squares float64 cannot hold.
+        For what are no series, and values whose squares float64 cannot hold.
     """
+    X = as_sequences(X)
     per_chunk = max(1, _CHUNK // (X.n_channels * max(1, int(X.lengths.mean()))))
     chunks = [X[first : first + per_chunk] for first in range(0, len(X), per_chunk)]
     of_channels = np.concatenate([_of_channels(chunk) for chunk in chunks])
@@ -59,6 +67,15 @@ def stretch_means(X: Sequences) -> Float[ndarray, "series stretch channel"]:
     )
     means = np.divide(sums, counts, where=counts > 0, out=np.full_like(sums, np.nan))
     return means.reshape(len(X), STRETCHES, X.n_channels)
+
+
+def filled(
+    values: Float[ndarray, "series ..."], reference: Float[ndarray, "known ..."]
+) -> Float[ndarray, "series ..."]:
+    """Values with the reference's mean of a column in place of NaN, or 0 where it has none."""
+    seen = ~np.isnan(reference)
+    mean = np.where(seen, reference, 0.0).sum(0) / np.maximum(seen.sum(0), 1)
+    return np.asarray(np.where(np.isnan(values), mean, values))
 
 
 def channel_names(X: Sequences) -> tuple[str, ...]:

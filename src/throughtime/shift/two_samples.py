@@ -1,7 +1,8 @@
 """Tests of whether the inputs, the outputs or the targets of two samples of series have one distribution.
 
-Each permutes whole series, or groups or blocks of them, and takes what it compares as arrays, (series, column), or as
-`Embedding`.
+Each permutes whole series, or groups or blocks of them, and takes what it compares as numbers with a row per series
+(arrays, data frames, whose columns go by their names, or lists) or as `Embedding`; those of columns take `Sequences`
+too, of which they compare the summaries, and of which what moves together is known.
 """
 
 from collections.abc import Sequence
@@ -12,12 +13,15 @@ import numpy as np
 from numpy import ndarray
 from scipy.special import softmax
 
+from throughtime.data import as_labels
 from throughtime.errors import DataError
+from throughtime.shift.arguments import check_seed
 from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
-from throughtime.shift.embedding import check_summaries, take
+from throughtime.shift.embedding import check_embeddings, check_summaries, take
 from throughtime.shift.largest_effect import LEVEL, POWER, largest_effect_test
 from throughtime.shift.permutations import joint_p_value, p_values
 from throughtime.shift.records import Embedding, ShiftTest
+from throughtime.shift.samples import Samples, samples_of
 from throughtime.shift.sides import Groups, Sample, Sides, joined, sides_of
 from throughtime.shift.statistics import (
     areas_under_the_curve,
@@ -26,6 +30,7 @@ from throughtime.shift.statistics import (
     largest_cdf_gaps,
     mean_shifts,
     standardize,
+    tamed,
 )
 
 #: The normal quantile of an interval of 95 %.
@@ -35,8 +40,8 @@ MOST_PAIRED = 2000
 
 
 def mean_shift_test(
-    reference: Sample,
-    deployed: Sample,
+    reference: Any,
+    deployed: Any,
     *,
     names: Sequence[str] | None = None,
     squares: bool = True,
@@ -50,9 +55,9 @@ def mean_shift_test(
     Parameters
     ----------
     reference, deployed
-        Columns to compare, (series, column); of an `Embedding` its summaries.
+        Columns to compare, (series, column); of an `Embedding` or `Sequences` the summaries.
     names
-        Of the columns.
+        Of the columns, in the reference's order; those of data frames or summaries by default.
     squares
         Whether the squares of the standardized columns are compared too, which sees a change of spread.
     groups
@@ -65,17 +70,18 @@ def mean_shift_test(
     The effect is that of the column that moved most, in standard deviations within the samples; its interval holds for
     all columns at once.
     """
-    values, columns = _columns(reference, deployed, names)
+    given = samples_of(reference, deployed, "columns")
+    values, columns = _columns(given, names)
+    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
     if squares:
         values, columns = _with_squares(values, columns)
-    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
     shifts = mean_shifts(sides.deployed, values)
     return largest_effect_test("mean shift", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
 
 
 def mmd_test(
-    reference: Sample,
-    deployed: Sample,
+    reference: Any,
+    deployed: Any,
     *,
     standardized: bool = True,
     groups: Groups | None = None,
@@ -87,16 +93,19 @@ def mmd_test(
     Parameters
     ----------
     reference, deployed
-        Columns to compare; of an `Embedding` its summaries. Of more than 2,000 series a side as many are drawn.
+        Columns to compare; of an `Embedding` or `Sequences` the summaries. Of more than 2,000 series a side as many are
+        drawn.
     standardized
         Whether every column counts as much as the others.
     groups
         As in `mean_shift_test`.
     """
-    reference, deployed, groups = _thinned(reference, deployed, groups, random_state)
-    values, _ = _columns(reference, deployed, None)
-    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
-    found = discrepancies(sides.deployed, standardize(values) if standardized else values, sides.units)
+    given, groups = _thinned(samples_of(reference, deployed, "columns"), groups, random_state)
+    values, _ = _columns(given)
+    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
+    # a power of two for all columns alike leaves distances in proportion
+    values = standardize(values) if standardized else tamed(values.reshape(-1, 1)).reshape(values.shape)
+    found = discrepancies(sides.deployed, values, sides.units)
     permuted = found.mmd_2[1:]
     error = np.hypot(found.error, permuted.std())
     effect = found.mmd_2[0]
@@ -117,8 +126,8 @@ def mmd_test(
 
 
 def classifier_two_sample_test(
-    reference: Sample,
-    deployed: Sample,
+    reference: Any,
+    deployed: Any,
     *,
     groups: Groups | None = None,
     permutations: int = 199,
@@ -132,13 +141,14 @@ def classifier_two_sample_test(
     Parameters
     ----------
     reference, deployed
-        Columns to compare; of an `Embedding` its summaries. Of more than 2,000 series a side as many are drawn.
+        Columns to compare; of an `Embedding` or `Sequences` the summaries. Of more than 2,000 series a side as many are
+        drawn.
     groups
         As in `mean_shift_test`.
     """
-    reference, deployed, groups = _thinned(reference, deployed, groups, random_state)
-    values, _ = _columns(reference, deployed, None)
-    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    given, groups = _thinned(samples_of(reference, deployed, "columns"), groups, random_state)
+    values, _ = _columns(given)
+    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
     areas = areas_under_the_curve(sides.deployed, values, sides.units, random_state)
     return largest_effect_test("classifier", areas, areas[:, None], "AUC", sides, none=0.5, lowest=0, highest=1)
 
@@ -166,9 +176,16 @@ def covariate_test(
     -------
     The statistic is that smallest p-value; the effect is that of the column that moved most, as in `mean_shift_test`.
     Of more than 2,000 series a side as many are drawn.
+
+    Raises
+    ------
+    DataError
+        For what are no embeddings, or such of other summaries.
     """
-    reference, deployed, _ = _thinned(reference, deployed, None, random_state)
-    summaries, names = _columns(reference, deployed, None)
+    check_embeddings("covariate_test", reference, deployed)
+    check_summaries(reference, deployed)
+    (reference, deployed, _), _ = _thinned(Samples(reference, deployed, None), None, random_state)
+    summaries, names = joined(reference.summaries, deployed.summaries, "columns"), reference.summary_names
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
     values, columns = _with_squares(summaries, names)
     values = np.column_stack([values, outputs])
@@ -188,8 +205,8 @@ def covariate_test(
 
 
 def predicted_class_test(
-    reference: Sample,
-    deployed: Sample,
+    reference: Any,
+    deployed: Any,
     *,
     groups: Groups | None = None,
     permutations: int = 199,
@@ -216,14 +233,15 @@ def predicted_class_test(
     for sample in (reference, deployed):
         if isinstance(sample, Embedding) and not sample.has_logits:
             raise DataError("a test of predicted classes needs logits of classes, got numbers; output_test takes them")
-    outputs = joined(_outputs(reference), _outputs(deployed), "outputs")
-    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
-    return _of_classes("predicted classes", outputs.argmax(1), outputs.shape[1], sides)
+    given = samples_of(reference, deployed, "outputs")
+    outputs = joined(_outputs(given.reference), _outputs(given.deployed), "outputs")
+    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
+    return _of_classes("predicted classes", outputs.argmax(1), outputs.shape[1], sides, given.names)
 
 
 def output_test(
-    reference: Sample,
-    deployed: Sample,
+    reference: Any,
+    deployed: Any,
     *,
     groups: Groups | None = None,
     permutations: int = 199,
@@ -243,16 +261,17 @@ def output_test(
     -------
     The effect is that distance.
     """
-    values = joined(_said(reference), _said(deployed), "outputs")
-    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
+    given = samples_of(reference, deployed, "outputs")
+    values = joined(_said(given.reference), _said(given.deployed), "outputs")
+    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
     gaps = largest_cdf_gaps(sides.deployed, values)
-    columns = numbered("output", values.shape[1])
+    columns = given.names or numbered("output", values.shape[1])
     return largest_effect_test("outputs", gaps.max(1), gaps, "KS", sides, columns, lowest=0, highest=1)
 
 
 def target_test(
-    reference: Sample,
-    deployed: Sample,
+    reference: Any,
+    deployed: Any,
     *,
     groups: Groups | None = None,
     level: float = 0.05,
@@ -264,8 +283,8 @@ def target_test(
     Parameters
     ----------
     reference, deployed
-        Class codes, which are integers, (series,); or numbers, (series,) or (series, column); of an `Embedding` its
-        target.
+        Classes, (series,): text, booleans, integers, or beside integers whole numbers; or numbers, (series,) or
+        (series, column); of an `Embedding` its target.
     groups, level
         As in `mean_shift_test`.
 
@@ -276,21 +295,19 @@ def target_test(
     Raises
     ------
     DataError
-        For embeddings without targets, and classes on one side beside numbers on the other.
+        For embeddings without targets, missing ones, and classes on one side beside numbers on the other.
     """
-    one, other = _target(reference), _target(deployed)
-    are_classes = {target.dtype.kind in "iu" and target.ndim == 1 for target in (one, other)}
-    if len(are_classes) > 1:
-        raise DataError(
-            "a test of targets needs classes or numbers on both sides, got one of each; classes are integers"
-        )
-    sides = sides_of(reference, deployed, permutations, random_state, groups=groups)
-    if are_classes == {True}:
-        labels, codes = np.unique(np.concatenate([one, other]), return_inverse=True)
+    given = samples_of(reference, deployed, "targets")
+    one, other = _target(given.reference, "reference"), _target(given.deployed, "deployed")
+    sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
+    if _are_classes(one) or _are_classes(other):
+        labels, codes = np.unique(np.concatenate(_of_one_kind(one, other)), return_inverse=True)
         return _of_classes("Y", codes, len(labels), sides, labels.tolist(), level=level)
     values = joined(one, other, "targets")
     width = values.shape[1]
-    names = names_of("target", width, reference) if isinstance(reference, Embedding) else numbered("target", width)
+    names = given.names or numbered("target", width)
+    if isinstance(reference, Embedding):
+        names = names_of("target", width, reference)
     values, columns = _with_squares(values, names)
     shifts = mean_shifts(sides.deployed, values)
     return largest_effect_test("Y", np.abs(shifts.t).max(1), shifts.effects, "sd", sides, columns, level=level)
@@ -311,13 +328,10 @@ def _of_classes(
     )
 
 
-def _columns(reference: Sample, deployed: Sample, names: Sequence[str] | None) -> tuple[ndarray, Sequence[str]]:
+def _columns(given: Samples, names: Sequence[str] | None = None) -> tuple[ndarray, Sequence[str]]:
     """What is compared, and its names: columns as given, or summaries."""
-    if isinstance(reference, Embedding) and isinstance(deployed, Embedding):
-        check_summaries(reference, deployed)
-    own = [sample.summary_names for sample in (reference, deployed) if isinstance(sample, Embedding)]
-    values = joined(_summaries(reference), _summaries(deployed), "columns")
-    found = tuple(names or (own[0] if own else numbered("column", values.shape[1])))
+    values = joined(_summaries(given.reference), _summaries(given.deployed), "columns")
+    found = tuple(names or given.names or numbered("column", values.shape[1]))
     if len(found) != values.shape[1]:
         raise DataError(f"names need one for each of {values.shape[1]} columns, got {len(found)}")
     return values, found
@@ -343,26 +357,53 @@ def _said(sample: Sample) -> ndarray:
     return np.asarray(softmax(_outputs(sample), 1)) if has_logits else _outputs(sample)
 
 
-def _target(sample: Sample) -> ndarray:
-    if not isinstance(sample, Embedding):
-        return np.asarray(sample)
-    if sample.target is None:
-        raise DataError("a test of targets needs them on both sides, got an embedding without; give embed their y")
-    return sample.target
+def _target(sample: Sample, side: str) -> ndarray:
+    """The targets of a side; a vector of objects or text as labels, or numbers, none missing."""
+    if isinstance(sample, Embedding):
+        if sample.target is None:
+            raise DataError("a test of targets needs them on both sides, got an embedding without; give embed their y")
+        return sample.target
+    is_text = sample.ndim == 1 and sample.dtype.kind in "OTU"
+    return as_labels(sample, f"the target of the {side} side") if is_text else sample
 
 
-def _thinned(
-    reference: Sample, deployed: Sample, groups: Groups | None, random_state: int | None
-) -> tuple[Any, Any, Groups | None]:
+def _are_classes(target: ndarray) -> bool:
+    return target.ndim == 1 and target.dtype.kind in "biuOU"
+
+
+def _is_whole(target: ndarray) -> bool:
+    """Whether floats are integers, but for missing ones."""
+    whole = target.ndim == 1 and target.dtype.kind == "f" and not np.isinf(target).any()
+    return whole and np.array_equal(target, np.trunc(target), equal_nan=True)
+
+
+def _of_one_kind(one: ndarray, other: ndarray) -> tuple[ndarray, ndarray]:
+    """Classes of either side, of which some array can hold both: text, or whole numbers and truth values."""
+    kinds = {"text" if target.dtype.kind in "OU" else "numbers" for target in (one, other)}
+    # Integers of which some are missing, or were, are often held as floats.
+    whole = [
+        as_labels(target, f"the target of the {side} side").astype(np.int64) if _is_whole(target) else target
+        for target, side in ((one, "reference"), (other, "deployed"))
+    ]
+    if len(kinds) > 1 or not all(map(_are_classes, whole)):
+        raise DataError(
+            "a test of targets needs classes or numbers on both sides, got one of each; classes are integers, text or "
+            "booleans"
+        )
+    return whole[0], whole[1]
+
+
+def _thinned(given: Samples, groups: Groups | None, random_state: int | None) -> tuple[Any, Groups | None]:
     """As many series of either side as can be compared with each other, drawn at random."""
+    check_seed(random_state)
     rng = np.random.default_rng(random_state)
-    samples: list[Any] = [reference, deployed]
+    samples: list[Any] = [given.reference, given.deployed]
     own = [None, None] if groups is None else list(groups)
     for side, sample in enumerate(samples):
         if len(sample) <= MOST_PAIRED:
             continue
         some = np.sort(rng.choice(len(sample), MOST_PAIRED, replace=False))
-        samples[side] = take(sample, some) if isinstance(sample, Embedding) else np.asarray(sample)[some]
+        samples[side] = take(sample, some) if isinstance(sample, Embedding) else sample[some]
         if own[side] is not None:
             own[side] = np.asarray(own[side])[some]
-    return samples[0], samples[1], None if groups is None else (own[0], own[1])
+    return Samples(samples[0], samples[1], given.names), None if groups is None else (own[0], own[1])

@@ -9,7 +9,7 @@ from throughtime.shift.calibration import calibrated
 from throughtime.shift.column_names import output_names, with_squares
 from throughtime.shift.concept import target_functions
 from throughtime.shift.partial import Columns, partial_test
-from throughtime.shift.priors import PriorEstimate
+from throughtime.shift.priors import PriorEstimate, floored
 from throughtime.shift.records import Embedding, ShiftTest
 from throughtime.shift.sides import Sides, joined
 from throughtime.shift.statistics import standardize
@@ -33,7 +33,7 @@ def beyond_label_shift_test(
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
     z = standardize(joined(reference.summaries, deployed.summaries, "summaries"))
     blocks = [Columns(np.column_stack([z, np.square(z)]), with_squares(reference.summary_names))]
-    fixed = _log_ratio(outputs, priors)
+    fixed = _log_ratio(outputs, priors, len(reference))
     if fixed is None:
         fixed = target_functions(outputs)
     else:
@@ -42,10 +42,10 @@ def beyond_label_shift_test(
 
 
 def _log_ratio(
-    outputs: Float[ndarray, "series class"], priors: PriorEstimate | None
+    outputs: Float[ndarray, "series class"], priors: PriorEstimate | None, n_reference: int
 ) -> Float[ndarray, "series 1"] | None:
     """The log ratio of densities where only the fractions of the classes moved."""
     if priors is None or priors.calibration is None or priors.method == "none":
         return None
-    ratios = calibrated(outputs, priors.calibration) @ (priors.deployed / priors.reference)
+    ratios = calibrated(outputs, priors.calibration) @ (priors.deployed / floored(priors.reference, n_reference))
     return np.asarray(np.log(np.maximum(ratios, 1e-12)))[:, None]

@@ -6,6 +6,7 @@ Bickel, Brückner & Scheffer (2009), Discriminative learning under covariate shi
 
 from dataclasses import dataclass
 from numbers import Real
+from typing import Any
 
 import numpy as np
 from jaxtyping import Float
@@ -18,6 +19,9 @@ from throughtime.errors import DataError, ParameterError
 from throughtime.estimators import checked_weights
 from throughtime.records import Record
 from throughtime.shift.arguments import check_seed, groups_of, real_numbers
+from throughtime.shift.records import Embedding
+from throughtime.shift.samples import samples_of
+from throughtime.shift.statistics import tamed
 
 #: Below these, few series would decide everything.
 LEAST_EFFECTIVE_FRACTION, LEAST_EFFECTIVE_SIZE = 0.1, 30
@@ -61,8 +65,8 @@ class CovariateWeights(Record):
 
 
 def covariate_weights(
-    reference: Float[ndarray, "series column"],
-    deployed: Float[ndarray, "deployed column"],
+    reference: Any,
+    deployed: Any,
     *,
     groups: ndarray | None = None,
     deployed_groups: ndarray | None = None,
@@ -74,9 +78,10 @@ def covariate_weights(
     Parameters
     ----------
     reference, deployed
-        Columns of the two, such as `Embedding.summaries` beside `Embedding.outputs`.
+        Columns of the two, (series, column); of an `Embedding` its summaries beside its outputs, of `Sequences` their
+        summaries.
     groups, deployed_groups
-        What folds keep together; each series by default.
+        What folds keep together; those of embeddings and series by default, else each series.
     clip
         The largest weight: what it cuts off is bias, what it leaves is variance.
     random_state
@@ -93,9 +98,14 @@ def covariate_weights(
     if isinstance(clip, bool) or not isinstance(clip, Real) or not 1 <= clip < np.inf:
         raise ParameterError(f"clip needs a number of at least 1, got {clip!r}")
     check_seed(random_state)
+    given = samples_of(reference, deployed, "columns")
+    groups, deployed_groups = (
+        sample.groups if own is None and isinstance(sample, Embedding) else own
+        for own, sample in ((groups, given.reference), (deployed_groups, given.deployed))
+    )
     reference, deployed = (
-        real_numbers(sample, f"the {name} sample", 2)
-        for name, sample in (("reference", reference), ("deployed", deployed))
+        real_numbers(_columns(sample), f"the {name} sample", 2)
+        for name, sample in (("reference", given.reference), ("deployed", given.deployed))
     )
     groups = groups_of(groups, len(reference))
     deployed_groups = groups_of(deployed_groups, len(deployed), "deployed_groups")
@@ -105,7 +115,7 @@ def covariate_weights(
         if len(sample) < _FOLDS:
             raise DataError(f"weights need at least {_FOLDS} series on either side, got {len(sample)} {name}")
     n = len(reference)
-    values = StandardScaler().fit_transform(np.vstack([reference, deployed]))
+    values = StandardScaler().fit_transform(tamed(np.vstack([reference, deployed])))
     is_deployed = np.arange(len(values)) >= n
     log_ratios = _cross_fitted(values, is_deployed, _units(n, len(deployed), groups, deployed_groups), random_state)
     ratios = np.exp(np.minimum(log_ratios[:n], 700))  # short of infinity
@@ -136,6 +146,10 @@ def effective_size(weights: Float[ndarray, "series"]) -> float:
         raise DataError("an effective size needs a weight above zero, got zero weights only")
     relative = checked / checked.max()  # whose squares are within float64
     return float(relative.sum() ** 2 / np.square(relative).sum())
+
+
+def _columns(sample: Embedding | ndarray) -> ndarray:
+    return np.column_stack([sample.summaries, sample.outputs]) if isinstance(sample, Embedding) else sample
 
 
 def _cross_fitted(values: ndarray, is_deployed: ndarray, units: ndarray | None, random_state: int | None) -> ndarray:
