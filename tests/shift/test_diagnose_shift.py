@@ -204,6 +204,14 @@ def test_an_embedding_has_its_own_targets() -> None:
         diagnose_shift(reference(), embedding(), y=np.zeros(150))
 
 
+@pytest.mark.parametrize(
+    ("groups", "message"), [([1, 2, 3], "one value for each of the 150 series"), ([None] * 150, "series 0 has none")]
+)
+def test_groups_of_an_embedding_are_one_value_per_series(groups: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"^groups needs .*{message}"):
+        diagnose_shift(reference(), embedding(), groups=groups)
+
+
 def test_a_reference_without_targets_cannot_be_compared_with_labels() -> None:
     whole = reference()
     with pytest.raises(DataError, match="need a reference with targets"):

@@ -65,6 +65,7 @@ def embed_with(
         has_logits=classes is not None,
         unit=unit,
         stretches=stretch_means(X),
+        class_labels=getattr(members[0], "classes_", None),
     )
 
 

@@ -46,6 +46,8 @@ class Embedding(Record):
     stretches
         The mean of each channel in each quarter of a series' length, (n, 4, channels), finite; ``None`` where it was
         not kept.
+    class_labels
+        Of the class codes, of a series or of its steps, by which tests name classes; ``None`` for numbers.
     """
 
     summaries: ndarray
@@ -58,6 +60,7 @@ class Embedding(Record):
     has_logits: bool = True
     unit: Literal["series", "group", "block"] = "series"
     stretches: ndarray | None = None
+    class_labels: ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.summaries)
@@ -178,7 +181,10 @@ class ClassShift(Record):
 
 @dataclass(frozen=True, repr=False)
 class StretchShift(Record):
-    """What moved most in one stretch of the series, from a fraction of their length to another; p is adjusted."""
+    """The channel whose mean moved most in one stretch of the series, from a fraction of their length to another.
+
+    The effect is in standard deviations within the samples; p is adjusted for all channels and stretches.
+    """
 
     begin: float
     end: float
