@@ -104,6 +104,22 @@ def test_labels_are_used_when_they_are_asked_for(fitted: Path, table: Path, aske
     assert asked.options == {"groups": None}
 
 
+def test_with_labels_series_without_one_are_left_out_and_counted(
+    fitted: Path, table: Path, asked: Asked, tmp_path: Path
+) -> None:
+    rows = pd.read_csv(table)
+    some = rows["series"].unique()[::2]
+    rows.assign(label=rows["label"].where(rows["series"].isin(some))).to_csv(tmp_path / "half.csv", index=False)
+    code, out, error = run("shift", fitted, tmp_path / "half.csv", "--labels")
+    assert code == 0, error
+    assert len(asked.y) == len(asked.deployed) == 12
+    assert out.startswith("verdict: ")
+    assert "12 of 24 series have no target and are left out" in " ".join(out.split())
+    code, out, error = run("shift", fitted, tmp_path / "half.csv")
+    assert code == 0, error
+    assert len(asked.deployed) == 24
+
+
 @pytest.mark.usefixtures("asked")
 def test_every_number_is_printed_once(fitted: Path, table: Path) -> None:
     _, out, _ = run("shift", fitted, table, "--labels")
@@ -194,7 +210,9 @@ def without_sample(fitted: Path, place: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["RUN", "UNLABELED", "--labels"], "needs a target for --labels, got none; --labels can be left out"),
+        (["RUN", "UNLABELED", "--labels"], "target (--target) needs a column of the table"),
+        (["RUN", "EMPTY", "--labels"], "EMPTY"),
+        (["RUN", "NONE", "--labels"], "got none in any; --labels can be left out"),
         (["RUN", "absent.csv"], "absent.csv"),
         (["RUN", "OTHER"], "got 'c5'"),
         (["RUN", "EMPTY"], "EMPTY"),
@@ -213,6 +231,7 @@ def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
         "UNLABELED": rows.drop(columns="label"),
         "OTHER": rows.drop(columns="c5"),
         "EMPTY": rows.iloc[:0],
+        "NONE": rows.assign(label=None),
         "STRANGER": rows.assign(label=rows["label"].replace(3, 9)),
     }.items():
         changed.to_csv(tmp_path / f"{name}.csv", index=False)

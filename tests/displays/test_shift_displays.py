@@ -10,15 +10,18 @@ from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, Shift
 from throughtime.displays.shift_channels import FAR
 from throughtime.errors import ParameterError
 from throughtime.records import Records
-from throughtime.shift import ChannelShift, CovariateWeights
+from throughtime.shift import ChannelShift, CovariateWeights, Embedding
+from throughtime.shift.moved import channel_shifts
+from throughtime.shift.sides import sides_of
 
 
-def test_each_channel_is_a_row_of_quantiles_in_deviations_of_the_reference() -> None:
+def test_each_channel_is_a_row_of_quantiles_in_deviations_within_the_samples() -> None:
     display = ShiftChannelsDisplay.from_diagnosis(SHIFT)
     reference, deployed = (sample.summaries for sample in (SHIFT.reference.embedding, SHIFT.deployed))
     assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["rain mean", "heat mean", "length"]
     for row, column in enumerate((0, 2, 4)):
-        center, deviation = reference[:, column].mean(), reference[:, column].std()
+        center = reference[:, column].mean()
+        deviation = np.sqrt((80 * reference[:, column].var() + 60 * deployed[:, column].var()) / 138)
         for sample, values in enumerate((reference, deployed)):
             expected = np.percentile((values[:, column] - center) / deviation, [5, 25, 50, 75, 95])
             np.testing.assert_allclose(display.quantiles_[row, sample], expected)
@@ -28,6 +31,25 @@ def test_each_channel_is_a_row_of_quantiles_in_deviations_of_the_reference() -> 
         "+1.20 (+1.00 to +1.40)", "-0.30 (-0.50 to -0.10)", "+0.05 (-0.10 to +0.20)"
     ]  # fmt: skip
     assert [text.get_weight() for text in numbers] == ["bold", "normal", "normal"]
+
+
+def test_the_picture_and_the_number_beside_it_have_one_unit() -> None:
+    """Of two halves, symmetric around their means, the medians are as far apart as the effect says."""
+    one = np.repeat([-1.0, 1.0], 20)[:, None]
+    known, found = (_of_one_column(values) for values in (one, 5 + 3 * one))
+
+    (moved,) = channel_shifts(known, found, sides_of(known, found, 19, 0))
+    display = ShiftChannelsDisplay([moved], known.summaries, found.summaries).plot()
+
+    assert moved.effect == pytest.approx(np.sqrt(5 * 78 / 80))
+    assert display.dots_[1].get_xdata()[0] - display.dots_[0].get_xdata()[0] == pytest.approx(moved.effect)
+    assert "sd within the samples" in display.ax_.get_xlabel()
+    assert "sd within the samples" in ShiftInTimeDisplay(STRETCHES).plot().ax_.get_ylabel()
+
+
+def _of_one_column(values: np.ndarray) -> Embedding:
+    nothing = np.zeros((len(values), 0))
+    return Embedding(values, ("a mean",), nothing, nothing, np.zeros(len(values), int))
 
 
 def test_a_channel_without_spread_and_one_far_away_are_drawn() -> None:

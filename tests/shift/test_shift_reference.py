@@ -73,6 +73,7 @@ def test_a_series_of_the_reference_is_seen_by_the_member_that_tests_on_it() -> N
         np.testing.assert_allclose(found.outputs[number], log - log.mean(), rtol=0, atol=1e-6)  # float32
     assert found.states.shape == (N, 4)
     assert found.has_logits
+    assert found.class_labels is members()[0].classes_
     np.testing.assert_array_equal(found.target, CODES)
     assert reference().in_sample == 0
 

@@ -16,7 +16,7 @@ from throughtime.shift import ChannelShift, ShiftDiagnosis
 ROW, REST = 0.42, 1.15
 #: Of more summaries the first, which moved most, are drawn.
 MOST_ROWS = 12
-#: Standard deviations of the reference beyond which an arrow stands for what lies there.
+#: Standard deviations beyond which an arrow stands for what lies there.
 FAR = 8.0
 #: What is drawn of each sample: a thin line, a thick one, a dot.
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -25,7 +25,8 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class ShiftChannelsDisplay:
     """A row per channel and summary: where 90 % and 50 % of the series lie, and their median, of either sample.
 
-    Values are standardized by the reference: 0 is its mean, 1 its standard deviation.
+    0 is the mean of the reference, 1 a standard deviation within the samples, as of ``ChannelShift.effect``, which is how
+    far apart the means of both are.
 
     Parameters
     ----------
@@ -103,7 +104,7 @@ class ShiftChannelsDisplay:
             ylim=(len(self.channels) - 0.5, -0.5),
             yticks=rows,
             yticklabels=[name_of(one) for one in self.channels],
-            xlabel="sd of the reference (line: 90 % of the series, bar: 50 %, dot: median)",
+            xlabel="sd within the samples (line: 90 % of the series, bar: 50 %, dot: median)",
         )
         self.ax_.tick_params(axis="y", length=0)
         more = f"what moved ({self.left_out} more moved less)" if self.left_out else "what moved"
@@ -119,8 +120,10 @@ def name_of(one: ChannelShift) -> str:
 
 
 def _standardized(reference: ndarray, deployed: ndarray) -> Float[ndarray, "row sample quantile"]:
-    """Quantiles of both in deviations of the reference, or of both samples where it has none."""
-    center, scale = reference.mean(0), reference.std(0)
+    """Quantiles of both from the reference's mean, in deviations within the samples, or of both where there are none."""
+    center, n = reference.mean(0), len(reference) + len(deployed)
+    within = sum(np.square(sample - sample.mean(0)).sum(0) for sample in (reference, deployed))
+    scale = np.sqrt(within / (n - 2))
     scale = np.where(scale > 0, scale, np.concatenate([reference, deployed]).std(0))
     scale = np.where(scale > 0, scale, 1.0)
     of_both = [np.quantile((sample - center) / scale, QUANTILES, axis=0) for sample in (reference, deployed)]

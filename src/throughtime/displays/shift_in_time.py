@@ -83,7 +83,7 @@ class ShiftInTimeDisplay:
             xlim=(min(0, *begins), max(1, *ends)),
             xticks=sorted({*begins, *ends}),
             xlabel="part of each series",
-            ylabel="mean moved by (sd of the reference)",
+            ylabel="mean moved by (sd within the samples)",
         )
         set_title(self.ax_, "where in time: the channel that moved most", legend=False)
         shown = dict.fromkeys(moved)
