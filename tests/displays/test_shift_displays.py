@@ -1,18 +1,34 @@
 """The pictures of a diagnosis of shift show its numbers."""
 
 from dataclasses import replace
+from itertools import pairwise
+from typing import Any
 
 import numpy as np
 import pytest
+from matplotlib import pyplot as plt
+from matplotlib.colors import to_rgba
+from matplotlib.text import Text
 
-from shifted import CLASSES, NO_SHIFT, SHIFT, STRETCHES
-from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay, WeightsDisplay
+from shifted import CHANNELS, CLASSES, NO_SHIFT, SHIFT, STRETCHES
+from throughtime.displays import (
+    TRAINING,
+    CalibrationDisplay,
+    ClassPriorsDisplay,
+    ConfusionMatrixDisplay,
+    ShiftChannelsDisplay,
+    ShiftInTimeDisplay,
+    WeightsDisplay,
+    shorten_texts,
+)
 from throughtime.displays.shift_channels import FAR
 from throughtime.errors import ParameterError
 from throughtime.records import Records
 from throughtime.shift import ChannelShift, CovariateWeights, Embedding
 from throughtime.shift.moved import channel_shifts
 from throughtime.shift.sides import sides_of
+
+LONG = "heart rate [bpm] of the patient in the ward"
 
 
 def test_each_channel_is_a_row_of_quantiles_in_deviations_within_the_samples() -> None:
@@ -107,6 +123,62 @@ def test_the_legend_of_stretches_covers_no_name() -> None:
         legend = display.ax_.get_legend().get_window_extent()
         assert not any(legend.overlaps(text.get_window_extent()) for text in display.ax_.texts)
         assert not legend.overlaps(display.ax_.xaxis.label.get_window_extent())
+
+
+def test_neighbors_with_long_names_do_not_meet() -> None:
+    stretches = Records(replace(one, channel=LONG, effect=1.0) for one in STRETCHES)
+    display = ShiftInTimeDisplay(stretches, 0.05).plot()
+    display.figure_.draw_without_rendering()
+    boxes = [text.get_window_extent() for text in display.ax_.texts]
+    assert len(boxes) == 4
+    assert not any(one.overlaps(other) for one, other in pairwise(boxes))
+    title = display.ax_.title.get_window_extent()
+    assert not any(title.overlaps(box) for box in boxes)
+    before = [text.get_text() for text in display.ax_.texts]
+    shorten_texts(display.figure_)  # as in files
+    assert [text.get_text() for text in display.ax_.texts] == before
+
+
+def test_beside_long_names_the_title_keeps_clear_of_the_legend() -> None:
+    known, found = (np.random.default_rng(seed).normal(size=(30, 2)) for seed in (0, 1))
+    channels = [replace(CHANNELS[0], channel=LONG), replace(CHANNELS[2], summary=LONG)]
+    for display in (
+        ShiftChannelsDisplay(channels, known, found).plot(),
+        ClassPriorsDisplay([replace(CLASSES[0], label=LONG)]).plot(),
+    ):
+        display.figure_.draw_without_rendering()
+        legend = display.ax_.get_legend().get_window_extent()
+        assert not legend.overlaps(display.ax_._left_title.get_window_extent())
+    names = [label.get_text() for label in ShiftChannelsDisplay(channels, known, found).plot().ax_.get_yticklabels()]
+    assert names == ["heart rate [bpm] of th... mean", "heart rate [bpm] of the pat..."]
+
+
+def test_names_with_dollars_are_no_formulas() -> None:
+    """Also after the picture was drawn, into axes that were there before."""
+    channel, label = "$rain_x$", "b_$x$ $\\oops$"
+    moved = [replace(CHANNELS[0], channel=channel)]
+    known, found = (np.random.default_rng(seed).normal(size=(30, 1)) for seed in (0, 1))
+    matrix = ConfusionMatrixDisplay(np.eye(2, dtype=int), display_labels=[label, "c"])
+    calibrated = CalibrationDisplay(np.r_[0.1, 0.9], np.r_[0.2, 0.8], np.r_[0.2, 0.8], pos_label=label)
+    displays: list[Any] = [
+        ShiftChannelsDisplay(moved, known, found),
+        ShiftInTimeDisplay([replace(STRETCHES[0], channel=channel)]),
+        ClassPriorsDisplay([replace(CLASSES[0], label=label)]),
+        matrix,
+        calibrated,
+    ]
+    for display in displays:
+        ax = plt.figure().subplots()
+        display.plot(ax)
+        ax.figure.canvas.draw()
+        named = [text for text in ax.findobj(Text) if text.get_visible() and "$" in text.get_text()]
+        assert named
+        assert not any(text.get_parse_math() for text in named), type(display).__name__
+
+
+def test_a_bar_of_the_reference_has_an_edge_that_a_dark_ground_shows() -> None:
+    display = ClassPriorsDisplay(CLASSES).plot()
+    assert {bar.get_edgecolor() for bar in display.bars_} == {to_rgba(TRAINING)}
 
 
 def test_weights_are_counted_and_their_effective_sample_size_said() -> None:

@@ -112,7 +112,9 @@ def test_the_test_of_outputs_names_them_as_the_test_of_the_series_does(numbers: 
 
     found = diagnose_shift(Reference(known, (), None, ("a", "b", "c", "d")), deployed, permutations=99)
 
-    assert most(found, "outputs") == most(found, "X") == ("the output" if numbers else "the mean over steps of the output")
+    assert (
+        most(found, "outputs") == most(found, "X") == ("the output" if numbers else "the mean over steps of the output")
+    )
 
 
 def test_missing_values_are_a_fraction_in_the_sentence() -> None:

@@ -8,12 +8,14 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title
+from throughtime.displays.canvas import MOST_OF_NAME, TRAINING, VALIDATION, axes_for, set_title, show_literally
 from throughtime.errors import ParameterError
 from throughtime.shift import ChannelShift, ShiftDiagnosis
 
 #: Inches of a row, and of what is above and below them all.
 ROW, REST = 0.42, 1.15
+#: Inches of a figure whose names have at most so many letters, and of each further one.
+WIDTH, SHORT, LETTER = 7.6, 14, 0.08
 #: Of more summaries the first, which moved most, are drawn.
 MOST_ROWS = 12
 #: Standard deviations beyond which an arrow stands for what lies there.
@@ -25,8 +27,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class ShiftChannelsDisplay:
     """A row per channel and summary: where 90 % and 50 % of the series lie, and their median, of either sample.
 
-    0 is the mean of the reference, 1 a standard deviation within the samples, as of ``ChannelShift.effect``, which is how
-    far apart the means of both are.
+    0 is the mean of the reference, 1 a standard deviation within the samples: the unit of ``ChannelShift.effect``.
 
     Parameters
     ----------
@@ -57,8 +58,9 @@ class ShiftChannelsDisplay:
         self.left_out = len(channels) - len(self.channels)
         shown = slice(len(self.channels))
         self.quantiles_ = _standardized(reference[:, shown], deployed[:, shown])
-        #: Inches, of a new figure.
-        self.figsize = 7.6, REST + ROW * len(self.channels)
+        longest = max(len(_short_name(one)) for one in self.channels)
+        #: Inches, of a new figure: wider for long names, beside which title and legend would meet.
+        self.figsize = WIDTH + LETTER * max(0, longest - SHORT), REST + ROW * len(self.channels)
 
     @classmethod
     def from_diagnosis(cls, diagnosis: ShiftDiagnosis, *, ax: Axes | None = None) -> Self:
@@ -89,8 +91,8 @@ class ShiftChannelsDisplay:
             [("reference", TRAINING, -0.13), ("deployed", VALIDATION, 0.13)]
         ):
             low, first, median, third, high = np.clip(self.quantiles_[:, sample].T, -FAR, FAR)
-            self.ax_.hlines(rows + above, low, high, color=color, lw=1.2)
-            self.ax_.hlines(rows + above, first, third, color=color, lw=4.5, alpha=0.55)
+            self.ax_.hlines(rows + above, low, high, color=color, lw=1.6)
+            self.ax_.hlines(rows + above, first, third, color=color, lw=4.5, alpha=0.75)
             self.dots_ += self.ax_.plot(median, rows + above, "o", color=color, ms=5, label=label)
             for end, sign in ((low, "<"), (high, ">")):
                 cut = np.abs(end) == FAR
@@ -103,9 +105,10 @@ class ShiftChannelsDisplay:
         self.ax_.set(
             ylim=(len(self.channels) - 0.5, -0.5),
             yticks=rows,
-            yticklabels=[name_of(one) for one in self.channels],
+            yticklabels=[_short_name(one) for one in self.channels],
             xlabel="sd within the samples (line: 90 % of the series, bar: 50 %, dot: median)",
         )
+        show_literally(self.ax_.get_yticklabels())
         self.ax_.tick_params(axis="y", length=0)
         more = f"what moved ({self.left_out} more moved less)" if self.left_out else "what moved"
         at = self.ax_.transAxes
@@ -119,8 +122,17 @@ def name_of(one: ChannelShift) -> str:
     return f"{one.channel} {one.summary}".strip()
 
 
+def _short_name(one: ChannelShift) -> str:
+    """The name, with the channel's cut short where it would leave little room for the axes."""
+    name = name_of(one)
+    if len(name) <= MOST_OF_NAME:
+        return name
+    summary = f"... {one.summary}" if one.channel else "..."
+    return (one.channel or one.summary)[: MOST_OF_NAME - len(summary)] + summary
+
+
 def _standardized(reference: ndarray, deployed: ndarray) -> Float[ndarray, "row sample quantile"]:
-    """Quantiles of both from the reference's mean, in deviations within the samples, or of both where there are none."""
+    """Quantiles of both from the reference's mean, in deviations within the samples, or of both if there are none."""
     center, n = reference.mean(0), len(reference) + len(deployed)
     within = sum(np.square(sample - sample.mean(0)).sum(0) for sample in (reference, deployed))
     scale = np.sqrt(within / (n - 2))

@@ -6,7 +6,6 @@ from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy import ndarray
 
 from throughtime.data import Dataset
 from throughtime.errors import DataError, ParameterError
