@@ -1,5 +1,6 @@
 """The reference out of fold, and deployed series as one member each sees them."""
 
+import warnings
 from dataclasses import replace
 from functools import cache
 from inspect import unwrap  # of the checker of types, as for callers
@@ -73,7 +74,8 @@ def test_a_series_of_the_reference_is_seen_by_the_member_that_tests_on_it() -> N
         np.testing.assert_allclose(found.outputs[number], log - log.mean(), rtol=0, atol=1e-6)  # float32
     assert found.states.shape == (N, 4)
     assert found.has_logits
-    assert found.class_labels is members()[0].classes_
+    assert found.class_labels is not None
+    assert found.class_labels.tolist() == LABELS.tolist()
     np.testing.assert_array_equal(found.target, CODES)
     assert reference().in_sample == 0
 
@@ -172,6 +174,18 @@ def test_a_channel_without_a_value_moves_no_other_summary() -> None:
     found = embed(own, Sequences.from_arrays(arrays[:20]))
     np.testing.assert_allclose(found.summaries[:, 5:9], np.tile(own.embedding.summaries[:, 5:9].mean(0), (20, 1)))
     np.testing.assert_array_equal(found.summaries[:, 9], 1)
+
+
+def test_what_several_members_warn_of_is_said_once() -> None:
+    arrays = [x.copy() for x in series()]
+    for x in arrays[:20]:
+        x[1, 1] = np.nan
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        embed(reference(), arrays)
+    (one,) = said
+    assert "X misses values" in str(one.message)
+    assert one.category is DataWarning
 
 
 def test_windows_change_sides_with_their_series_or_with_their_block_of_steps() -> None:
