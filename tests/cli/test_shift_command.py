@@ -137,6 +137,13 @@ def test_every_number_is_printed_once(fitted: Path, table: Path) -> None:
     assert "not judged, there are 60: too few series (SHF001)." in lines
 
 
+def test_of_numbers_it_prints_how_far_the_targets_moved(fitted: Path, table: Path, asked: Asked) -> None:
+    asked.answer = replace(SHIFT, targets=Records([replace(CHANNELS[0], channel="", summary="the target")]))
+    _, out, _ = run("shift", fitted, table)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[lines.index("target moved 95 % interval p") + 1] == "the target +1.20 sd +1.00 to +1.40 0.005"
+
+
 def test_what_there_is_not_is_not_said_and_of_many_the_first_are(fitted: Path, table: Path, asked: Asked) -> None:
     asked.answer = replace(NO_SHIFT, tests=Records(), findings=Records())
     _, out, _ = run("shift", fitted, table)

@@ -18,6 +18,7 @@ from throughtime.displays import (
     ConfusionMatrixDisplay,
     ShiftChannelsDisplay,
     ShiftInTimeDisplay,
+    ShiftTargetsDisplay,
     WeightsDisplay,
     shorten_texts,
 )
@@ -150,7 +151,25 @@ def test_beside_long_names_the_title_keeps_clear_of_the_legend() -> None:
         legend = display.ax_.get_legend().get_window_extent()
         assert not legend.overlaps(display.ax_._left_title.get_window_extent())
     names = [label.get_text() for label in ShiftChannelsDisplay(channels, known, found).plot().ax_.get_yticklabels()]
-    assert names == ["heart rate [bpm] of th... mean", "heart rate [bpm] of the pat..."]
+    assert names == ["heart rate [bp...the ward mean", "heart rate [bp...t in the ward"]
+
+
+def test_targets_that_are_numbers_are_rows_of_quantiles_too() -> None:
+    moved = Records([replace(CHANNELS[0], channel="", summary="the target")])
+    rng = np.random.default_rng(0)
+    sides = [
+        replace(side, target=place + rng.normal(size=len(side)), has_logits=False)
+        for side, place in ((SHIFT.reference.embedding, 0.0), (SHIFT.deployed, 5.0))
+    ]
+    found = replace(
+        SHIFT, targets=moved, reference=replace(SHIFT.reference, embedding=sides[0], classes=None), deployed=sides[1]
+    )
+    display = ShiftTargetsDisplay.from_diagnosis(found)
+    assert [label.get_text() for label in display.ax_.get_yticklabels()] == ["the target"]
+    assert display.ax_.get_title(loc="left") == "how far the targets moved"
+    reference, deployed = display.quantiles_[0]
+    assert deployed[2] - reference[2] == pytest.approx(5, abs=0.6)
+    assert deployed[1] > reference[3]
 
 
 def test_names_with_dollars_are_no_formulas() -> None:
@@ -200,6 +219,6 @@ def test_weights_are_counted_and_their_effective_sample_size_said() -> None:
 
 
 def test_what_a_diagnosis_lacks_cannot_be_drawn() -> None:
-    for display in (ShiftChannelsDisplay, ClassPriorsDisplay, ShiftInTimeDisplay):
+    for display in (ShiftChannelsDisplay, ShiftTargetsDisplay, ClassPriorsDisplay, ShiftInTimeDisplay):
         with pytest.raises(ParameterError, match=rf"^{display.__name__} needs .*, got none$"):
             display.from_diagnosis(NO_SHIFT)

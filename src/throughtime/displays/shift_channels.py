@@ -10,7 +10,7 @@ from numpy import ndarray
 
 from throughtime.displays.canvas import MOST_OF_NAME, TRAINING, VALIDATION, axes_for, set_title, show_literally
 from throughtime.errors import ParameterError
-from throughtime.shift import ChannelShift, ShiftDiagnosis
+from throughtime.shift import ChannelShift, ShiftDiagnosis, target_names
 
 #: Inches of a row, and of what is above and below them all.
 ROW, REST = 0.42, 1.15
@@ -45,6 +45,8 @@ class ShiftChannelsDisplay:
     dots_
         The medians of the reference and of the deployed series.
     """
+
+    title = "what moved"
 
     def __init__(
         self,
@@ -110,11 +112,28 @@ class ShiftChannelsDisplay:
         )
         show_literally(self.ax_.get_yticklabels())
         self.ax_.tick_params(axis="y", length=0)
-        more = f"what moved ({self.left_out} more moved less)" if self.left_out else "what moved"
+        more = f"{self.title} ({self.left_out} more moved less)" if self.left_out else self.title
         at = self.ax_.transAxes
         self.ax_.text(1.02, 1.03, "mean (95 %), bold: p <= .05", transform=at, fontsize=8, va="bottom")
         set_title(self.ax_, more, legend=True)
         return self
+
+
+class ShiftTargetsDisplay(ShiftChannelsDisplay):
+    """The same of targets that are numbers, or of targets per step."""
+
+    title = "how far the targets moved"
+
+    @classmethod
+    def of_diagnosis(cls, diagnosis: ShiftDiagnosis) -> Self:
+        """The same, not drawn yet."""
+        known, deployed = (
+            np.empty((0, 0)) if one.target is None else one.target.reshape(len(one), -1).astype(np.float64)
+            for one in (diagnosis.reference.embedding, diagnosis.deployed)
+        )
+        names = target_names(diagnosis.reference.embedding)
+        columns = [names.index(one.summary) for one in diagnosis.targets]
+        return cls(diagnosis.targets, known[:, columns], deployed[:, columns])
 
 
 def name_of(one: ChannelShift) -> str:
@@ -123,12 +142,9 @@ def name_of(one: ChannelShift) -> str:
 
 
 def _short_name(one: ChannelShift) -> str:
-    """The name, with the channel's cut short where it would leave little room for the axes."""
-    name = name_of(one)
-    if len(name) <= MOST_OF_NAME:
-        return name
-    summary = f"... {one.summary}" if one.channel else "..."
-    return (one.channel or one.summary)[: MOST_OF_NAME - len(summary)] + summary
+    """The name, without its middle where it would leave little room for the axes: ends tell names apart."""
+    name, half = name_of(one), (MOST_OF_NAME - 3) // 2
+    return name if len(name) <= MOST_OF_NAME else f"{name[: half + 1]}...{name[-half:]}"
 
 
 def _standardized(reference: ndarray, deployed: ndarray) -> Float[ndarray, "row sample quantile"]:

@@ -29,6 +29,11 @@ def output_names(sample: Embedding) -> list[str]:
     return [f"logit of class {label}" for label in labels_of(sample, width)]
 
 
+def target_names(sample: Embedding) -> list[str]:
+    """Of the columns of targets that are numbers, or of steps; none without targets."""
+    return [] if sample.target is None else names_of("target", sample.target[0].size, sample)
+
+
 def names_of(what: str, width: int, sample: Embedding) -> list[str]:
     """Of columns that belong to outputs which are no logits, such as targets and errors.
 

@@ -18,7 +18,7 @@ from throughtime.shift.embedding import check_summaries
 from throughtime.shift.explanations import explanations
 from throughtime.shift.findings import checks_of_tests
 from throughtime.shift.levels import check_level, check_permutations
-from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shifts
+from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shifts, target_shifts
 from throughtime.shift.naming import adjusted, name_shift, name_without_labels
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.quality import REFERENCE_CHECKS, SUFFICIENCY_CHECKS
@@ -149,6 +149,7 @@ def diagnose_shift(
         channels=channels,
         stretches=stretch_shifts(known, sample, reference.channel_names, sides),
         classes=classes,
+        targets=target_shifts(known, sample, sides),
     )
 
 

@@ -152,8 +152,8 @@ class ShiftTest(Row):
 class ChannelShift(Record):
     """How far the mean of one channel's summary moved, in standard deviations within the samples.
 
-    The interval holds for all at once, and p is adjusted for their number. The length and static features are of no
-    channel, which is "" then.
+    The interval holds for all at once, and p is adjusted for their number. The length, static features and targets are
+    of no channel, which is "" then.
     """
 
     channel: str
@@ -208,7 +208,10 @@ class NamedShift(Record):
     tests
         X, Y, concept, Y given X, X given Y; without labels X alone; none where the verdict is "insufficient".
     channels, stretches, classes
-        What moved, the largest first; classes are empty for regression.
+        What moved, the largest first; classes are empty for regression and for targets per step.
+    targets
+        How far the means of targets moved that are numbers, or of steps their means and deviations; empty for a class
+        per series, and of a diagnosis that an earlier version wrote.
     labeled
         Whether the deployed series had targets; without, concept shift is not tested, nor can it be.
     level
@@ -224,6 +227,7 @@ class NamedShift(Record):
     classes: Records[ClassShift]
     labeled: bool
     level: float
+    targets: Records[ChannelShift] = field(default=Records(), kw_only=True)
 
     def __str__(self) -> str:
         parts = [f"verdict: {self.verdict}", self.sentence]
