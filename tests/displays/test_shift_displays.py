@@ -126,18 +126,21 @@ def test_the_legend_of_stretches_covers_no_name() -> None:
         assert not legend.overlaps(display.ax_.xaxis.label.get_window_extent())
 
 
-def test_neighbors_with_long_names_do_not_meet() -> None:
+@pytest.mark.parametrize("scale", [1, 0.8])  # in a report
+def test_neighbors_with_long_names_do_not_meet(scale: float) -> None:
     stretches = Records(replace(one, channel=LONG, effect=1.0) for one in STRETCHES)
-    display = ShiftInTimeDisplay(stretches, 0.05).plot()
+    width, height = ShiftInTimeDisplay.figsize
+    ax = plt.figure(figsize=(scale * width, scale * height), layout="constrained").subplots()
+    display = ShiftInTimeDisplay(stretches, 0.05).plot(ax)
     display.figure_.draw_without_rendering()
-    boxes = [text.get_window_extent() for text in display.ax_.texts]
+    boxes = [text.get_window_extent() for text in ax.texts]
     assert len(boxes) == 4
     assert not any(one.overlaps(other) for one, other in pairwise(boxes))
-    title = display.ax_.title.get_window_extent()
+    title = ax._left_title.get_window_extent()  # type: ignore[attr-defined]
     assert not any(title.overlaps(box) for box in boxes)
-    before = [text.get_text() for text in display.ax_.texts]
+    before = [text.get_text() for text in ax.texts]
     shorten_texts(display.figure_)  # as in files
-    assert [text.get_text() for text in display.ax_.texts] == before
+    assert [text.get_text() for text in ax.texts] == before
 
 
 def test_beside_long_names_the_title_keeps_clear_of_the_legend() -> None:

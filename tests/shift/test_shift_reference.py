@@ -186,6 +186,11 @@ def test_what_several_members_warn_of_is_said_once() -> None:
     (one,) = said
     assert "X misses values" in str(one.message)
     assert one.category is DataWarning
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        embed(reference(), series(channel_names=["u", "v"]))
+    (one,) = said
+    assert "fitted without feature names" in str(one.message)
 
 
 def test_windows_change_sides_with_their_series_or_with_their_block_of_steps() -> None:

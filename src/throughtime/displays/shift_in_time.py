@@ -85,12 +85,12 @@ class ShiftInTimeDisplay:
             )
         self.ax_.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
         show_literally(self.ax_.texts)
-        self.ax_.margins(y=0.4 if "\n" in "".join(names) else 0.25)
+        self.ax_.margins(y=0.6 if "\n" in "".join(names) else 0.25)
         self.ax_.set(
             xlim=(min(0, *begins), max(1, *ends)),
             xticks=sorted({*begins, *ends}),
             xlabel="part of each series",
-            ylabel="mean moved by (sd within the samples)",
+            ylabel="moved by (sd within the samples)",
         )
         set_title(self.ax_, "where in time: the channel that moved most", legend=False)
         shown = dict.fromkeys(moved)

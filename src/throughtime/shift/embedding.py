@@ -47,6 +47,9 @@ def embed_with(
     states: ndarray = np.zeros((0, 0))
     with warnings.catch_warnings(record=True) as warned:
         warnings.simplefilter("always")
+        warnings.filterwarnings(
+            "ignore", "X .* feature names", UserWarning
+        )  # said when X was taken for the first member
         predicted, last_states = predict_members(fitted, X, indices), states_of(fitted, X, indices)
     # once, though each member read the series twice
     for text, category in dict.fromkeys((str(one.message), one.category) for one in warned):
