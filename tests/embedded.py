@@ -17,6 +17,7 @@ Kind = Literal[
 NAMES = ("a mean", "b mean", "c mean", "d mean", "length")
 CENTERS = 1.2 * np.array([[1.0, 0, 0, 0], [-0.5, 0.87, 0, 0], [-0.5, -0.87, 0, 0]])
 NOISE = 0.5
+CLASSES = np.array(["ebb", "flow", "slack"])
 
 
 def embedding(
@@ -57,14 +58,14 @@ def embedding(
         has_logits=not numbers,
         unit="series" if groups is None else "group",
         stretches=x[:, None] + rng.normal(size=(n, 4, 4)),
+        class_labels=None if numbers else CLASSES,
     )
 
 
 def reference(seed: int = 100, n: int = 150, **parts: Any) -> Reference:
     """Without a shift."""
     own = embedding("none", n, seed, **parts)
-    classes = np.array(["ebb", "flow", "slack"]) if own.has_logits else None
-    return Reference(own, (), classes, ("a", "b", "c", "d"))
+    return Reference(own, (), own.class_labels, ("a", "b", "c", "d"))
 
 
 def _drawn(rng: np.random.Generator, n: int, numbers: bool) -> tuple[np.ndarray, np.ndarray]:

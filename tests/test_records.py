@@ -121,6 +121,24 @@ def test_long_lists_are_cut_and_objects_counted() -> None:
     assert "folds=[2 x SequenceClassifier, 1 x ValueError], refits=1 x SequenceClassifier" in repr(assessment)
 
 
+@dataclass(frozen=True, repr=False)
+class Measured(Record):
+    values: Any
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        (np.zeros((150, 5)), "float64 150x5"),
+        (np.zeros((20, 4, 3), np.float32), "float32 20x4x3"),
+        (np.eye(2, dtype=int), "[[1, 0], [0, 1]]"),
+    ],
+)
+def test_of_a_large_table_of_numbers_the_shape_is_told(values: Any, words: str) -> None:
+    assert repr(Measured(values)) == f"Measured(values={words})"
+    assert rows(Measured(values)) == [["values", words]]
+
+
 def test_short_records_keep_the_representation_of_a_dataclass() -> None:
     @dataclass(frozen=True)
     class Pair(Record):

@@ -132,7 +132,12 @@ def _is_list(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    """A value in a few words: four digits of a number, the first numbers of many, how many objects of which kind."""
+    """A value in a few words: four digits of a number, the first numbers of many, how many objects of which kind.
+
+    Of a large array of several axes its shape.
+    """
+    if getattr(value, "ndim", 0) > 1 and value.size > MOST_SHOWN**2:
+        return f"{value.dtype} {'x'.join(map(str, value.shape))}"
     if hasattr(value, "tolist"):  # of numpy, which need not be imported for it
         value = value.tolist()
     if value is None:

@@ -104,6 +104,22 @@ def test_labels_are_used_when_they_are_asked_for(fitted: Path, table: Path, aske
     assert asked.options == {"groups": None}
 
 
+def test_with_labels_series_without_one_are_left_out_and_counted(
+    fitted: Path, table: Path, asked: Asked, tmp_path: Path
+) -> None:
+    rows = pd.read_csv(table)
+    some = rows["series"].unique()[::2]
+    rows.assign(label=rows["label"].where(rows["series"].isin(some))).to_csv(tmp_path / "half.csv", index=False)
+    code, out, error = run("shift", fitted, tmp_path / "half.csv", "--labels")
+    assert code == 0, error
+    assert len(asked.y) == len(asked.deployed) == 12
+    assert out.startswith("verdict: ")
+    assert "12 of 24 series have no target and are left out" in " ".join(out.split())
+    code, out, error = run("shift", fitted, tmp_path / "half.csv")
+    assert code == 0, error
+    assert len(asked.deployed) == 24
+
+
 @pytest.mark.usefixtures("asked")
 def test_every_number_is_printed_once(fitted: Path, table: Path) -> None:
     _, out, _ = run("shift", fitted, table, "--labels")
@@ -119,6 +135,13 @@ def test_every_number_is_printed_once(fitted: Path, table: Path) -> None:
     assert "inputs moved (SHF003): X moved by 1.2 sd; train on series like them." in lines
     assert "not found: targets moved (SHF004)." in lines
     assert "not judged, there are 60: too few series (SHF001)." in lines
+
+
+def test_of_numbers_it_prints_how_far_the_targets_moved(fitted: Path, table: Path, asked: Asked) -> None:
+    asked.answer = replace(SHIFT, targets=Records([replace(CHANNELS[0], channel="", summary="the target")]))
+    _, out, _ = run("shift", fitted, table)
+    lines = [" ".join(line.split()) for line in out.splitlines()]
+    assert lines[lines.index("target moved 95 % interval p") + 1] == "the target +1.20 sd +1.00 to +1.40 0.005"
 
 
 def test_what_there_is_not_is_not_said_and_of_many_the_first_are(fitted: Path, table: Path, asked: Asked) -> None:
@@ -194,7 +217,9 @@ def without_sample(fitted: Path, place: Path) -> Path:
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["RUN", "UNLABELED", "--labels"], "needs a target for --labels, got none; --labels can be left out"),
+        (["RUN", "UNLABELED", "--labels"], "target (--target) needs a column of the table"),
+        (["RUN", "EMPTY", "--labels"], "EMPTY"),
+        (["RUN", "NONE", "--labels"], "got none in any; --labels can be left out"),
         (["RUN", "absent.csv"], "absent.csv"),
         (["RUN", "OTHER"], "got 'c5'"),
         (["RUN", "EMPTY"], "EMPTY"),
@@ -213,6 +238,7 @@ def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
         "UNLABELED": rows.drop(columns="label"),
         "OTHER": rows.drop(columns="c5"),
         "EMPTY": rows.iloc[:0],
+        "NONE": rows.assign(label=None),
         "STRANGER": rows.assign(label=rows["label"].replace(3, 9)),
     }.items():
         changed.to_csv(tmp_path / f"{name}.csv", index=False)

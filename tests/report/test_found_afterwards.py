@@ -1,5 +1,6 @@
 """A page takes in what was found of its run afterwards, and of no other."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,10 @@ from diagnosed import DIAGNOSIS
 from shifted import SHIFT
 from throughtime.data import Dataset, Sequences
 from throughtime.errors import ParameterError, StorageError
+from throughtime.records import Records
 from throughtime.report import subject_of, write_report
+from throughtime.report.parts import Table
+from throughtime.report.shift import _outcome
 from throughtime.study import DiagnosisReport, Run, ShiftReport, Study, save_diagnosis, save_shift
 
 DATA = Dataset(Sequences.from_arrays(np.zeros((2, 3, 1))), None, ("0", "1"), "new", "new.csv")
@@ -66,6 +70,16 @@ def test_a_diagnosis_of_something_else_is_refused(
 def test_a_diagnosis_of_the_same_series_is_shown(run: Run, tmp_path: Path) -> None:
     same = diagnosed(run, tmp_path / "it", fingerprint=run.data.fingerprint)
     assert subject_of(run, same).diagnosis is not None
+
+
+def test_how_far_targets_moved_is_a_table_of_its_own() -> None:
+    moved = replace(SHIFT, targets=Records([replace(SHIFT.channels[0], channel="", summary="the target")]))
+    tables = [part for part in _outcome(moved, "Others") if isinstance(part, Table)]
+    assert "what moved most of the targets" in tables[-1].caption
+    assert tables[-1].rows == (("the target", "+1.20", "+1.00 to +1.40", "0.005"),)
+    assert "of the targets" not in " ".join(
+        part.caption for part in _outcome(SHIFT, "Others") if isinstance(part, Table)
+    )
 
 
 def test_a_shift_from_another_run_says_from_which(run: Run, tmp_path: Path) -> None:

@@ -62,7 +62,7 @@ def test_a_swap_is_found_between_the_classes_that_were_swapped() -> None:
     found = concept_test(embedding(), embedding("concept"))
 
     assert isinstance(found, ShiftTest)
-    assert found.most == "classes 0 and 1"
+    assert found.most == "classes ebb and flow"
     assert found.low > 0
     assert found.low < found.effect < found.high
 

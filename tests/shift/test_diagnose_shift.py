@@ -14,6 +14,7 @@ from throughtime.data import Sequences
 from throughtime.errors import DataError, DataWarning, ParameterError
 from throughtime.estimators import fit_members
 from throughtime.shift import Embedding, Reference, diagnose_shift, embed, reference_of
+from throughtime.shift.sentences import sentence_of
 
 #: The seven kinds of docs/guide/shift.md; a covariate shift matters to the targets, or not.
 NAMES: dict[Kind, str] = {
@@ -64,6 +65,26 @@ def test_the_sentence_says_what_moved_most_and_what_it_means() -> None:
     assert "only labels of such series cure it" in concept
     assert sentence("label").startswith("Class ebb is more frequent, ")
     assert "sd would have been" in sentence("none")
+
+
+def test_of_numbers_the_sentence_says_how_far_the_targets_moved() -> None:
+    found = diagnose_shift(reference(numbers=True), embedding("label", numbers=True), permutations=199)
+    (of_targets,) = (test for test in found.tests if test.name == "Y")
+
+    assert of_targets.most == "the target"
+    assert found.sentence.startswith(f"The targets moved ({of_targets.effect:+.2g} sd), and series of a target are")
+
+
+def test_of_steps_it_says_what_of_the_targets_moved() -> None:
+    test = replace(diagnose_shift(reference(), embedding(), permutations=99).tests[0], name="Y", p_value=0.01)
+    of_steps = replace(test, most="the deviation over steps of the target", effect=0.912, effect_unit="sd")
+
+    for one, words in (
+        (of_steps, "The targets moved, most the deviation over steps of the target (+0.91 sd), and series of"),
+        (replace(of_steps, p_value=0.2), "The targets moved, and series of"),
+        (replace(of_steps, effect_unit="fraction"), "The targets moved, and series of"),
+    ):
+        assert sentence_of("label", {"Y": one}, [], [], level=0.05, labeled=True).startswith(words)
 
 
 @pytest.mark.parametrize(
@@ -203,6 +224,14 @@ def test_a_seed_is_a_whole_number(seed: Any) -> None:
 def test_an_embedding_has_its_own_targets() -> None:
     with pytest.raises(ParameterError, match="an embedding has its own targets"):
         diagnose_shift(reference(), embedding(), y=np.zeros(150))
+
+
+@pytest.mark.parametrize(
+    ("groups", "message"), [([1, 2, 3], "one value for each of the 150 series"), ([None] * 150, "series 0 has none")]
+)
+def test_groups_of_an_embedding_are_one_value_per_series(groups: Any, message: str) -> None:
+    with pytest.raises(DataError, match=f"^groups needs .*{message}"):
+        diagnose_shift(reference(), embedding(), groups=groups)
 
 
 def test_a_reference_without_targets_cannot_be_compared_with_labels() -> None:

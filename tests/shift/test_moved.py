@@ -8,7 +8,7 @@ import pytest
 from embedded import embedding, reference
 from throughtime.data import Sequences
 from throughtime.shift import Embedding, estimate_priors
-from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shifts
+from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shifts, target_shifts
 from throughtime.shift.sides import Sides, sides_of
 from throughtime.shift.summaries import stretch_means
 
@@ -68,6 +68,22 @@ def test_the_stretch_that_moved_comes_first() -> None:
     assert first.effect > 1
     assert first.p_value == 0.005
     assert {one.begin for one in others} == {0.0, 0.25, 0.5}
+
+
+def test_targets_that_are_numbers_move_and_classes_are_told_by_their_fractions() -> None:
+    known, found = (embedding("label" if seed else "none", seed=seed, numbers=True) for seed in (0, 1))
+    assert known.target is not None
+    assert found.target is not None
+
+    (moved,) = target_shifts(known, found, both(known, found))
+    distance = found.target.mean() - known.target.mean()
+    pooled = np.sqrt(np.mean([known.target.var(), found.target.var()]) * 300 / 298)
+
+    assert (moved.channel, moved.summary) == ("", "the target")
+    assert moved.effect == pytest.approx(distance / pooled, rel=1e-6)
+    assert moved.p_value == 0.005
+    assert not target_shifts(known, replace(found, target=None), both(known, found))
+    assert not target_shifts(embedding(), embedding(seed=1), both(known, found))
 
 
 def test_without_stretches_none_is_told() -> None:

@@ -1,5 +1,6 @@
 """The reference out of fold, and deployed series as one member each sees them."""
 
+import warnings
 from dataclasses import replace
 from functools import cache
 from inspect import unwrap  # of the checker of types, as for callers
@@ -73,6 +74,8 @@ def test_a_series_of_the_reference_is_seen_by_the_member_that_tests_on_it() -> N
         np.testing.assert_allclose(found.outputs[number], log - log.mean(), rtol=0, atol=1e-6)  # float32
     assert found.states.shape == (N, 4)
     assert found.has_logits
+    assert found.class_labels is not None
+    assert found.class_labels.tolist() == LABELS.tolist()
     np.testing.assert_array_equal(found.target, CODES)
     assert reference().in_sample == 0
 
@@ -195,6 +198,23 @@ def test_a_constant_in_another_precision_is_the_same_constant() -> None:
     np.testing.assert_array_equal(other.stretches[..., 1], np.tile(own.embedding.stretches[0, :, 1], (N, 1)))
     far = embed(own, [x + np.array([0, 1e-3]) for x in arrays])
     np.testing.assert_allclose(far.summaries[:, 5], 0.101)
+
+
+def test_what_several_members_warn_of_is_said_once() -> None:
+    arrays = [x.copy() for x in series()]
+    for x in arrays[:20]:
+        x[1, 1] = np.nan
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        embed(reference(), arrays)
+    (one,) = said
+    assert "X misses values" in str(one.message)
+    assert one.category is DataWarning
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always")
+        embed(reference(), series(channel_names=["u", "v"]))
+    (one,) = said
+    assert "fitted without feature names" in str(one.message)
 
 
 def test_windows_change_sides_with_their_series_or_with_their_block_of_steps() -> None:

@@ -1,6 +1,6 @@
 """A diagnosis of shift that was written is read again, and nothing else is."""
 
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ from shifted import SHIFT
 from throughtime import evaluate, storage
 from throughtime.data import Columns, Dataset, Sequences
 from throughtime.errors import StorageError
+from throughtime.records import Records
 from throughtime.shift import NamedShift
 from throughtime.study import (
     ShiftReport,
@@ -34,6 +35,25 @@ def test_what_was_written_is_read_again(tmp_path: Path) -> None:
         assert type(one) is type(other)
         assert storage.json_to_bytes(one) == storage.json_to_bytes(other)  # one test has no effect: NaN
     assert (saved_config(tmp_path / "it").source, saved_config(tmp_path / "it").run) == ("new.csv", "runs/one")
+
+
+def test_what_was_written_before_targets_were_kept_is_read(tmp_path: Path) -> None:
+    early = {name: value for name, value in vars(outcome_of(SHIFT)).items() if name != "targets"}
+    files = {"shift.json": storage.json_to_bytes(early), "config.json": storage.json_to_bytes(REPORT.config)}
+    storage.write_run(tmp_path / "it", files, {"kind": "shift"})
+    assert read_shift(tmp_path / "it").targets == Records()
+
+
+def test_how_far_targets_moved_is_kept_with_its_picture(tmp_path: Path) -> None:
+    numbers = [replace(side, target=side.outputs[:, 0]) for side in (SHIFT.reference.embedding, SHIFT.deployed)]
+    moved = replace(
+        SHIFT,
+        targets=Records([replace(SHIFT.channels[0], channel="", summary="the target")]),
+        reference=replace(SHIFT.reference, embedding=numbers[0]),
+        deployed=numbers[1],
+    )
+    assert "targets.svg" in save_shift(replace(REPORT, diagnosis=moved), tmp_path / "it")
+    assert read_shift(tmp_path / "it").targets == moved.targets
 
 
 @pytest.mark.parametrize("content", [b"{}", b"[]", b'{"verdict": "some"}', b"null"])

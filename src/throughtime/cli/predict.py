@@ -79,17 +79,20 @@ def read_alike(
     decimal: Decimal | None = None,
     *,
     groups: bool = False,
+    labels: bool = False,
 ) -> Dataset:
-    """Read a source with the columns of a run, its decimal sign unless another is given; needs no target, no groups.
+    """Read a source with the columns of a run, its decimal sign unless another is given; needs no groups.
 
     Parameters
     ----------
     groups
         Whether to read the run's column of groups where the source has it.
+    labels
+        Whether targets are needed; series without are left out then, with a warning.
     """
     columns = {name: value for name, value in settings["columns"].items() if value is not None and name != "group"}
     if not reads_columns(source):
-        data = read(source, require_target=False, layout=model.layout, own_past=columns["own_past"])
+        data = read(source, require_target=labels, layout=model.layout, own_past=columns["own_past"])
         if "window" not in columns:
             return data
         # Without a target it would not be known that a shorter window at a series' end is wanted.
@@ -102,8 +105,8 @@ def read_alike(
         columns["decimal"] = decimal
     if groups and settings["columns"]["group"] is not None:
         with suppress(DataError):  # without groups, or unreadable, which is then said
-            return read(source, **columns, group=settings["columns"]["group"], require_target=False)
-    return read(source, **columns, require_target=False)
+            return read(source, **columns, group=settings["columns"]["group"], require_target=labels)
+    return read(source, **columns, require_target=labels)
 
 
 def with_names(data: Dataset, model: SequenceEstimator, settings: dict[str, Any]) -> Dataset:

@@ -1,6 +1,7 @@
 """``throughtime shift``: whether new series are still those that a run was trained on, and if not, what changed."""
 
 from pathlib import Path
+from typing import Any
 
 from rich.console import Console
 
@@ -9,8 +10,9 @@ from throughtime.cli.predict import read_alike, with_names
 from throughtime.cli.runs import is_written, open_run
 from throughtime.cli.screen import as_typed, console
 from throughtime.cli.shift_screen import print_moved, print_shift_findings, print_shift_verdict, print_tests
-from throughtime.data import Decimal
-from throughtime.errors import ParameterError
+from throughtime.data import Dataset, Decimal
+from throughtime.errors import DataError, ParameterError
+from throughtime.estimators import SequenceEstimator
 from throughtime.study import ShiftReport
 
 
@@ -38,7 +40,7 @@ def shift(
     model, settings = run.estimator, run.config
     try:
         with console().capture() as notes:  # nothing is printed before the verdict
-            data = with_names(read_alike(source, settings, model, decimal, groups=True), model, settings)
+            data = with_names(_read(source, settings, model, decimal, labels=labels), model, settings)
             if model.horizon_:
                 study.refuse_uneven(model, None, data, model.clock_)
             with Console(stderr=True).status("series against those of the run"):
@@ -59,6 +61,18 @@ def shift(
     if out is not None:
         console().print(f"\nwritten to {as_typed(out)}: {', '.join(names)}", soft_wrap=True)
     return report
+
+
+def _read(
+    source: str, settings: dict[str, Any], model: SequenceEstimator, decimal: Decimal | None, *, labels: bool
+) -> Dataset:
+    try:
+        return read_alike(source, settings, model, decimal, groups=True, labels=labels)
+    except DataError as error:
+        if not labels:
+            raise
+        read_alike(source, settings, model, decimal, groups=True)  # what is wrong without labels too is said as it is
+        raise DataError(f"{error}; --labels can be left out") from error
 
 
 def _print_held(notes: str) -> None:

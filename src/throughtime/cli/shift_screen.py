@@ -48,14 +48,16 @@ def print_tests(found: ShiftDiagnosis) -> None:
 
 
 def print_moved(found: ShiftDiagnosis) -> None:
-    """Which channels, which part of the series, which classes."""
-    if found.channels:
-        table = _table(("channel", "moved", "95 % interval", "p"), numbers=(1, 3))
-        for channel in found.channels[:MOST_ROWS]:
-            interval = f"{channel.low:+.2f} to {channel.high:+.2f}"
-            name = f"{channel.channel} {channel.summary}".strip()
-            _add(table, found, channel.p_value, name, f"{channel.effect:+.2f} sd", interval, f"{channel.p_value:.3f}")
-        _print_table(table, found.channels)
+    """Which channels, which part of the series, which classes or targets."""
+    for what, moved in (("channel", found.channels), ("target", found.targets)):
+        if not moved:
+            continue
+        table = _table((what, "moved", "95 % interval", "p"), numbers=(1, 3))
+        for one in moved[:MOST_ROWS]:
+            interval = f"{one.low:+.2f} to {one.high:+.2f}"
+            name = f"{one.channel} {one.summary}".strip()
+            _add(table, found, one.p_value, name, f"{one.effect:+.2f} sd", interval, f"{one.p_value:.3f}")
+        _print_table(table, moved)
     if found.stretches:
         table = _table(("part of the series", "moved most", "by", "p"), numbers=(2, 3))
         for stretch in found.stretches[:MOST_ROWS]:
@@ -67,9 +69,10 @@ def print_moved(found: ShiftDiagnosis) -> None:
         _print_table(table, found.stretches)
     if found.classes:
         table = _table(("class", "reference", "deployed", "95 % interval", "from"), numbers=(1, 2))
-        for one in found.classes[:MOST_ROWS]:
-            interval = f"{one.low:.3f} to {one.high:.3f}"
-            table.add_row(escape(str(one.label)), f"{one.reference:.3f}", f"{one.deployed:.3f}", interval, one.source)
+        for prior in found.classes[:MOST_ROWS]:
+            interval = f"{prior.low:.3f} to {prior.high:.3f}"
+            numbers = f"{prior.reference:.3f}", f"{prior.deployed:.3f}"
+            table.add_row(escape(str(prior.label)), *numbers, interval, prior.source)
         _print_table(table, found.classes)
 
 

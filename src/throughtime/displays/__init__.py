@@ -38,7 +38,7 @@ from throughtime.displays.recorded_flow import RecordedGridDisplay, RecordedLags
 from throughtime.displays.saturation import SaturationDisplay
 from throughtime.displays.score_curves import LearningCurveDisplay, ValidationCurveDisplay
 from throughtime.displays.search import SearchDisplay
-from throughtime.displays.shift_channels import ShiftChannelsDisplay
+from throughtime.displays.shift_channels import ShiftChannelsDisplay, ShiftTargetsDisplay
 from throughtime.displays.shift_in_time import ShiftInTimeDisplay
 from throughtime.displays.singular_values import SingularValuesDisplay
 from throughtime.displays.sorted_losses import SortedLossesDisplay
@@ -74,6 +74,7 @@ __all__ = [
     "SearchDisplay",
     "ShiftChannelsDisplay",
     "ShiftInTimeDisplay",
+    "ShiftTargetsDisplay",
     "SingularValuesDisplay",
     "SortedLossesDisplay",
     "TrainingCurvesDisplay",

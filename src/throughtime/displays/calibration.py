@@ -15,7 +15,7 @@ from sklearn.base import is_classifier
 from sklearn.calibration import CalibrationDisplay as SklearnCalibrationDisplay
 from sklearn.calibration import calibration_curve
 
-from throughtime.displays.canvas import VALIDATION, axes_for, set_title, without_legend
+from throughtime.displays.canvas import VALIDATION, axes_for, set_title, show_literally, without_legend
 from throughtime.displays.pairs import pair_up, unscored_steps
 from throughtime.errors import DataError, ParameterError
 
@@ -83,6 +83,7 @@ class CalibrationDisplay(SklearnCalibrationDisplay):  # type: ignore[misc]
             words = "mean predicted probability", "fraction that came true"
         else:
             words = f"mean predicted probability of class {of}", f"fraction of class {of}"
+            show_literally([axes.xaxis.label, axes.yaxis.label])
         axes.set(xlabel=words[0], ylabel=words[1])
         labels = axes.get_legend_handles_labels()[1]
         without_legend(axes)

@@ -1,5 +1,6 @@
 """Where a picture is drawn, and what all pictures have alike: colors, the title, the legend above."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from matplotlib.axes import Axes
@@ -43,6 +44,12 @@ def set_title(ax: Axes, title: str, *, legend: bool) -> None:
     ax.spines[["top", "right"]].set_visible(False)
 
 
+def show_literally(texts: Iterable[Text]) -> None:
+    """Draw names from data as they are: dollars in them begin no formula."""
+    for text in texts:
+        text.set_parse_math(False)
+
+
 def without_legend(ax: Axes) -> None:
     """Take away the legend that scikit-learn always draws."""
     legend = ax.get_legend()
@@ -62,7 +69,8 @@ def shorten_texts(figure: Figure) -> None:
         for text in () if legend is None else legend.get_texts():
             text.set_text(_cut(text.get_text(), MOST_OF_NAME))
         ax.yaxis.label.set_text(_cut(ax.get_ylabel(), MOST_OF_LABEL))
-    for text in figure.findobj(Text):
+    laid_out = {text for ax in figure.axes for text in ax.texts}  # by the display
+    for text in {*figure.findobj(Text)} - laid_out:
         text.set_text(_cut(text.get_text(), MOST_OF_TITLE))
 
 

@@ -5,13 +5,16 @@ from typing import Any, Self
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.colors import to_rgba
 
-from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title
+from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title, show_literally
 from throughtime.errors import ParameterError
 from throughtime.shift import ClassShift, NamedShift
 
 #: Inches of a row, and of what is above and below them all.
 ROW, REST = 0.3, 1.15
+#: Inches of a figure whose labels have at most so many letters, and of each further one.
+WIDTH, SHORT, LETTER = 6.0, 20, 0.08
 #: Of more classes the first, which moved most, are drawn.
 MOST_ROWS = 24
 
@@ -37,8 +40,9 @@ class ClassPriorsDisplay:
             raise ParameterError(f"{type(self).__name__} needs the fraction of a class, got none")
         self.classes = classes[:MOST_ROWS]
         self.left_out = len(classes) - len(self.classes)
-        #: Inches, of a new figure.
-        self.figsize = 6.0, REST + ROW * len(self.classes)
+        longest = max(len(str(one.label)) for one in self.classes)
+        #: Inches, of a new figure: wider for long labels, beside which title and legend would meet.
+        self.figsize = WIDTH + LETTER * max(0, longest - SHORT), REST + ROW * len(self.classes)
 
     @classmethod
     def from_diagnosis(cls, diagnosis: NamedShift, *, ax: Axes | None = None) -> Self:
@@ -60,7 +64,8 @@ class ClassPriorsDisplay:
             np.array([getattr(one, name) for one in self.classes], float)
             for name in ("reference", "deployed", "low", "high")
         )
-        self.bars_ = self.ax_.barh(rows, reference, 0.62, color=TRAINING, alpha=0.35, label="reference")
+        fill = to_rgba(TRAINING, 0.35)  # dim on a dark ground, where the edge is what is seen
+        self.bars_ = self.ax_.barh(rows, reference, 0.62, fc=fill, ec=TRAINING, lw=1.2, label="reference")
         # an interval need not hold its estimate: one may be bootstrapped, the other not
         reach = np.nan_to_num(np.clip([deployed - low, high - deployed], 0, None))
         source = ", ".join(dict.fromkeys(one.source for one in self.classes))
@@ -74,6 +79,7 @@ class ClassPriorsDisplay:
             yticklabels=[str(one.label) for one in self.classes],
             xlabel="fraction of the series, with 95 % intervals",
         )
+        show_literally(self.ax_.get_yticklabels())
         self.ax_.tick_params(axis="y", length=0)
         more = f" ({self.left_out} more moved less)" if self.left_out else ""
         set_title(self.ax_, f"class priors{more}", legend=True)

@@ -8,7 +8,7 @@ from numpy import ndarray
 from sklearn.base import is_classifier
 from sklearn.metrics import ConfusionMatrixDisplay as SklearnConfusionMatrixDisplay
 
-from throughtime.displays.canvas import MOST_OF_NAME, axes_for
+from throughtime.displays.canvas import MOST_OF_NAME, axes_for, show_literally
 from throughtime.displays.pairs import pair_up, unscored_steps
 
 #: With more classes than this, numbers would overlap.
@@ -80,6 +80,7 @@ class ConfusionMatrixDisplay(SklearnConfusionMatrixDisplay):  # type: ignore[mis
         if every > 1:
             self.ax_.set_xticks(range(0, n, every), labels[::every], rotation=xticks_rotation)
             self.ax_.set_yticks(range(0, n, every), labels[::every])
+        show_literally([*self.ax_.get_xticklabels(), *self.ax_.get_yticklabels()])
         self.ax_.set(xlabel="predicted class", ylabel="true class")
         if counted:
             total = int(np.sum(self.confusion_matrix))

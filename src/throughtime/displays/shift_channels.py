@@ -8,15 +8,17 @@ from jaxtyping import Float
 from matplotlib.axes import Axes
 from numpy import ndarray
 
-from throughtime.displays.canvas import TRAINING, VALIDATION, axes_for, set_title
+from throughtime.displays.canvas import MOST_OF_NAME, TRAINING, VALIDATION, axes_for, set_title, show_literally
 from throughtime.errors import ParameterError
-from throughtime.shift import ChannelShift, ShiftDiagnosis
+from throughtime.shift import ChannelShift, ShiftDiagnosis, target_names
 
 #: Inches of a row, and of what is above and below them all.
 ROW, REST = 0.42, 1.15
+#: Inches of a figure whose names have at most so many letters, and of each further one.
+WIDTH, SHORT, LETTER = 7.6, 14, 0.08
 #: Of more summaries the first, which moved most, are drawn.
 MOST_ROWS = 12
-#: Standard deviations of the reference beyond which an arrow stands for what lies there.
+#: Standard deviations beyond which an arrow stands for what lies there.
 FAR = 8.0
 #: What is drawn of each sample: a thin line, a thick one, a dot.
 QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
@@ -25,7 +27,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 class ShiftChannelsDisplay:
     """A row per channel and summary: where 90 % and 50 % of the series lie, and their median, of either sample.
 
-    Values are standardized by the reference: 0 is its mean, 1 its standard deviation.
+    0 is the mean of the reference, 1 a standard deviation within the samples: the unit of ``ChannelShift.effect``.
 
     Parameters
     ----------
@@ -44,6 +46,8 @@ class ShiftChannelsDisplay:
         The medians of the reference and of the deployed series.
     """
 
+    title = "what moved"
+
     def __init__(
         self,
         channels: Sequence[ChannelShift],
@@ -56,8 +60,9 @@ class ShiftChannelsDisplay:
         self.left_out = len(channels) - len(self.channels)
         shown = slice(len(self.channels))
         self.quantiles_ = _standardized(reference[:, shown], deployed[:, shown])
-        #: Inches, of a new figure.
-        self.figsize = 7.6, REST + ROW * len(self.channels)
+        longest = max(len(_short_name(one)) for one in self.channels)
+        #: Inches, of a new figure: wider for long names, beside which title and legend would meet.
+        self.figsize = WIDTH + LETTER * max(0, longest - SHORT), REST + ROW * len(self.channels)
 
     @classmethod
     def from_diagnosis(cls, diagnosis: ShiftDiagnosis, *, ax: Axes | None = None) -> Self:
@@ -88,8 +93,8 @@ class ShiftChannelsDisplay:
             [("reference", TRAINING, -0.13), ("deployed", VALIDATION, 0.13)]
         ):
             low, first, median, third, high = np.clip(self.quantiles_[:, sample].T, -FAR, FAR)
-            self.ax_.hlines(rows + above, low, high, color=color, lw=1.2)
-            self.ax_.hlines(rows + above, first, third, color=color, lw=4.5, alpha=0.55)
+            self.ax_.hlines(rows + above, low, high, color=color, lw=1.6)
+            self.ax_.hlines(rows + above, first, third, color=color, lw=4.5, alpha=0.75)
             self.dots_ += self.ax_.plot(median, rows + above, "o", color=color, ms=5, label=label)
             for end, sign in ((low, "<"), (high, ">")):
                 cut = np.abs(end) == FAR
@@ -102,15 +107,33 @@ class ShiftChannelsDisplay:
         self.ax_.set(
             ylim=(len(self.channels) - 0.5, -0.5),
             yticks=rows,
-            yticklabels=[name_of(one) for one in self.channels],
-            xlabel="sd of the reference (line: 90 % of the series, bar: 50 %, dot: median)",
+            yticklabels=[_short_name(one) for one in self.channels],
+            xlabel="sd within the samples (line: 90 % of the series, bar: 50 %, dot: median)",
         )
+        show_literally(self.ax_.get_yticklabels())
         self.ax_.tick_params(axis="y", length=0)
-        more = f"what moved ({self.left_out} more moved less)" if self.left_out else "what moved"
+        more = f"{self.title} ({self.left_out} more moved less)" if self.left_out else self.title
         at = self.ax_.transAxes
         self.ax_.text(1.02, 1.03, "mean (95 %), bold: p <= .05", transform=at, fontsize=8, va="bottom")
         set_title(self.ax_, more, legend=True)
         return self
+
+
+class ShiftTargetsDisplay(ShiftChannelsDisplay):
+    """The same of targets that are numbers, or of targets per step."""
+
+    title = "how far the targets moved"
+
+    @classmethod
+    def of_diagnosis(cls, diagnosis: ShiftDiagnosis) -> Self:
+        """The same, not drawn yet."""
+        known, deployed = (
+            np.empty((0, 0)) if one.target is None else one.target.reshape(len(one), -1).astype(np.float64)
+            for one in (diagnosis.reference.embedding, diagnosis.deployed)
+        )
+        names = target_names(diagnosis.reference.embedding)
+        columns = [names.index(one.summary) for one in diagnosis.targets]
+        return cls(diagnosis.targets, known[:, columns], deployed[:, columns])
 
 
 def name_of(one: ChannelShift) -> str:
@@ -118,9 +141,17 @@ def name_of(one: ChannelShift) -> str:
     return f"{one.channel} {one.summary}".strip()
 
 
+def _short_name(one: ChannelShift) -> str:
+    """The name, without its middle where it would leave little room for the axes: ends tell names apart."""
+    name, half = name_of(one), (MOST_OF_NAME - 3) // 2
+    return name if len(name) <= MOST_OF_NAME else f"{name[: half + 1]}...{name[-half:]}"
+
+
 def _standardized(reference: ndarray, deployed: ndarray) -> Float[ndarray, "row sample quantile"]:
-    """Quantiles of both in deviations of the reference, or of both samples where it has none."""
-    center, scale = reference.mean(0), reference.std(0)
+    """Quantiles of both from the reference's mean, in deviations within the samples, or of both if there are none."""
+    center, n = reference.mean(0), len(reference) + len(deployed)
+    within = sum(np.square(sample - sample.mean(0)).sum(0) for sample in (reference, deployed))
+    scale = np.sqrt(within / (n - 2))
     scale = np.where(scale > 0, scale, np.concatenate([reference, deployed]).std(0))
     scale = np.where(scale > 0, scale, 1.0)
     of_both = [np.quantile((sample - center) / scale, QUANTILES, axis=0) for sample in (reference, deployed)]

@@ -1,5 +1,6 @@
 """Where in time series moved: what moved most in each stretch of them."""
 
+import textwrap
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -8,12 +9,14 @@ from matplotlib.axes import Axes
 from matplotlib.patches import Patch
 from matplotlib.ticker import PercentFormatter
 
-from throughtime.displays.canvas import VALIDATION, axes_for, set_title
+from throughtime.displays.canvas import VALIDATION, axes_for, set_title, show_literally
 from throughtime.errors import ParameterError
 from throughtime.shift import NamedShift, StretchShift
 
 #: Of a stretch that may not have moved.
 OTHER = "#bbbbbb"
+#: Letters of a line, and lines, that a channel's name has above a bar, and beside those of its neighbors.
+LETTERS, LINES = 16, 2
 
 
 class ShiftInTimeDisplay:
@@ -66,10 +69,13 @@ class ShiftInTimeDisplay:
         colors = [VALIDATION if is_moved else OTHER for is_moved in moved]
         self.bars_ = self.ax_.bar(begins, effects, ends - begins, align="edge", color=colors, ec="w", lw=1.5)
         self.ax_.axhline(0, color="#555555", lw=0.8)
-        for one, middle in zip(self.stretches, (begins + ends) / 2, strict=True):
+        names = [
+            "\n".join(textwrap.wrap(one.channel, LETTERS, max_lines=LINES, placeholder="...")) for one in self.stretches
+        ]
+        for one, name, middle in zip(self.stretches, names, (begins + ends) / 2, strict=True):
             above = one.effect >= 0
             self.ax_.annotate(
-                f"{one.channel}\np {one.p_value:.2g}",
+                f"{name}\np {one.p_value:.2g}",
                 (middle, one.effect),
                 (0, 3 if above else -3),
                 textcoords="offset points",
@@ -78,12 +84,13 @@ class ShiftInTimeDisplay:
                 fontsize=8,
             )
         self.ax_.xaxis.set_major_formatter(PercentFormatter(1, decimals=0))
-        self.ax_.margins(y=0.25)
+        show_literally(self.ax_.texts)
+        self.ax_.margins(y=0.6 if "\n" in "".join(names) else 0.25)
         self.ax_.set(
             xlim=(min(0, *begins), max(1, *ends)),
             xticks=sorted({*begins, *ends}),
             xlabel="part of each series",
-            ylabel="mean moved by (sd of the reference)",
+            ylabel="moved by (sd within the samples)",
         )
         set_title(self.ax_, "where in time: the channel that moved most", legend=False)
         shown = dict.fromkeys(moved)

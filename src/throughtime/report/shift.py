@@ -51,7 +51,9 @@ def _outcome(found: NamedShift, what: str) -> list[Part]:
         one = found.tests[0]
         sides = f"{one.n_reference} against {one.n_deployed} {one.unit if one.unit == 'series' else one.unit + 's'}"
         parts.append(Table(f"{what}: tests, {sides}", head, tuple(rows)))
-    if found.channels:
+    for moved_of, shifts in (("", found.channels), (" of the targets", found.targets)):
+        if not shifts:
+            continue
         moves = [
             (
                 f"{one.channel} {one.summary}".strip(),
@@ -59,11 +61,11 @@ def _outcome(found: NamedShift, what: str) -> list[Part]:
                 f"{one.low:+.2f} to {one.high:+.2f}",
                 f"{one.p_value:.3f}",
             )
-            for one in found.channels[:MOST_ROWS]
+            for one in shifts[:MOST_ROWS]
         ]
         parts.append(
             Table(
-                f"{what}: what moved most, in standard deviations",
+                f"{what}: what moved most{moved_of}, in standard deviations",
                 ("what", "moved", "95 % interval", "p"),
                 tuple(moves),
             )

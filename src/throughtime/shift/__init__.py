@@ -5,6 +5,7 @@ moves p(y given x).
 """
 
 from throughtime.shift.calibration import Calibration, calibrate, calibrated
+from throughtime.shift.column_names import target_names
 from throughtime.shift.concept import concept_test, target_given_series_test
 from throughtime.shift.correction import Candidate, Correction, correct
 from throughtime.shift.diagnosis import diagnose_shift
@@ -77,6 +78,7 @@ __all__ = [
     "summarize",
     "take",
     "target_given_series_test",
+    "target_names",
     "target_test",
     "weighted_cross_validation",
     "weighted_mean",

@@ -5,6 +5,12 @@ from collections.abc import Sequence
 from throughtime.shift.records import Embedding
 
 
+def labels_of(sample: object, count: int) -> list[str]:
+    """Of so many class codes the labels as text; of a sample that does not know them the codes."""
+    labels = sample.class_labels if isinstance(sample, Embedding) else None
+    return [str(label) for label in (range(count) if labels is None else labels[:count])]
+
+
 def numbered(word: str, count: int) -> list[str]:
     """``word 0``, ``word 1``, ..."""
     return [f"{word} {number}" for number in range(count)]
@@ -16,9 +22,16 @@ def with_squares(names: Sequence[str]) -> list[str]:
 
 
 def output_names(sample: Embedding) -> list[str]:
-    """Of the outputs: logits by the codes of their classes, numbers, or means and deviations over steps."""
+    """Of the outputs: logits by the labels of their classes, numbers, or means and deviations over steps."""
     width = sample.outputs.shape[1]
-    return numbered("logit of class", width) if sample.has_logits else names_of("output", width, sample)
+    if not sample.has_logits:
+        return names_of("output", width, sample)
+    return [f"logit of class {label}" for label in labels_of(sample, width)]
+
+
+def target_names(sample: Embedding) -> list[str]:
+    """Of the columns of targets that are numbers, or of steps; none without targets."""
+    return [] if sample.target is None else names_of("target", sample.target[0].size, sample)
 
 
 def names_of(what: str, width: int, sample: Embedding) -> list[str]:
@@ -37,5 +50,6 @@ def names_of(what: str, width: int, sample: Embedding) -> list[str]:
     n_outputs = sample.outputs.shape[1]
     if sample.has_logits or n_outputs % 2 or width != n_outputs:
         return numbered(what, width)
-    things = [f"the {what}"] if width == 2 else numbered(f"the {what} of class", width // 2)
+    of_classes = [f"the {what} of class {label}" for label in labels_of(sample, width // 2)]
+    things = [f"the {what}"] if width == 2 else of_classes
     return [f"the {statistic} over steps of {thing}" for statistic in ("mean", "deviation") for thing in things]

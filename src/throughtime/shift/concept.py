@@ -14,7 +14,7 @@ from numpy import ndarray
 from throughtime.errors import DataError
 from throughtime.findings import NotApplicable
 from throughtime.shift.calibration import calibrate, calibrated
-from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
+from throughtime.shift.column_names import labels_of, names_of, output_names, with_squares
 from throughtime.shift.embedding import check_embeddings
 from throughtime.shift.partial import Columns, partial_test
 from throughtime.shift.records import Embedding, ShiftTest
@@ -72,8 +72,10 @@ def concept_test(
             return NotApplicable(
                 f"it needs two classes with {LEAST_OF_A_CLASS} series each among the reference and the deployed series"
             )
+        labels = labels_of(reference, int(y.max()) + 1)
         swaps = Columns(
-            _swaps(_probabilities(reference, deployed, y), y, pairs), [f"classes {a} and {b}" for a, b in pairs]
+            _swaps(_probabilities(reference, deployed, y), y, pairs),
+            [f"classes {labels[a]} and {labels[b]}" for a, b in pairs],
         )
         found = partial_test("concept", [swaps], np.column_stack([x, _one_hot(y)]), sides, level)
     else:
@@ -113,7 +115,7 @@ def target_given_series_test(
     sides = sides_of(reference, deployed, permutations, random_state)
     if is_of_classes(reference):
         columns = _one_hot(y)
-        blocks = [Columns(columns, numbered("class", columns.shape[1]))]
+        blocks = [Columns(columns, [f"class {label}" for label in labels_of(reference, columns.shape[1])])]
     else:
         errors = errors_of(reference, deployed, y)
         own = names_of("error", errors.shape[1], reference)

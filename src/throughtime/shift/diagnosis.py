@@ -1,25 +1,24 @@
 """Which shift, if any, lies between a reference and deployed series: the tests, the name, and what moved."""
 
-import re
 from collections.abc import Callable
 from dataclasses import replace
 from numbers import Integral
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy import ndarray
 
 from throughtime.data import Dataset
 from throughtime.errors import DataError, ParameterError
 from throughtime.findings import NotApplicable, run_checks
 from throughtime.records import Records
-from throughtime.shift.arguments import check_seed
+from throughtime.shift.arguments import check_seed, groups_of
+from throughtime.shift.column_names import output_names
 from throughtime.shift.concept import concept_test, is_of_classes, target_given_series_test
 from throughtime.shift.embedding import check_summaries
 from throughtime.shift.explanations import explanations
 from throughtime.shift.findings import checks_of_tests
 from throughtime.shift.levels import check_level, check_permutations
-from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shifts
+from throughtime.shift.moved import channel_shifts, class_shifts_of, stretch_shifts, target_shifts
 from throughtime.shift.naming import adjusted, name_shift, name_without_labels
 from throughtime.shift.priors import PriorEstimate, estimate_priors
 from throughtime.shift.quality import REFERENCE_CHECKS, SUFFICIENCY_CHECKS
@@ -123,6 +122,7 @@ def diagnose_shift(
             outputs = mean_shift_test(
                 known.outputs,
                 sample.outputs,
+                names=output_names(known),
                 squares=False,
                 groups=(known.groups, sample.groups),
                 level=level,
@@ -133,7 +133,6 @@ def diagnose_shift(
         p = {name: _p(test) for name, test in tests.items()}
         p_adjusted = dict(zip(family, adjusted([p[name] for name in family]), strict=True))
         verdict = name_shift(p, explanations(known, sample), of_classes=third == "concept", level=level)
-    tests = {name: _in_words(test, reference) for name, test in tests.items()}
     channels = channel_shifts(known, sample, sides)
     classes = Records[ClassShift]()
     if priors is not None and reference.classes is not None:
@@ -150,6 +149,7 @@ def diagnose_shift(
         channels=channels,
         stretches=stretch_shifts(known, sample, reference.channel_names, sides),
         classes=classes,
+        targets=target_shifts(known, sample, sides),
     )
 
 
@@ -167,7 +167,8 @@ def _embedded(reference: Reference, deployed: Any, y: Any, groups: Any, random_s
     if isinstance(deployed, Embedding):
         if y is not None:
             raise ParameterError("an embedding has its own targets; give y to embed, with the series")
-        return deployed if groups is None else replace(deployed, groups=np.asarray(groups), unit="group")
+        given = groups_of(groups, len(deployed))
+        return deployed if given is None else replace(deployed, groups=given, unit="group")
     if isinstance(deployed, Dataset):
         return embed(reference, deployed.X, deployed.y if y is None else y, groups=groups, random_state=random_state)
     return embed(reference, deployed, y, groups=groups, random_state=random_state)
@@ -193,30 +194,6 @@ def _priors(reference: Reference, deployed: Embedding, random_state: int | None)
 
 def _p(test: ShiftTest | NotApplicable) -> float:
     return test.p_value if isinstance(test, ShiftTest) else 1.0
-
-
-def _in_words(test: ShiftTest | NotApplicable, reference: Reference) -> ShiftTest | NotApplicable:
-    """Class codes that a test names, as labels."""
-    labels = _labels(reference)
-    if labels is None or isinstance(test, NotApplicable):
-        return test
-
-    def with_labels(name: str) -> str:
-        if name.removesuffix(" squared") in reference.embedding.summary_names:  # a channel may be called "class 1"
-            return name
-        return re.sub(r"\b(?:class|classes) [0-9]+(?: and [0-9]+)?", label_codes, name)
-
-    def label_codes(found: re.Match[str]) -> str:
-        return re.sub("[0-9]+", lambda code: str(labels[int(code[0])]), found[0])
-
-    return replace(test, most=" by ".join(map(with_labels, test.most.split(" by ", 1))))
-
-
-def _labels(reference: Reference) -> ndarray | None:
-    """Labels of the classes, of a series or of its steps; ``None`` for numbers."""
-    if reference.classes is not None or not reference.members:
-        return reference.classes
-    return getattr(reference.members[0], "classes_", None)
 
 
 def _diagnosis(reference: Reference, sample: Embedding, level: float, **parts: Any) -> ShiftDiagnosis:

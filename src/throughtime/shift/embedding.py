@@ -1,5 +1,6 @@
 """Series as shift tests see them: summaries, and what one network each, which did not train on it, makes of it."""
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any, Literal, NamedTuple
@@ -9,7 +10,7 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from throughtime.data import Sequences, as_labels
-from throughtime.errors import DataError
+from throughtime.errors import DataError, warn
 from throughtime.estimators import SequenceEstimator, predict_members, states_of, targets_of
 from throughtime.shift.arguments import codes_of_labels
 from throughtime.shift.records import Embedding
@@ -44,9 +45,16 @@ def embed_with(
     fitted = [members[m] for m in used]
     outputs: ndarray = np.zeros((0, 0))
     states: ndarray = np.zeros((0, 0))
-    for estimator, own, raw, last in zip(
-        fitted, indices, predict_members(fitted, X, indices), states_of(fitted, X, indices), strict=True
-    ):
+    with warnings.catch_warnings(record=True) as warned:
+        warnings.simplefilter("always")
+        warnings.filterwarnings(
+            "ignore", "X .* feature names", UserWarning
+        )  # said when X was taken for the first member
+        predicted, last_states = predict_members(fitted, X, indices), states_of(fitted, X, indices)
+    # once, though each member read the series twice
+    for text, category in dict.fromkeys((str(one.message), one.category) for one in warned):
+        warn(text, category)
+    for estimator, own, raw, last in zip(fitted, indices, predicted, last_states, strict=True):
         found = _outputs_of(estimator, X[own], raw)
         if not len(outputs):
             outputs, states = np.zeros((len(X), found.shape[1])), np.zeros((len(X), last.shape[1]))
@@ -65,6 +73,7 @@ def embed_with(
         has_logits=classes is not None,
         unit=unit,
         stretches=stretch_means(X),
+        class_labels=getattr(members[0], "classes_", None),
     )
 
 

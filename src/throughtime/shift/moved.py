@@ -1,4 +1,4 @@
-"""What moved: which channels, which stretches of the series, which classes."""
+"""What moved: which channels, which stretches of the series, which classes or targets."""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -8,6 +8,8 @@ from jaxtyping import Float
 from numpy import ndarray
 
 from throughtime.records import Records
+from throughtime.shift.column_names import target_names
+from throughtime.shift.concept import is_of_classes
 from throughtime.shift.permutations import p_values
 from throughtime.shift.priors import PriorEstimate
 from throughtime.shift.records import ChannelShift, ClassShift, Embedding, StretchShift
@@ -21,12 +23,15 @@ _LEVEL = 0.05
 def channel_shifts(reference: Embedding, deployed: Embedding, sides: Sides) -> Records[ChannelShift]:
     """How far the mean of each summary moved, the largest first; constant ones are left out."""
     values = joined(reference.summaries, deployed.summaries, "summaries")
-    found = _moves(values, sides)
-    return Records(
-        ChannelShift(*_channel_and_summary(reference.summary_names[place]), *_row(found, place))
-        for place in np.argsort(-np.abs(found.effects), kind="stable")
-        if np.ptp(values[:, place]) > 0
-    )
+    return _shifts(values, [_channel_and_summary(name) for name in reference.summary_names], sides)
+
+
+def target_shifts(reference: Embedding, deployed: Embedding, sides: Sides) -> Records[ChannelShift]:
+    """The same of targets that are numbers, or of targets per step; none of a class per series, and without targets."""
+    if reference.target is None or deployed.target is None or is_of_classes(reference):
+        return Records()
+    values = joined(reference.target, deployed.target, "targets")
+    return _shifts(values, [("", name) for name in target_names(reference)], sides)
 
 
 def stretch_shifts(
@@ -78,6 +83,17 @@ def _moves(values: Float[ndarray, "series column"], sides: Sides) -> _Moves:
     p = np.array([p_values(np.concatenate([[own], largest[1:]])[:, None])[0] for own in np.abs(shifts.t[0])])
     reach = float(np.quantile(np.abs(shifts.effects[1:]).max(1), 1 - _LEVEL))
     return _Moves(shifts.effects[0], p, reach)
+
+
+def _shifts(
+    values: Float[ndarray, "series column"], names: Sequence[tuple[str, str]], sides: Sides
+) -> Records[ChannelShift]:
+    found = _moves(values, sides)
+    return Records(
+        ChannelShift(names[place][0], names[place][1], *_row(found, place))
+        for place in np.argsort(-np.abs(found.effects), kind="stable")
+        if np.ptp(values[:, place]) > 0
+    )
 
 
 def _row(found: _Moves, place: int) -> tuple[float, float, float, float]:

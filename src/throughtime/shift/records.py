@@ -46,6 +46,8 @@ class Embedding(Record):
     stretches
         The mean of each channel in each quarter of a series' length, (n, 4, channels), finite; ``None`` where it was
         not kept.
+    class_labels
+        Of the class codes, of a series or of its steps, by which tests name classes; ``None`` for numbers.
     """
 
     summaries: ndarray
@@ -58,6 +60,7 @@ class Embedding(Record):
     has_logits: bool = True
     unit: Literal["series", "group", "block"] = "series"
     stretches: ndarray | None = None
+    class_labels: ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.summaries)
@@ -150,8 +153,8 @@ class ShiftTest(Row):
 class ChannelShift(Record):
     """How far the mean of one channel's summary moved, in standard deviations within the samples.
 
-    The interval holds for all at once, and p is adjusted for their number. The length and static features are of no
-    channel, which is "" then.
+    The interval holds for all at once, and p is adjusted for their number. The length, static features and targets are
+    of no channel, which is "" then.
     """
 
     channel: str
@@ -179,7 +182,10 @@ class ClassShift(Record):
 
 @dataclass(frozen=True, repr=False)
 class StretchShift(Record):
-    """What moved most in one stretch of the series, from a fraction of their length to another; p is adjusted."""
+    """The channel whose mean moved most in one stretch of the series, from a fraction of their length to another.
+
+    The effect is in standard deviations within the samples; p is adjusted for all channels and stretches.
+    """
 
     begin: float
     end: float
@@ -203,7 +209,10 @@ class NamedShift(Record):
     tests
         X, Y, concept, Y given X, X given Y; without labels X alone; none where the verdict is "insufficient".
     channels, stretches, classes
-        What moved, the largest first; classes are empty for regression.
+        What moved, the largest first; classes are empty for regression and for targets per step.
+    targets
+        How far the means of targets moved that are numbers, or of steps their means and deviations; empty for a class
+        per series, and of a diagnosis that an earlier version wrote.
     labeled
         Whether the deployed series had targets; without, concept shift is not tested, nor can it be.
     level
@@ -219,6 +228,7 @@ class NamedShift(Record):
     classes: Records[ClassShift]
     labeled: bool
     level: float
+    targets: Records[ChannelShift] = field(default=Records(), kw_only=True)
 
     def __str__(self) -> str:
         parts = [f"verdict: {self.verdict}", self.sentence]

@@ -21,7 +21,7 @@ def sentence_of(
     third = "Y given X" if "outputs" in tests else "concept"  # of numbers, of classes
     untested = "" if labeled else "; without labels a concept shift is neither tested nor seen"
     series = f"the series moved{_most(channels, level)}"
-    fractions = _classes(classes) if classes else "the targets moved"
+    fractions = _classes(classes) if classes else f"the targets moved{_targets(tests, level)}"
     concept = f"what the series say of their targets changed{_concept(tests, third)}"
     if verdict == "none detected":
         return f"No shift was found{_seen(tests)}{untested}."
@@ -78,6 +78,15 @@ def _classes(classes: Sequence[ClassShift]) -> str:
         f"class {one.label} is {direction} frequent, {100 * one.deployed:.0f} % ({100 * one.low:.0f} to "
         f"{100 * one.high:.0f} %) against {100 * one.reference:.0f} %"
     )
+
+
+def _targets(tests: Tests, level: float) -> str:
+    """Of numbers and of targets per step: what of them moved most, and how far."""
+    test = tests.get("Y")
+    if not isinstance(test, ShiftTest) or test.p_value > level or test.effect_unit != "sd":
+        return ""
+    most = f", most {test.most}" if test.most not in ("", "the target") else ""
+    return f"{most} ({test.effect:+.2g} sd)"
 
 
 def _concept(tests: Tests, third: str) -> str:

@@ -16,7 +16,7 @@ from scipy.special import softmax
 from throughtime.data import as_labels
 from throughtime.errors import DataError
 from throughtime.shift.arguments import check_seed
-from throughtime.shift.column_names import names_of, numbered, output_names, with_squares
+from throughtime.shift.column_names import labels_of, names_of, numbered, output_names, with_squares
 from throughtime.shift.embedding import check_embeddings, check_summaries, take
 from throughtime.shift.largest_effect import LEVEL, POWER, largest_effect_test
 from throughtime.shift.permutations import joint_p_value, p_values
@@ -236,7 +236,8 @@ def predicted_class_test(
     given = samples_of(reference, deployed, "outputs")
     outputs = joined(_outputs(given.reference), _outputs(given.deployed), "outputs")
     sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
-    return _of_classes("predicted classes", outputs.argmax(1), outputs.shape[1], sides, given.names)
+    names = given.names or labels_of(reference, outputs.shape[1])
+    return _of_classes("predicted classes", outputs.argmax(1), names, sides)
 
 
 def output_test(
@@ -302,7 +303,9 @@ def target_test(
     sides = sides_of(given.reference, given.deployed, permutations, random_state, groups=groups)
     if _are_classes(one) or _are_classes(other):
         labels, codes = np.unique(np.concatenate(_of_one_kind(one, other)), return_inverse=True)
-        return _of_classes("Y", codes, len(labels), sides, labels.tolist(), level=level)
+        if isinstance(reference, Embedding) and reference.class_labels is not None:
+            labels = reference.class_labels[labels]
+        return _of_classes("Y", codes, labels.tolist(), sides, level=level)
     values = joined(one, other, "targets")
     width = values.shape[1]
     names = given.names or numbered("target", width)
@@ -316,13 +319,12 @@ def target_test(
 def _of_classes(
     name: str,
     codes: ndarray,
-    n_classes: int,
+    labels: Sequence[Any],
     sides: Sides,
-    labels: Sequence[Any] | None = None,
     level: float = LEVEL,
 ) -> ShiftTest:
-    shifts = class_shifts(sides.deployed, codes, n_classes)
-    columns = [f"class {label}" for label in (range(n_classes) if labels is None else labels)]
+    shifts = class_shifts(sides.deployed, codes, len(labels))
+    columns = [f"class {label}" for label in labels]
     return largest_effect_test(
         name, shifts.chi_2, shifts.effects, "fraction", sides, columns, level=level, lowest=-1, highest=1
     )

@@ -17,7 +17,12 @@ def record_form(kind: Any) -> Any:
     if isinstance(kind, type) and dataclasses.is_dataclass(kind):
         types = get_type_hints(kind)
         hints = {field.name: types[field.name] for field in dataclasses.fields(kind)}
-        fields: Any = {name: (record_form(hint), ...) for name, hint in hints.items()}
+        # what has a default came later than some files
+        defaults = {
+            field.name: ... if field.default is dataclasses.MISSING else field.default
+            for field in dataclasses.fields(kind)
+        }
+        fields: Any = {name: (record_form(hint), defaults[name]) for name, hint in hints.items()}
         model = create_model(kind.__name__, __config__=ConfigDict(extra="forbid"), **fields)
         return Annotated[model, AfterValidator(lambda read: kind(**{name: getattr(read, name) for name in hints}))]
     of, parts = get_origin(kind), get_args(kind)

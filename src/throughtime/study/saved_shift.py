@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from throughtime import storage
-from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay
+from throughtime.displays import ClassPriorsDisplay, ShiftChannelsDisplay, ShiftInTimeDisplay, ShiftTargetsDisplay
 from throughtime.shift import NamedShift
 from throughtime.storage import json_to_bytes
 from throughtime.study.files import svg_bytes
@@ -23,6 +23,8 @@ def shift_files(report: ShiftReport) -> dict[str, bytes]:
         files["channels.svg"] = svg_bytes(ShiftChannelsDisplay.of_diagnosis(found))
     if found.classes:
         files["classes.svg"] = svg_bytes(ClassPriorsDisplay(found.classes))
+    if found.targets:
+        files["targets.svg"] = svg_bytes(ShiftTargetsDisplay.of_diagnosis(found))
     if found.stretches:
         files["stretches.svg"] = svg_bytes(ShiftInTimeDisplay(found.stretches, found.level))
     return files

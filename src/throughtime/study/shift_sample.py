@@ -182,6 +182,7 @@ def reference_from(
             has_logits=facts.has_logits,
             unit=facts.unit,
             stretches=arrays["stretches"].astype(np.float64) if "stretches" in arrays else None,
+            class_labels=getattr(first, "classes_", None),
         ),
         members=known,
         classes=first.classes_ if facts.has_logits else None,
