@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from throughtime.cli.command_request import CommandRequest
+from throughtime.errors import DataError
 from throughtime.nn import Scheme
 
 
@@ -32,7 +33,9 @@ def test_data_are_looked_for_where_they_are_said_to_be_then_here_then_where_the_
         found = asked.with_sources(source, test)
         return found.source, found.tables["data"]["test"]
 
-    assert places() == ("train.csv", "test.csv")  # nowhere
+    for given, option in ((("a.csv", None), "--test"), ((None, "b.csv"), "--source")):
+        with pytest.raises(DataError, match=rf"no longer at .*, nor at {tmp_path}.*; {option} says where they are"):
+            places(*given)
     for name in ("train.csv", "test.csv"):
         np.savetxt(tmp_path / "there" / name, [1])
     assert places() == (str(tmp_path / "there" / "train.csv"), str(tmp_path / "there" / "test.csv"))

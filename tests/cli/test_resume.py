@@ -399,11 +399,16 @@ def test_both_sources_may_be_elsewhere(place: Path, monkeypatch: pytest.MonkeyPa
 
     monkeypatch.setitem(resume._COMMANDS, "fit", go_on)
     assert run("resume", place / "run", "--source", "c.csv", "--test", "d.csv")[0] == 0
+    code, _, error = run("resume", place / "run", "--source", "c.csv")
+    assert code == 2
+    assert f"the data are no longer at b.csv, nor at {place / 'b.csv'}; --test says where they are" in error
+    for name in ("a.csv", "b.csv"):
+        (place / name).write_text("x\n1\n")
     assert run("resume", place / "run")[0] == 0
     assert found == [("c.csv", "d.csv"), ("a.csv", "b.csv")]
 
 
-class CommandRequest:
+class Interrupted:
     """Answers as ``diagnose`` would once it was interrupted."""
 
     def __init__(self) -> None:
@@ -423,7 +428,7 @@ class CommandRequest:
 def test_a_diagnosis_with_a_directory_goes_on_as_it_was_asked_for(
     what: str, place: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = CommandRequest()
+    asked = Interrupted()
     monkeypatch.setattr(diagnosing, "diagnose", asked)
     words = ["data.npz", *FLAGS[:-1]]
     if what == "run":

@@ -50,8 +50,8 @@ def claim_file(path: Path) -> None:
     """
     if os.path.lexists(path):
         raise StorageError(f"{path} exists; choose another file or remove it")
-    refuse_inside_run(path)
     with refusals_named(path):
+        refuse_inside_run(path)
         probe_file(path)
 
 

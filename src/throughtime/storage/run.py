@@ -205,7 +205,8 @@ def remove_empty(made: Sequence[Path]) -> None:
 def _refuse_existing(directory: Path) -> None:
     if os.path.lexists(directory):
         raise StorageError(f"{directory} exists; choose another directory or remove it")
-    refuse_inside_run(directory)
+    with refusals_named(directory):
+        refuse_inside_run(directory)
 
 
 def _absent_parents(directory: Path) -> list[Path]:
