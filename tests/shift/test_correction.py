@@ -1,10 +1,12 @@
 """Corrected models, and the gate that they pass."""
 
 import os
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy import ndarray
 from planted_shifts import EQUAL, NET, Fitted, classifier, drawn, fitted_on, numbers_of, regressor, under_fitted
@@ -191,7 +193,9 @@ def test_few_labels_are_none() -> None:
     found = corrected(fitted, *drawn(20, TILTED, seed=5))
     assert found.estimator is fitted.model
     assert "20 labels are too few" in found.reason
+    assert "without labels" not in found.reason  # there are some
     assert found.labels_needed is not None
+    assert "1 label is too few" in corrected(fitted, *drawn(1, TILTED, seed=5), "priors").reason
 
 
 def test_a_gain_that_does_not_pass_says_how_many_labels_would_show_it() -> None:
@@ -276,6 +280,119 @@ def test_a_member_that_fails_is_a_candidate_that_failed(monkeypatch: pytest.Monk
     assert found.estimator is fitted.model
     assert found.candidates[0].note == "failed: lr"
     assert "failed: lr" in found.reason
+
+
+def test_a_candidate_that_failed_is_named_beside_what_the_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = classifier()
+    X, y = drawn(60, TILTED, seed=5)
+    monkeypatch.setattr(candidates, "fit_members", lambda nets, *_, **__: [DivergenceError("lr")] * len(nets))
+    for labels in (y, np.roll(y, 7)):
+        found = corrected(fitted, X, labels)
+        assert "; refit failed: lr" in found.reason
+        assert found.reason.startswith("probabilities reweighted" if found.applied else "nothing is corrected: no")
+    monkeypatch.undo()
+    assert "failed" not in corrected(fitted, X, y).reason
+
+
+def numbered(X: Sequences) -> Sequences:
+    """With the number of each step as its time."""
+    return Sequences(X.values, X.offsets, times=np.concatenate([np.arange(length) for length in X.lengths]))
+
+
+@pytest.mark.parametrize("timed", ["reference", "deployed"])
+def test_times_on_one_side_change_nothing_for_a_model_that_reads_none(timed: str) -> None:
+    fitted = regressor()
+    X, _ = drawn(40, seed=6)
+    y = numbers_of(X, slope=2.0)
+    plain = corrected(fitted, X, y)
+    found = corrected(
+        fitted._replace(X=numbered(fitted.X)) if timed == "reference" else fitted,
+        numbered(X) if timed == "deployed" else X,
+        y,
+    )
+    assert (found.method, found.reason, found.gain) == (plain.method, plain.reason, plain.gain)
+    for name, weight in found.estimator.network_.state.items():
+        np.testing.assert_array_equal(weight, plain.estimator.network_.state[name])
+
+
+def test_times_that_a_refit_would_read_of_one_side_alone_are_refused_before_any_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, X_new = numbered(drawn(12, seed=1)[0]), drawn(30, seed=2)[0]
+    y, y_new = (Sequences(part.values[:, :1], part.offsets) for part in (X, X_new))
+    fitted = fitted_on(SequenceRegressor(**NET | {"max_epochs": 1, "horizon": 1}), X, y)
+    monkeypatch.setattr(candidates, "fit_members", None)  # would be called
+    for method in ("auto", "refit"):
+        with pytest.raises(DataError, match=r"^deployed needs numbers as times, as the reference has, .*no times"):
+            corrected(fitted, X_new, y_new, method)
+    monkeypatch.undo()
+    assert corrected(fitted, X_new, y_new, "weights").candidates[0].method == "weights"  # of the reference alone
+
+
+def test_labels_of_another_type_leave_the_classes_of_the_refit_those_of_the_model() -> None:
+    X, y = drawn(40, TILTED, seed=5)
+    codes = np.searchsorted(["a", "b", "c"], y)
+    fitted = classifier()
+    whole = fitted_on(SequenceClassifier(**NET | {"max_epochs": 3}), fitted.X, np.searchsorted(list("abc"), fitted.y))
+    for given, labels in ((whole, codes.astype(float)), (whole._replace(y=whole.y.astype(float)), codes)):
+        found = corrected(given, X, labels, "refit")
+        assert found.applied
+        assert found.estimator.classes_.dtype == found.estimator.predict(X).dtype == np.int64  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("bare", ["model", "reference", "deployed", "model and reference"])
+def test_names_on_one_side_are_those_of_the_model_after_a_refit(bare: str) -> None:
+    named, y = drawn(60, seed=1)
+    named = named.replace(channel_names=("u", "v"))
+    fitted = fitted_on(
+        SequenceClassifier(**NET | {"max_epochs": 2}), named.replace(channel_names=()) if "model" in bare else named, y
+    )
+    given = fitted._replace(X=named.replace(channel_names=()) if "reference" in bare else named)
+    X, labels = drawn(40, (0.1, 0.1, 0.8), seed=5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = corrected(given, X if bare == "deployed" else X.replace(channel_names=("u", "v")), labels, "refit")
+    assert all("feature names" in str(one.message) for one in caught)
+    assert "failed" not in found.candidates[0].note
+    assert found.applied
+    assert hasattr(found.estimator, "feature_names_in_") == ("model" not in bare)
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # of what reads series, not the table
+def test_a_refit_of_a_table_reads_the_columns_of_the_model() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = pd.DataFrame(rng.normal(size=(60, 6)) + y[:, None], columns=[f"t{n}" for n in range(6)])
+    fitted = fitted_on(SequenceClassifier(**NET), X, y)
+    found = correct(
+        fitted.model, fitted.diagnosed(X + 0.1, 1 - y), reference=(X, y), deployed=(X + 0.1, 1 - y), method="refit"
+    )
+    assert found.applied
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found.estimator.predict(X).shape == (60,)
+    with pytest.raises(DataError, match="feature names should match"):
+        found.estimator.predict(X.rename(columns={"t0": "other"}))
+
+
+def test_what_each_network_would_warn_of_is_said_once() -> None:
+    fitted = classifier()
+    X, y = drawn(40, TILTED, seed=5)
+    values = X.values.copy()
+    values[::9, 0] = np.nan
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        diagnosis = fitted.diagnosed(X, y)
+        correct(
+            fitted.model,
+            diagnosis,
+            reference=(fitted.X, fitted.y),
+            deployed=(Sequences(values, X.offsets, channel_names=("u", "v")), y),
+        )
+    said = [str(one.message) for one in caught]
+    assert len(said) == len(set(said)) == 2
+    assert any("misses values" in text for text in said)
+    assert any("feature names" in text for text in said)
 
 
 def test_too_few_groups_for_weights_leave_the_other_candidates_to_be_tried() -> None:

@@ -269,9 +269,10 @@ def class_names(model: Any) -> ndarray:
 
 
 def _read_alike(model: SequenceEstimator, refitted: SequenceEstimator) -> SequenceEstimator:
-    """With the width and the names that two-dimensional X must have, which `Sequences` do not tell."""
+    """With the names of the model's X, and the width that two-dimensional X must have: `Sequences` may not tell."""
     refitted.n_steps_, refitted.n_features_in_ = model.n_steps_, model.n_features_in_
     for names in NAMES:
+        vars(refitted).pop(names, None)
         if hasattr(model, names):
             setattr(refitted, names, getattr(model, names))
     return refitted

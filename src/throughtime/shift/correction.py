@@ -431,7 +431,7 @@ def _checked_samples(
             f"the model needs the classes of the diagnosis' reference, {classes.tolist()}, got "
             f"{class_names(model).tolist()}"
         )
-    X, X_deployed = (sequences_like(model, given) for given, _ in (reference, deployed))
+    X, X_deployed = (_named_as_in_fit(model, sequences_like(model, given)) for given, _ in (reference, deployed))
     y = as_targets(reference[1], X)
     if classes is not None and np.unique(y).tolist() != classes.tolist():
         raise DataError(
@@ -452,15 +452,14 @@ def _checked_samples(
         y, y_deployed = (
             None if given is None else class_names(model)[class_codes(model, given)] for given in (y, y_deployed)
         )
-    named, deployed_named = (_named_as_in_fit(model, given) for given in (X, X_deployed))
-    return Samples(named, y, deployed_named, y_deployed, diagnosed, embedding)
+    return Samples(X, y, X_deployed, y_deployed, diagnosed, embedding)
 
 
 def _named_as_in_fit(model: SequenceEstimator, X: Sequences) -> Sequences:
-    """Where one side alone has names, or neither has the model's, a refit and the model read the same."""
-    names = [getattr(model, attribute, ()) for attribute in NAMES]
-    # of two-dimensional X the names are those of its steps
-    return X.replace(channel_names=names[0] if model.n_steps_ is None else (), static_names=names[1])
+    """With the model's names, if it has some: series without go by place, as is said when they are first read."""
+    channels, static = (getattr(model, names, None) for names in NAMES)
+    # of two-dimensional X they would be those of its steps
+    return X.replace(channel_names=channels if model.n_steps_ is None else None, static_names=static)
 
 
 def _check_reference(X: Sequences, y: Any, diagnosed: Reference) -> None:

@@ -14,11 +14,11 @@ from throughtime.estimators import SequenceEstimator
 def joined(
     model: SequenceEstimator, reference: tuple[Sequences, Any], deployed: tuple[Sequences, Any]
 ) -> tuple[Sequences, Any]:
-    """Series and targets of both sides, the reference's first; all are named as those in ``fit`` were.
+    """Series and targets of both sides, the reference's first.
 
-    To be trained on in the reference's precision, and in its time zone. A side without groups has each series as one
-    of its own, of windows the series that they were cut from. Times that one side alone has, or of two kinds, are left
-    out on both.
+    With the reference's names and time zone, to be trained on in its precision. A side without groups has each series
+    as one of its own, of windows the series that they were cut from. Times that one side alone has, or of two kinds,
+    are left out on both.
 
     Parameters
     ----------
@@ -31,6 +31,7 @@ def joined(
         For times on one side alone, or of two kinds, of a model that reads them; other channels or static features.
     """
     one, other = reference[0], deployed[0].to_train_in(reference[0].train_dtype)
+    other = other.replace(channel_names=one.channel_names or (), static_names=one.static_names or ())
     one, other = _with_times_alike(model, *_with_groups_alike(one, other))
     return concatenate([one, other]), _joined_targets(reference[1], deployed[1])
 
