@@ -284,12 +284,12 @@ def test_a_member_that_fails_is_a_candidate_that_failed(monkeypatch: pytest.Monk
 
 def test_a_candidate_that_failed_is_named_beside_what_the_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
     fitted = classifier()
-    X, y = drawn(60, TILTED, seed=5)
+    X, y = drawn(200, TILTED, seed=5)
     monkeypatch.setattr(candidates, "fit_members", lambda nets, *_, **__: [DivergenceError("lr")] * len(nets))
-    for labels in (y, np.roll(y, 7)):
-        found = corrected(fitted, X, labels)
+    for deployed, method in (((X, y), "priors"), (drawn(60, EQUAL, seed=20), "none")):
+        found = corrected(fitted, *deployed)
+        assert found.method == method
         assert "; refit failed: lr" in found.reason
-        assert found.reason.startswith("probabilities reweighted" if found.applied else "nothing is corrected: no")
     monkeypatch.undo()
     assert "failed" not in corrected(fitted, X, y).reason
 
@@ -356,6 +356,20 @@ def test_names_on_one_side_are_those_of_the_model_after_a_refit(bare: str) -> No
     assert "failed" not in found.candidates[0].note
     assert found.applied
     assert hasattr(found.estimator, "feature_names_in_") == ("model" not in bare)
+
+
+@pytest.mark.parametrize("bare", ["reference", "deployed"])
+def test_what_the_model_knows_by_name_it_knows_in_a_refit_of_series_without_names(bare: str) -> None:
+    X, X_new = (drawn(n, seed=n)[0].replace(channel_names=("u", "v")) for n in (12, 30))
+    y, y_new = (Sequences(part.values[:, :1], part.offsets) for part in (X, X_new))
+    parameters = NET | {"max_epochs": 1, "horizon": 1, "known": ["v"]}
+    fitted = fitted_on(SequenceRegressor(**parameters), X, y)
+    plain = corrected(fitted, X_new, y_new)
+    given = fitted._replace(X=X.replace(channel_names=())) if bare == "reference" else fitted
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        found = corrected(given, X_new.replace(channel_names=()) if bare == "deployed" else X_new, y_new)
+    assert "failed" not in found.reason
+    assert found.candidates[0].gain == plain.candidates[0].gain
 
 
 @pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # of what reads series, not the table
