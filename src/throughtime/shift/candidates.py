@@ -272,9 +272,10 @@ def _read_alike(model: SequenceEstimator, refitted: SequenceEstimator) -> Sequen
     """With the names of the model's X, and the width that two-dimensional X must have: `Sequences` may not tell."""
     refitted.n_steps_, refitted.n_features_in_ = model.n_steps_, model.n_features_in_
     for names in NAMES:
-        vars(refitted).pop(names, None)
         if hasattr(model, names):
             setattr(refitted, names, getattr(model, names))
+        elif hasattr(refitted, names):
+            delattr(refitted, names)
     return refitted
 
 

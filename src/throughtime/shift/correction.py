@@ -448,11 +448,14 @@ def _checked_samples(
         X_deployed = X_deployed.replace(groups=as_labels(groups, "groups", len(X_deployed)))
     embedding = embed(diagnosed, X_deployed, y_deployed, random_state=random_state)
     warn_of_groups(diagnosed.embedding, embedding)
-    if _has_priors(model):  # 1.0 in place of 1 would make the classes of a refit others than the model's
-        y, y_deployed = (
-            None if given is None else class_names(model)[class_codes(model, given)] for given in (y, y_deployed)
-        )
+    if _has_priors(model):
+        y, y_deployed = (_labels_as_in_fit(model, labels) for labels in (y, y_deployed))
     return Samples(X, y, X_deployed, y_deployed, diagnosed, embedding)
+
+
+def _labels_as_in_fit(model: SequenceEstimator, labels: Any) -> Any:
+    """In the type of the model's classes: 1.0 in place of 1 would make those of a refit others."""
+    return None if labels is None else class_names(model)[class_codes(model, labels)]
 
 
 def _named_as_in_fit(model: SequenceEstimator, X: Sequences) -> Sequences:
