@@ -130,6 +130,7 @@ def test_a_column_of_targets_is_flattened_with_scikit_learns_warning():
     [
         ([np.zeros(3), np.zeros(2)], X),
         ([np.zeros((3, 1)), np.zeros((2, 1))], X),
+        ([np.zeros(3), np.zeros((2, 1))], X),
         (Sequences.from_arrays([np.zeros(3), np.zeros(2)]), X),
         (np.zeros((2, 4)), EQUAL),
         (np.zeros((2, 4, 1)), EQUAL),
@@ -151,13 +152,20 @@ def test_a_step_may_go_unobserved():
         ([1, 2, 3], r"inconsistent numbers of samples: \[2, 3\]"),
         ([np.zeros(3)], r"inconsistent numbers of samples: \[2, 1\]"),
         ([np.zeros(3), np.zeros(3)], "3 values for the 2 steps of series 1"),
-        ([np.zeros((3, 2)), np.zeros((2, 2))], "one target per step, got 2 channels"),
+        (
+            [np.zeros((3, 2)), np.zeros((2, 2))],
+            r"^y needs one target per step, got an array of shape \(3, 2\) for series 0",
+        ),
+        ([np.zeros((3, 1)), np.zeros((2, 1, 1))], r"^y needs one target per step, got .* \(2, 1, 1\) for series 1"),
+        ([np.zeros(3), np.zeros(0)], "^y needs one value for each step of X, got 0 values for the 2 steps of series 1"),
+        ([[[1, 2], [3]], [1, 2]], "^y needs one value per series or one per step, got nested lists"),
+        ([np.zeros(3), np.zeros(2, complex)], "series 1 of y needs real numbers, got complex128"),
         ([1.0, np.zeros(2)], "a mix of both"),
         ([np.zeros(3), np.full(2, np.nan)], "observed value in every series, series 1 has none"),
         ([1.0, np.nan], "Input y contains NaN.* series 1"),
         ([np.inf, 1.0], "Input y contains infinity.* series 0"),
         (["a", None], "series 1 has none"),
-        ([np.full(3, np.inf), np.zeros(2)], "inf at series 0, step 0"),
+        ([np.zeros(3), np.array([0, -np.inf])], "^y needs finite values .*, got -inf at series 1, step 1$"),
         (np.zeros((2, 3)), r"shape \(2, 3\)"),
         (None, "requires y to be passed, but the target y is None"),
         (3, "should be a 1d array"),
@@ -166,6 +174,23 @@ def test_a_step_may_go_unobserved():
 def test_targets_that_do_not_fit_the_series_are_refused(y, message):
     with pytest.raises(DataError, match=message):
         as_targets(y, X)
+
+
+def test_classes_per_step_that_are_text_are_refused_as_y_with_what_makes_them_numbers():
+    cure = "; number classes per step, 0, 1, ..., as numpy.unique(labels, return_inverse=True) does"
+    words = [np.array(["up", "down", "up"]), np.array(["up", "down"])]
+    table = np.array([["up"] * 4, ["down"] * 4])
+    for y, series, said in (
+        (words, X, "series 0 of y needs real numbers, got text (<U4)"),
+        ([np.zeros(3), words[1].astype(object)], X, "series 1 of y needs real numbers, got 'up' in an array of dtype"),
+        (table, EQUAL, "y needs real numbers, got text (<U4)"),
+        (pd.DataFrame(table), EQUAL, "y needs real numbers, got 'up' in an array of dtype object"),
+    ):
+        with pytest.raises(DataError, match="^" + re.escape(said)) as refused:
+            as_targets(y, series)
+        assert str(refused.value).endswith(cure)
+    with pytest.raises(DataError, match=r"^y needs finite values .*, got inf at series 1, step 3$"):
+        as_targets(np.array([[0, 0, 0, 0], [0, 0, 0, np.inf]]), EQUAL)
 
 
 def masked(values, *places):

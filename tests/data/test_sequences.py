@@ -269,6 +269,68 @@ def test_concatenating_copies_only_what_does_not_share_a_buffer():
         concatenate([sequences, Sequences(np.zeros((1, 1)), [0, 1])])
 
 
+def one_of(**parts):
+    return Sequences(np.zeros((2, 1)), [0, 2], **parts)
+
+
+DAYS = np.arange(2).astype("datetime64[D]")
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "said"),
+    [
+        ({"times": [0, 1]}, {}, "kind of times .*, got no times beside numbers as times"),
+        ({}, {"times": DAYS}, "kind of times .*, got dates as times beside no times"),
+        ({"times": [0, 1]}, {"times": DAYS}, "kind of times .*, got dates as times beside numbers as times"),
+        ({"times": DAYS, "time_zone": "UTC"}, {"times": DAYS}, "kind of times .*, got dates as times beside dates "),
+        (
+            {"times": DAYS, "time_zone": "UTC"},
+            {"times": DAYS, "time_zone": "Europe/Berlin"},
+            "time zone .*, got Europe/Berlin beside UTC",
+        ),
+        ({"groups": [1]}, {}, "kind of groups .*, got no groups beside numbers as groups"),
+        ({"groups": [1]}, {"groups": ["1"]}, "kind of groups .*, got text as groups beside numbers as groups"),
+        ({"groups": [1]}, {"groups": [True]}, "kind of groups .*, got booleans as groups beside numbers as groups"),
+        ({"groups": DAYS[:1]}, {"groups": [0.0]}, "kind of groups .*, got numbers as groups beside dates as groups"),
+        ({"static": [1.0]}, {}, "static features .*, got 0 beside 1"),
+        ({"static": [1.0], "static_names": ["a"]}, {"static": [1.0]}, r"static names .*, got None beside \('a',\)"),
+        ({"channel_names": ["a"]}, {"channel_names": ["b"]}, r"channel names .*, got \('b',\) beside \('a',\)"),
+        ({}, {"train_dtype": np.float32}, "training dtype .*, got float32 beside float64"),
+    ],
+)  # fmt: skip
+def test_parts_that_hold_other_things_are_not_joined(first, second, said):
+    with pytest.raises(DataError, match=f"^concatenate needs the same {said}"):
+        concatenate([one_of(**first), one_of(**second)])
+
+
+def test_parts_of_one_kind_are_joined_in_the_wider_type_of_both():
+    narrow = Sequences(np.ones((2, 1), np.float32), [0, 2], groups=[1], static=[[1.0]], times=[0, 1])
+    wide = Sequences(np.ones((2, 1)), [0, 2], groups=[1.5], static=[[1 / 3]], times=[0, 1], train_dtype=np.float32)
+    joined = concatenate([narrow, wide])
+    assert joined.dtype == joined.static.dtype == np.float64
+    np.testing.assert_array_equal(joined.static[:, 0], [1, 1 / 3])
+    np.testing.assert_array_equal(joined.groups, [1, 1.5])
+    words = concatenate([one_of(groups=np.array(["a"])), one_of(groups=np.array(["longer"], object))])
+    assert words.groups.tolist() == ["a", "longer"]
+
+
+def test_windows_beside_series_that_are_none_are_no_windows():
+    sequences = full()
+    assert concatenate([sequences.windows(2), sequences.windows(2)]).source is not None
+    assert concatenate([sequences.windows(2), sequences]).source is None
+
+
+def test_without_times_all_else_stays():
+    windows = Sequences(
+        np.arange(4.0)[:, None], [0, 4], times=np.arange(4).astype("datetime64[D]"), time_zone="UTC", groups=["a"]
+    ).windows(2)
+    bare = windows.without_times()
+    assert (bare.times, bare.time_zone) == (None, None)
+    assert bare.buffer is windows.buffer
+    assert bare.source is windows.source
+    assert bare == Sequences.from_arrays(list(windows), groups=windows.groups)
+
+
 def test_scikit_learn_splits_sequences_without_taking_them_apart():
     from sklearn.model_selection import train_test_split
 

@@ -50,3 +50,9 @@ def test_the_same_steps_beside_other_static_features_are_another_series() -> Non
 )  # fmt: skip
 def test_series_that_cannot_be_pooled_are_of_another_kind(other: Sequences) -> None:
     assert kind(other) != kind(X)
+
+
+def test_groups_that_no_array_holds_as_they_are_keep_series_apart() -> None:
+    numbers, text = X.replace(groups=np.arange(9)), X.replace(groups=[str(n) for n in range(9)])
+    assert kind(numbers) != kind(text)
+    assert kind(numbers) == kind(X.replace(groups=np.arange(9) + 0.5))

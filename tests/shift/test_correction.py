@@ -1,14 +1,17 @@
 """Corrected models, and the gate that they pass."""
 
 import os
+import warnings
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pytest
 from numpy import ndarray
 from planted_shifts import EQUAL, NET, Fitted, classifier, drawn, fitted_on, numbers_of, regressor, under_fitted
 from scipy import stats
+from scipy.special import log_softmax
 from sklearn.base import clone
 
 from throughtime.data import Sequences, as_targets, concatenate
@@ -190,7 +193,9 @@ def test_few_labels_are_none() -> None:
     found = corrected(fitted, *drawn(20, TILTED, seed=5))
     assert found.estimator is fitted.model
     assert "20 labels are too few" in found.reason
+    assert "without labels" not in found.reason  # there are some
     assert found.labels_needed is not None
+    assert "1 label is too few" in corrected(fitted, *drawn(1, TILTED, seed=5), "priors").reason
 
 
 def test_a_gain_that_does_not_pass_says_how_many_labels_would_show_it() -> None:
@@ -277,6 +282,133 @@ def test_a_member_that_fails_is_a_candidate_that_failed(monkeypatch: pytest.Monk
     assert "failed: lr" in found.reason
 
 
+def test_a_candidate_that_failed_is_named_beside_what_the_others_did(monkeypatch: pytest.MonkeyPatch) -> None:
+    fitted = classifier()
+    X, y = drawn(200, TILTED, seed=5)
+    monkeypatch.setattr(candidates, "fit_members", lambda nets, *_, **__: [DivergenceError("lr")] * len(nets))
+    for deployed, method in (((X, y), "priors"), (drawn(60, EQUAL, seed=20), "none")):
+        found = corrected(fitted, *deployed)
+        assert found.method == method
+        assert "; refit failed: lr" in found.reason
+    monkeypatch.undo()
+    assert "failed" not in corrected(fitted, X, y).reason
+
+
+def numbered(X: Sequences) -> Sequences:
+    """With the number of each step as its time."""
+    return Sequences(X.values, X.offsets, times=np.concatenate([np.arange(length) for length in X.lengths]))
+
+
+@pytest.mark.parametrize("timed", ["reference", "deployed"])
+def test_times_on_one_side_change_nothing_for_a_model_that_reads_none(timed: str) -> None:
+    fitted = regressor()
+    X, _ = drawn(40, seed=6)
+    y = numbers_of(X, slope=2.0)
+    plain = corrected(fitted, X, y)
+    found = corrected(
+        fitted._replace(X=numbered(fitted.X)) if timed == "reference" else fitted,
+        numbered(X) if timed == "deployed" else X,
+        y,
+    )
+    assert (found.method, found.reason, found.gain) == (plain.method, plain.reason, plain.gain)
+    for name, weight in found.estimator.network_.state.items():
+        np.testing.assert_array_equal(weight, plain.estimator.network_.state[name])
+
+
+def test_times_that_a_refit_would_read_of_one_side_alone_are_refused_before_any_attempt(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    X, X_new = numbered(drawn(12, seed=1)[0]), drawn(30, seed=2)[0]
+    y, y_new = (Sequences(part.values[:, :1], part.offsets) for part in (X, X_new))
+    fitted = fitted_on(SequenceRegressor(**NET | {"max_epochs": 1, "horizon": 1}), X, y)
+    monkeypatch.setattr(candidates, "fit_members", None)  # would be called
+    for method in ("auto", "refit"):
+        with pytest.raises(DataError, match=r"^deployed needs numbers as times, as the reference has, .*no times"):
+            corrected(fitted, X_new, y_new, method)
+    monkeypatch.undo()
+    assert corrected(fitted, X_new, y_new, "weights").candidates[0].method == "weights"  # of the reference alone
+
+
+def test_labels_of_another_type_leave_the_classes_of_the_refit_those_of_the_model() -> None:
+    X, y = drawn(40, TILTED, seed=5)
+    codes = np.searchsorted(["a", "b", "c"], y)
+    fitted = classifier()
+    whole = fitted_on(SequenceClassifier(**NET | {"max_epochs": 3}), fitted.X, np.searchsorted(list("abc"), fitted.y))
+    for given, labels in ((whole, codes.astype(float)), (whole._replace(y=whole.y.astype(float)), codes)):
+        found = corrected(given, X, labels, "refit")
+        assert found.applied
+        assert found.estimator.classes_.dtype == found.estimator.predict(X).dtype == np.int64  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("bare", ["model", "reference", "deployed", "model and reference"])
+def test_names_on_one_side_are_those_of_the_model_after_a_refit(bare: str) -> None:
+    named, y = drawn(60, seed=1)
+    named = named.replace(channel_names=("u", "v"))
+    fitted = fitted_on(
+        SequenceClassifier(**NET | {"max_epochs": 2}), named.replace(channel_names=()) if "model" in bare else named, y
+    )
+    given = fitted._replace(X=named.replace(channel_names=()) if "reference" in bare else named)
+    X, labels = drawn(40, (0.1, 0.1, 0.8), seed=5)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        found = corrected(given, X if bare == "deployed" else X.replace(channel_names=("u", "v")), labels, "refit")
+    assert all("feature names" in str(one.message) for one in caught)
+    assert "failed" not in found.candidates[0].note
+    assert found.applied
+    assert hasattr(found.estimator, "feature_names_in_") == ("model" not in bare)
+
+
+@pytest.mark.parametrize("bare", ["reference", "deployed"])
+def test_what_the_model_knows_by_name_it_knows_in_a_refit_of_series_without_names(bare: str) -> None:
+    X, X_new = (drawn(n, seed=n)[0].replace(channel_names=("u", "v")) for n in (12, 30))
+    y, y_new = (Sequences(part.values[:, :1], part.offsets) for part in (X, X_new))
+    parameters = NET | {"max_epochs": 1, "horizon": 1, "known": ["v"]}
+    fitted = fitted_on(SequenceRegressor(**parameters), X, y)
+    plain = corrected(fitted, X_new, y_new)
+    given = fitted._replace(X=X.replace(channel_names=())) if bare == "reference" else fitted
+    with pytest.warns(UserWarning, match="does not have valid feature names"):
+        found = corrected(given, X_new.replace(channel_names=()) if bare == "deployed" else X_new, y_new)
+    assert "failed" not in found.reason
+    assert found.candidates[0].gain == plain.candidates[0].gain
+
+
+@pytest.mark.filterwarnings("ignore:X does not have valid feature names")  # of what reads series, not the table
+def test_a_refit_of_a_table_reads_the_columns_of_the_model() -> None:
+    rng = np.random.default_rng(0)
+    y = np.arange(60) % 2
+    X = pd.DataFrame(rng.normal(size=(60, 6)) + y[:, None], columns=[f"t{n}" for n in range(6)])
+    fitted = fitted_on(SequenceClassifier(**NET), X, y)
+    found = correct(
+        fitted.model, fitted.diagnosed(X + 0.1, 1 - y), reference=(X, y), deployed=(X + 0.1, 1 - y), method="refit"
+    )
+    assert found.applied
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert found.estimator.predict(X).shape == (60,)
+    with pytest.raises(DataError, match="feature names should match"):
+        found.estimator.predict(X.rename(columns={"t0": "other"}))
+
+
+def test_what_each_network_would_warn_of_is_said_once() -> None:
+    fitted = classifier()
+    X, y = drawn(40, TILTED, seed=5)
+    values = X.values.copy()
+    values[::9, 0] = np.nan
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        diagnosis = fitted.diagnosed(X, y)
+        correct(
+            fitted.model,
+            diagnosis,
+            reference=(fitted.X, fitted.y),
+            deployed=(Sequences(values, X.offsets, channel_names=("u", "v")), y),
+        )
+    said = [str(one.message) for one in caught]
+    assert len(said) == len(set(said)) == 2
+    assert any("misses values" in text for text in said)
+    assert any("feature names" in text for text in said)
+
+
 def test_too_few_groups_for_weights_leave_the_other_candidates_to_be_tried() -> None:
     fitted = classifier()
     X, y = drawn(60, TILTED, seed=5)
@@ -332,10 +464,89 @@ def test_class_steps_of_which_some_have_no_label_are_refitted_as_the_joined_step
     found = corrected(fitted, X_new, as_targets(partly, X_new), "refit")
     alone = clone(fitted.model).fit(concatenate([X, X_new]), [*(part.astype(float) for part in known), *partly])
     (candidate,) = found.candidates
-    assert "failed" not in candidate.note
+    assert candidate.note == "fitted on reference and deployed series, recalibrated on deployed ones"
     assert found.applied
     for name, weight in found.estimator.network_.state.items():
-        np.testing.assert_array_equal(weight, alone.network_.state[name])
+        if not name.startswith("readout"):
+            np.testing.assert_array_equal(weight, alone.network_.state[name])
+
+
+def test_the_refit_of_class_steps_is_recalibrated_out_of_fold_each_series_counting_once() -> None:
+    """By loops over single series, in place of rows of all."""
+    X, _ = drawn(20, seed=1)
+    y = class_steps(X, np.float64)
+    fitted = fitted_on(SequenceClassifier(**NET | {"max_epochs": 2, "burn_in": 3}), X, as_targets(y, X))
+    X_new, _ = drawn(30, seed=2)
+    y_new = class_steps(X_new, np.float64, cut=0.5)
+    for number, labels in enumerate(y_new):
+        labels[number % 4 + 2 : 6] = np.nan
+    found = corrected(fitted, X_new, as_targets(y_new, X_new), "refit")
+    both, targets = concatenate([X, X_new]), [*y, *y_new]
+
+    def without(fold: Any) -> Any:
+        own = np.setdiff1d(np.arange(50), 20 + np.asarray(fold, int))
+        return clone(fitted.model).fit(both[own], [targets[n] for n in own])
+
+    def rows(member: Any, number: int) -> tuple[ndarray, ndarray]:
+        """Logits and classes of the steps that count."""
+        (logits,) = predict_members([member], X_new, [np.array([number])])
+        labels = y_new[number]
+        seen = ~np.isnan(labels) & (np.arange(len(labels)) >= 3)
+        return logits[seen], labels[seen].astype(int)
+
+    out_of_fold: dict[int, tuple[ndarray, ndarray]] = {}
+    for fold in parts(30):
+        member = without(fold)
+        out_of_fold |= {int(number): rows(member, number) for number in fold}
+
+    def calibration_of(numbers: Any) -> Any:
+        logits, codes = (np.concatenate([out_of_fold[n][part] for n in numbers]) for part in (0, 1))
+        weights = np.concatenate([np.full(len(out_of_fold[n][1]), 1 / len(out_of_fold[n][1])) for n in numbers])
+        assert weights.sum() == pytest.approx(len(numbers))
+        return calibrate(logits, codes, weights=weights)
+
+    gains = np.empty(30)
+    for fold in parts(30):
+        own = calibration_of(np.setdiff1d(np.arange(30), fold))
+        for number in fold:
+            before = -log_softmax(rows(fitted.model, number)[0], axis=1)
+            logits, codes = out_of_fold[number]
+            after = -log_softmax(logits / own.temperature + own.bias, axis=1)
+            gains[number] = (before - after)[np.arange(len(codes)), codes].mean()
+    (candidate,) = found.candidates
+    assert candidate.gain == pytest.approx(gains.mean(), abs=1e-6)  # float32 outputs
+    own = calibration_of(np.arange(30))
+    expected = recalibrate(without([]), own.temperature, own.bias)
+    assert found.applied
+    for one, other in zip(found.estimator.predict_proba(X_new), expected.predict_proba(X_new), strict=True):
+        np.testing.assert_allclose(one, other, atol=1e-6)
+
+
+def tilted_steps(n: int, seed: int, tilt: float = 0.0) -> tuple[Sequences, Sequences]:
+    """AR(.6) series, of whose steps the class is drawn from the first channel, its odds tilted."""
+    X, _ = drawn(n, seed=seed)
+    odds = np.exp(2 * X.values[:, :1] + tilt)
+    drawn_one = np.random.default_rng(seed).random((X.n_steps, 1)) < odds / (1 + odds)
+    return X, Sequences(drawn_one.astype(np.float64), X.offsets)
+
+
+def test_recalibrated_class_steps_cost_less_on_a_fresh_sample_than_the_refit_alone_and_nothing_without_a_shift() -> (
+    None
+):
+    fitted = fitted_on(SequenceClassifier(**NET | {"max_epochs": 8}), *tilted_steps(60, seed=1))
+    X, y = tilted_steps(40, seed=2, tilt=2.0)
+    found = corrected(fitted, X, y, "refit")
+    fresh = tilted_steps(500, seed=3, tilt=2.0)
+    joined = concatenate([fitted.X, X])
+    plain = clone(fitted.model).fit(joined, Sequences(np.concatenate([fitted.y.values, y.values]), joined.offsets))
+    model, refit, given = (float(losses_of(one, *fresh).mean()) for one in (fitted.model, plain, found.estimator))
+    assert found.applied
+    assert given < refit - 0.03 < model  # nats
+    assert model - given == pytest.approx(found.gain, abs=found.gain - found.low + 0.05)
+    for seed in range(10, 20 if SOAK else 11):
+        null = corrected(fitted, *tilted_steps(40, seed=seed))
+        fresh = tilted_steps(500, seed=3)
+        assert losses_of(null.estimator, *fresh).mean() <= losses_of(fitted.model, *fresh).mean() + 0.02
 
 
 def test_deployed_series_without_the_names_of_the_channels_are_refitted_beside_those_with() -> None:

@@ -13,7 +13,7 @@ from throughtime.data.reading import is_built_in, read, reads_columns
 from throughtime.data.reasons import reason
 from throughtime.data.rows import SeriesRows, StepRows, steps_within
 from throughtime.data.sentinels import Sentinel
-from throughtime.data.sequences import Sequences, as_labels, concatenate, unmasked
+from throughtime.data.sequences import Sequences, as_labels, concatenate, kind_of_groups, kind_of_times, unmasked
 from throughtime.data.shared_steps import shares_steps
 from throughtime.data.tables import from_table
 from throughtime.data.windows import WindowSource
@@ -53,6 +53,8 @@ __all__ = [
     "is_built_in",
     "is_frame",
     "is_labels",
+    "kind_of_groups",
+    "kind_of_times",
     "lacking_in_words",
     "load",
     "load_dataset",

@@ -15,6 +15,10 @@ from throughtime.errors import DataError, DataWarning, ParameterError, warn
 Layout = Literal["ntc", "nct"]
 
 
+#: Text at each step may be meant as classes, which Sequences cannot hold.
+_STEP_CLASSES = "; number classes per step, 0, 1, ..., as numpy.unique(labels, return_inverse=True) does"
+
+
 class NotNumbersError(DataError, TypeError):
     """An element that is no number; also the TypeError that scikit-learn's contract asks for."""
 
@@ -145,19 +149,23 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
     if isinstance(y, Sequences):
         return _checked_steps(y, X)
     if isinstance(y, list | tuple) or (isinstance(y, ndarray) and y.dtype == object and y.ndim == 1):
-        ndims = {np.ndim(part) for part in y}
-        if len(ndims) > 1:
+        try:
+            ndims = {np.ndim(part) for part in y}
+        except ValueError as error:
+            raise DataError(f"y needs one value per series or one per step, got nested lists: {error}") from error
+        if len(ndims) > 1 and 0 in ndims:
             raise DataError("y needs one value per series or one per step, got a mix of both")
         if ndims - {0}:
             _same_number(len(y), X)  # before any part of y is refused
-            parts = [_as_array(part, f"series {index} of y") for index, part in enumerate(y)]
+            parts = [_as_step_targets(part, index) for index, part in enumerate(y)]
+            _check_lengths(np.array([len(part) for part in parts]), X)  # a series of no steps is refused as such
             return _checked_steps(Sequences.from_arrays(parts), X)
     array = np.asarray(unmasked(y))
     if array.ndim == 0:
         raise DataError(f"y should be a 1d array, got {y!r}")
     _same_number(len(array), X)
     if array.ndim > 1 and array.shape[1:] in {(X.shape[1],), (X.shape[1], 1)} and X.shape[1] != 1:
-        return _checked_steps(_from_array(_as_array(y, "y"), "ntc", y), X)
+        return _checked_steps(_from_array(_as_step_targets(y), "ntc", y), X)
     if array.ndim == 2 and array.shape[1] == 1:
         from sklearn.exceptions import DataConversionWarning
 
@@ -184,21 +192,43 @@ def as_targets(y: Any, X: Sequences) -> Shaped[ndarray, "series"] | Sequences:
     return as_labels(array, "y")
 
 
+def _as_step_targets(y: Any, series: int | None = None) -> ndarray:
+    """Numbers, NaN where nothing was observed: the targets of one series, or with an axis of series those of all."""
+    what = "y" if series is None else f"series {series} of y"
+    array = _as_array(y, what, _STEP_CLASSES)
+    if array.dtype.kind in "UST":
+        raise DataError(f"{what} needs real numbers, got text ({array.dtype}){_STEP_CLASSES}")
+    infinite = np.argwhere(np.isinf(as_floats(array, what)))
+    if len(infinite):
+        place = infinite[0] if series is None else (series, *infinite[0])
+        raise DataError(
+            f"y needs finite values (NaN where nothing was observed), got {array[tuple(infinite[0])]} at series "
+            f"{place[0]}, step {place[1]}"
+        )
+    if series is not None and (array.ndim > 2 or array.shape[1:] not in ((), (1,))):
+        raise DataError(f"y needs one target per step, got an array of shape {array.shape} for series {series}")
+    return array
+
+
 def _checked_steps(y: Sequences, X: Sequences) -> Sequences:
     _same_number(len(y), X)
     if y.n_channels != 1:
         raise DataError(f"y needs one target per step, got {y.n_channels} channels")
-    differ = y.lengths != X.lengths
-    if differ.any():
-        index = int(differ.argmax())
-        raise DataError(
-            f"y needs one value for each step of X, got {y.lengths[index]} values for the {X.lengths[index]} steps "
-            f"of series {index}"
-        )
+    _check_lengths(y.lengths, X)
     observed = np.logical_or.reduceat(~np.isnan(y.values[:, 0]), y.offsets[:-1])
     if not observed.all():
         raise DataError(f"y needs an observed value in every series, series {int(observed.argmin())} has none")
     return y
+
+
+def _check_lengths(lengths: ndarray, X: Sequences) -> None:
+    differ = lengths != X.lengths
+    if differ.any():
+        index = int(differ.argmax())
+        raise DataError(
+            f"y needs one value for each step of X, got {lengths[index]} values for the {X.lengths[index]} steps "
+            f"of series {index}"
+        )
 
 
 def _same_number(n: int, X: Sequences) -> None:
@@ -209,7 +239,7 @@ def _same_number(n: int, X: Sequences) -> None:
         )
 
 
-def _as_array(array: Any, what: str) -> ndarray:
+def _as_array(array: Any, what: str, cure_of_text: str = "") -> ndarray:
     try:
         converted: ndarray = np.asarray(unmasked(array))
     except (TypeError, ValueError, RuntimeError) as error:
@@ -218,7 +248,7 @@ def _as_array(array: Any, what: str) -> ndarray:
         # Numbers in an object array are numbers (scikit-learn's check_dtype_object); text that looks like one is not.
         text = next((element for element in converted.flat if isinstance(element, str | bytes)), None)
         if text is not None:
-            raise DataError(f"{what} needs real numbers, got {text!r} in an array of dtype object")
+            raise DataError(f"{what} needs real numbers, got {text!r} in an array of dtype object{cure_of_text}")
         try:
             return converted.astype(np.float64)
         except TypeError as error:

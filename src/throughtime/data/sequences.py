@@ -416,6 +416,10 @@ class Sequences:
         padded[np.arange(length) < self._lengths[:, None]] = self.values
         return padded
 
+    def without_times(self) -> "Sequences":
+        """The same series, of which nothing says when their steps were; no value is copied."""
+        return self._like(times=None, time_zone=None)
+
     def packed(self) -> "Sequences":
         """The same series in a buffer that holds nothing else; itself when its buffer is like that."""
         if self._is_packed():
@@ -606,10 +610,14 @@ def _restore(cls: type[Sequences], parts: dict[str, Any]) -> Sequences:
 def concatenate(parts: Iterable[Sequences]) -> Sequences:
     """Join several `Sequences` of the same channels; those that share a buffer keep sharing it.
 
+    float32 beside float64 is joined in float64. Windows beside series that are none are no windows: they lose their
+    `source`.
+
     Raises
     ------
     DataError
-        No `Sequences`, something else, or some that differ in what they hold.
+        No `Sequences`, something else, or some that differ in what they hold: channels, static features, the names of
+        either, the kind of times or of groups, the time zone, the dtype to train in.
     """
     if isinstance(parts, Sequences) or not isinstance(parts, Iterable):
         raise DataError(f"concatenate needs a list of Sequences, got {type(parts).__name__}")
@@ -625,8 +633,8 @@ def concatenate(parts: Iterable[Sequences]) -> Sequences:
         for what, got, want in (
             ("channels", part.n_channels, first.n_channels),
             ("channel names", part.channel_names, first.channel_names),
-            ("times", part._times is not None, first._times is not None),
-            ("groups", part._groups is not None, first._groups is not None),
+            ("kind of times", kind_of_times(part), kind_of_times(first)),
+            ("kind of groups", kind_of_groups(part), kind_of_groups(first)),
             ("static features", _width(part._static), _width(first._static)),
             ("static names", part.static_names, first.static_names),
             ("time zone", part.time_zone, first.time_zone),
@@ -648,6 +656,27 @@ def concatenate(parts: Iterable[Sequences]) -> Sequences:
         groups=_joined([part._groups for part in parts]),
         static=_joined([part._static for part in parts]),
         source=joined_source([part._source for part in parts], [part._starts for part in parts], shared=shared),
+    )
+
+
+def kind_of_times(X: Sequences) -> str:
+    """In words, alike where times can stand beside each other: "no times", "numbers as times", ..."""
+    if X._times is None:
+        return "no times"
+    if X._times.dtype.kind != "M":
+        return "numbers as times"
+    return "dates as times" if X.time_zone is None else "dates with a time zone"
+
+
+def kind_of_groups(X: Sequences) -> str:
+    """In words, alike where one array holds the labels of both as they are: 1 and "1" are two groups, and so is True.
+
+    "no groups" where there are none.
+    """
+    if X.groups is None:
+        return "no groups"
+    return {"b": "booleans as groups", "M": "dates as groups", "U": "text as groups", "O": "text as groups"}.get(
+        X.groups.dtype.kind, "numbers as groups"
     )
 
 

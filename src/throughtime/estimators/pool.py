@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from numpy import ndarray
 
-from throughtime.data import Sequences, concatenate, steps_within
+from throughtime.data import Sequences, concatenate, kind_of_groups, steps_within
 from throughtime.estimators.features import Features, extremes_of, features_of, inputs_of, missing_in, numpy_dtype
 from throughtime.estimators.forecast import ForecastKey, forecast_inputs
 from throughtime.estimators.interface import Estimator
@@ -122,4 +122,4 @@ def kind(X: Sequences) -> tuple[object, ...]:
     """What series need in common to be pooled."""
     static = None if X.static is None else (X.static.shape[1], str(X.static.dtype))
     names = X.channel_names, X.static_names, X.time_zone
-    return X.n_channels, str(X.dtype), str(X.train_dtype), static, names, time_units(X), X.groups is None
+    return X.n_channels, str(X.dtype), str(X.train_dtype), static, names, time_units(X), kind_of_groups(X)

@@ -10,11 +10,11 @@ from numpy import ndarray
 from scipy.special import log_softmax
 from sklearn.base import clone
 
-from throughtime.data import Sequences, concatenate
+from throughtime.data import Sequences
 from throughtime.errors import DataError, DivergenceError
-from throughtime.estimators import SequenceEstimator, can_recalibrate, fit_members, predict_members, recalibrate
+from throughtime.estimators import NAMES, SequenceEstimator, can_recalibrate, fit_members, predict_members, recalibrate
 from throughtime.shift.calibration import Calibration, calibrate
-from throughtime.shift.losses import class_codes, losses_by_members, series_losses
+from throughtime.shift.losses import class_codes, losses_by_members, observed_targets, series_losses
 from throughtime.shift.priors import floored
 from throughtime.shift.records import Embedding, Reference
 from throughtime.shift.weighted_validation import weighted_cross_validation
@@ -59,21 +59,31 @@ class Attempt:
         Of the deployed series, each by an estimator that was fitted without its target; ``None`` where it failed.
     note
         What was done, or why it failed.
+    failed
+        Whether something broke, such as training that diverged, where another way would have found no use for it.
     """
 
     method: str
     estimator: SequenceEstimator | None
     losses: Float[ndarray, "series"] | None
     note: str
+    failed: bool = False
 
 
-def refitted(model: SequenceEstimator, samples: Samples, folds: Folds) -> Attempt:
+def refitted(model: SequenceEstimator, samples: Samples, joined: tuple[Sequences, Any], folds: Folds) -> Attempt:
     """A fit on reference and deployed series, its probabilities recalibrated on deployed ones out of fold.
 
     The members of all folds and the final fit train in lockstep. The final one is bit for bit a fit on the joined
     series, before its output layer is recalibrated.
+
+    Parameters
+    ----------
+    joined
+        Series and targets of both sides.
+    folds
+        Of the deployed series, each in increasing order.
     """
-    X, y = joined(samples)
+    X, y = joined
     n = len(samples.reference)
     everything = np.arange(len(X))
     trains = [np.setdiff1d(everything, n + fold) for fold in folds]
@@ -82,23 +92,34 @@ def refitted(model: SequenceEstimator, samples: Samples, folds: Folds) -> Attemp
     members: list[SequenceEstimator] = []
     for result in results:
         if isinstance(result, Exception):
-            return Attempt("refit", None, None, f"failed: {result}")
+            return failed("refit", result)
         members.append(_read_alike(model, result))
     final = members.pop()
-    if model.by_step_ or not can_recalibrate(model):
+    if not can_recalibrate(model):
         losses = losses_by_members(members, samples.deployed, samples.deployed_y, folds)
         return Attempt("refit", final, losses, "fitted on reference and deployed series")
-    logits = np.empty((len(samples.deployed), len(class_names(model))))
-    for fold, outputs in zip(folds, predict_members(members, samples.deployed, folds), strict=True):
-        logits[fold] = outputs
-    codes = class_codes(model, np.asarray(samples.deployed_y))
+    targets = observed_targets(model, samples.deployed, samples.deployed_y)
+    codes = class_codes(model, targets.values)
+    logits = _out_of_fold(members, samples.deployed, folds)[targets.row]
+    weights = 1 / np.bincount(targets.series)[targets.series]  # a series counts once, however many steps it has
     losses = np.empty(len(codes))
     for fold in folds:
-        others = np.setdiff1d(np.arange(len(codes)), fold)
-        losses[fold] = _log_losses(logits[fold], calibrate(logits[others], codes[others]), codes[fold])
-    calibration = calibrate(logits, codes)
+        own = np.isin(targets.series, fold)
+        calibration = calibrate(logits[~own], codes[~own], weights=weights[~own])
+        losses[own] = _log_losses(logits[own], calibration, codes[own])
+    calibration = calibrate(logits, codes, weights=weights)
     corrected = recalibrate(final, calibration.temperature, calibration.bias)
-    return Attempt("refit", corrected, losses, "fitted on reference and deployed series, recalibrated on deployed ones")
+    note = "fitted on reference and deployed series, recalibrated on deployed ones"
+    return Attempt("refit", corrected, targets.mean_of_each_series(losses), note)
+
+
+def _out_of_fold(members: Sequence[SequenceEstimator], X: Sequences, folds: Folds) -> Float[ndarray, "row class"]:
+    """What the member of its fold makes of each series, a row each, or one per step."""
+    series = np.repeat(np.arange(len(X)), X.lengths if members[0].by_step_ else 1)
+    found = np.empty((len(series), len(class_names(members[0]))))
+    for fold, outputs in zip(folds, predict_members(members, X, folds), strict=True):
+        found[np.isin(series, fold)] = outputs
+    return found
 
 
 def reweighted(model: SequenceEstimator, samples: Samples, folds: Folds) -> Attempt:
@@ -131,7 +152,12 @@ def attempted(method: str, make: Callable[[], Attempt]) -> Attempt:
     try:
         return make()
     except (DataError, DivergenceError) as error:
-        return Attempt(method, None, None, f"failed: {error}")
+        return failed(method, error)
+
+
+def failed(method: str, error: Exception) -> Attempt:
+    """An attempt of which nothing came."""
+    return Attempt(method, None, None, f"failed: {error}", failed=True)
 
 
 def weighted(model: SequenceEstimator, samples: Samples) -> Attempt:
@@ -143,7 +169,7 @@ def weighted(model: SequenceEstimator, samples: Samples) -> Attempt:
         return Attempt("weights", None, None, "a classifier does not tell reference from deployed series")
     result = weighted_fit(model, samples, found)
     if isinstance(result, Exception):
-        return Attempt("weights", None, None, f"failed: {result}")
+        return failed("weights", result)
     losses = losses_of(result, samples.deployed, samples.deployed_y) if samples.deployed_y is not None else None
     return Attempt("weights", result, losses, f"fitted on weighted reference series; {found.reason}")
 
@@ -206,28 +232,6 @@ def losses_of(model: SequenceEstimator, X: Sequences, y: Any) -> Float[ndarray, 
     return series_losses(model, X, y, outputs)
 
 
-def joined(samples: Samples) -> tuple[Sequences, Any]:
-    """Reference and deployed series as one, and their targets."""
-    one, other = samples.reference, samples.deployed.to_train_in(samples.reference.train_dtype)
-    if (one.groups is None) != (other.groups is None):  # then those without are groups of their own
-        parts = [
-            -1 - np.arange(len(part)) if part.groups is None else np.unique(part.groups, return_inverse=True)[1]
-            for part in (one, other)
-        ]
-        one, other = one.replace(groups=parts[0]), other.replace(groups=parts[1])
-    other = other.replace(channel_names=one.channel_names or (), static_names=one.static_names or ())
-    return concatenate([one, other]), _joined_targets(samples.reference_y, samples.deployed_y)
-
-
-def _joined_targets(one: Any, other: Any) -> Any:
-    """Of steps the values alone: names, times and groups are those of the series."""
-    if not isinstance(one, Sequences):
-        return np.concatenate([one, other])
-    offsets = np.append(0, np.cumsum(np.append(one.lengths, other.lengths)))
-    # Labels that are all known may be held in another type than those of which some are missing.
-    return Sequences(np.concatenate([one.values, other.values]), offsets, train_dtype=one.train_dtype)
-
-
 def with_priors(
     calibration: Calibration, before: Float[ndarray, "class"], after: Float[ndarray, "class"]
 ) -> Calibration:
@@ -265,8 +269,13 @@ def class_names(model: Any) -> ndarray:
 
 
 def _read_alike(model: SequenceEstimator, refitted: SequenceEstimator) -> SequenceEstimator:
-    """With the width that two-dimensional X must have, which `Sequences` do not tell."""
+    """With the names of the model's X, and the width that two-dimensional X must have: `Sequences` may not tell."""
     refitted.n_steps_, refitted.n_features_in_ = model.n_steps_, model.n_features_in_
+    for names in NAMES:
+        if hasattr(model, names):
+            setattr(refitted, names, getattr(model, names))
+        elif hasattr(refitted, names):
+            delattr(refitted, names)
     return refitted
 
 

@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from throughtime.data import Sequences, as_labels, as_targets
 from throughtime.errors import DataError, DataWarning, DivergenceError, ParameterError, warn
-from throughtime.estimators import SequenceEstimator, can_recalibrate, recalibrate, sequences_like
+from throughtime.estimators import NAMES, SequenceEstimator, can_recalibrate, recalibrate, sequences_like
 from throughtime.records import Record, Records, Row
 from throughtime.shift.arguments import check_seed
 from throughtime.shift.calibration import Calibration
@@ -36,9 +36,12 @@ from throughtime.shift.candidates import (
     with_priors,
 )
 from throughtime.shift.embedding import target_of
+from throughtime.shift.joining import joined
+from throughtime.shift.losses import class_codes
 from throughtime.shift.priors import PriorEstimate, estimate_priors, floored
 from throughtime.shift.records import Reference, ShiftDiagnosis
 from throughtime.shift.reference import embed
+from throughtime.shift.repeated_warnings import each_warning_once
 from throughtime.shift.sides import warn_of_groups
 from throughtime.shift.summaries import summarize
 from throughtime.shift.weighted_validation import WeightedMean, weighted_mean
@@ -158,10 +161,10 @@ def correct(
 ) -> Correction:
     """Correct a model for a shift, if labels of deployed series show that it helps.
 
-    With 30 labels or more it tries a refit on reference and deployed series, recalibrated; the model's probabilities
-    reweighted by the labels' fractions (one class per series); and a refit on weighted reference series. Each must
-    lower the loss of deployed series that it was not fitted on by more than 1.645 standard errors; the one that lowers
-    it most is taken. Without labels nothing is done unless ``method`` says so.
+    With 30 labels or more it tries a refit on reference and deployed series, recalibrated where targets are classes;
+    the model's probabilities reweighted by the labels' fractions (one class per series); and a refit on weighted
+    reference series. Each must lower the loss of deployed series that it was not fitted on by more than 1.645 standard
+    errors; the one that lowers it most is taken. Without labels nothing is done unless ``method`` says so.
 
     Parameters
     ----------
@@ -186,7 +189,8 @@ def correct(
     ------
     DataError
         For series or targets that are not the diagnosis' reference, deployed series that are among them, channels
-        other than the model's, classes it does not know.
+        other than the model's, classes it does not know; for a refit of a model that reads times, where one side alone
+        has them or both have others.
     ParameterError
         For a model that is no estimator, a diagnosis that is none, "refit" without labels, "priors" without one class
         per series.
@@ -205,7 +209,18 @@ def correct(
         raise ParameterError("method='priors' needs one class per series, got a model of other targets")
     if method == "refit" and deployed[1] is None:
         raise ParameterError("method='refit' needs labels of the deployed series, got none")
-    samples = _checked_samples(model, diagnosis, reference, deployed, groups, random_state)
+    with each_warning_once():  # the model, the members and each fold would say the same
+        samples = _checked_samples(model, diagnosis, reference, deployed, groups, random_state)
+        return _corrected_by(method, model, diagnosis, samples, random_state)
+
+
+def _corrected_by(
+    method: CorrectionMethod,
+    model: SequenceEstimator,
+    diagnosis: ShiftDiagnosis,
+    samples: Samples,
+    random_state: int | None,
+) -> Correction:
     if diagnosis.verdict == "insufficient" and method == "auto":
         why = f"nothing is corrected where the series are insufficient to tell: {diagnosis.sentence}"
         return _unchanged(model, why)
@@ -219,12 +234,13 @@ def correct(
         except (DataError, DivergenceError) as error:
             return _unchanged(model, f"nothing is corrected: {method} failed: {error}")
     needed, gain = _labels_to_ask_for(samples)
-    few = "without labels" if n_labels == 0 else f"{n_labels} labels are too few, at least {LEAST_LABELS}:"
+    count = "1 label is" if n_labels == 1 else f"{n_labels} labels are"
+    few = f"{count} too few, at least {LEAST_LABELS}:" if n_labels else "without labels"
     why = (
         f"{few} nothing is corrected: {needed} labeled deployed series would show a gain of {gain:.2g} {_unit(model)}, "
-        f"a quarter of the reference's loss, with a chance of {_POWER:g}; {_CONCEPT}"
+        f"a quarter of the reference's loss, with a chance of {_POWER:g}"
     )
-    return _unchanged(model, why, labels_needed=needed)
+    return _unchanged(model, why if n_labels else f"{why}; {_CONCEPT}", labels_needed=needed)
 
 
 def _with_labels(
@@ -238,7 +254,9 @@ def _with_labels(
     folds = _folds(n, units, random_state)
     attempts = []
     if method in ("auto", "refit"):
-        attempts.append(attempted("refit", lambda: refitted(model, samples, folds)))
+        # Sides that do not fit together are the caller's to mend, no attempt that failed.
+        both = joined(model, (samples.reference, samples.reference_y), (samples.deployed, samples.deployed_y))
+        attempts.append(attempted("refit", lambda: refitted(model, samples, both, folds)))
     if method in ("auto", "priors") and _has_priors(model):
         attempts.append(attempted("priors", lambda: reweighted(model, samples, folds)))
     if method in ("auto", "weights"):
@@ -249,13 +267,14 @@ def _with_labels(
         for one in attempts
     ]
     passed = [pair for pair in zip(candidates, attempts, strict=True) if pair[0].passed]
+    broken = "".join(f"; {one.method} {one.note}" for one in attempts if one.failed)
     if not passed:
-        return _no_gain(model, candidates, n)
+        return _no_gain(model, candidates, n, broken)
     best, attempt = max(passed, key=lambda pair: pair[0].gain)
     assert attempt.estimator is not None
     reason = (
         f"{best.note}: lowers the loss of deployed series that it was not fitted on by {best.gain:.3g} {_unit(model)} "
-        f"({best.low:.3g} to {best.high:.3g})"
+        f"({best.low:.3g} to {best.high:.3g}){broken}"
     )
     return _corrected(attempt.estimator, best, reason, candidates)
 
@@ -329,8 +348,8 @@ def _candidate(attempt: Attempt, gain: WeightedMean | None) -> Candidate:
     return Candidate(attempt.method, gain.mean, gain.low, gain.high, gain.low > 0, attempt.note)
 
 
-def _no_gain(model: SequenceEstimator, candidates: Sequence[Candidate], n_labels: int) -> Correction:
-    """Why no candidate passed, and how many labels the largest gain takes to be seen."""
+def _no_gain(model: SequenceEstimator, candidates: Sequence[Candidate], n_labels: int, broken: str) -> Correction:
+    """Why no candidate passed, which failed, and how many labels the largest gain takes to be seen."""
     tried = [candidate for candidate in candidates if not np.isnan(candidate.gain)]
     if not tried:
         notes = "; ".join(f"{candidate.method}: {candidate.note}" for candidate in candidates)
@@ -343,8 +362,8 @@ def _no_gain(model: SequenceEstimator, candidates: Sequence[Candidate], n_labels
     deviation = (best.gain - best.low) / stats.norm.ppf((1 + _LEVEL) / 2) * np.sqrt(n_labels)
     needed = _labels_for(best.gain, float(deviation)) if best.gain > 0 else None
     if needed is None or needed > _MOST_LABELS * n_labels:
-        return _unchanged(model, reason, candidates)
-    reason += f"; {needed} labels would show a gain of that size with a chance of {_POWER:g}"
+        return _unchanged(model, reason + broken, candidates)
+    reason += f"; {needed} labels would show a gain of that size with a chance of {_POWER:g}{broken}"
     return _unchanged(model, reason, candidates, needed)
 
 
@@ -413,7 +432,7 @@ def _checked_samples(
             f"the model needs the classes of the diagnosis' reference, {classes.tolist()}, got "
             f"{class_names(model).tolist()}"
         )
-    X, X_deployed = (sequences_like(model, given) for given, _ in (reference, deployed))
+    X, X_deployed = (_named_as_in_fit(model, sequences_like(model, given)) for given, _ in (reference, deployed))
     y = as_targets(reference[1], X)
     if classes is not None and np.unique(y).tolist() != classes.tolist():
         raise DataError(
@@ -430,7 +449,21 @@ def _checked_samples(
         X_deployed = X_deployed.replace(groups=as_labels(groups, "groups", len(X_deployed)))
     embedding = embed(diagnosed, X_deployed, y_deployed, random_state=random_state)
     warn_of_groups(diagnosed.embedding, embedding)
+    if _has_priors(model):
+        y, y_deployed = (_labels_as_in_fit(model, labels) for labels in (y, y_deployed))
     return Samples(X, y, X_deployed, y_deployed, diagnosed, embedding)
+
+
+def _labels_as_in_fit(model: SequenceEstimator, labels: Any) -> Any:
+    """In the type of the model's classes: 1.0 in place of 1 would make those of a refit others."""
+    return None if labels is None else class_names(model)[class_codes(model, labels)]
+
+
+def _named_as_in_fit(model: SequenceEstimator, X: Sequences) -> Sequences:
+    """With the model's names, if it has some: series without go by place, as is said when they are first read."""
+    channels, static = (getattr(model, names, None) for names in NAMES)
+    # of two-dimensional X they would be those of its steps
+    return X.replace(channel_names=channels if model.n_steps_ is None else None, static_names=static)
 
 
 def _check_reference(X: Sequences, y: Any, diagnosed: Reference) -> None:
@@ -440,12 +473,10 @@ def _check_reference(X: Sequences, y: Any, diagnosed: Reference) -> None:
         raise DataError(
             f"reference needs the series of the diagnosis' reference, at least {indices.max() + 1}, got {len(X)}"
         )
-    values, names = summarize(X[indices])
+    values, _ = summarize(X[indices])
     known = diagnosed.embedding
-    same = names == known.summary_names and np.allclose(
-        np.where(np.isnan(values), known.summaries, values), known.summaries
-    )
-    if not same:
+    same = values.shape == known.summaries.shape  # names may be lacking on one side
+    if not same or not np.allclose(np.where(np.isnan(values), known.summaries, values), known.summaries):
         raise DataError("reference needs the series of the diagnosis' reference in their order, got others")
     if known.target is not None:
         target = target_of(diagnosed.members[0], X[indices], y[indices], diagnosed.classes)
