@@ -10,10 +10,11 @@ from jaxtyping import Float, Int, Shaped
 from numpy import ndarray
 
 from throughtime.data import Sequences, as_labels
-from throughtime.errors import DataError, warn
+from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator, predict_members, states_of, targets_of
 from throughtime.shift.arguments import codes_of_labels
 from throughtime.shift.records import Embedding
+from throughtime.shift.repeated_warnings import each_warning_once
 from throughtime.shift.summaries import stretch_means, summarize
 
 Unit = Literal["series", "group", "block"]
@@ -45,15 +46,10 @@ def embed_with(
     fitted = [members[m] for m in used]
     outputs: ndarray = np.zeros((0, 0))
     states: ndarray = np.zeros((0, 0))
-    with warnings.catch_warnings(record=True) as warned:
-        warnings.simplefilter("always")
-        warnings.filterwarnings(
-            "ignore", "X .* feature names", UserWarning
-        )  # said when X was taken for the first member
+    with each_warning_once():  # each member reads the series twice
+        # said when X was taken for the first member
+        warnings.filterwarnings("ignore", "X .* feature names", UserWarning)
         predicted, last_states = predict_members(fitted, X, indices), states_of(fitted, X, indices)
-    # once, though each member read the series twice
-    for text, category in dict.fromkeys((str(one.message), one.category) for one in warned):
-        warn(text, category)
     for estimator, own, raw, last in zip(fitted, indices, predicted, last_states, strict=True):
         found = _outputs_of(estimator, X[own], raw)
         if not len(outputs):
