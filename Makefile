@@ -40,8 +40,8 @@ setup: .venv/dev.stamp  ## everything a developer needs
 demo: .venv/demo.stamp  ## the main job on real data: discharge of the Fulda from the weather
 	@$(BIN)/throughtime demo
 
-test: .venv/dev.stamp  ## the tests, in two processes
-	@$(BIN)/python -m pytest --numprocesses 2
+test: .venv/dev.stamp  ## the tests, in two processes; what a file sets up is made once
+	@$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 # Debian's, since playwright would download one of its own.
 browser: .venv/browser.stamp  ## the report in a real browser, Chromium, which is installed if it may be

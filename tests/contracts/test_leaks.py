@@ -81,10 +81,15 @@ def refused(_: Path) -> None:
 def test_many_fits_leave_no_memory_no_file_and_no_thread(work: Callable[[Path], None], tmp_path: Path) -> None:
     for _ in range(10):  # pools of memory and of threads fill
         work(tmp_path)
-    memory, files, threads = held()
-    for _ in range(TIMES):
-        work(tmp_path)
-    after, files_after, threads_after = held()
-    assert files_after == files
-    assert threads_after == threads
-    assert after - memory <= MOST_BYTES, f"{(after - memory) / 2**20:.1f} MB more"
+    more = []
+    for _ in range(1 if SOAK else 4):  # what leaks does so each time; a heap that others left in pieces fills once
+        memory, files, threads = held()
+        for _ in range(TIMES):
+            work(tmp_path)
+        after, files_after, threads_after = held()
+        assert files_after == files
+        assert threads_after == threads
+        more.append(after - memory)
+        if more[-1] <= MOST_BYTES:
+            break
+    assert more[-1] <= MOST_BYTES, f"{[f'{one / 2**20:.1f} MB' for one in more]} more"

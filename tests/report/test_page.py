@@ -147,7 +147,7 @@ def test_all_of_every_part_is_written_where_it_belongs() -> None:
     first, second = (one.says() for one in findings.all("li"))
     assert first == (
         "GEN999 leak: found, warning in fold 3. Measured 0.25; up to 0.125 is no finding (Roe (1999)). "
-        "Remedy: stop! More in the documentation: leaks.md"
+        "Remedy: stop! More in the guide of throughtime, page leaks."
     )
     assert second == "GEN999 leak: not applicable no dates."
     assert (absent.says(), absent.all("code")[0].says()) == (
@@ -173,7 +173,7 @@ def test_a_page_says_which_run_it_is_of_when_it_was_written_and_by_what(
     monkeypatch.chdir(tmp_path / "mine")
     page = tree_of(run_page(Run.open(".")).decode())
     assert "Run mine, written" in page.all("header")[0].says()
-    assert "the directory of this run, mine, and" in page.all("footer")[0].says()
+    assert "the directory of this run, mine, SOURCE its data, and NEW other series" in page.all("footer")[0].says()
 
 
 @pytest.mark.filterwarnings("ignore:Glyph")  # of the run's own pictures

@@ -319,7 +319,7 @@ def test_splits_count_each_side_in_what_they_keep_whole(runs: dict[str, Run]) ->
     assert facts["trained on, per fold"] == f"{min(train)} to {max(train)} groups"
     assert facts["held out, per fold"] == f"{min(held)} to {max(held)} groups"
     assert facts["networks per fold"] == "2"
-    assert facts["test"].startswith("8 series, ")
+    assert facts["test"].startswith("8 series (2 groups), ")
     facts = dict(of(Facts, splits(Subject(runs["steps"])))[0].rows)
     assert (facts["folds"], facts["trained on, per fold"]) == ("2", "1 to 2 series")
     facts = dict(of(Facts, splits(Subject(runs["values"])))[0].rows)

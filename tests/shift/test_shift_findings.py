@@ -212,7 +212,7 @@ def test_one_of_a_kind_is_named_as_one() -> None:
     )
     few = replace(many.embedding, groups=np.ones(150))
     details = [run_checks(SUFFICIENCY_CHECKS, reference=few, deployed=side)[0].detail for side in (one, deployed)]
-    assert details[0] == "1 group in the reference and 1 deployed; 5 of each are needed"
+    assert details[0] == "1 group in the reference and 1 deployed; 5 of each are needed: 4 too few"
     assert details[1].startswith("1 group in the reference and 150 deployed; 8 of each are needed")
 
 

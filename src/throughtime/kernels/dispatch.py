@@ -24,6 +24,8 @@ ISA_VARIABLE = "THROUGHTIME_ISA"
 SEGMENT = 64
 
 _NATIVE, _TORCH = NativeBackend(), TorchBackend()
+#: Asked for once: torch's compiler cannot trace a call of the extension.
+_INSTRUCTION_SETS = tuple(isa_names()) if native_available() else ()
 
 #: The first that takes a device and dtype serves it; plain torch, the last, takes all.
 BACKENDS: list[Backend] = [_NATIVE, _TORCH]
@@ -37,19 +39,17 @@ def backend_for(device: torch.device, dtype: torch.dtype) -> Backend:
     ParameterError
         Where the environment asks for an instruction set that this installation does not have.
     """
-    if (forced := os.environ.get(ISA_VARIABLE)) and _is_reference(forced):
+    forced = os.environ.get(ISA_VARIABLE)
+    if forced == "reference":
         return _TORCH
+    if forced and forced not in _INSTRUCTION_SETS:
+        raise ParameterError(
+            f"{ISA_VARIABLE} needs one of {', '.join(('reference', *_INSTRUCTION_SETS))}, got {forced}"
+        )
     for backend in BACKENDS:  # a generator takes twice as long
         if backend.takes(device, dtype):
             return backend
     return _TORCH
-
-
-def _is_reference(forced: str) -> bool:
-    names = ["reference", *(isa_names() if native_available() else ())]
-    if forced not in names:
-        raise ParameterError(f"{ISA_VARIABLE} needs one of {', '.join(names)}, got {forced}")
-    return forced == "reference"
 
 
 def recurrent(
