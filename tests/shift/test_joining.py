@@ -10,7 +10,7 @@ from planted_shifts import NET, classifier, drawn, regressor
 from throughtime.data import Sequences, concatenate
 from throughtime.errors import DataError
 from throughtime.estimators import SequenceRegressor
-from throughtime.shift.joining import joined
+from throughtime.shift.joining import join_sides
 
 X, Y = drawn(30, seed=1)
 OTHER, Y_OTHER = drawn(12, seed=2)
@@ -23,7 +23,7 @@ def with_times(series: Sequences, times: str = "numbers", zone: str | None = Non
 
 
 def both(one: Sequences, other: Sequences, model: Any = None) -> Sequences:
-    return joined(model or classifier().model, (one, Y[: len(one)]), (other, Y_OTHER[: len(other)]))[0]
+    return join_sides(model or classifier().model, (one, Y[: len(one)]), (other, Y_OTHER[: len(other)]))[0]
 
 
 @pytest.mark.parametrize(
@@ -109,9 +109,9 @@ def test_names_are_the_reference_s() -> None:
 
 
 def test_targets_are_joined_as_their_series_are() -> None:
-    labels: ndarray = joined(classifier().model, (X, Y), (OTHER, Y_OTHER))[1]
+    labels: ndarray = join_sides(classifier().model, (X, Y), (OTHER, Y_OTHER))[1]
     assert labels.tolist() == [*Y, *Y_OTHER]
     steps = [Sequences(part.values[:, :1], part.offsets, groups=np.arange(len(part))) for part in (X, OTHER)]
-    found = joined(regressor().model, (X, steps[0]), (OTHER, with_times(steps[1])))[1]
+    found = join_sides(regressor().model, (X, steps[0]), (OTHER, with_times(steps[1])))[1]
     np.testing.assert_array_equal(found.values, np.concatenate([steps[0].values, steps[1].values]))
     np.testing.assert_array_equal(found.lengths, [*X.lengths, *OTHER.lengths])

@@ -36,7 +36,7 @@ from throughtime.shift.candidates import (
     with_priors,
 )
 from throughtime.shift.embedding import target_of
-from throughtime.shift.joining import joined
+from throughtime.shift.joining import join_sides
 from throughtime.shift.losses import class_codes
 from throughtime.shift.priors import PriorEstimate, estimate_priors, floored
 from throughtime.shift.records import Reference, ShiftDiagnosis
@@ -255,7 +255,7 @@ def _with_labels(
     attempts = []
     if method in ("auto", "refit"):
         # Sides that do not fit together are the caller's to mend, no attempt that failed.
-        both = joined(model, (samples.reference, samples.reference_y), (samples.deployed, samples.deployed_y))
+        both = join_sides(model, (samples.reference, samples.reference_y), (samples.deployed, samples.deployed_y))
         attempts.append(attempted("refit", lambda: refitted(model, samples, both, folds)))
     if method in ("auto", "priors") and _has_priors(model):
         attempts.append(attempted("priors", lambda: reweighted(model, samples, folds)))

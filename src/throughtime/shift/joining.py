@@ -11,7 +11,7 @@ from throughtime.errors import DataError
 from throughtime.estimators import SequenceEstimator
 
 
-def joined(
+def join_sides(
     model: SequenceEstimator, reference: tuple[Sequences, Any], deployed: tuple[Sequences, Any]
 ) -> tuple[Sequences, Any]:
     """Series and targets of both sides, the reference's first.

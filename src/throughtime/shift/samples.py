@@ -13,7 +13,7 @@ from throughtime.shift.records import Embedding
 from throughtime.shift.summaries import filled, summarize
 
 
-class Samples(NamedTuple):
+class TwoSamples(NamedTuple):
     """Embeddings or arrays, with a row per series; and the names of the columns, where either side has some."""
 
     reference: Embedding | ndarray
@@ -21,7 +21,7 @@ class Samples(NamedTuple):
     names: tuple[str, ...] | None
 
 
-def samples_of(reference: Any, deployed: Any, what: str) -> Samples:
+def samples_of(reference: Any, deployed: Any, what: str) -> TwoSamples:
     """Take samples in any form.
 
     Parameters
@@ -44,11 +44,11 @@ def samples_of(reference: Any, deployed: Any, what: str) -> Samples:
         check_summaries(one, other)
     names, others = _names(reference, one, what), _names(deployed, other, what)
     if names is None or others is None or names == others:
-        return Samples(one, other, names or others)
+        return TwoSamples(one, other, names or others)
     if not isinstance(other, Embedding):
-        return Samples(one, np.take(other, _places(others, names, what), axis=1), names)
+        return TwoSamples(one, np.take(other, _places(others, names, what), axis=1), names)
     assert not isinstance(one, Embedding)  # or both are, with the same names
-    return Samples(np.take(one, _places(names, others, what), axis=1), other, others)
+    return TwoSamples(np.take(one, _places(names, others, what), axis=1), other, others)
 
 
 def _sample(sample: Any, what: str, side: str, known: Embedding | ndarray | None) -> Embedding | ndarray:

@@ -21,7 +21,7 @@ from throughtime.shift.embedding import check_embeddings, check_summaries, take
 from throughtime.shift.largest_effect import LEVEL, POWER, largest_effect_test
 from throughtime.shift.permutations import joint_p_value, p_values
 from throughtime.shift.records import Embedding, ShiftTest
-from throughtime.shift.samples import Samples, samples_of
+from throughtime.shift.samples import TwoSamples, samples_of
 from throughtime.shift.sides import Groups, Sample, Sides, joined, sides_of
 from throughtime.shift.statistics import (
     areas_under_the_curve,
@@ -184,7 +184,7 @@ def covariate_test(
     """
     check_embeddings("covariate_test", reference, deployed)
     check_summaries(reference, deployed)
-    (reference, deployed, _), _ = _thinned(Samples(reference, deployed, None), None, random_state)
+    (reference, deployed, _), _ = _thinned(TwoSamples(reference, deployed, None), None, random_state)
     summaries, names = joined(reference.summaries, deployed.summaries, "columns"), reference.summary_names
     outputs = joined(reference.outputs, deployed.outputs, "outputs")
     values, columns = _with_squares(summaries, names)
@@ -330,7 +330,7 @@ def _of_classes(
     )
 
 
-def _columns(given: Samples, names: Sequence[str] | None = None) -> tuple[ndarray, Sequence[str]]:
+def _columns(given: TwoSamples, names: Sequence[str] | None = None) -> tuple[ndarray, Sequence[str]]:
     """What is compared, and its names: columns as given, or summaries."""
     values = joined(_summaries(given.reference), _summaries(given.deployed), "columns")
     found = tuple(names or given.names or numbered("column", values.shape[1]))
@@ -395,7 +395,7 @@ def _of_one_kind(one: ndarray, other: ndarray) -> tuple[ndarray, ndarray]:
     return whole[0], whole[1]
 
 
-def _thinned(given: Samples, groups: Groups | None, random_state: int | None) -> tuple[Any, Groups | None]:
+def _thinned(given: TwoSamples, groups: Groups | None, random_state: int | None) -> tuple[Any, Groups | None]:
     """As many series of either side as can be compared with each other, drawn at random."""
     check_seed(random_state)
     rng = np.random.default_rng(random_state)
@@ -408,4 +408,4 @@ def _thinned(given: Samples, groups: Groups | None, random_state: int | None) ->
         samples[side] = take(sample, some) if isinstance(sample, Embedding) else sample[some]
         if own[side] is not None:
             own[side] = np.asarray(own[side])[some]
-    return Samples(samples[0], samples[1], given.names), None if groups is None else (own[0], own[1])
+    return TwoSamples(samples[0], samples[1], given.names), None if groups is None else (own[0], own[1])
